@@ -1,0 +1,2 @@
+//! Embed.
+fn main() {}

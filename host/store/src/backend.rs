@@ -1,0 +1,305 @@
+//! What a backend implements.
+//!
+//! Invariant: nothing here or beneath names a wasmtime or WIT type, and nothing above knows which backend it has.
+//! The semantics of each method are those of the method of the same purpose in `portico:storage`.
+
+use crate::stream::ByteStream;
+use crate::{
+    ByteRange, Cursor, Digest, FileId, FinalKey, Reason, RecordName, Result, Scope, SessionId, TempKey, limits,
+};
+use crate::{Argument, Error};
+use async_trait::async_trait;
+use bytes::Bytes;
+
+/// A storage backend. All methods may be called from any number of tasks at once.
+///
+/// Dropping a future of `begin_*` or of a read leaves nothing behind. Dropping a future that commits (`finish`,
+/// `assemble`, `delete_*`, `void_final`, records) leaves either the whole effect or none.
+#[async_trait]
+pub trait Backend: Send + Sync + 'static {
+    /// What this backend is.
+    fn info(&self) -> Info;
+
+    /// Asks the backend whether it can answer and take writes.
+    async fn ready(&self) -> Result<()>;
+
+    /// Begins a part. Its content goes through the writer; [`crate::put_part`] does all of it for a stream.
+    async fn begin_part(
+        &self,
+        scope: &Scope,
+        session: &SessionId,
+        number: u32,
+        options: PartOptions,
+    ) -> Result<Box<dyn Writer<PartReceipt>>>;
+
+    /// Opens a part for reading.
+    async fn read_part(&self, scope: &Scope, key: &TempKey, range: ByteRange) -> Result<Box<dyn ByteStream>>;
+
+    /// Deletes a part; true if it was there.
+    async fn delete_part(&self, scope: &Scope, key: &TempKey) -> Result<bool>;
+
+    /// A page of at most `limit` parts of a session by ascending number. `limit` is 1 to [`limits::PAGE_MAX`].
+    async fn list_parts(
+        &self,
+        scope: &Scope,
+        session: &SessionId,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<PartReceipt>>;
+
+    /// A page of the sessions that have parts, by ascending id.
+    async fn list_sessions(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<SessionId>>;
+
+    /// Interrupts the running puts of a session and deletes its parts; answers their number.
+    async fn delete_session(&self, scope: &Scope, session: &SessionId) -> Result<u32>;
+
+    /// Ends the running puts of a session in this process, and returns when none of them can write or commit any
+    /// more. A writer that somebody holds without using it does not delay it.
+    async fn interrupt(&self, scope: &Scope, session: &SessionId) -> Result<()>;
+
+    /// Begins a final object.
+    async fn begin_final(
+        &self,
+        scope: &Scope,
+        file: &FileId,
+        options: FinalOptions,
+    ) -> Result<Box<dyn Writer<FinalReceipt>>>;
+
+    /// Makes a final object of parts, in order, and consumes them. `parts` are distinct and at most
+    /// [`limits::ASSEMBLY_PARTS_MAX`].
+    async fn assemble(
+        &self,
+        scope: &Scope,
+        file: &FileId,
+        parts: &[TempKey],
+        options: FinalOptions,
+    ) -> Result<FinalReceipt>;
+
+    /// Opens a final object for reading.
+    async fn read_final(&self, scope: &Scope, key: &FinalKey, range: ByteRange) -> Result<Box<dyn ByteStream>>;
+
+    /// The receipt of a final object.
+    async fn stat_final(&self, scope: &Scope, file: &FileId) -> Result<FinalReceipt>;
+
+    /// Replaces a final object's receipt by a tombstone with the reason `deleted`, then removes its data; true if
+    /// this call did it.
+    async fn delete_final(&self, scope: &Scope, key: &FinalKey) -> Result<bool>;
+
+    /// A page of the final objects by ascending id.
+    async fn list_finals(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<FinalReceipt>>;
+
+    /// Puts a tombstone where no receipt or tombstone is; true if this call did it.
+    async fn void_final(&self, scope: &Scope, file: &FileId, reason: &Reason) -> Result<bool>;
+
+    /// Creates a record of at most [`limits::RECORD_VALUE_MAX`] bytes; answers its version.
+    async fn create_record(&self, scope: &Scope, name: &RecordName, value: &[u8]) -> Result<String>;
+
+    /// A record as it is now.
+    async fn get_record(&self, scope: &Scope, name: &RecordName) -> Result<Record>;
+
+    /// Replaces a record of that version; answers the new one.
+    async fn replace_record(
+        &self,
+        scope: &Scope,
+        name: &RecordName,
+        version: &str,
+        value: &[u8],
+    ) -> Result<String>;
+
+    /// Deletes a record, of that version if one is given; true if it was there.
+    async fn delete_record(&self, scope: &Scope, name: &RecordName, version: Option<&str>) -> Result<bool>;
+
+    /// A page of the records whose names begin with `prefix`, by ascending name.
+    async fn list_records(
+        &self,
+        scope: &Scope,
+        prefix: &str,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<RecordName>>;
+
+    /// Removes what killed or failed operations left behind, and nothing that a running one needs.
+    async fn sweep(&self) -> Result<SweepReport>;
+}
+
+/// Content on its way into a backend. Dropping it without [`Writer::finish`] discards it.
+#[async_trait]
+pub trait Writer<R>: Send {
+    /// Appends a chunk. It may answer before the bytes are written, and waits while too many are not.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] after [`Backend::interrupt`], and faults of the backend. The writer has failed then,
+    /// and can only be dropped.
+    async fn write(&mut self, chunk: Bytes) -> Result<()>;
+
+    /// Resolves when [`Backend::interrupt`] ends this writer; for final objects never.
+    async fn interrupted(&self);
+
+    /// Checks the digest that is expected here or was when it began, and makes the content visible. The sizes have
+    /// been checked by the caller, [`crate::Upload`].
+    async fn finish(self: Box<Self>, expected: Expected) -> Result<R>;
+}
+
+/// What a backend is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// Its kind: `local` or `s3`.
+    pub backend: &'static str,
+    /// The bucket of its final objects.
+    pub bucket: String,
+    /// Largest content of one put, in bytes.
+    pub max_object_size: u64,
+    /// One line for a person: kind, place, what matters of its settings.
+    pub summary: String,
+}
+
+/// What the caller knows of content beforehand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Size in bytes.
+    pub size: Option<u64>,
+    /// SHA-256 of the whole.
+    pub sha256: Option<Digest>,
+}
+
+impl Expected {
+    /// Both sets of expectations together; `None` if they contradict each other.
+    pub fn and(self, other: Expected) -> Option<Expected> {
+        fn both<T: PartialEq>(a: Option<T>, b: Option<T>) -> Option<Option<T>> {
+            match (a, b) {
+                (Some(a), Some(b)) if a != b => None,
+                (a, b) => Some(a.or(b)),
+            }
+        }
+        Some(Expected { size: both(self.size, other.size)?, sha256: both(self.sha256, other.sha256)? })
+    }
+}
+
+/// What to do when the name is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IfExists {
+    /// Fail with [`Error::Conflict`].
+    #[default]
+    Fail,
+    /// The same content answers the stored receipt, other content [`Error::Conflict`].
+    SameContentOk,
+}
+
+/// Options of a part.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PartOptions {
+    /// What is known of the content.
+    pub expected: Expected,
+    /// What to do when the number is taken.
+    pub if_exists: IfExists,
+    /// Offset in bytes in the assembled object, if known.
+    pub offset: Option<u64>,
+    /// Compute the part's SHA-256 for the receipt.
+    pub want_sha256: bool,
+}
+
+/// Options of a final object.
+#[derive(Clone, Debug, Default)]
+pub struct FinalOptions {
+    /// What is known of the content.
+    pub expected: Expected,
+    /// What to do when the id is taken.
+    pub if_exists: IfExists,
+    /// Media type.
+    pub content_type: Option<String>,
+    /// Metadata in the order given.
+    pub metadata: Vec<(String, String)>,
+}
+
+impl FinalOptions {
+    /// Checks the forms that the contract gives for content type and metadata.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    pub fn check(&self) -> Result<()> {
+        let type_ok = self.content_type.as_ref().is_none_or(|text| {
+            (1..=limits::CONTENT_TYPE_MAX).contains(&text.len()) && text.bytes().all(|b| (b' '..=b'~').contains(&b))
+        });
+        if !type_ok {
+            return Err(Error::InvalidArgument(Argument::ContentType));
+        }
+        let key_ok = |key: &str| {
+            (1..=limits::METADATA_KEY_MAX).contains(&key.len())
+                && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
+        };
+        let bytes: usize = self.metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let keys: std::collections::HashSet<&str> = self.metadata.iter().map(|(key, _)| key.as_str()).collect();
+        let metadata_ok = self.metadata.len() <= limits::METADATA_PAIRS_MAX
+            && bytes <= limits::METADATA_BYTES_MAX
+            && keys.len() == self.metadata.len()
+            && self.metadata.iter().all(|(key, value)| key_ok(key) && !value.chars().any(char::is_control));
+        if metadata_ok { Ok(()) } else { Err(Error::InvalidArgument(Argument::Metadata)) }
+    }
+}
+
+/// A part that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartReceipt {
+    /// The key of this write.
+    pub key: TempKey,
+    /// Size in bytes.
+    pub size: u64,
+    /// Its SHA-256, where one was asked for or expected.
+    pub sha256: Option<Digest>,
+    /// The offset that its put gave.
+    pub offset: Option<u64>,
+    /// The put found the same content there and stored nothing.
+    pub replayed: bool,
+}
+
+/// A final object that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FinalReceipt {
+    /// Its id.
+    pub file: FileId,
+    /// Where it is.
+    pub key: FinalKey,
+    /// Size in bytes.
+    pub size: u64,
+    /// SHA-256 of the whole.
+    pub sha256: Digest,
+    /// Media type.
+    pub content_type: Option<String>,
+    /// Metadata.
+    pub metadata: Vec<(String, String)>,
+    /// When it came to exist, in milliseconds since the Unix epoch.
+    pub created_at: u64,
+    /// The put found the same content there and stored nothing.
+    pub replayed: bool,
+}
+
+/// A record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its name.
+    pub name: RecordName,
+    /// The token of this write.
+    pub version: String,
+    /// Its value.
+    pub value: Vec<u8>,
+}
+
+/// A page of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// Its entries.
+    pub entries: Vec<T>,
+    /// Where the next page begins; `None` on the last one.
+    pub next: Option<Cursor>,
+}
+
+/// What a sweep did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SweepReport {
+    /// Things removed that killed or failed operations had left.
+    pub removed: u64,
+    /// Bytes that they held.
+    pub bytes: u64,
+    /// Things that do not belong here and that are not ours to remove, by name.
+    pub foreign: Vec<String>,
+}

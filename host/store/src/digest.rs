@@ -1,0 +1,138 @@
+//! SHA-256 that can be suspended between parts, and BLAKE3 for a part's own identity.
+//!
+//! A suspended state lets the host go on hashing where the previous part ended. It must never leave the host: who
+//! holds one can extend a digest.
+
+use sha2::Digest as _;
+use sha2::digest::common::hazmat::{SerializableState, SerializedState};
+
+/// A SHA-256 or BLAKE3 value, 32 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// The lower-case hexadecimal form, 64 digits.
+    pub fn to_hex(&self) -> String {
+        hex(&self.0)
+    }
+}
+
+impl TryFrom<&[u8]> for Digest {
+    type Error = std::array::TryFromSliceError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, Self::Error> {
+        bytes.try_into().map(Digest)
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A running SHA-256 (FIPS 180-4).
+#[derive(Clone, Default)]
+pub struct Sha256(sha2::Sha256);
+
+impl Sha256 {
+    /// The state of no bytes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Goes on from a suspended state; `None` if it is not one.
+    pub fn resume(state: &Sha256State) -> Option<Self> {
+        let state = SerializedState::<sha2::Sha256>::try_from(&state.0[..]).ok()?;
+        sha2::Sha256::deserialize(&state).ok().map(Sha256)
+    }
+
+    /// The state as it is now.
+    pub fn suspend(&self) -> Sha256State {
+        Sha256State(self.0.serialize().to_vec())
+    }
+
+    /// Takes in more bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes taken in.
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
+/// A suspended SHA-256.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sha256State(Vec<u8>);
+
+impl Sha256State {
+    /// A state as it was stored. It is checked by [`Sha256::resume`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Sha256State(bytes)
+    }
+
+    /// The bytes to store, 104 of them.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Sha256State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sha256State(..)")
+    }
+}
+
+/// A running BLAKE3.
+#[derive(Clone, Default)]
+pub struct Blake3(blake3::Hasher);
+
+impl Blake3 {
+    /// The state of no bytes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in more bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes taken in.
+    pub fn finish(&self) -> Digest {
+        Digest(*self.0.finalize().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suspended_state_goes_on_at_any_boundary() {
+        let content: Vec<u8> = (0..300u16).map(|n| n as u8).collect();
+        let mut whole = Sha256::new();
+        whole.update(&content);
+        let whole = whole.finish();
+        for cut in [0, 1, 63, 64, 65, 128, 299, 300] {
+            let mut head = Sha256::new();
+            head.update(&content[..cut]);
+            let state = Sha256State::from_bytes(head.suspend().as_bytes().to_vec());
+            assert_eq!(state.as_bytes().len(), 104);
+            let mut tail = Sha256::resume(&state).expect("a state of ours");
+            tail.update(&content[cut..]);
+            assert_eq!(tail.finish(), whole, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_state_is_refused() {
+        assert!(Sha256::resume(&Sha256State::from_bytes(vec![])).is_none());
+        assert!(Sha256::resume(&Sha256State::from_bytes(vec![0xff; 104])).is_none());
+        assert!(Sha256::resume(&Sha256State::from_bytes(vec![0; 105])).is_none());
+    }
+}

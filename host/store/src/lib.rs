@@ -1,0 +1,38 @@
+//! The storage backends of Portico.
+//!
+//! [`Backend`] is what a backend implements: temporary parts of upload sessions, final objects, records. It is
+//! the host's side of the WIT package `portico:storage`, whose text is the contract; this crate names no
+//! WebAssembly type, and its tree holds no WebAssembly crate. [`local::LocalStore`] keeps everything on the local
+//! filesystem.
+//!
+//! ```
+//! use portico_store::{Backend, FileId, FinalOptions, Scope, local::LocalStore, put_final, stream};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+//! # let dir = tempfile::tempdir()?;
+//! let store = LocalStore::open(dir.path(), Default::default()).await?;
+//! let mut content = stream::from_bytes("hello");
+//! let id = FileId::parse("greeting")?;
+//! let receipt = put_final(&store, &Scope::root(), &id, &mut content, FinalOptions::default()).await?;
+//! assert_eq!(receipt.size, 5);
+//! # Ok(()) }) }
+//! ```
+
+mod backend;
+mod digest;
+mod error;
+mod key;
+pub mod limits;
+pub mod local;
+pub mod stream;
+mod upload;
+
+pub use backend::{
+    Backend, Expected, FinalOptions, FinalReceipt, IfExists, Info, Page, PartOptions, PartReceipt, Record,
+    SweepReport, Writer,
+};
+pub use digest::{Blake3, Digest, Sha256, Sha256State};
+pub use error::{Argument, Error, Result};
+pub use key::{ByteRange, Cursor, FileId, FinalKey, Reason, RecordName, Scope, SessionId, TempKey, Token};
+pub use upload::{Upload, put_final, put_part};

@@ -1,0 +1,41 @@
+//! Every size that a guest or a client can drive, by name.
+
+/// Largest content of one put or assembly, in bytes, unless the configuration says less: 5 TiB, as S3.
+pub const OBJECT_SIZE_MAX: u64 = 5 << 40;
+
+/// Largest offset or size that is accepted anywhere, in bytes: what a signed 64-bit integer of an index holds.
+pub const SIZE_MAX: u64 = i64::MAX as u64;
+
+/// Largest value of a record, in bytes.
+pub const RECORD_VALUE_MAX: usize = 64 << 10;
+
+/// Longest page of a listing, in entries.
+pub const PAGE_MAX: u32 = 1_000;
+
+/// Most parts of one assembly.
+pub const ASSEMBLY_PARTS_MAX: usize = 100_000;
+
+/// Longest content type, in bytes.
+pub const CONTENT_TYPE_MAX: usize = 255;
+
+/// Most pairs of metadata.
+pub const METADATA_PAIRS_MAX: usize = 64;
+
+/// Longest metadata, in bytes over all keys and values.
+pub const METADATA_BYTES_MAX: usize = 8 << 10;
+
+/// Longest key of metadata, in bytes.
+pub const METADATA_KEY_MAX: usize = 64;
+
+/// Bytes that a put gathers before it hands them to its writing and hashing jobs.
+pub const WRITE_BATCH: usize = 512 << 10;
+
+/// Batches that may wait for a job of a put before the put stops reading its source.
+pub const WRITE_QUEUE: usize = 2;
+
+/// Frames below this size, in bytes, are copied together, so that a small frame does not keep alive the large
+/// buffer that it is a piece of.
+pub const SMALL_FRAME: usize = 16 << 10;
+
+/// Bytes that a stream of stored content reads at a time; it reads one chunk ahead.
+pub const READ_CHUNK: usize = 256 << 10;

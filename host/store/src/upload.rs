@@ -1,0 +1,206 @@
+//! One upload, whatever the backend: counting, the checks that need no backend, and the pump from a stream.
+//!
+//! Invariant: no byte beyond the expected size or the limit reaches a backend, and a source that failed is never
+//! finished.
+
+use crate::stream::ByteStream;
+use crate::{
+    Argument, Backend, Error, Expected, FileId, FinalOptions, FinalReceipt, PartOptions, PartReceipt, Result, Scope,
+    SessionId, Writer, limits,
+};
+use bytes::Bytes;
+
+/// A writer with its count and its limits. Once it has failed it answers the same error for ever.
+pub struct Upload<R> {
+    writer: Option<Box<dyn Writer<R>>>,
+    expected: Expected,
+    max: u64,
+    received: u64,
+    failure: Option<Error>,
+}
+
+impl Upload<PartReceipt> {
+    /// Begins a part.
+    ///
+    /// # Errors
+    /// Those of the contract that need no content.
+    pub async fn part(
+        backend: &dyn Backend,
+        scope: &Scope,
+        session: &SessionId,
+        number: u32,
+        options: PartOptions,
+    ) -> Result<Self> {
+        let max = backend.info().max_object_size;
+        check_size(&options.expected, max)?;
+        if options.offset.is_some_and(|at| at > limits::SIZE_MAX - options.expected.size.unwrap_or(0)) {
+            return Err(Error::InvalidArgument(Argument::Offset));
+        }
+        let writer = backend.begin_part(scope, session, number, options).await?;
+        Ok(Self::new(writer, options.expected, max))
+    }
+}
+
+impl Upload<FinalReceipt> {
+    /// Begins a final object.
+    ///
+    /// # Errors
+    /// Those of the contract that need no content.
+    pub async fn final_object(
+        backend: &dyn Backend,
+        scope: &Scope,
+        file: &FileId,
+        options: FinalOptions,
+    ) -> Result<Self> {
+        let max = backend.info().max_object_size;
+        options.check()?;
+        check_size(&options.expected, max)?;
+        let expected = options.expected;
+        let writer = backend.begin_final(scope, file, options).await?;
+        Ok(Self::new(writer, expected, max))
+    }
+}
+
+fn check_size(expected: &Expected, max: u64) -> Result<()> {
+    match expected.size {
+        Some(size) if size > limits::SIZE_MAX => Err(Error::InvalidArgument(Argument::Expected)),
+        Some(size) if size > max => Err(Error::TooLarge { limit: max }),
+        _ => Ok(()),
+    }
+}
+
+impl<R> Upload<R> {
+    fn new(writer: Box<dyn Writer<R>>, expected: Expected, max: u64) -> Self {
+        Upload { writer: Some(writer), expected, max, received: 0, failure: None }
+    }
+
+    /// Bytes taken in so far.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Appends a chunk.
+    ///
+    /// # Errors
+    /// [`Error::SizeMismatch`] and [`Error::TooLarge`] at the first byte too many, [`Error::Interrupted`], faults of
+    /// the backend. Nothing is kept then.
+    pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        if chunk.is_empty() {
+            return self.live().map(|_| ());
+        }
+        let total = self.received.saturating_add(chunk.len() as u64);
+        let excess = match self.expected.size {
+            Some(expected) if total > expected => Some(Error::SizeMismatch { expected, actual: expected + 1 }),
+            _ if total > self.max => Some(Error::TooLarge { limit: self.max }),
+            _ => None,
+        };
+        if let Some(error) = excess {
+            self.live()?;
+            return Err(self.fail(error));
+        }
+        self.received = total;
+        let written = self.live()?.write(chunk).await;
+        written.map_err(|error| self.fail(error))
+    }
+
+    /// Appends a stream to its end; answers how many bytes came.
+    ///
+    /// # Errors
+    /// As [`Upload::write`], and [`Error::Interrupted`] if the stream fails.
+    pub async fn pull(&mut self, stream: &mut dyn ByteStream) -> Result<u64> {
+        let before = self.received;
+        loop {
+            let writer = self.live()?;
+            let next = tokio::select! {
+                biased;
+                () = writer.interrupted() => Err(None),
+                next = stream.next() => next.map_err(Some),
+            };
+            match next {
+                Ok(Some(chunk)) => self.write(chunk).await?,
+                Ok(None) => return Ok(self.received - before),
+                Err(cause) => {
+                    if let Some(cause) = cause {
+                        tracing::debug!(error = %cause, received = self.received, "the source of a put failed");
+                    }
+                    return Err(self.fail(Error::Interrupted { received: self.received }));
+                }
+            }
+        }
+    }
+
+    /// Checks the content against both expectations and makes it visible.
+    ///
+    /// # Errors
+    /// [`Error::SizeMismatch`], [`Error::DigestMismatch`], [`Error::Conflict`], [`Error::Gone`],
+    /// [`Error::Interrupted`], faults of the backend.
+    pub async fn finish(mut self, expected: Expected) -> Result<R> {
+        let received = self.received;
+        self.live()?;
+        for size in [self.expected.size, expected.size].into_iter().flatten() {
+            if size != received {
+                return Err(Error::SizeMismatch { expected: size, actual: received });
+            }
+        }
+        let expected = self.expected.and(expected).ok_or(Error::DigestMismatch)?;
+        let Some(writer) = self.writer.take() else { unreachable!("a live upload has its writer") };
+        writer.finish(expected).await.map_err(|error| with_count(error, received))
+    }
+
+    /// Ends the upload with an error that its source met, as if the backend had.
+    pub fn fail(&mut self, error: Error) -> Error {
+        let error = with_count(error, self.received);
+        self.failure = Some(error.repeat());
+        self.writer = None;
+        error
+    }
+
+    fn live(&mut self) -> Result<&mut Box<dyn Writer<R>>> {
+        match (&mut self.writer, &self.failure) {
+            (Some(writer), None) => Ok(writer),
+            (_, Some(failure)) => Err(failure.repeat()),
+            (None, None) => unreachable!("an upload without a writer has failed"),
+        }
+    }
+}
+
+/// A backend need not know how much had arrived when it was interrupted; the count is kept here.
+fn with_count(error: Error, received: u64) -> Error {
+    match error {
+        Error::Interrupted { .. } => Error::Interrupted { received },
+        other => other,
+    }
+}
+
+/// Stores a stream as a part of a session.
+///
+/// # Errors
+/// Those of `put-temp-part` in the contract.
+pub async fn put_part(
+    backend: &dyn Backend,
+    scope: &Scope,
+    session: &SessionId,
+    number: u32,
+    content: &mut dyn ByteStream,
+    options: PartOptions,
+) -> Result<PartReceipt> {
+    let mut upload = Upload::part(backend, scope, session, number, options).await?;
+    upload.pull(content).await?;
+    upload.finish(Expected::default()).await
+}
+
+/// Stores a stream as a final object.
+///
+/// # Errors
+/// Those of `put-final` in the contract.
+pub async fn put_final(
+    backend: &dyn Backend,
+    scope: &Scope,
+    file: &FileId,
+    content: &mut dyn ByteStream,
+    options: FinalOptions,
+) -> Result<FinalReceipt> {
+    let mut upload = Upload::final_object(backend, scope, file, options).await?;
+    upload.pull(content).await?;
+    upload.finish(Expected::default()).await
+}
