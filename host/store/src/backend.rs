@@ -4,10 +4,10 @@
 //! The semantics of each method are those of the method of the same purpose in `portico:storage`.
 
 use crate::stream::ByteStream;
+use crate::{Argument, Error};
 use crate::{
     ByteRange, Cursor, Digest, FileId, FinalKey, Reason, RecordName, Result, Scope, SessionId, TempKey, limits,
 };
-use crate::{Argument, Error};
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -98,13 +98,7 @@ pub trait Backend: Send + Sync + 'static {
     async fn get_record(&self, scope: &Scope, name: &RecordName) -> Result<Record>;
 
     /// Replaces a record of that version; answers the new one.
-    async fn replace_record(
-        &self,
-        scope: &Scope,
-        name: &RecordName,
-        version: &str,
-        value: &[u8],
-    ) -> Result<String>;
+    async fn replace_record(&self, scope: &Scope, name: &RecordName, version: &str, value: &[u8]) -> Result<String>;
 
     /// Deletes a record, of that version if one is given; true if it was there.
     async fn delete_record(&self, scope: &Scope, name: &RecordName, version: Option<&str>) -> Result<bool>;

@@ -140,17 +140,13 @@ impl Error {
             Error::Conflict => Error::Conflict,
             Error::InvalidArgument(argument) => Error::InvalidArgument(*argument),
             Error::OutOfRange { size } => Error::OutOfRange { size: *size },
-            Error::SizeMismatch { expected, actual } => {
-                Error::SizeMismatch { expected: *expected, actual: *actual }
-            }
+            Error::SizeMismatch { expected, actual } => Error::SizeMismatch { expected: *expected, actual: *actual },
             Error::DigestMismatch => Error::DigestMismatch,
             Error::TooLarge { limit } => Error::TooLarge { limit: *limit },
             Error::Interrupted { received } => Error::Interrupted { received: *received },
             Error::NoSpace => Error::NoSpace,
             Error::Denied(_) => Error::Denied(cause()),
-            Error::Unavailable { retry_after, .. } => {
-                Error::Unavailable { retry_after: *retry_after, cause: cause() }
-            }
+            Error::Unavailable { retry_after, .. } => Error::Unavailable { retry_after: *retry_after, cause: cause() },
             Error::Internal(_) => Error::Internal(cause()),
         }
     }
