@@ -1,1 +1,3 @@
 //! The local filesystem backend.
+mod disk;
+mod layout;

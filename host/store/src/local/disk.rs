@@ -1,0 +1,231 @@
+//! Every change to the files of a local store, and every opening of one.
+//!
+//! Invariants: a path given here is relative to the root and is resolved beneath it, following no symlink and
+//! crossing no mount; nothing that exists is replaced; a file whose sync failed is not synced again. All functions
+//! block.
+
+use crate::{Error, Result};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
+const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
+
+/// Asked before and after each step that changes something, with the step's name; answering true makes the store
+/// behave as if its process had been killed there. For tests.
+pub(super) type Fault = Box<dyn Fn(&'static str) -> bool + Send + Sync>;
+
+/// The files of one store.
+pub(super) struct Disk {
+    root: OwnedFd,
+    durable: bool,
+    fault: Option<Fault>,
+    crashed: AtomicBool,
+}
+
+impl Disk {
+    /// The files beneath an open folder. Without `durable` nothing is synced.
+    pub(super) fn new(root: OwnedFd, durable: bool, fault: Option<Fault>) -> Self {
+        Disk { root, durable, fault, crashed: AtomicBool::new(false) }
+    }
+
+    /// A point at which a test may end the process's life.
+    pub(super) fn step(&self, name: &'static str) -> Result<()> {
+        if self.fault.as_ref().is_some_and(|fault| self.crashed.load(Ordering::Relaxed) || fault(name)) {
+            self.crashed.store(true, Ordering::Relaxed);
+            return Err(Error::internal("the store was killed by its test"));
+        }
+        Ok(())
+    }
+
+    /// Creates a file that did not exist, for reading and writing. The folder is made if it is missing.
+    pub(super) fn create(&self, path: &Path) -> Result<File> {
+        self.step("create")?;
+        self.open_making_dir(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)
+    }
+
+    /// Opens a file for reading and writing, and makes it if it is missing, its folder too.
+    pub(super) fn open_or_create(&self, path: &Path) -> Result<File> {
+        self.step("create")?;
+        self.open_making_dir(path, OFlags::RDWR | OFlags::CREATE)
+    }
+
+    /// Opens a file for reading and writing.
+    pub(super) fn open_rw(&self, path: &Path) -> Result<File> {
+        Ok(File::from(self.open(path, OFlags::RDWR)?))
+    }
+
+    /// Opens a regular file for reading; `None` if there is none.
+    pub(super) fn open_read(&self, path: &Path) -> Result<Option<File>> {
+        match self.open(path, OFlags::RDONLY) {
+            Ok(fd) => Ok(Some(File::from(fd))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(fault_of(error)),
+        }
+    }
+
+    /// Makes a folder and those above it, durably.
+    pub(super) fn ensure_dir(&self, path: &Path) -> Result<()> {
+        if path.as_os_str().is_empty() || self.open(path, OFlags::PATH | OFlags::DIRECTORY).is_ok() {
+            return Ok(());
+        }
+        let parent = path.parent().unwrap_or(Path::new(""));
+        self.ensure_dir(parent)?;
+        self.step("mkdir")?;
+        match rustix::fs::mkdirat(self.dir(parent)?, name_of(path)?, DIR_MODE) {
+            Ok(()) | Err(Errno::EXIST) => self.sync_dir(parent),
+            Err(error) => Err(fault_of(error)),
+        }
+    }
+
+    /// Gives a file a second name; false if that name is taken. The folder of the new name is made if missing.
+    pub(super) fn link(&self, from: &Path, to: &Path) -> Result<bool> {
+        self.step("link")?;
+        let parent = to.parent().unwrap_or(Path::new(""));
+        self.ensure_dir(parent)?;
+        let (old, new) = (self.dir(from.parent().unwrap_or(Path::new("")))?, self.dir(parent)?);
+        let linked = rustix::fs::linkat(old, name_of(from)?, new, name_of(to)?, AtFlags::empty());
+        self.step("linked")?;
+        match linked {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            Err(error) => Err(fault_of(error)),
+        }
+    }
+
+    /// Removes a file's name; false if there was none.
+    pub(super) fn unlink(&self, path: &Path) -> Result<bool> {
+        self.step("unlink")?;
+        self.remove(path, AtFlags::empty())
+    }
+
+    /// Removes a folder if it is empty; false if it is not, or not there.
+    pub(super) fn remove_dir(&self, path: &Path) -> Result<bool> {
+        self.step("rmdir")?;
+        self.remove(path, AtFlags::REMOVEDIR)
+    }
+
+    /// Makes a file's content durable. After a failure its bytes count as lost.
+    pub(super) fn sync_file(&self, file: &File) -> Result<()> {
+        self.step("sync file")?;
+        if self.durable {
+            rustix::fs::fdatasync(file)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the names in a folder durable.
+    pub(super) fn sync_dir(&self, path: &Path) -> Result<()> {
+        self.step("sync folder")?;
+        if self.durable {
+            rustix::fs::fsync(self.dir(path)?)?;
+        }
+        Ok(())
+    }
+
+    /// The names in a folder, with inode numbers; none if the folder is not there.
+    pub(super) fn list(&self, path: &Path) -> Result<Vec<(String, u64)>> {
+        let dir = match self.open(path, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Ok(dir) => dir,
+            Err(Errno::NOENT) => return Ok(Vec::new()),
+            Err(error) => return Err(fault_of(error)),
+        };
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::new(dir)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy();
+            if name != "." && name != ".." {
+                names.push((name.into_owned(), entry.ino()));
+            }
+        }
+        Ok(names)
+    }
+
+    /// How many names a file has, and how many bytes; `None` if there is no such file.
+    pub(super) fn links_and_size(&self, path: &Path) -> Result<Option<(u64, u64)>> {
+        match self.open(path, OFlags::PATH | OFlags::NOFOLLOW) {
+            Ok(fd) => {
+                let stat = rustix::fs::fstat(fd)?;
+                Ok(Some((stat.st_nlink, stat.st_size.cast_unsigned())))
+            }
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(fault_of(error)),
+        }
+    }
+
+    fn remove(&self, path: &Path, flags: AtFlags) -> Result<bool> {
+        let parent = match self.open_dir(path.parent().unwrap_or(Path::new(""))) {
+            Err(Errno::NOENT) => return Ok(false),
+            parent => parent?,
+        };
+        match rustix::fs::unlinkat(parent, name_of(path)?, flags) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT | Errno::NOTEMPTY) => Ok(false),
+            Err(error) => Err(fault_of(error)),
+        }
+    }
+
+    fn open_making_dir(&self, path: &Path, flags: OFlags) -> Result<File> {
+        // Whoever clears a session removes its empty folder, so it may vanish between being made and being used.
+        for _ in 0..100 {
+            match self.open(path, flags) {
+                Ok(fd) => return Ok(File::from(fd)),
+                Err(Errno::NOENT) => self.ensure_dir(path.parent().unwrap_or(Path::new("")))?,
+                Err(error) => return Err(fault_of(error)),
+            }
+        }
+        Err(Error::unavailable("a folder vanishes as often as it is made"))
+    }
+
+    fn open(&self, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        let mode = if flags.contains(OFlags::CREATE) { FILE_MODE } else { Mode::empty() };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+        loop {
+            match rustix::fs::openat2(&self.root, path, flags | OFlags::CLOEXEC, mode, resolve) {
+                // The kernel could not be sure that a concurrent rename did not lead out.
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                opened => return opened,
+            }
+        }
+    }
+
+    fn open_dir(&self, path: &Path) -> rustix::io::Result<OwnedFd> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        self.open(path, OFlags::RDONLY | OFlags::DIRECTORY)
+    }
+
+    fn dir(&self, path: &Path) -> Result<OwnedFd> {
+        self.open_dir(path).map_err(fault_of)
+    }
+}
+
+fn name_of(path: &Path) -> Result<&std::ffi::OsStr> {
+    path.file_name().ok_or_else(|| Error::internal("a path without a name"))
+}
+
+fn fault_of(error: Errno) -> Error {
+    Error::from(std::io::Error::from(error))
+}
+
+impl From<Errno> for Error {
+    fn from(error: Errno) -> Self {
+        fault_of(error)
+    }
+}
+
+impl From<std::io::Error> for Error {
+    /// The one place where an error of the filesystem gets its meaning. A file-size limit is a lack of room too.
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Error::NoSpace,
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Error::Denied(error.into()),
+            _ if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => Error::unavailable(error),
+            _ => Error::internal(error),
+        }
+    }
+}
