@@ -1,0 +1,93 @@
+//! The digest of content. Its bytes are only ever computed by the host; here they are compared and printed.
+
+use std::{fmt, str::FromStr};
+
+/// A SHA-256. Prints as 64 lowercase hexadecimal digits, and parses from digits of either case.
+///
+/// ```
+/// # use portico_guest::Digest;
+/// let empty: Digest = "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855".parse()?;
+/// assert_eq!(empty.as_bytes()[..2], [0xe3, 0xb0]);
+/// assert!(empty.to_string().starts_with("e3b0c44298fc"));
+/// # Ok::<(), portico_guest::DigestFormError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; Digest::LEN]);
+
+impl Digest {
+    /// Length of a SHA-256 in bytes.
+    pub const LEN: usize = 32;
+
+    /// The digest with these bytes.
+    #[must_use]
+    pub const fn new(bytes: [u8; Self::LEN]) -> Self {
+        Digest(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+}
+
+impl From<[u8; Digest::LEN]> for Digest {
+    fn from(bytes: [u8; Digest::LEN]) -> Self {
+        Digest(bytes)
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+impl FromStr for Digest {
+    type Err = DigestFormError;
+
+    fn from_str(text: &str) -> Result<Self, DigestFormError> {
+        let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(DigestFormError);
+        let text = text.as_bytes();
+        if text.len() != 2 * Self::LEN {
+            return Err(DigestFormError);
+        }
+        let mut bytes = [0; Self::LEN];
+        for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+            *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
+        }
+        Ok(Digest(bytes))
+    }
+}
+
+/// The text is not 64 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a SHA-256 is written as 64 hexadecimal digits")]
+pub struct DigestFormError;
+
+#[cfg(test)]
+mod tests {
+    use super::{Digest, DigestFormError};
+
+    #[test]
+    fn prints_what_it_parses() {
+        let text = "00ff10a5".repeat(8);
+        let digest: Digest = text.parse().unwrap();
+        assert_eq!(digest.as_bytes()[..4], [0x00, 0xff, 0x10, 0xa5]);
+        assert_eq!(digest.to_string(), text);
+        assert_eq!(text.to_uppercase().parse(), Ok(digest));
+    }
+
+    #[test]
+    fn refuses_any_other_text() {
+        for text in ["", "00", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64), &"é".repeat(32), &"+1".repeat(32)] {
+            assert_eq!(text.parse::<Digest>(), Err(DigestFormError), "{text}");
+        }
+    }
+}
