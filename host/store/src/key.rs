@@ -109,6 +109,14 @@ impl Scope {
         if ok { Ok(Scope(format!("{}.{name}", self.0))) } else { Err(Error::InvalidArgument(Argument::Scope)) }
     }
 
+    /// Reads the written form; `None` if it is another.
+    pub fn from_written(text: &str) -> Option<Self> {
+        let mut names = text.split('.');
+        let root = Scope::root();
+        (names.next() == Some(root.as_str())).then_some(())?;
+        names.try_fold(root, |scope, name| scope.narrow(name).ok())
+    }
+
     /// The written form.
     pub fn as_str(&self) -> &str {
         &self.0

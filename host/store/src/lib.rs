@@ -35,4 +35,4 @@ pub use backend::{
 pub use digest::{Blake3, Digest, Sha256, Sha256State};
 pub use error::{Argument, Error, Result};
 pub use key::{ByteRange, Cursor, FileId, FinalKey, Reason, RecordName, Scope, SessionId, TempKey, Token};
-pub use upload::{Upload, put_final, put_part};
+pub use upload::{Upload, assemble_final, put_final, put_part};

@@ -33,6 +33,9 @@ pub const WRITE_BATCH: usize = 512 << 10;
 /// Batches that may wait for a job of a put before the put stops reading its source.
 pub const WRITE_QUEUE: usize = 2;
 
+/// Bytes that all puts of a store together may have waiting for their jobs.
+pub const WRITE_BUDGET: usize = 64 << 20;
+
 /// Frames below this size, in bytes, are copied together, so that a small frame does not keep alive the large
 /// buffer that it is a piece of.
 pub const SMALL_FRAME: usize = 16 << 10;

@@ -6,9 +6,10 @@
 use crate::stream::ByteStream;
 use crate::{
     Argument, Backend, Error, Expected, FileId, FinalOptions, FinalReceipt, PartOptions, PartReceipt, Result, Scope,
-    SessionId, Writer, limits,
+    SessionId, TempKey, Writer, limits,
 };
 use bytes::Bytes;
+use std::collections::HashSet;
 
 /// A writer with its count and its limits. Once it has failed it answers the same error for ever.
 pub struct Upload<R> {
@@ -59,6 +60,26 @@ impl Upload<FinalReceipt> {
         let writer = backend.begin_final(scope, file, options).await?;
         Ok(Self::new(writer, expected, max))
     }
+}
+
+/// Makes a final object of parts, in the order given, and consumes them.
+///
+/// # Errors
+/// Those of `assemble-final` in the contract.
+pub async fn assemble_final(
+    backend: &dyn Backend,
+    scope: &Scope,
+    file: &FileId,
+    parts: &[TempKey],
+    options: FinalOptions,
+) -> Result<FinalReceipt> {
+    options.check()?;
+    check_size(&options.expected, backend.info().max_object_size)?;
+    let distinct: HashSet<&TempKey> = parts.iter().collect();
+    if parts.len() > limits::ASSEMBLY_PARTS_MAX || distinct.len() != parts.len() {
+        return Err(Error::InvalidArgument(Argument::Parts));
+    }
+    backend.assemble(scope, file, parts, options).await
 }
 
 fn check_size(expected: &Expected, max: u64) -> Result<()> {

@@ -19,6 +19,16 @@ const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
 /// behave as if its process had been killed there. For tests.
 pub(super) type Fault = Box<dyn Fn(&'static str) -> bool + Send + Sync>;
 
+/// What a name stands for.
+pub(super) struct Stat {
+    /// Its inode number.
+    pub(super) inode: u64,
+    /// How many names it has.
+    pub(super) links: u64,
+    /// Its size in bytes.
+    pub(super) size: u64,
+}
+
 /// The files of one store.
 pub(super) struct Disk {
     root: OwnedFd,
@@ -127,9 +137,9 @@ impl Disk {
         Ok(())
     }
 
-    /// The names in a folder, with inode numbers; none if the folder is not there.
-    pub(super) fn list(&self, path: &Path) -> Result<Vec<(String, u64)>> {
-        let dir = match self.open(path, OFlags::RDONLY | OFlags::DIRECTORY) {
+    /// The names in a folder whose inode number is wanted; none if the folder is not there.
+    pub(super) fn list(&self, path: &Path, wanted: impl Fn(u64) -> bool) -> Result<Vec<String>> {
+        let dir = match self.open_dir(path) {
             Ok(dir) => dir,
             Err(Errno::NOENT) => return Ok(Vec::new()),
             Err(error) => return Err(fault_of(error)),
@@ -138,19 +148,20 @@ impl Disk {
         for entry in rustix::fs::Dir::new(dir)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy();
-            if name != "." && name != ".." {
-                names.push((name.into_owned(), entry.ino()));
+            if name != "." && name != ".." && wanted(entry.ino()) {
+                names.push(name.into_owned());
             }
         }
         Ok(names)
     }
 
-    /// How many names a file has, and how many bytes; `None` if there is no such file.
-    pub(super) fn links_and_size(&self, path: &Path) -> Result<Option<(u64, u64)>> {
+    /// What a name stands for; `None` if there is no such name.
+    pub(super) fn stat(&self, path: &Path) -> Result<Option<Stat>> {
         match self.open(path, OFlags::PATH | OFlags::NOFOLLOW) {
             Ok(fd) => {
                 let stat = rustix::fs::fstat(fd)?;
-                Ok(Some((stat.st_nlink, stat.st_size.cast_unsigned())))
+                let size = stat.st_size.cast_unsigned();
+                Ok(Some(Stat { inode: stat.st_ino, links: stat.st_nlink, size }))
             }
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(fault_of(error)),

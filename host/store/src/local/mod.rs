@@ -1,3 +1,124 @@
-//! The local filesystem backend.
+//! The local filesystem backend: plain files, and an SQLite index of what exists.
+//!
+//! One folder, one process at a time, so what is going on (claims, seals, locks on names) is plain state of this
+//! process. What exists is decided by the index alone: data comes first, under a name of its own, and a row makes it
+//! exist. [`crate::Backend`] says what each operation promises; ARCHITECTURE.md says why this order keeps the promises.
+
+mod assemble;
+mod backend;
+mod body;
+mod chain;
 mod disk;
+mod index;
+mod lane;
 mod layout;
+mod publish;
+mod put_final;
+mod put_part;
+mod read;
+mod root;
+mod sessions;
+mod sweep;
+
+use crate::{Error, Result, Token, limits};
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::Semaphore;
+
+pub use root::{OpenError, RebuildReport};
+
+/// What a local store is opened with.
+#[derive(Clone, Debug)]
+pub struct LocalOptions {
+    /// Whether an answer waits until the data would survive a power failure.
+    pub durability: Durability,
+    /// Largest content of one put or assembly, in bytes.
+    pub max_object_size: u64,
+    /// How long to wait for another process to let go of the store.
+    pub lock_wait: Duration,
+}
+
+impl Default for LocalOptions {
+    fn default() -> Self {
+        LocalOptions {
+            durability: Durability::Full,
+            max_object_size: limits::OBJECT_SIZE_MAX,
+            lock_wait: Duration::ZERO,
+        }
+    }
+}
+
+/// When a write has answered, what has it survived?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the process and of the machine: files, folders and index are synced before the answer.
+    #[default]
+    Full,
+    /// The end of the process only; after a power failure the store may be damaged. For scratch stores.
+    None,
+}
+
+/// What a store did since it was opened, for benchmarks and tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Bytes that assemblies read back for the digest of the whole.
+    pub hash_read_back: u64,
+    /// Bytes that assemblies copied.
+    pub assembly_copied: u64,
+}
+
+/// A store in a folder of the local filesystem.
+///
+/// The folder belongs to this value until the value, its writers and its streams are gone; a second process is refused
+/// meanwhile.
+pub struct LocalStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: LocalOptions,
+    disk: Arc<disk::Disk>,
+    index: index::Index,
+    sessions: sessions::Sessions,
+    names: Arc<publish::Names>,
+    staged: Mutex<HashSet<Token>>,
+    budget: Arc<Semaphore>,
+    counters: CounterCells,
+    /// Holds the lock on the folder.
+    root: root::Root,
+}
+
+#[derive(Default)]
+struct CounterCells {
+    hash_read_back: AtomicU64,
+    assembly_copied: AtomicU64,
+}
+
+impl Inner {
+    /// The tokens in use below `staging/`.
+    fn staged(&self) -> MutexGuard<'_, HashSet<Token>> {
+        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs work that blocks, off the async threads.
+async fn blocking<T: Send + 'static>(
+    inner: &Arc<Inner>,
+    work: impl FnOnce(&Arc<Inner>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let inner = inner.clone();
+    tokio::task::spawn_blocking(move || work(&inner)).await.map_err(Error::internal)?
+}
+
+/// Runs work that must not stop half-way to its end, even if whoever waits for it goes away.
+async fn detached<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(work).await.map_err(Error::internal)?
+}
+
+fn now_ms() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,281 @@
+//! Final objects made of parts.
+//!
+//! If the parts lie in their session's own file exactly as the list wants them, and nothing else ever was in that
+//! file, the file itself becomes the object: no byte is read or copied. Parts that lie elsewhere are first copied into
+//! their gaps. Otherwise all of them are copied into a new file. The digest is read back only from where the carried
+//! states end.
+//!
+//! Invariant: the sessions concerned are sealed and their puts have settled from before the rows are read until the
+//! object has been published or has failed; until then no part has been changed.
+
+use super::index::parts::{self, PartFile, PartRow};
+use super::publish::{publish, settle, stat};
+use super::put_final::{StagedFile, receipt, stage};
+use super::{Inner, blocking, chain, layout};
+use crate::{Digest, Error, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, SessionId, TempKey};
+use rusqlite::Connection;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+const COPY_BUFFER: usize = 1 << 20;
+
+pub(super) async fn assemble(
+    inner: &Arc<Inner>,
+    scope: Scope,
+    file: FileId,
+    list: Vec<TempKey>,
+    options: FinalOptions,
+) -> Result<FinalReceipt> {
+    use super::index::finals::FinalRow;
+    match stat(inner, &scope, &file).await? {
+        Some(FinalRow::Gone(reason)) => return Err(Error::Gone(reason)),
+        Some(FinalRow::Live(_)) if options.if_exists == IfExists::Fail => return Err(Error::Conflict),
+        _ => {}
+    }
+    // In one order everywhere, though nobody waits for a seal here.
+    let sessions: BTreeSet<SessionId> = list.iter().map(|key| key.session.clone()).collect();
+    let mut seals = Vec::new();
+    for session in &sessions {
+        seals.push(inner.sessions.try_seal(&scope, session).ok_or(Error::Conflict)?);
+        inner.sessions.interrupt(&scope, session).await;
+    }
+    let rows = {
+        let (scope, list) = (scope.clone(), list.clone());
+        let read = move |conn: &Connection| {
+            list.iter().map(|key| parts::by_key(conn, &scope, key)?.ok_or(Error::NotFound)).collect::<Result<Vec<_>>>()
+        };
+        Arc::new(inner.index.read(read).await?)
+    };
+    let size = rows.iter().try_fold(0u64, |sum, row| sum.checked_add(row.size)).unwrap_or(u64::MAX);
+    match options.expected.size {
+        Some(expected) if expected != size => return Err(Error::SizeMismatch { expected, actual: size }),
+        _ if size > inner.options.max_object_size => {
+            return Err(Error::TooLarge { limit: inner.options.max_object_size });
+        }
+        _ => {}
+    }
+    let sha256 = {
+        let (scope, rows) = (scope.clone(), rows.clone());
+        blocking(inner, move |inner| digest(inner, &scope, &rows)).await?
+    };
+    if options.expected.sha256.is_some_and(|expected| expected != sha256) {
+        return Err(Error::DigestMismatch);
+    }
+    let if_exists = options.if_exists;
+    let receipt = receipt(&scope, file, size, sha256, options);
+
+    let consumed = Consumed { scope: scope.clone(), sessions: sessions.into_iter().collect(), list };
+    if let Some(row) = stat(inner, &scope, &receipt.file).await? {
+        let there = settle(row, &receipt, if_exists)?;
+        let rows = consumed.clone();
+        inner.index.write(move |conn| rows.remove_rows(conn, false)).await?;
+        consumed.remove_data(inner).await;
+        return Ok(there);
+    }
+    let in_place = {
+        let (scope, rows) = (scope.clone(), rows.clone());
+        inner.index.read(move |conn| in_place(conn, &scope, &rows)).await?
+    };
+    let there = if in_place {
+        let source = layout::placed(&scope, &rows[0].key.session);
+        let (of, from) = (scope.clone(), source.clone());
+        blocking(inner, move |inner| complete(inner, &of, &rows, &from, size)).await?;
+        let rows = consumed.clone();
+        let publishing = publish(inner, &scope, receipt, source, if_exists, move |conn| rows.remove_rows(conn, true));
+        match publishing.await {
+            Ok(there) => there,
+            Err(failed) => {
+                if failed.in_doubt {
+                    // The file may be the object: nothing may be placed in it until the next opening can tell.
+                    std::mem::forget(seals);
+                }
+                return Err(failed.error);
+            }
+        }
+    } else {
+        let StagedFile { file, name, in_use } = stage(inner).await?;
+        let of = scope.clone();
+        blocking(inner, move |inner| copy(inner, &of, &rows, file)).await?;
+        let rows = consumed.clone();
+        let source = name.path().to_owned();
+        let publishing = publish(inner, &scope, receipt, source, if_exists, move |conn| rows.remove_rows(conn, false));
+        publishing.await.map_err(|failed| {
+            if failed.in_doubt {
+                name.keep();
+                std::mem::forget(in_use);
+            }
+            failed.error
+        })?
+    };
+    consumed.remove_data(inner).await;
+    drop(seals);
+    Ok(there)
+}
+
+/// The parts that an assembly uses up.
+#[derive(Clone)]
+struct Consumed {
+    scope: Scope,
+    sessions: Vec<SessionId>,
+    list: Vec<TempKey>,
+}
+
+impl Consumed {
+    /// Takes the parts out of the index. With `file` the session's own file has become the object, and all that was
+    /// said of it goes too.
+    fn remove_rows(&self, conn: &Connection, file: bool) -> Result<()> {
+        for key in &self.list {
+            parts::delete(conn, &self.scope, key)?;
+        }
+        for session in &self.sessions {
+            if file {
+                parts::forget_placed(conn, &self.scope, session)?;
+            } else if parts::list(conn, &self.scope, session, None, 1)?.is_empty() {
+                parts::clear(conn, &self.scope, session)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the files that no row speaks of any more. What can't be removed now, a sweep removes.
+    async fn remove_data(self, inner: &Arc<Inner>) {
+        let removed = inner.index.read({
+            let this = self.clone();
+            move |conn| {
+                let placed = |session| parts::session_has_placed(conn, &this.scope, session);
+                this.sessions.iter().map(placed).collect::<Result<Vec<bool>>>()
+            }
+        });
+        let removed = match removed.await {
+            Ok(placed) => blocking(inner, move |inner| self.unlink(inner, &placed)).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
+            tracing::warn!(%error, "parts of an assembled object are left behind; the next sweep removes them");
+        }
+    }
+
+    fn unlink(&self, inner: &Inner, placed: &[bool]) -> Result<()> {
+        for key in &self.list {
+            inner.disk.unlink(&layout::own(&self.scope, &key.session, &key.token))?;
+        }
+        for (session, placed) in self.sessions.iter().zip(placed) {
+            if !placed {
+                inner.disk.unlink(&layout::placed(&self.scope, session))?;
+            }
+            inner.disk.remove_dir(&layout::session_dir(&self.scope, session))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the session's own file can become the object: one session, at least one part of the list in its place, and
+/// no range of that file, withdrawn ones included, that is not a part of the list in its place.
+fn in_place(conn: &Connection, scope: &Scope, rows: &[PartRow]) -> Result<bool> {
+    let Some(first) = rows.first() else { return Ok(false) };
+    let mut at = 0;
+    let mut places = HashSet::new();
+    for row in rows {
+        if row.key.session != first.key.session {
+            return Ok(false);
+        }
+        if row.file == PartFile::Placed {
+            if row.offset != Some(at) {
+                return Ok(false);
+            }
+            places.insert(&row.key);
+        }
+        at += row.size;
+    }
+    let ranges = parts::placed_rows(conn, scope, &first.key.session)?;
+    Ok(!places.is_empty() && ranges.iter().all(|(row, live)| *live && places.contains(&row.key)))
+}
+
+/// The files that parts lie in, opened once each.
+struct Sources<'a> {
+    inner: &'a Inner,
+    scope: &'a Scope,
+    open: HashMap<PathBuf, File>,
+}
+
+impl Sources<'_> {
+    /// The file of a part, at the part's beginning.
+    fn at(&mut self, row: &PartRow) -> Result<&mut File> {
+        let (path, base) = match row.file {
+            PartFile::Placed => (layout::placed(self.scope, &row.key.session), row.offset.unwrap_or(0)),
+            PartFile::Own => (layout::own(self.scope, &row.key.session, &row.key.token), 0),
+        };
+        if !self.open.contains_key(&path) {
+            // A list may name as many files as it has parts; one at a time stays open.
+            self.open.clear();
+            let missing = || Error::internal(format!("the data of part {} is missing", row.key));
+            self.open.insert(path.clone(), self.inner.disk.open_read(&path)?.ok_or_else(missing)?);
+        }
+        let file = self.open.get_mut(&path).ok_or_else(|| Error::internal("no source"))?;
+        file.seek(SeekFrom::Start(base))?;
+        Ok(file)
+    }
+}
+
+/// The digest of the whole: carried as far as the states reach, then read.
+fn digest(inner: &Inner, scope: &Scope, rows: &[PartRow]) -> Result<Digest> {
+    let (reach, mut sha256) = chain::along(rows);
+    let mut sources = Sources { inner, scope, open: HashMap::new() };
+    let mut buffer = Vec::new();
+    for row in rows[reach..].iter().filter(|row| row.size > 0) {
+        inner.disk.step("read")?;
+        buffer.resize(COPY_BUFFER, 0);
+        let file = sources.at(row)?;
+        let mut rest = row.size;
+        while rest > 0 {
+            let piece = &mut buffer[..usize::try_from(rest).unwrap_or(COPY_BUFFER).min(COPY_BUFFER)];
+            file.read_exact(piece)?;
+            sha256.update(piece);
+            rest -= piece.len() as u64;
+        }
+        inner.counters.hash_read_back.fetch_add(row.size, Ordering::Relaxed);
+    }
+    Ok(sha256.finish())
+}
+
+/// Makes the session's own file the whole object: gaps filled from the parts that lie elsewhere, nothing beyond the end.
+fn complete(inner: &Inner, scope: &Scope, rows: &[PartRow], path: &PathBuf, size: u64) -> Result<()> {
+    let mut file = inner.disk.open_rw(path)?;
+    let mut sources = Sources { inner, scope, open: HashMap::new() };
+    let mut at = 0;
+    for row in rows {
+        if row.file == PartFile::Own && row.size > 0 {
+            file.seek(SeekFrom::Start(at))?;
+            copy_part(inner, sources.at(row)?, &mut file, row.size)?;
+        }
+        at += row.size;
+    }
+    inner.disk.step("truncate")?;
+    file.set_len(size)?;
+    inner.disk.sync_file(&file)
+}
+
+/// Copies all parts into a new file, durably.
+fn copy(inner: &Inner, scope: &Scope, rows: &[PartRow], mut target: File) -> Result<()> {
+    let mut sources = Sources { inner, scope, open: HashMap::new() };
+    for row in rows.iter().filter(|row| row.size > 0) {
+        copy_part(inner, sources.at(row)?, &mut target, row.size)?;
+    }
+    inner.disk.sync_file(&target)?;
+    inner.disk.sync_dir(layout::STAGING.as_ref())
+}
+
+/// Copies bytes from where a file stands to where another one does. The standard library lets the kernel do it.
+fn copy_part(inner: &Inner, source: &mut File, target: &mut File, size: u64) -> Result<()> {
+    inner.disk.step("copy")?;
+    let copied = std::io::copy(&mut source.take(size), target)?;
+    if copied != size {
+        return Err(Error::internal(format!("the data of a part ends after {copied} of {size} bytes")));
+    }
+    inner.counters.assembly_copied.fetch_add(size, Ordering::Relaxed);
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! The content of one put on its way to a file: gathered, then hashed and written side by side.
+
+use super::disk::Disk;
+use super::lane::{Batch, Gather, Lane, Work};
+use super::sessions::{Claim, Gate};
+use crate::{Blake3, Error, Result, Sha256};
+use bytes::Bytes;
+use std::fs::File;
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Content that arrives.
+pub(super) struct Body {
+    gather: Gather,
+    hashing: Lane<Hashes>,
+    /// Absent where the content is only compared with what is stored.
+    writing: Option<Lane<Target>>,
+    budget: Arc<Semaphore>,
+}
+
+impl Body {
+    /// Content that is hashed, and written if there is a target.
+    pub(super) fn new(hashes: Hashes, target: Option<Target>, budget: &Arc<Semaphore>) -> Self {
+        Body {
+            gather: Gather::default(),
+            hashing: Lane::new(hashes),
+            writing: target.map(Lane::new),
+            budget: budget.clone(),
+        }
+    }
+
+    /// Takes a frame.
+    pub(super) async fn add(&mut self, frame: Bytes) -> Result<()> {
+        match self.gather.add(frame) {
+            Some(frames) => self.push(frames).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until all of it is hashed and written.
+    pub(super) async fn finish(mut self) -> Result<(Hashes, Option<Target>)> {
+        if let Some(frames) = self.gather.take() {
+            self.push(frames).await?;
+        }
+        let target = match self.writing {
+            Some(lane) => Some(lane.finish().await?),
+            None => None,
+        };
+        Ok((self.hashing.finish().await?, target))
+    }
+
+    async fn push(&self, frames: Vec<Bytes>) -> Result<()> {
+        let batch = Batch::new(frames, &self.budget).await?;
+        if let Some(lane) = &self.writing {
+            lane.push(batch.clone()).await?;
+        }
+        self.hashing.push(batch).await
+    }
+}
+
+/// The digests that run over the content.
+#[derive(Default)]
+pub(super) struct Hashes {
+    /// The identity of a part.
+    pub(super) blake3: Option<Blake3>,
+    /// SHA-256 of this content.
+    pub(super) sha256: Option<Sha256>,
+    /// SHA-256 of the object up to the end of this content.
+    pub(super) chain: Option<Sha256>,
+    /// Bytes hashed.
+    pub(super) size: u64,
+}
+
+impl Work for Hashes {
+    fn take(&mut self, frames: &[Bytes]) -> Result<()> {
+        for frame in frames {
+            self.size += frame.len() as u64;
+            if let Some(hash) = &mut self.blake3 {
+                hash.update(frame);
+            }
+            for hash in [&mut self.sha256, &mut self.chain].into_iter().flatten() {
+                hash.update(frame);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where the content is written.
+pub(super) struct Target {
+    /// Declared before the claim: the file is closed, then the range is given back.
+    pub(super) file: File,
+    /// Offset in bytes of the next write.
+    at: u64,
+    gate: Option<Arc<Gate>>,
+    /// The claim on the range, for content that goes into a session's own file.
+    pub(super) claim: Option<Claim>,
+    /// The file's name, for content that has a file of its own; the name goes when this is dropped.
+    pub(super) name: Option<OwnName>,
+    disk: Arc<Disk>,
+}
+
+impl Target {
+    /// A file of its own.
+    pub(super) fn own(disk: &Arc<Disk>, file: File, name: OwnName, gate: Option<Arc<Gate>>) -> Self {
+        Target { file, at: 0, gate, claim: None, name: Some(name), disk: disk.clone() }
+    }
+
+    /// A claimed range of a session's file, from its offset in bytes.
+    pub(super) fn placed(disk: &Arc<Disk>, file: File, at: u64, claim: Claim, gate: Arc<Gate>) -> Self {
+        Target { file, at, gate: Some(gate), claim: Some(claim), name: None, disk: disk.clone() }
+    }
+}
+
+impl Work for Target {
+    fn take(&mut self, frames: &[Bytes]) -> Result<()> {
+        let _passage = self.gate.as_ref().map(Gate::enter).transpose()?;
+        self.disk.step("write")?;
+        let mut slices: Vec<IoSlice<'_>> = frames.iter().map(|frame| IoSlice::new(frame)).collect();
+        let mut rest = slices.as_mut_slice();
+        while !rest.is_empty() {
+            let written = match rustix::io::pwritev(&self.file, rest, self.at) {
+                Ok(0) => return Err(Error::internal("a write took no bytes")),
+                Ok(written) => written,
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            self.at += written as u64;
+            IoSlice::advance_slices(&mut rest, written);
+        }
+        Ok(())
+    }
+}
+
+/// A name that is removed again unless it is kept.
+pub(super) struct OwnName {
+    disk: Arc<Disk>,
+    path: PathBuf,
+    keep: bool,
+}
+
+impl OwnName {
+    /// The name at a path below the root.
+    pub(super) fn new(disk: &Arc<Disk>, path: PathBuf) -> Self {
+        OwnName { disk: disk.clone(), path, keep: false }
+    }
+
+    /// The path below the root.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves the name where it is.
+    pub(super) fn keep(mut self) {
+        self.keep = true;
+    }
+}
+
+impl Drop for OwnName {
+    fn drop(&mut self) {
+        if !self.keep
+            && let Err(error) = self.disk.unlink(&self.path)
+        {
+            tracing::warn!(path = %self.path.display(), %error, "left behind; the next sweep removes it");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Final objects whose content arrives.
+
+use super::body::{Body, Hashes, OwnName, Target};
+use super::index::finals::FinalRow;
+use super::publish::{publish, settle, stat};
+use super::{Inner, blocking, detached, layout, now_ms};
+use crate::{
+    Digest, Error, Expected, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, Sha256, Token, Writer,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::sync::Arc;
+
+struct FinalWriter {
+    inner: Arc<Inner>,
+    scope: Scope,
+    file: FileId,
+    options: FinalOptions,
+    body: Body,
+    staged: Option<Staged>,
+}
+
+/// A token in use below `staging/`: a sweep leaves its file alone.
+struct Staged {
+    inner: Arc<Inner>,
+    token: Token,
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        self.inner.staged().remove(&self.token);
+    }
+}
+
+/// A new staged file, which goes when it is dropped.
+pub(super) struct StagedFile {
+    pub(super) file: std::fs::File,
+    pub(super) name: OwnName,
+    in_use: Staged,
+}
+
+pub(super) async fn stage(inner: &Arc<Inner>) -> Result<StagedFile> {
+    let token = Token::random()?;
+    inner.staged().insert(token.clone());
+    let in_use = Staged { inner: inner.clone(), token };
+    blocking(inner, move |inner| {
+        let path = layout::staged(&in_use.token);
+        let file = inner.disk.create(&path)?;
+        Ok(StagedFile { file, name: OwnName::new(&inner.disk, path), in_use })
+    })
+    .await
+}
+
+pub(super) async fn begin(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    file: &FileId,
+    options: FinalOptions,
+) -> Result<Box<dyn Writer<FinalReceipt>>> {
+    let compare = match (stat(inner, scope, file).await?, options.if_exists) {
+        (None, _) => false,
+        (Some(FinalRow::Gone(reason)), _) => return Err(Error::Gone(reason)),
+        (Some(FinalRow::Live(_)), IfExists::Fail) => return Err(Error::Conflict),
+        (Some(FinalRow::Live(there)), IfExists::SameContentOk) => {
+            if options.expected.size.is_some_and(|size| size != there.size) {
+                return Err(Error::Conflict);
+            }
+            true
+        }
+    };
+    let (target, staged) = if compare {
+        (None, None)
+    } else {
+        let StagedFile { file, name, in_use } = stage(inner).await?;
+        (Some(Target::own(&inner.disk, file, name, None)), Some(in_use))
+    };
+    let hashes = Hashes { sha256: Some(Sha256::new()), ..Hashes::default() };
+    Ok(Box::new(FinalWriter {
+        inner: inner.clone(),
+        scope: scope.clone(),
+        file: file.clone(),
+        options,
+        body: Body::new(hashes, target, &inner.budget),
+        staged,
+    }))
+}
+
+#[async_trait]
+impl Writer<FinalReceipt> for FinalWriter {
+    async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        self.body.add(chunk).await
+    }
+
+    async fn interrupted(&self) {
+        std::future::pending().await
+    }
+
+    async fn finish(self: Box<Self>, expected: Expected) -> Result<FinalReceipt> {
+        let FinalWriter { inner, scope, file, options, body, staged } = *self;
+        let (hashes, target) = body.finish().await?;
+        let size = hashes.size;
+        let sha256 = hashes.sha256.ok_or_else(|| Error::internal("no digest"))?.finish();
+        if expected.sha256.is_some_and(|expected| expected != sha256) {
+            return Err(Error::DigestMismatch);
+        }
+        let if_exists = options.if_exists;
+        let receipt = receipt(&scope, file, size, sha256, options);
+        let Some(Target { file: data, name: Some(name), .. }) = target else {
+            let row = stat(&inner, &scope, &receipt.file).await?;
+            return settle(row.ok_or_else(|| Error::internal("a final object lost its row"))?, &receipt, if_exists);
+        };
+        detached(async move {
+            let data = blocking(&inner, move |inner| {
+                inner.disk.sync_file(&data)?;
+                inner.disk.sync_dir(layout::STAGING.as_ref())
+            });
+            data.await?;
+            let published = publish(&inner, &scope, receipt, name.path().to_owned(), if_exists, |_| Ok(())).await;
+            published.map_err(|failed| {
+                if failed.in_doubt {
+                    // Only the next opening can tell; until then no sweep may touch it.
+                    name.keep();
+                    std::mem::forget(staged);
+                }
+                failed.error
+            })
+        })
+        .await
+    }
+}
+
+/// The receipt of an object that comes to exist now.
+pub(super) fn receipt(
+    scope: &Scope,
+    file: FileId,
+    size: u64,
+    sha256: Digest,
+    options: FinalOptions,
+) -> FinalReceipt {
+    FinalReceipt {
+        key: layout::final_key(scope, &file),
+        file,
+        size,
+        sha256,
+        content_type: options.content_type,
+        metadata: options.metadata,
+        created_at: now_ms(),
+        replayed: false,
+    }
+}

@@ -1,0 +1,205 @@
+//! Parts whose content arrives.
+//!
+//! A part whose place is known goes straight into the session's own file, if no other write has or had that range;
+//! else it gets a file of its own. A part whose number is taken is only compared.
+
+use super::body::{Body, Hashes, OwnName, Target};
+use super::index::{self, parts};
+use super::index::parts::{Chain, PartFile, PartRow};
+use super::sessions::Running;
+use super::{Inner, blocking, chain, detached, layout};
+use crate::{
+    Blake3, Digest, Error, Expected, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, Sha256, TempKey,
+    Token, Writer,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::sync::Arc;
+
+struct PartWriter {
+    inner: Arc<Inner>,
+    scope: Scope,
+    key: TempKey,
+    options: PartOptions,
+    body: Body,
+    /// The predecessor whose state the chain goes on from, where there is a chain.
+    after: Option<Token>,
+    running: Running,
+}
+
+pub(super) async fn begin(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    session: &SessionId,
+    number: u32,
+    options: PartOptions,
+) -> Result<Box<dyn Writer<PartReceipt>>> {
+    let running = inner.sessions.begin(scope, session);
+    let token = Token::random()?;
+    let key = TempKey { session: session.clone(), number, token };
+    let there = get(inner, scope, session, number).await?;
+    if let Some(there) = &there {
+        let other_size = options.expected.size.is_some_and(|size| size != there.size);
+        if options.if_exists == IfExists::Fail || other_size {
+            return Err(Error::Conflict);
+        }
+    }
+    let target = match there {
+        Some(_) => None,
+        None => Some(target(inner, scope, &key, &options, &running).await?),
+    };
+    let (chain, after) = match options.offset {
+        Some(offset) if target.is_some() => chain::before(inner, scope, session, offset).await?.unzip(),
+        _ => (None, None),
+    };
+    let want_sha256 = options.want_sha256 || options.expected.sha256.is_some();
+    let hashes = Hashes {
+        blake3: Some(Blake3::new()),
+        sha256: want_sha256.then(Sha256::new),
+        chain,
+        size: 0,
+    };
+    Ok(Box::new(PartWriter {
+        inner: inner.clone(),
+        scope: scope.clone(),
+        key,
+        options,
+        body: Body::new(hashes, target, &inner.budget),
+        after: after.flatten(),
+        running,
+    }))
+}
+
+/// A place to write the part to: its range of the session's file if it can be had, else a file of its own.
+async fn target(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    key: &TempKey,
+    options: &PartOptions,
+    running: &Running,
+) -> Result<Target> {
+    let session = key.session.clone();
+    if let (Some(start), Some(size @ 1..)) = (options.offset, options.expected.size) {
+        let end = start + size;
+        // The claim comes first: whatever another put committed before it is in the index by now.
+        if let Some(claim) = inner.sessions.claim(scope, &session, start, end) {
+            let (of, at) = (scope.clone(), session.clone());
+            if !inner.index.read(move |conn| parts::placed(conn, &of, &at, start, end)).await? {
+                let path = layout::placed(scope, &session);
+                let file = blocking(inner, move |inner| inner.disk.open_or_create(&path)).await?;
+                return Ok(Target::placed(&inner.disk, file, start, claim, running.gate().clone()));
+            }
+        }
+    }
+    let path = layout::own(scope, &session, &key.token);
+    let gate = running.gate().clone();
+    blocking(inner, move |inner| {
+        let file = inner.disk.create(&path)?;
+        Ok(Target::own(&inner.disk, file, OwnName::new(&inner.disk, path), Some(gate)))
+    })
+    .await
+}
+
+#[async_trait]
+impl Writer<PartReceipt> for PartWriter {
+    async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        self.body.add(chunk).await
+    }
+
+    async fn interrupted(&self) {
+        self.running.gate().interrupted().await;
+    }
+
+    async fn finish(self: Box<Self>, expected: Expected) -> Result<PartReceipt> {
+        let PartWriter { inner, scope, key, options, body, after, running } = *self;
+        let (hashes, target) = body.finish().await?;
+        // From here until the row is durable nobody can end this put any more.
+        let passage = running.gate().enter()?;
+        let sha256 = hashes.sha256.map(Sha256::finish);
+        if expected.sha256.is_some_and(|expected| sha256 != Some(expected)) {
+            return Err(Error::DigestMismatch);
+        }
+        let row = PartRow {
+            key,
+            size: hashes.size,
+            file: if target.as_ref().is_some_and(|target| target.claim.is_some()) { PartFile::Placed } else { PartFile::Own },
+            offset: options.offset,
+            blake3: hashes.blake3.ok_or_else(|| Error::internal("no identity"))?.finish(),
+            sha256,
+            chain: hashes.chain.map(|sha256| Chain { after, state: sha256.suspend() }),
+        };
+        let if_exists = options.if_exists;
+        let Some(target) = target else {
+            let there = get(&inner, &scope, &row.key.session, row.key.number).await?;
+            let there = there.ok_or_else(|| Error::unavailable("the part compared with was deleted meanwhile"))?;
+            return settle(there, &row, if_exists);
+        };
+        detached(async move {
+            let receipt = commit(&inner, &scope, row, target, if_exists).await;
+            if receipt.as_ref().is_err_and(index::in_doubt) {
+                // Only the next opening can tell whether the row is there; until then no sweep may touch its data.
+                std::mem::forget(running);
+            }
+            drop(passage);
+            receipt
+        })
+        .await
+    }
+}
+
+/// Makes the data durable, then the row.
+async fn commit(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    row: PartRow,
+    target: Target,
+    if_exists: IfExists,
+) -> Result<PartReceipt> {
+    let dir = layout::session_dir(scope, &row.key.session);
+    let target = blocking(inner, move |inner| {
+        inner.disk.sync_file(&target.file)?;
+        inner.disk.sync_dir(&dir)?;
+        Ok(target)
+    })
+    .await?;
+    inner.disk.step("commit")?;
+    let written = {
+        let (scope, row) = (scope.clone(), row.clone());
+        inner.index.write(move |conn| parts::insert(conn, &scope, &row)).await
+    };
+    let keep = match &written {
+        Ok(taken) => taken.is_none(),
+        Err(error) => index::in_doubt(error),
+    };
+    if keep && let Some(name) = target.name {
+        name.keep();
+    }
+    // The claim goes with the target here, after the row is there.
+    match written? {
+        None => {
+            inner.disk.step("committed")?;
+            Ok(receipt(row))
+        }
+        Some(there) => settle(there, &row, if_exists),
+    }
+}
+
+async fn get(inner: &Inner, scope: &Scope, session: &SessionId, number: u32) -> Result<Option<PartRow>> {
+    let (scope, session) = (scope.clone(), session.clone());
+    inner.index.read(move |conn| parts::get(conn, &scope, &session, number)).await
+}
+
+/// What to answer when the number was taken before.
+fn settle(there: PartRow, ours: &PartRow, if_exists: IfExists) -> Result<PartReceipt> {
+    if if_exists == IfExists::SameContentOk && there.size == ours.size && there.blake3 == ours.blake3 {
+        let sha256: Option<Digest> = there.sha256.or(ours.sha256);
+        Ok(PartReceipt { replayed: true, sha256, ..receipt(there) })
+    } else {
+        Err(Error::Conflict)
+    }
+}
+
+/// The receipt of a part that is in the index.
+pub(super) fn receipt(row: PartRow) -> PartReceipt {
+    PartReceipt { key: row.key, size: row.size, sha256: row.sha256, offset: row.offset, replayed: false }
+}

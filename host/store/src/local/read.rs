@@ -1,0 +1,114 @@
+//! Streams of stored content.
+
+use super::index::parts::{self, PartFile};
+use super::index::finals::FinalRow;
+use super::publish::stat;
+use super::{Inner, blocking, layout};
+use crate::stream::ByteStream;
+use crate::{ByteRange, Error, FinalKey, Result, Scope, TempKey, limits};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+/// A range of an open file, which stays readable when its name goes.
+struct FileStream {
+    file: Arc<File>,
+    at: u64,
+    end: u64,
+    /// The next chunk, being read ahead of its being asked for.
+    ahead: Option<JoinHandle<Result<Bytes>>>,
+}
+
+impl FileStream {
+    fn new(file: File, start: u64, end: u64) -> Self {
+        FileStream { file: Arc::new(file), at: start, end, ahead: None }
+    }
+
+    fn read_ahead(&mut self) {
+        let len = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(limits::READ_CHUNK);
+        if len > 0 {
+            let (file, at) = (self.file.clone(), self.at);
+            self.at += len as u64;
+            self.ahead = Some(tokio::task::spawn_blocking(move || {
+                let mut chunk = vec![0; len];
+                file.read_exact_at(&mut chunk, at)?;
+                Ok(Bytes::from(chunk))
+            }));
+        }
+    }
+}
+
+#[async_trait]
+impl ByteStream for FileStream {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        if self.ahead.is_none() {
+            self.read_ahead();
+        }
+        let Some(ahead) = &mut self.ahead else { return Ok(None) };
+        let chunk = ahead.await.map_err(Error::internal)?;
+        self.ahead = None;
+        let chunk = chunk?;
+        self.read_ahead();
+        Ok(Some(chunk))
+    }
+}
+
+/// Opens a part.
+pub(super) async fn part(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    key: &TempKey,
+    range: ByteRange,
+) -> Result<Box<dyn ByteStream>> {
+    let row = {
+        let (scope, key) = (scope.clone(), key.clone());
+        move |inner: &Arc<Inner>| {
+            let (index, scope, key) = (inner.index.clone(), scope.clone(), key.clone());
+            async move { index.read(move |conn| parts::by_key(conn, &scope, &key)).await }
+        }
+    };
+    let there = row(inner).await?.ok_or(Error::NotFound)?;
+    let (start, end) = range.within(there.size)?;
+    let (base, path) = match there.file {
+        PartFile::Placed => (there.offset.unwrap_or(0), layout::placed(scope, &key.session)),
+        PartFile::Own => (0, layout::own(scope, &key.session, &key.token)),
+    };
+    let file = open(inner, path).await?;
+    // A session's file is replaced only after its rows are gone: if the row is still there, this is its file.
+    match (row(inner).await?, file) {
+        (Some(_), Some(file)) => Ok(Box::new(FileStream::new(file, base + start, base + end))),
+        (Some(_), None) => Err(Error::internal(format!("the data of part {key} is missing"))),
+        (None, _) => Err(Error::NotFound),
+    }
+}
+
+/// Opens a final object.
+pub(super) async fn final_object(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    key: &FinalKey,
+    range: ByteRange,
+) -> Result<Box<dyn ByteStream>> {
+    let id = layout::file_of(scope, key).ok_or(Error::NotFound)?;
+    let receipt = match stat(inner, scope, &id).await? {
+        Some(FinalRow::Live(receipt)) => receipt,
+        Some(FinalRow::Gone(reason)) => return Err(Error::Gone(reason)),
+        None => return Err(Error::NotFound),
+    };
+    let (start, end) = range.within(receipt.size)?;
+    match open(inner, layout::final_path(scope, &id)).await? {
+        Some(file) => Ok(Box::new(FileStream::new(file, start, end))),
+        None => match stat(inner, scope, &id).await? {
+            Some(FinalRow::Gone(reason)) => Err(Error::Gone(reason)),
+            _ => Err(Error::internal(format!("the data of {} is missing", key.key))),
+        },
+    }
+}
+
+async fn open(inner: &Arc<Inner>, path: PathBuf) -> Result<Option<File>> {
+    blocking(inner, move |inner| inner.disk.open_read(&path)).await
+}

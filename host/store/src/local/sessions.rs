@@ -1,0 +1,267 @@
+//! What is going on in upload sessions in this process: running puts, claims on ranges of a session's own file, seals.
+//!
+//! Invariants, which make it safe to write parts straight into a session's file:
+//! - two claims of one session never overlap, and none is given while the session is sealed;
+//! - after a gate is interrupted and has settled, no byte is written and nothing is committed through it;
+//! - whoever removes, truncates or publishes a session's file holds its seal, so no put can be writing to it.
+
+use crate::{Error, Result, Scope, SessionId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+type Name = (Scope, SessionId);
+
+/// All sessions with something going on.
+#[derive(Clone, Default)]
+pub(super) struct Sessions(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    active: Mutex<HashMap<Name, Active>>,
+    unsealed: Notify,
+}
+
+#[derive(Default)]
+struct Active {
+    puts: Vec<Arc<Gate>>,
+    claims: Vec<(u64, u64)>,
+    sealed: bool,
+}
+
+/// What every write and commit of a put passes through, so that the put can be ended from outside.
+#[derive(Default)]
+pub(super) struct Gate {
+    state: Mutex<GateState>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct GateState {
+    interrupted: bool,
+    busy: usize,
+}
+
+impl Gate {
+    /// Enters for one write or for the commit.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] once the put has been ended.
+    pub(super) fn enter(self: &Arc<Self>) -> Result<Passage> {
+        let mut state = self.lock();
+        if state.interrupted {
+            return Err(Error::Interrupted { received: 0 });
+        }
+        state.busy += 1;
+        Ok(Passage(self.clone()))
+    }
+
+    /// Resolves once the put has been ended.
+    pub(super) async fn interrupted(&self) {
+        self.until(|state| state.interrupted).await;
+    }
+
+    fn interrupt(&self) {
+        self.lock().interrupted = true;
+        self.changed.notify_waiters();
+    }
+
+    async fn settled(&self) {
+        self.until(|state| state.busy == 0).await;
+    }
+
+    async fn until(&self, condition: impl Fn(&GateState) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            if condition(&self.lock()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, GateState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The time that something is being written or committed.
+pub(super) struct Passage(Arc<Gate>);
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        self.0.lock().busy -= 1;
+        self.0.changed.notify_waiters();
+    }
+}
+
+impl Sessions {
+    /// Registers a put for as long as the value lives.
+    pub(super) fn begin(&self, scope: &Scope, session: &SessionId) -> Running {
+        let running = Running { sessions: self.clone(), name: (scope.clone(), session.clone()), gate: Arc::default() };
+        self.lock().entry(running.name.clone()).or_default().puts.push(running.gate.clone());
+        running
+    }
+
+    /// Claims a range of a session's own file; `None` if another claim overlaps it or the session is sealed.
+    pub(super) fn claim(&self, scope: &Scope, session: &SessionId, start: u64, end: u64) -> Option<Claim> {
+        let name = (scope.clone(), session.clone());
+        let mut active = self.lock();
+        let entry = active.entry(name.clone()).or_default();
+        if entry.sealed || entry.claims.iter().any(|&(s, e)| s < end && start < e) {
+            forget_if_idle(&mut active, &name);
+            return None;
+        }
+        entry.claims.push((start, end));
+        Some(Claim { sessions: self.clone(), name, range: (start, end) })
+    }
+
+    /// Seals a session against new claims; `None` if it is sealed already.
+    pub(super) fn try_seal(&self, scope: &Scope, session: &SessionId) -> Option<Seal> {
+        let name = (scope.clone(), session.clone());
+        let mut active = self.lock();
+        let entry = active.entry(name.clone()).or_default();
+        (!std::mem::replace(&mut entry.sealed, true)).then(|| Seal { sessions: self.clone(), name })
+    }
+
+    /// Seals a session, waiting until nobody else does.
+    pub(super) async fn seal(&self, scope: &Scope, session: &SessionId) -> Seal {
+        loop {
+            let unsealed = self.0.unsealed.notified();
+            if let Some(seal) = self.try_seal(scope, session) {
+                return seal;
+            }
+            unsealed.await;
+        }
+    }
+
+    /// Ends the puts that run now, and returns when none of them writes or commits any more.
+    pub(super) async fn interrupt(&self, scope: &Scope, session: &SessionId) {
+        let name = (scope.clone(), session.clone());
+        let puts = self.lock().get(&name).map(|entry| entry.puts.clone()).unwrap_or_default();
+        for gate in &puts {
+            gate.interrupt();
+        }
+        for gate in &puts {
+            gate.settled().await;
+        }
+    }
+
+    /// Whether a put or claim of the session is alive.
+    pub(super) fn is_busy(&self, scope: &Scope, session: &SessionId) -> bool {
+        let active = self.lock();
+        active
+            .get(&(scope.clone(), session.clone()))
+            .is_some_and(|entry| !entry.puts.is_empty() || !entry.claims.is_empty())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Active>> {
+        self.0.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, name: &Name, change: impl FnOnce(&mut Active)) {
+        let mut active = self.lock();
+        if let Some(entry) = active.get_mut(name) {
+            change(entry);
+        }
+        forget_if_idle(&mut active, name);
+    }
+}
+
+fn forget_if_idle(active: &mut HashMap<Name, Active>, name: &Name) {
+    if active.get(name).is_some_and(|entry| entry.puts.is_empty() && entry.claims.is_empty() && !entry.sealed) {
+        active.remove(name);
+    }
+}
+
+/// A put that runs.
+pub(super) struct Running {
+    sessions: Sessions,
+    name: Name,
+    gate: Arc<Gate>,
+}
+
+impl Running {
+    /// Its gate.
+    pub(super) fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.sessions.change(&self.name, |entry| entry.puts.retain(|gate| !Arc::ptr_eq(gate, &self.gate)));
+    }
+}
+
+/// A claim on a range. It belongs to the writing job, and ends when that job has let go of it.
+pub(super) struct Claim {
+    sessions: Sessions,
+    name: Name,
+    range: (u64, u64),
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.sessions.change(&self.name, |entry| {
+            if let Some(at) = entry.claims.iter().position(|&range| range == self.range) {
+                entry.claims.swap_remove(at);
+            }
+        });
+    }
+}
+
+/// A sealed session.
+pub(super) struct Seal {
+    sessions: Sessions,
+    name: Name,
+}
+
+impl Drop for Seal {
+    fn drop(&mut self) {
+        self.sessions.change(&self.name, |entry| entry.sealed = false);
+        self.sessions.0.unsealed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn name() -> (Scope, SessionId) {
+        (Scope::root(), SessionId::parse("s").unwrap())
+    }
+
+    #[test]
+    fn claims_do_not_overlap_and_end_with_their_value() {
+        let (sessions, (scope, session)) = (Sessions::default(), name());
+        let first = sessions.claim(&scope, &session, 0, 10).unwrap();
+        assert!(sessions.claim(&scope, &session, 9, 12).is_none());
+        let next = sessions.claim(&scope, &session, 10, 20).unwrap();
+        drop(first);
+        assert!(sessions.claim(&scope, &session, 0, 10).is_some());
+        drop(next);
+        let seal = sessions.try_seal(&scope, &session).unwrap();
+        assert!(sessions.try_seal(&scope, &session).is_none());
+        assert!(sessions.claim(&scope, &session, 0, 1).is_none());
+        drop(seal);
+        assert!(sessions.claim(&scope, &session, 0, 1).is_some());
+        assert!(sessions.lock().is_empty(), "nothing is kept of idle sessions");
+    }
+
+    #[tokio::test]
+    async fn interrupt_waits_for_what_is_being_written_and_for_nothing_else() {
+        let (sessions, (scope, session)) = (Sessions::default(), name());
+        let running = sessions.begin(&scope, &session);
+        let idle = sessions.begin(&scope, &session);
+        let passage = running.gate().enter().unwrap();
+        let interrupt = sessions.interrupt(&scope, &session);
+        tokio::pin!(interrupt);
+        assert!(tokio::time::timeout(Duration::from_millis(20), &mut interrupt).await.is_err());
+        assert!(running.gate().enter().is_err() && idle.gate().enter().is_err());
+        drop(passage);
+        interrupt.await;
+        assert!(sessions.begin(&scope, &session).gate().enter().is_ok(), "later puts are not touched");
+    }
+}

@@ -1,0 +1,190 @@
+//! What is left behind: by killed processes, found when the store is opened; by failed removals, found by a sweep.
+//!
+//! Invariants: only names of our own pattern are touched; a file that a row speaks of is never removed, nor one that a
+//! running operation needs; a file among the finals without a row goes only if it still shares its inode with a staged
+//! name, that is, if its publication was not finished.
+
+use super::index::{finals, parts};
+use super::{Inner, blocking, layout};
+use crate::{FileId, Result, Scope, SessionId, SweepReport, Token};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Ends the puts of a session, and removes its parts.
+pub(super) async fn clear_session(inner: &Arc<Inner>, scope: &Scope, session: &SessionId) -> Result<u32> {
+    let _seal = inner.sessions.seal(scope, session).await;
+    inner.sessions.interrupt(scope, session).await;
+    inner.disk.step("commit")?;
+    let rows = {
+        let (scope, session) = (scope.clone(), session.clone());
+        inner.index.write(move |conn| parts::clear(conn, &scope, &session)).await?
+    };
+    inner.disk.step("committed")?;
+    let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+    let (scope, session) = (scope.clone(), session.clone());
+    let removed = blocking(inner, move |inner| {
+        inner.disk.unlink(&layout::placed(&scope, &session))?;
+        for row in rows.iter().filter(|row| row.file == parts::PartFile::Own) {
+            inner.disk.unlink(&layout::own(&scope, &session, &row.key.token))?;
+        }
+        inner.disk.remove_dir(&layout::session_dir(&scope, &session))
+    });
+    if let Err(error) = removed.await {
+        tracing::warn!(%error, "data of a cleared session is left behind; the next sweep removes it");
+    }
+    Ok(count)
+}
+
+/// Removes what is left behind.
+pub(super) async fn sweep(inner: &Arc<Inner>) -> Result<SweepReport> {
+    let mut report = SweepReport::default();
+    unfinished_finals(inner, &mut report).await?;
+    deleted_finals(inner, &mut report).await?;
+    leftover_parts(inner, &mut report).await?;
+    Ok(report)
+}
+
+/// Staged files that nobody uses, and the names that they were given without a row.
+async fn unfinished_finals(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<()> {
+    let mut staged: Vec<PathBuf> = Vec::new();
+    for name in list(inner, Path::new(layout::STAGING)).await? {
+        match Token::parse(&name) {
+            Ok(token) if !inner.staged().contains(&token) => staged.push(layout::staged(&token)),
+            Ok(_) => {}
+            Err(_) => report.foreign.push(format!("{}/{name}", layout::STAGING)),
+        }
+    }
+    // A session's own file that was being published has two names as well.
+    let mut sources = staged.clone();
+    for (scope, session) in sessions(inner, report).await? {
+        if inner.sessions.try_seal(&scope, &session).is_some() {
+            sources.push(layout::placed(&scope, &session));
+        }
+    }
+    let twice = blocking(inner, move |inner| {
+        let mut inodes = HashSet::new();
+        for path in &sources {
+            if let Some(stat) = inner.disk.stat(path)?.filter(|stat| stat.links > 1) {
+                inodes.insert(stat.inode);
+            }
+        }
+        Ok(inodes)
+    })
+    .await?;
+    if !twice.is_empty() {
+        unpublish(inner, &twice, report).await?;
+    }
+    // Last: until here the staged name says that the other one is unfinished.
+    remove(inner, staged, report).await
+}
+
+/// Takes away the names of finals without a row that are one of these inodes.
+async fn unpublish(inner: &Arc<Inner>, inodes: &HashSet<u64>, report: &mut SweepReport) -> Result<()> {
+    for scope in list(inner, Path::new(layout::FINAL)).await? {
+        let Some(scope) = Scope::from_written(&scope) else { continue };
+        let (dir, inodes) = (layout::final_dir(&scope), inodes.clone());
+        let named = blocking(inner, move |inner| inner.disk.list(&dir, |inode| inodes.contains(&inode))).await?;
+        for name in named {
+            let Ok(file) = FileId::parse(&name) else { continue };
+            let _lock = inner.names.lock(&scope, &file).await;
+            if super::publish::stat(inner, &scope, &file).await?.is_none() {
+                remove(inner, vec![layout::final_path(&scope, &file)], report).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Data of finals whose tombstone is there.
+async fn deleted_finals(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<()> {
+    loop {
+        let deleted = inner.index.read(|conn| finals::deleted_with_data(conn, 1_000)).await?;
+        if deleted.is_empty() {
+            return Ok(());
+        }
+        let paths = deleted.iter().map(|(scope, file)| layout::final_path(scope, file)).collect();
+        remove(inner, paths, report).await?;
+        let removed = move |conn: &rusqlite::Connection| {
+            deleted.iter().try_for_each(|(scope, file)| finals::data_removed(conn, scope, file))
+        };
+        inner.index.write(removed).await?;
+    }
+}
+
+/// Files of parts that no row speaks of, and empty folders of sessions.
+async fn leftover_parts(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<()> {
+    for (scope, session) in sessions(inner, report).await? {
+        // Sealed, nobody begins to write to the session's own file.
+        let Some(_seal) = inner.sessions.try_seal(&scope, &session) else { continue };
+        let dir = layout::session_dir(&scope, &session);
+        let listed = list(inner, &dir).await?;
+        // In this order: with no put running, each file in the list has its row by now, or will never have one; what a
+        // later put makes is not in the list.
+        if inner.sessions.is_busy(&scope, &session) {
+            continue;
+        }
+        let mut leftover = Vec::new();
+        for name in listed {
+            let token = Token::parse(&name).ok();
+            if token.is_none() && name != layout::PLACED {
+                report.foreign.push(dir.join(name).display().to_string());
+                continue;
+            }
+            let (of, at) = (scope.clone(), session.clone());
+            let wanted = inner.index.read(move |conn| match &token {
+                Some(token) => parts::has_own(conn, &of, &at, token),
+                None => parts::session_has_placed(conn, &of, &at),
+            });
+            if !wanted.await? {
+                leftover.push(dir.join(name));
+            }
+        }
+        remove(inner, leftover, report).await?;
+        blocking(inner, move |inner| inner.disk.remove_dir(&dir)).await?;
+    }
+    Ok(())
+}
+
+/// The sessions that have a folder.
+async fn sessions(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<Vec<(Scope, SessionId)>> {
+    let mut found = Vec::new();
+    for name in list(inner, Path::new(layout::TEMP)).await? {
+        let dir = Path::new(layout::TEMP).join(&name);
+        let Some(scope) = Scope::from_written(&name) else {
+            report.foreign.push(dir.display().to_string());
+            continue;
+        };
+        for session in list(inner, &dir).await? {
+            match SessionId::parse(&session) {
+                Ok(session) => found.push((scope.clone(), session)),
+                Err(_) => report.foreign.push(dir.join(session).display().to_string()),
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn list(inner: &Arc<Inner>, dir: &Path) -> Result<Vec<String>> {
+    let dir = dir.to_owned();
+    blocking(inner, move |inner| inner.disk.list(&dir, |_| true)).await
+}
+
+async fn remove(inner: &Arc<Inner>, paths: Vec<PathBuf>, report: &mut SweepReport) -> Result<()> {
+    let (removed, bytes) = blocking(inner, move |inner| {
+        let (mut removed, mut bytes) = (0, 0);
+        for path in paths {
+            let size = inner.disk.stat(&path)?.map_or(0, |stat| stat.size);
+            if inner.disk.unlink(&path)? {
+                tracing::info!(path = %path.display(), size, "removed what was left behind");
+                removed += 1;
+                bytes += size;
+            }
+        }
+        Ok((removed, bytes))
+    })
+    .await?;
+    report.removed += removed;
+    report.bytes += bytes;
+    Ok(())
+}
