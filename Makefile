@@ -1,0 +1,83 @@
+# The one entry for people and CI: `make help` lists what there is. Each target sets up what it needs on a machine that
+# has rustup (1.28 or later) and a C compiler; only the peer of `make bench` needs Go, and says so where it is missing.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# What is built once and kept by `make clean`: tools and peers, each under its version.
+CACHE := $(CURDIR)/.cache
+DENY_VERSION := 0.20.2
+TUSD_VERSION := v2.9.1
+DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+TUSD := $(CACHE)/tusd-$(TUSD_VERSION)/tusd
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+GUESTS := -p portico-guest -p portico-portal -p portico-test-programs
+
+# Where `make run` stores and listens.
+STORE ?= file:portico-data
+LISTEN ?= 127.0.0.1:8080
+
+# How much `make soak` does of what `make test` does less of.
+KILLS ?= 500
+RUNS ?= 20000
+GIB ?= 10
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: toolchain ## Start the portal on a local store and print what to try (STORE=file:DIR LISTEN=HOST:PORT)
+	cargo build --locked -p portico-host --bin portico
+	scripts/run '$(TARGET_DIR)/debug/portico' '$(STORE)' '$(LISTEN)'
+
+.PHONY: test
+test: toolchain ## Run every test
+	cargo test --workspace --locked
+
+.PHONY: lint
+lint: toolchain $(DENY) ## Check formatting, clippy, docs, licences and sources; warnings are errors
+	cargo fmt --all -- --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --target wasm32-wasip2 $(GUESTS) --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+	$(DENY) --locked check --hide-inclusion-graph licenses bans sources
+
+.PHONY: audit
+audit: toolchain $(DENY) ## Look the dependencies up in the RustSec database (needs the internet, so CI does not)
+	$(DENY) --locked check advisories
+
+.PHONY: build
+build: toolchain ## Build target/release/portico
+	cargo build --release --locked -p portico-host --bin portico
+
+.PHONY: bench
+bench: build $(if $(shell command -v go),$(TUSD)) ## Measure side by side (release; under 10 minutes; builds tusd where Go is)
+	cargo run --release --locked -p portico-bench -- --portico '$(TARGET_DIR)/release/portico' --tusd '$(TUSD)' $(ARGS)
+
+.PHONY: soak
+soak: toolchain ## The same tests for long (KILLS=500 RUNS=20000 GIB=10: kills, model runs, the large file)
+	PORTICO_TEST_KILLS='$(KILLS)' PORTICO_TEST_RUNS='$(RUNS)' PORTICO_TEST_GIB='$(GIB)' cargo test --workspace --locked
+
+.PHONY: clean
+clean: toolchain ## Remove what cargo built; the cache of tools and peers and the data of `make run` stay
+	cargo clean
+
+# The compiler, its components and the wasm target, as rust-toolchain.toml lists them. Explicit, because cargo alone does
+# not fetch them where RUSTUP_AUTO_INSTALL is 0. Done at once where they are there.
+.PHONY: toolchain
+toolchain:
+	@rustup -q toolchain install
+
+# Built without optimisation, into a target folder of its own: it runs for a second, and is built once.
+$(DENY):
+	env -u CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off \
+	    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0 \
+	    cargo install cargo-deny --locked --version $(DENY_VERSION) --root '$(CACHE)/cargo-deny-$(DENY_VERSION)'
+$(DENY): | toolchain
+
+$(TUSD):
+	GOBIN='$(@D)' go install github.com/tus/tusd/v2/cmd/tusd@$(TUSD_VERSION)
