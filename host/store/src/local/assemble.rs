@@ -14,7 +14,7 @@ use super::put_final::{StagedFile, receipt, stage};
 use super::{Inner, blocking, chain, layout};
 use crate::{Digest, Error, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, SessionId, TempKey};
 use rusqlite::Connection;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
@@ -133,7 +133,7 @@ impl Consumed {
         }
         for session in &self.sessions {
             if file {
-                parts::forget_placed(conn, &self.scope, session)?;
+                parts::forget_withdrawn(conn, &self.scope, session)?;
             } else if parts::list(conn, &self.scope, session, None, 1)?.is_empty() {
                 parts::clear(conn, &self.scope, session)?;
             }
@@ -177,8 +177,7 @@ impl Consumed {
 /// no range of that file, withdrawn ones included, that is not a part of the list in its place.
 fn in_place(conn: &Connection, scope: &Scope, rows: &[PartRow]) -> Result<bool> {
     let Some(first) = rows.first() else { return Ok(false) };
-    let mut at = 0;
-    let mut places = HashSet::new();
+    let (mut at, mut places) = (0, 0);
     for row in rows {
         if row.key.session != first.key.session {
             return Ok(false);
@@ -187,12 +186,11 @@ fn in_place(conn: &Connection, scope: &Scope, rows: &[PartRow]) -> Result<bool> 
             if row.offset != Some(at) {
                 return Ok(false);
             }
-            places.insert(&row.key);
+            places += 1;
         }
         at += row.size;
     }
-    let ranges = parts::placed_rows(conn, scope, &first.key.session)?;
-    Ok(!places.is_empty() && ranges.iter().all(|(row, live)| *live && places.contains(&row.key)))
+    Ok(places > 0 && parts::placed_counts(conn, scope, &first.key.session)? == (places, 0))
 }
 
 /// The files that parts lie in, opened once each.

@@ -1,7 +1,9 @@
 //! The operations of a local store. Puts, assembly and reads have modules of their own; what is left is the index's.
 
 use super::index::{finals, parts, records};
-use super::{Inner, LocalStore, assemble, blocking, detached, layout, now_ms, publish, put_final, put_part, read, sweep};
+use super::{
+    Inner, LocalStore, assemble, blocking, detached, layout, now_ms, publish, put_final, put_part, read, sweep,
+};
 use crate::stream::ByteStream;
 use crate::{
     Argument, Backend, ByteRange, Cursor, Error, FileId, FinalKey, FinalOptions, FinalReceipt, Info, Page, PartOptions,
@@ -17,7 +19,11 @@ impl Backend for LocalStore {
             backend: "local",
             bucket: layout::BUCKET.to_owned(),
             max_object_size: self.inner.options.max_object_size,
-            summary: format!("local folder {}, durability {:?}", self.inner.root.path().display(), self.inner.options.durability),
+            summary: format!(
+                "local folder {}, durability {:?}",
+                self.inner.root.path().display(),
+                self.inner.options.durability
+            ),
         }
     }
 
@@ -61,15 +67,14 @@ impl Backend for LocalStore {
         let after = after.map_err(|_| Error::InvalidArgument(Argument::Cursor))?;
         let (scope, session) = (scope.clone(), session.clone());
         let rows = self.read(move |conn| parts::list(conn, &scope, &session, after, limit + 1)).await?;
-        page(rows, limit, |row| row.key.number.to_string()).map(|page| Page {
-            entries: page.entries.into_iter().map(put_part::receipt).collect(),
-            next: page.next,
-        })
+        page(rows, limit, |row| row.key.number.to_string())
+            .map(|page| Page { entries: page.entries.into_iter().map(put_part::receipt).collect(), next: page.next })
     }
 
     async fn list_sessions(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<SessionId>> {
         let (scope, after) = (scope.clone(), after.cloned());
-        let after = move |conn: &Connection| parts::sessions(conn, &scope, after.as_ref().map(Cursor::as_str), limit + 1);
+        let after =
+            move |conn: &Connection| parts::sessions(conn, &scope, after.as_ref().map(Cursor::as_str), limit + 1);
         page(self.read(after).await?, limit, |session| session.as_str().to_owned())
     }
 
@@ -184,7 +189,10 @@ impl LocalStore {
     }
 
     /// A change that is rows only.
-    async fn write<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         self.inner.disk.step("commit")?;
         let written = self.inner.index.write(work).await?;
         self.inner.disk.step("committed")?;

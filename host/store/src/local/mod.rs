@@ -22,13 +22,13 @@ mod sweep;
 
 use crate::{Error, Result, Token, limits};
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
-pub use root::{OpenError, RebuildReport};
+pub use root::OpenError;
 
 /// What a local store is opened with.
 #[derive(Clone, Debug)]
@@ -121,4 +121,60 @@ async fn detached<T: Send + 'static>(work: impl Future<Output = Result<T>> + Sen
 fn now_ms() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl LocalStore {
+    /// Opens the store in a folder, and makes one there if the folder is missing or empty. Removes what killed
+    /// processes left behind.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the folder is as it was then.
+    pub async fn open(path: &Path, options: LocalOptions) -> Result<Self, OpenError> {
+        Self::open_with(path, options, None).await
+    }
+
+    async fn open_with(path: &Path, options: LocalOptions, fault: Option<disk::Fault>) -> Result<Self, OpenError> {
+        let path = path.to_owned();
+        let opened = tokio::task::spawn_blocking(move || {
+            let durable = options.durability == Durability::Full;
+            let root = root::Root::open(&path, options.lock_wait)?;
+            let index = root.index(durable)?;
+            let disk = Arc::new(disk::Disk::new(root.dir()?, durable, fault));
+            Ok(Arc::new(Inner {
+                disk,
+                index,
+                root,
+                options,
+                sessions: sessions::Sessions::default(),
+                names: Arc::default(),
+                staged: Mutex::default(),
+                budget: Arc::new(Semaphore::new(limits::WRITE_BUDGET)),
+                counters: CounterCells::default(),
+            }))
+        });
+        let inner = opened
+            .await
+            .map_err(|error| OpenError::Io { path: PathBuf::new(), source: std::io::Error::other(error) })??;
+        let swept = sweep::sweep(&inner).await.map_err(|error| OpenError::Io {
+            path: inner.root.path().to_owned(),
+            source: std::io::Error::other(error),
+        })?;
+        for name in &swept.foreign {
+            tracing::warn!(name, "not a thing of this store; it is left alone");
+        }
+        Ok(LocalStore { inner })
+    }
+
+    /// Tells who is refused meanwhile what this process is, for example the address that it serves.
+    pub fn describe_holder(&self, what: &str) {
+        self.inner.root.describe_holder(what);
+    }
+
+    /// What the store did since it was opened.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            hash_read_back: self.inner.counters.hash_read_back.load(Ordering::Relaxed),
+            assembly_copied: self.inner.counters.assembly_copied.load(Ordering::Relaxed),
+        }
+    }
 }

@@ -21,7 +21,7 @@ struct FinalWriter {
 }
 
 /// A token in use below `staging/`: a sweep leaves its file alone.
-struct Staged {
+pub(super) struct Staged {
     inner: Arc<Inner>,
     token: Token,
 }
@@ -36,7 +36,7 @@ impl Drop for Staged {
 pub(super) struct StagedFile {
     pub(super) file: std::fs::File,
     pub(super) name: OwnName,
-    in_use: Staged,
+    pub(super) in_use: Staged,
 }
 
 pub(super) async fn stage(inner: &Arc<Inner>) -> Result<StagedFile> {
@@ -130,13 +130,7 @@ impl Writer<FinalReceipt> for FinalWriter {
 }
 
 /// The receipt of an object that comes to exist now.
-pub(super) fn receipt(
-    scope: &Scope,
-    file: FileId,
-    size: u64,
-    sha256: Digest,
-    options: FinalOptions,
-) -> FinalReceipt {
+pub(super) fn receipt(scope: &Scope, file: FileId, size: u64, sha256: Digest, options: FinalOptions) -> FinalReceipt {
     FinalReceipt {
         key: layout::final_key(scope, &file),
         file,

@@ -4,8 +4,8 @@
 //! else it gets a file of its own. A part whose number is taken is only compared.
 
 use super::body::{Body, Hashes, OwnName, Target};
-use super::index::{self, parts};
 use super::index::parts::{Chain, PartFile, PartRow};
+use super::index::{self, parts};
 use super::sessions::Running;
 use super::{Inner, blocking, chain, detached, layout};
 use crate::{
@@ -53,12 +53,7 @@ pub(super) async fn begin(
         _ => (None, None),
     };
     let want_sha256 = options.want_sha256 || options.expected.sha256.is_some();
-    let hashes = Hashes {
-        blake3: Some(Blake3::new()),
-        sha256: want_sha256.then(Sha256::new),
-        chain,
-        size: 0,
-    };
+    let hashes = Hashes { blake3: Some(Blake3::new()), sha256: want_sha256.then(Sha256::new), chain, size: 0 };
     Ok(Box::new(PartWriter {
         inner: inner.clone(),
         scope: scope.clone(),
@@ -122,7 +117,11 @@ impl Writer<PartReceipt> for PartWriter {
         let row = PartRow {
             key,
             size: hashes.size,
-            file: if target.as_ref().is_some_and(|target| target.claim.is_some()) { PartFile::Placed } else { PartFile::Own },
+            file: if target.as_ref().is_some_and(|target| target.claim.is_some()) {
+                PartFile::Placed
+            } else {
+                PartFile::Own
+            },
             offset: options.offset,
             blake3: hashes.blake3.ok_or_else(|| Error::internal("no identity"))?.finish(),
             sha256,

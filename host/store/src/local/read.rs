@@ -1,7 +1,7 @@
 //! Streams of stored content.
 
-use super::index::parts::{self, PartFile};
 use super::index::finals::FinalRow;
+use super::index::parts::{self, PartFile};
 use super::publish::stat;
 use super::{Inner, blocking, layout};
 use crate::stream::ByteStream;

@@ -1,0 +1,135 @@
+//! Rows of final objects, and tombstones.
+
+use super::super::layout;
+use crate::{Digest, FileId, FinalReceipt, Result, Scope};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+
+/// What stands under a file id.
+pub(in crate::local) enum FinalRow {
+    /// An object.
+    Live(FinalReceipt),
+    /// A tombstone, with its reason.
+    Gone(String),
+}
+
+const COLUMNS: &str = "file, size, sha256, content_type, metadata, created_at, gone";
+
+fn row(scope: &Scope, row: &Row<'_>) -> rusqlite::Result<FinalRow> {
+    use rusqlite::types::Type;
+    if let Some(reason) = row.get::<_, Option<String>>(6)? {
+        return Ok(FinalRow::Gone(reason));
+    }
+    let wrong = |at, ty, error: Box<dyn std::error::Error + Send + Sync>| {
+        rusqlite::Error::FromSqlConversionFailure(at, ty, error)
+    };
+    let file = FileId::parse(&row.get::<_, String>(0)?).map_err(|error| wrong(0, Type::Text, error.into()))?;
+    let sha256 = row.get::<_, Vec<u8>>(2)?;
+    Ok(FinalRow::Live(FinalReceipt {
+        key: layout::final_key(scope, &file),
+        file,
+        size: row.get(1)?,
+        sha256: Digest::try_from(&sha256[..]).map_err(|error| wrong(2, Type::Blob, error.into()))?,
+        content_type: row.get(3)?,
+        metadata: read_metadata(&row.get::<_, String>(4)?),
+        created_at: row.get(5)?,
+        replayed: false,
+    }))
+}
+
+/// Pairs as lines of `key=value`: no key has an equals sign, and neither has a control character.
+fn write_metadata(pairs: &[(String, String)]) -> String {
+    pairs.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
+}
+
+fn read_metadata(text: &str) -> Vec<(String, String)> {
+    text.split_terminator('\n')
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// What stands under an id.
+pub(in crate::local) fn get(conn: &Connection, scope: &Scope, file: &FileId) -> Result<Option<FinalRow>> {
+    let sql = format!("SELECT {COLUMNS} FROM finals WHERE scope = ?1 AND file = ?2");
+    let found = conn.prepare_cached(&sql)?.query_row([scope.as_str(), file.as_str()], |found| row(scope, found));
+    Ok(found.optional()?)
+}
+
+/// Makes the row of an object. Answers what stands there already, and changes nothing then.
+pub(in crate::local) fn insert(conn: &Connection, scope: &Scope, receipt: &FinalReceipt) -> Result<Option<FinalRow>> {
+    if let Some(there) = get(conn, scope, &receipt.file)? {
+        return Ok(Some(there));
+    }
+    conn.prepare_cached(
+        "INSERT INTO finals VALUES (:scope, :file, :size, :sha256, :content_type, :metadata, :created_at, NULL, 1)",
+    )?
+    .execute(named_params! {
+        ":scope": scope.as_str(),
+        ":file": receipt.file.as_str(),
+        ":size": receipt.size,
+        ":sha256": receipt.sha256.0.as_slice(),
+        ":content_type": receipt.content_type,
+        ":metadata": write_metadata(&receipt.metadata),
+        ":created_at": receipt.created_at,
+    })?;
+    Ok(None)
+}
+
+/// Puts a tombstone where nothing stands; true if it did.
+pub(in crate::local) fn void(
+    conn: &Connection,
+    scope: &Scope,
+    file: &FileId,
+    reason: &str,
+    now_ms: u64,
+) -> Result<bool> {
+    let sql = "INSERT OR IGNORE INTO finals VALUES (?1, ?2, 0, NULL, NULL, '', ?3, ?4, 0)";
+    Ok(conn.prepare_cached(sql)?.execute(params![scope.as_str(), file.as_str(), now_ms, reason])? == 1)
+}
+
+/// Puts a tombstone in the place of an object; true if there was one.
+pub(in crate::local) fn delete(conn: &Connection, scope: &Scope, file: &FileId, now_ms: u64) -> Result<bool> {
+    let sql = "UPDATE finals SET gone = 'deleted', sha256 = NULL, content_type = NULL, metadata = '', created_at = ?3
+               WHERE scope = ?1 AND file = ?2 AND gone IS NULL";
+    Ok(conn.prepare_cached(sql)?.execute(params![scope.as_str(), file.as_str(), now_ms])? == 1)
+}
+
+/// Notes that the data of a deleted object is gone.
+pub(in crate::local) fn data_removed(conn: &Connection, scope: &Scope, file: &FileId) -> Result<()> {
+    conn.prepare_cached("UPDATE finals SET has_data = 0 WHERE scope = ?1 AND file = ?2 AND gone IS NOT NULL")?
+        .execute([scope.as_str(), file.as_str()])?;
+    Ok(())
+}
+
+/// Deleted objects whose data may be there.
+pub(in crate::local) fn deleted_with_data(conn: &Connection, limit: u32) -> Result<Vec<(Scope, FileId)>> {
+    let sql = "SELECT scope, file FROM finals WHERE gone IS NOT NULL AND has_data = 1 LIMIT ?1";
+    let mut statement = conn.prepare_cached(sql)?;
+    let rows = statement.query_map([limit], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    rows.map(|row| {
+        let (scope, file) = row?;
+        let scope = Scope::from_written(&scope).ok_or_else(|| crate::Error::internal("a row with a wrong scope"))?;
+        Ok((scope, FileId::parse(&file)?))
+    })
+    .collect()
+}
+
+/// Objects by id, from the one after `after`.
+pub(in crate::local) fn list(
+    conn: &Connection,
+    scope: &Scope,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Vec<FinalReceipt>> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM finals WHERE scope = ?1 AND file > ?2 AND gone IS NULL ORDER BY file LIMIT ?3");
+    let mut statement = conn.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![scope.as_str(), after.unwrap_or(""), limit], |found| row(scope, found))?;
+    let mut objects = Vec::new();
+    for found in rows {
+        if let FinalRow::Live(receipt) = found? {
+            objects.push(receipt);
+        }
+    }
+    Ok(objects)
+}

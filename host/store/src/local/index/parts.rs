@@ -1,0 +1,249 @@
+//! Rows of parts.
+
+use crate::{Digest, Result, Scope, SessionId, Sha256State, TempKey, Token};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+
+/// A part that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::local) struct PartRow {
+    pub(in crate::local) key: TempKey,
+    pub(in crate::local) size: u64,
+    pub(in crate::local) file: PartFile,
+    /// The offset that its put gave; always there for a placed part.
+    pub(in crate::local) offset: Option<u64>,
+    /// Its identity.
+    pub(in crate::local) blake3: Digest,
+    pub(in crate::local) sha256: Option<Digest>,
+    pub(in crate::local) chain: Option<Chain>,
+}
+
+/// Where a part's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::local) enum PartFile {
+    /// In the session's own file, from the part's offset.
+    Placed,
+    /// In a file of its own.
+    Own,
+}
+
+/// The SHA-256 of the object up to the end of this part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::local) struct Chain {
+    /// The write that the state goes on from; absent if it began with nothing.
+    pub(in crate::local) after: Option<Token>,
+    pub(in crate::local) state: Sha256State,
+}
+
+const COLUMNS: &str = "session, number, token, size, starts, placed, blake3, sha256, chain_after, chain_state";
+
+fn row(row: &Row<'_>) -> rusqlite::Result<PartRow> {
+    let text = |at: usize| row.get::<_, String>(at);
+    let digest = |bytes: Vec<u8>, at: usize| {
+        Digest::try_from(&bytes[..])
+            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Blob, error.into()))
+    };
+    let name = |at: usize, error: crate::Error| {
+        rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, error.into())
+    };
+    let token = |at: usize, text: &str| Token::parse(text).map_err(|error| name(at, error));
+    let after: Option<String> = row.get(8)?;
+    let state: Option<Vec<u8>> = row.get(9)?;
+    Ok(PartRow {
+        key: TempKey {
+            session: SessionId::parse(&text(0)?).map_err(|error| name(0, error))?,
+            number: row.get(1)?,
+            token: token(2, &text(2)?)?,
+        },
+        size: row.get(3)?,
+        offset: row.get(4)?,
+        file: if row.get(5)? { PartFile::Placed } else { PartFile::Own },
+        blake3: digest(row.get(6)?, 6)?,
+        sha256: row.get::<_, Option<Vec<u8>>>(7)?.map(|bytes| digest(bytes, 7)).transpose()?,
+        chain: match state {
+            Some(state) => Some(Chain {
+                after: after.map(|text| token(8, &text)).transpose()?,
+                state: Sha256State::from_bytes(state),
+            }),
+            None => None,
+        },
+    })
+}
+
+/// Makes a row. Answers the part that has the number already, and changes nothing then.
+pub(in crate::local) fn insert(conn: &Connection, scope: &Scope, part: &PartRow) -> Result<Option<PartRow>> {
+    if let Some(there) = get(conn, scope, &part.key.session, part.key.number)? {
+        return Ok(Some(there));
+    }
+    conn.prepare_cached(
+        "INSERT INTO parts VALUES (:scope, :session, :number, :token, :size, :starts, :ends, :placed, :blake3, :sha256,
+         :chain_after, :chain_state)",
+    )?
+    .execute(named_params! {
+        ":scope": scope.as_str(),
+        ":session": part.key.session.as_str(),
+        ":number": part.key.number,
+        ":token": part.key.token.as_str(),
+        ":size": part.size,
+        ":starts": part.offset,
+        ":ends": part.offset.and_then(|offset| offset.checked_add(part.size)).filter(|_| part.size > 0),
+        ":placed": part.file == PartFile::Placed,
+        ":blake3": part.blake3.0.as_slice(),
+        ":sha256": part.sha256.as_ref().map(|digest| digest.0.as_slice()),
+        ":chain_after": part.chain.as_ref().and_then(|chain| chain.after.as_ref()).map(Token::as_str),
+        ":chain_state": part.chain.as_ref().map(|chain| chain.state.as_bytes()),
+    })?;
+    Ok(None)
+}
+
+/// The part of a number.
+pub(in crate::local) fn get(
+    conn: &Connection,
+    scope: &Scope,
+    session: &SessionId,
+    number: u32,
+) -> Result<Option<PartRow>> {
+    let sql = format!("SELECT {COLUMNS} FROM parts WHERE scope = ?1 AND session = ?2 AND number = ?3");
+    let found = conn.prepare_cached(&sql)?.query_row(params![scope.as_str(), session.as_str(), number], row);
+    Ok(found.optional()?)
+}
+
+/// The part of a key.
+pub(in crate::local) fn by_key(conn: &Connection, scope: &Scope, key: &TempKey) -> Result<Option<PartRow>> {
+    Ok(get(conn, scope, &key.session, key.number)?.filter(|there| there.key == *key))
+}
+
+/// Takes a part away, and answers it. Its range of the session's own file stays taken.
+pub(in crate::local) fn delete(conn: &Connection, scope: &Scope, key: &TempKey) -> Result<Option<PartRow>> {
+    let Some(there) = by_key(conn, scope, key)? else { return Ok(None) };
+    conn.prepare_cached("DELETE FROM parts WHERE scope = ?1 AND session = ?2 AND number = ?3")?.execute(params![
+        scope.as_str(),
+        key.session.as_str(),
+        key.number
+    ])?;
+    if let (PartFile::Placed, Some(offset)) = (there.file, there.offset) {
+        conn.prepare_cached("INSERT INTO withdrawn VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+            scope.as_str(),
+            key.session.as_str(),
+            offset,
+            offset + there.size
+        ])?;
+    }
+    Ok(Some(there))
+}
+
+/// Parts of a session by number, from the one after `after`.
+pub(in crate::local) fn list(
+    conn: &Connection,
+    scope: &Scope,
+    session: &SessionId,
+    after: Option<u32>,
+    limit: u32,
+) -> Result<Vec<PartRow>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM parts WHERE scope = ?1 AND session = ?2 AND number > ?3 ORDER BY number LIMIT ?4"
+    );
+    let after = after.map_or(-1, i64::from);
+    let mut statement = conn.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![scope.as_str(), session.as_str(), after, limit], row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Sessions that have parts, in byte order, from the one after `after`.
+pub(in crate::local) fn sessions(
+    conn: &Connection,
+    scope: &Scope,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Vec<SessionId>> {
+    // From session to session, whatever the number of parts of each.
+    let mut statement =
+        conn.prepare_cached("SELECT session FROM parts WHERE scope = ?1 AND session > ?2 ORDER BY session LIMIT 1")?;
+    let mut found = Vec::new();
+    let mut last = after.unwrap_or("").to_owned();
+    while found.len() < limit as usize {
+        let next = statement.query_row(params![scope.as_str(), last], |row| row.get::<_, String>(0)).optional()?;
+        let Some(next) = next else { break };
+        found.push(SessionId::parse(&next)?);
+        last = next;
+    }
+    Ok(found)
+}
+
+/// Whether a range of the session's own file is or was a part's. Placed ranges never overlap, so the last one that
+/// begins before the end decides.
+pub(in crate::local) fn placed(
+    conn: &Connection,
+    scope: &Scope,
+    session: &SessionId,
+    start: u64,
+    end: u64,
+) -> Result<bool> {
+    for sql in [
+        "SELECT ends FROM parts WHERE scope = ?1 AND session = ?2 AND placed = 1 AND starts < ?3
+         ORDER BY starts DESC LIMIT 1",
+        "SELECT ends FROM withdrawn WHERE scope = ?1 AND session = ?2 AND starts < ?3 ORDER BY starts DESC LIMIT 1",
+    ] {
+        let mut statement = conn.prepare_cached(sql)?;
+        let last = statement.query_row(params![scope.as_str(), session.as_str(), end], |row| row.get::<_, u64>(0));
+        if last.optional()?.is_some_and(|ends| ends > start) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// How many ranges of the session's own file there are: those of parts, and the withdrawn ones.
+pub(in crate::local) fn placed_counts(conn: &Connection, scope: &Scope, session: &SessionId) -> Result<(u64, u64)> {
+    let count = |sql: &str| {
+        conn.prepare_cached(sql)?.query_row(params![scope.as_str(), session.as_str()], |row| row.get::<_, u64>(0))
+    };
+    Ok((
+        count("SELECT count(*) FROM parts WHERE scope = ?1 AND session = ?2 AND placed = 1")?,
+        count("SELECT count(*) FROM withdrawn WHERE scope = ?1 AND session = ?2")?,
+    ))
+}
+
+/// Whether the session's own file is needed.
+pub(in crate::local) fn session_has_placed(conn: &Connection, scope: &Scope, session: &SessionId) -> Result<bool> {
+    Ok(placed_counts(conn, scope, session)? != (0, 0))
+}
+
+/// Whether a file of its own is needed.
+pub(in crate::local) fn has_own(conn: &Connection, scope: &Scope, session: &SessionId, token: &Token) -> Result<bool> {
+    let sql = "SELECT 1 FROM parts WHERE scope = ?1 AND session = ?2 AND token = ?3 AND placed = 0";
+    Ok(conn.prepare_cached(sql)?.exists(params![scope.as_str(), session.as_str(), token.as_str()])?)
+}
+
+/// The part that ends where another begins, with the state after it.
+pub(in crate::local) fn predecessor(
+    conn: &Connection,
+    scope: &Scope,
+    session: &SessionId,
+    offset: u64,
+) -> Result<Option<(Token, Option<Sha256State>)>> {
+    let sql = "SELECT token, chain_state FROM parts WHERE scope = ?1 AND session = ?2 AND ends = ?3
+               ORDER BY chain_state IS NULL LIMIT 1";
+    let found = conn.prepare_cached(sql)?.query_row(params![scope.as_str(), session.as_str(), offset], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, Option<Vec<u8>>>(1)?))
+    });
+    let Some((token, state)) = found.optional()? else { return Ok(None) };
+    Ok(Some((Token::parse(&token)?, state.map(Sha256State::from_bytes))))
+}
+
+/// Takes away everything of a session, and answers its parts.
+pub(in crate::local) fn clear(conn: &Connection, scope: &Scope, session: &SessionId) -> Result<Vec<PartRow>> {
+    let there = list(conn, scope, session, None, u32::MAX)?;
+    for table in ["parts", "withdrawn"] {
+        conn.execute(
+            &format!("DELETE FROM {table} WHERE scope = ?1 AND session = ?2"),
+            [scope.as_str(), session.as_str()],
+        )?;
+    }
+    Ok(there)
+}
+
+/// Forgets the ranges of a session's own file that were withdrawn, when that file is no longer the session's.
+pub(in crate::local) fn forget_withdrawn(conn: &Connection, scope: &Scope, session: &SessionId) -> Result<()> {
+    conn.execute("DELETE FROM withdrawn WHERE scope = ?1 AND session = ?2", [scope.as_str(), session.as_str()])?;
+    Ok(())
+}

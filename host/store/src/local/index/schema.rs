@@ -1,0 +1,100 @@
+//! The tables, and whose they are.
+
+use rusqlite::{Connection, OptionalExtension};
+
+/// What the file says that it is: `PORT`.
+const APPLICATION_ID: i32 = 0x504f_5254;
+/// Version of the tables.
+const VERSION: i32 = 1;
+
+const TABLES: &str = "
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- A part that exists. `ends` is the offset where it ends; `placed`, that its bytes are in the session's own file.
+CREATE TABLE parts (
+    scope TEXT NOT NULL, session TEXT NOT NULL, number INTEGER NOT NULL, token TEXT NOT NULL,
+    size INTEGER NOT NULL, starts INTEGER, ends INTEGER, placed INTEGER NOT NULL,
+    blake3 BLOB NOT NULL, sha256 BLOB, chain_after TEXT, chain_state BLOB,
+    PRIMARY KEY (scope, session, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX parts_by_start ON parts (scope, session, starts) WHERE placed = 1;
+CREATE INDEX parts_by_end ON parts (scope, session, ends) WHERE ends IS NOT NULL;
+
+-- Ranges of a session's own file whose part was deleted.
+CREATE TABLE withdrawn (
+    scope TEXT NOT NULL, session TEXT NOT NULL, starts INTEGER NOT NULL, ends INTEGER NOT NULL,
+    PRIMARY KEY (scope, session, starts)
+) STRICT, WITHOUT ROWID;
+
+-- A final object, or with `gone` a tombstone. `has_data` tells whether its file may be there.
+CREATE TABLE finals (
+    scope TEXT NOT NULL, file TEXT NOT NULL, size INTEGER NOT NULL, sha256 BLOB, content_type TEXT,
+    metadata TEXT NOT NULL, created_at INTEGER NOT NULL, gone TEXT, has_data INTEGER NOT NULL,
+    PRIMARY KEY (scope, file)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX finals_live ON finals (scope, file) WHERE gone IS NULL;
+CREATE INDEX finals_deleted ON finals (scope, file) WHERE gone IS NOT NULL AND has_data = 1;
+
+CREATE TABLE records (
+    scope TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, value BLOB NOT NULL,
+    PRIMARY KEY (scope, name)
+) STRICT;
+";
+
+/// Why an index can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::local) enum IndexFault {
+    #[error("it is not there")]
+    Missing,
+    #[error("it is damaged: {0}")]
+    Damaged(String),
+    #[error("it belongs to another store")]
+    Foreign,
+    #[error("its tables have version {0}, and this program knows version {VERSION}")]
+    Version(i32),
+    #[error(transparent)]
+    Sqlite(rusqlite::Error),
+    #[error(transparent)]
+    Io(std::io::Error),
+}
+
+impl From<rusqlite::Error> for IndexFault {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match error.sqlite_error_code() {
+            Some(ErrorCode::CannotOpen) => IndexFault::Missing,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => IndexFault::Damaged(error.to_string()),
+            _ => IndexFault::Sqlite(error),
+        }
+    }
+}
+
+/// Makes the tables of a new store.
+pub(super) fn create(conn: &Connection, store_id: &str) -> Result<(), IndexFault> {
+    // The write-ahead log is cut back to this many bytes whenever it starts over.
+    conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    conn.execute_batch(&format!(
+        "PRAGMA application_id = {APPLICATION_ID}; BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION};"
+    ))?;
+    conn.execute("INSERT INTO meta VALUES ('store', ?1)", [store_id])?;
+    conn.execute_batch("COMMIT")?;
+    Ok(())
+}
+
+/// Looks whether the tables are whole, ours, and this store's.
+pub(super) fn check(conn: &Connection, store_id: &str) -> Result<(), IndexFault> {
+    let number = |pragma: &str| conn.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i32>(0));
+    if number("application_id")? != APPLICATION_ID {
+        return Err(IndexFault::Foreign);
+    }
+    match number("user_version")? {
+        VERSION => {}
+        other => return Err(IndexFault::Version(other)),
+    }
+    let found: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found != "ok" {
+        return Err(IndexFault::Damaged(found));
+    }
+    let id = conn.query_row("SELECT value FROM meta WHERE name = 'store'", [], |row| row.get::<_, String>(0));
+    if id.optional()?.as_deref() == Some(store_id) { Ok(()) } else { Err(IndexFault::Foreign) }
+}
