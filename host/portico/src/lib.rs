@@ -70,5 +70,7 @@ mod fault;
 pub mod limits;
 mod storage;
 mod streams;
+#[cfg(test)]
+mod testing;
 
 pub use storage::{StorageCtx, StorageCtxView, StorageView, add_to_linker};

@@ -20,28 +20,26 @@ use wasmtime_wasi::p2::{DynInputStream, IoError, pipe::ClosedInputStream};
 /// What one guest may use: a backend and a scope of it.
 pub struct StorageCtx {
     store: Store,
-    open_max: usize,
     places: Arc<Semaphore>,
 }
 
 impl StorageCtx {
-    /// Storage in a scope of a backend. The guest can narrow the scope, and see nothing outside.
+    /// Storage in a scope of a backend. The guest can narrow the scope, and see nothing outside. It may hold
+    /// [`limits::OPEN_MAX`] streams and writers open.
     pub fn new(backend: Arc<dyn Backend>, scope: Scope) -> Self {
-        StorageCtx { store: Store { backend, scope }, open_max: 0, places: Arc::new(Semaphore::new(0)) }
-            .with_open_max(limits::OPEN_MAX)
+        StorageCtx { store: Store { backend, scope }, places: Arc::new(Semaphore::new(limits::OPEN_MAX)) }
     }
 
-    /// Lets the guest hold this many streams and writers open at a time, instead of [`limits::OPEN_MAX`].
+    /// Lets the guest hold this many streams and writers open at a time.
     #[must_use]
     pub fn with_open_max(mut self, open_max: usize) -> Self {
-        self.open_max = open_max.min(Semaphore::MAX_PERMITS);
-        self.places = Arc::new(Semaphore::new(self.open_max));
+        self.places = Arc::new(Semaphore::new(open_max.min(Semaphore::MAX_PERMITS)));
         self
     }
 
-    fn place(&self) -> Result<Place, Failure> {
+    fn place(&self) -> Result<Place> {
         Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            tracing::debug!(open_max = self.open_max, "a guest holds as many streams and writers as it may");
+            tracing::debug!("a guest holds as many streams and writers as it may");
             Fault::unlogged(Error::unavailable("too many open streams and writers")).into()
         })
     }
@@ -164,3 +162,6 @@ impl wit::Host for StorageCtxView<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

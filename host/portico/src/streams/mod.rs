@@ -18,3 +18,6 @@ pub(crate) use writer::{Content, Receipt, Upload};
 
 /// A place among the streams and writers that a guest may hold open; given back by dropping it.
 pub(crate) type Place = tokio::sync::OwnedSemaphorePermit;
+
+#[cfg(test)]
+mod tests;
