@@ -2,6 +2,8 @@
 //!
 //! Invariants: a host fault is logged once, here, with its whole cause and an id; what goes on to the guest holds
 //! the id at most. So `Display` and `Debug`, which a guest can read through `to-debug-string`, name the case alone.
+//! (wasmtime adds a backtrace of the host there, as for every error, if the environment asks for backtraces of
+//! libraries; `RUST_LIB_BACKTRACE=0` takes it out.)
 
 use portico_store::Error;
 use std::fmt;
