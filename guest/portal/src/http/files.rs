@@ -1,0 +1,193 @@
+//! `/files`: whole files in one request each.
+//!
+//! - `PUT /files/{name}` stores the body under a fresh random id; the name is only what the client calls it. It
+//!   answers 201 with the receipt. Two PUTs of one name make two files.
+//! - `GET` and `HEAD /files/{file_id}` answer the content: whole, or one range of it, or 304.
+//! - `DELETE /files/{file_id}` answers 204 once; the file is 410 from then on, to a second DELETE too.
+//!
+//! An id under which nothing ever was is 404, and so is any text that cannot be an id.
+
+use crate::{
+    http::{
+        Route,
+        problem::{Kind, Problem},
+        request::Request,
+        response::Response,
+    },
+    policy::{
+        conditions::{Validators, Verdict},
+        digests::{self, BadDigest},
+        disposition, media_type, names,
+        ranges::{self, Selection},
+    },
+};
+use percent_encoding::percent_decode_str;
+use portico_guest::{Error, FinalOptions, Store, StoredObject, bindings::wasi::random::random::get_random_u64};
+use serde::Serialize;
+
+/// The routes of this protocol.
+pub(super) const ROUTES: &[Route] =
+    &[Route { pattern: &["files", "*"], methods: &[("GET", get), ("HEAD", get), ("PUT", put), ("DELETE", delete)] }];
+
+/// The key of the metadata that keeps a file's original name.
+const ORIGINAL_FILENAME: &str = "original-filename";
+
+/// What a client is told of a file that it stored.
+#[derive(Serialize)]
+struct Receipt<'o> {
+    file_id: &'o str,
+    backend: &'o str,
+    bucket: &'o str,
+    key: &'o str,
+    size_bytes: u64,
+    sha256: String,
+    content_type: &'o str,
+    original_filename: &'o str,
+}
+
+impl<'o> Receipt<'o> {
+    fn new(object: &'o StoredObject, backend: &'o str) -> Self {
+        Receipt {
+            file_id: &object.file_id,
+            backend,
+            bucket: &object.bucket,
+            key: &object.key,
+            size_bytes: object.size,
+            sha256: object.sha256.to_string(),
+            content_type: content_type(object),
+            original_filename: original_filename(object),
+        }
+    }
+}
+
+fn put(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
+    let name = names::of_segment(parameters[0]).map_err(|bad| Problem::invalid("name", bad.reason()))?;
+    let mut options = FinalOptions::new().content_type(announced_type(request)?).metadata(ORIGINAL_FILENAME, name);
+    options.expected.sha256 = announced_digest(request)?;
+    options.expected.size = request.content_length()?;
+    refuse_partial_and_coded(request)?;
+    // What is put is new, so there is nothing yet that a condition could match.
+    if request.conditions().verdict(None, false) == Verdict::Failed {
+        return Err(Kind::PreconditionFailed.into());
+    }
+
+    let store = Store::open();
+    let info = store.info();
+    // Said before a byte is read. Of a body of unknown length the store says it.
+    if options.expected.size.is_some_and(|size| size > info.max_object_size) {
+        return Err(Error::TooLarge { limit: info.max_object_size }.into());
+    }
+    let body = request.body();
+    let stored = store.put_final(&fresh_id(), body.stream(), options)?;
+    Ok(Response::new(201)
+        .header("location", format!("/files/{}", stored.file_id))
+        .json("application/json", &Receipt::new(&stored, &info.backend)))
+}
+
+fn get(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
+    let store = Store::open();
+    let object = find(&store, parameters[0])?;
+    let validators = Validators::of(&object);
+    match request.conditions().verdict(Some(&validators), true) {
+        Verdict::Proceed => {}
+        Verdict::NotModified => return Ok(about(Response::new(304), &validators)),
+        Verdict::Failed => return Err(Kind::PreconditionFailed.into()),
+    }
+    if request.method() == "HEAD" {
+        // A range is of GET alone (RFC 9110, 14.2).
+        return Ok(represent(Response::new(200), &object, &validators).withheld(object.size));
+    }
+    let ranged = validators.hold_for_range(request.field("if-range").as_deref());
+    let range = if ranged { request.field("range") } else { None };
+    let (status, first, end) = match ranges::select(range.as_deref(), object.size) {
+        Selection::Whole => (200, 0, object.size),
+        Selection::Part { first, end } => (206, first, end),
+        Selection::Unsatisfiable => return Err(Error::OutOfRange { size: object.size }.into()),
+    };
+    let content = store.get_final_stream(&object.bucket, &object.key, first..end)?.into_inner();
+    let mut response = Response::new(status);
+    if status == 206 {
+        response = response.header("content-range", ranges::content_range(first, end, object.size));
+    }
+    Ok(represent(response, &object, &validators).stream(content, end - first))
+}
+
+fn delete(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
+    let store = Store::open();
+    let object = find(&store, parameters[0])?;
+    if request.conditions().verdict(Some(&Validators::of(&object)), false) == Verdict::Failed {
+        return Err(Kind::PreconditionFailed.into());
+    }
+    // Of racing DELETEs one deletes, and the others come too late.
+    let deleted = store.delete_final(&object.bucket, &object.key)?;
+    if deleted { Ok(Response::new(204)) } else { Err(Kind::Gone.into()) }
+}
+
+/// The file of an id as it stands in a path.
+fn find(store: &Store, segment: &str) -> Result<StoredObject, Problem> {
+    let file_id = percent_decode_str(segment).decode_utf8().map_err(|_| Kind::NotFound)?;
+    Ok(store.stat_final(&file_id)?)
+}
+
+/// What a 304 repeats of a 200 (RFC 9110, 15.4.5). A file can be deleted, so caches ask each time.
+fn about(response: Response, validators: &Validators) -> Response {
+    response
+        .header("etag", validators.etag.clone())
+        .header("last-modified", validators.last_modified())
+        .header("cache-control", "no-cache")
+}
+
+/// What a client is told of the content that comes. It was uploaded by strangers: no browser is to guess its type,
+/// render it or run it.
+fn represent(response: Response, object: &StoredObject, validators: &Validators) -> Response {
+    about(response, validators)
+        .header("accept-ranges", "bytes")
+        .header("content-type", content_type(object))
+        .header("content-disposition", disposition::attachment(original_filename(object)))
+        .header("repr-digest", digests::field(&object.sha256))
+        .header("x-content-type-options", "nosniff")
+        .header("content-security-policy", "sandbox")
+}
+
+fn content_type(object: &StoredObject) -> &str {
+    object.content_type.as_deref().unwrap_or(media_type::DEFAULT)
+}
+
+/// What the client called the file; its id if it came by another way than this protocol.
+fn original_filename(object: &StoredObject) -> &str {
+    object.metadata(ORIGINAL_FILENAME).unwrap_or(&object.file_id)
+}
+
+fn announced_type(request: &Request) -> Result<String, Problem> {
+    match request.field("content-type") {
+        None => Ok(media_type::DEFAULT.to_owned()),
+        Some(text) if media_type::is_valid(&text) => Ok(text),
+        Some(_) => Err(Problem::invalid("content-type", "not a media type of at most 255 bytes")),
+    }
+}
+
+fn announced_digest(request: &Request) -> Result<Option<portico_guest::Digest>, Problem> {
+    let fields = ["content-digest", "repr-digest"].map(|name| request.field(name));
+    digests::announced(fields.iter().map(Option::as_deref)).map_err(|bad| match bad {
+        BadDigest::Malformed => Problem::invalid("content-digest", "sha-256 must be 32 bytes as :base64: (RFC 9530)"),
+        BadDigest::Contradiction => Problem::invalid("repr-digest", "another sha-256 than that of content-digest"),
+    })
+}
+
+/// A body that is a part of something (RFC 9110, 14.5), or coded, would be given back as what it is not.
+fn refuse_partial_and_coded(request: &Request) -> Result<(), Problem> {
+    if request.field("content-range").is_some() {
+        return Err(Problem::invalid("content-range", "a file is put whole"));
+    }
+    match request.field("content-encoding") {
+        Some(coding) if !coding.eq_ignore_ascii_case("identity") => {
+            Err(Problem::from(Kind::UnsupportedCoding).header("accept-encoding", "identity".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// 128 random bits in hexadecimal.
+fn fresh_id() -> String {
+    format!("{:016x}{:016x}", get_random_u64(), get_random_u64())
+}

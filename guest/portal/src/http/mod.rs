@@ -1,0 +1,89 @@
+//! The HTTP surface: one table of routes, and one file of handlers for each protocol.
+//!
+//! A handler gets the request and answers a response or a problem. It never sees the host's `response-outparam`:
+//! [`Response::send`] is the one place where an answer begins.
+
+mod files;
+mod problem;
+mod request;
+mod response;
+
+use portico_guest::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
+use problem::{Kind, Problem};
+use request::Request;
+use response::Response;
+
+/// Answers one request.
+pub(crate) fn answer(request: IncomingRequest, out: ResponseOutparam) {
+    let request = Request::new(request);
+    let response = dispatch(&request).unwrap_or_else(Response::from);
+    response.send(request.method() == "HEAD", out);
+}
+
+type Handler = fn(&Request, &[&str]) -> Result<Response, Problem>;
+
+/// One form of path, and what can be done there.
+struct Route {
+    /// The segments of the path; `*` stands for any one segment, which the handlers get undecoded.
+    pattern: &'static [&'static str],
+    /// Methods and their handlers. `OPTIONS` goes without saying.
+    methods: &'static [(&'static str, Handler)],
+}
+
+static ROUTES: &[&[Route]] = &[files::ROUTES];
+
+fn dispatch(request: &Request) -> Result<Response, Problem> {
+    let (route, parameters) = find(request.path()).ok_or(Kind::NotFound)?;
+    let wanted = request.method();
+    match route.methods.iter().find(|(method, _)| *method == wanted) {
+        Some((_, handler)) => handler(request, &parameters),
+        None if wanted == "OPTIONS" => Ok(Response::new(204).header("allow", route.allow())),
+        None => Err(Problem::from(Kind::MethodNotAllowed).header("allow", route.allow())),
+    }
+}
+
+fn find(path: &str) -> Option<(&'static Route, Vec<&str>)> {
+    let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+    ROUTES.iter().copied().flatten().find_map(|route| Some((route, route.parameters(&segments)?)))
+}
+
+impl Route {
+    fn parameters<'p>(&self, segments: &[&'p str]) -> Option<Vec<&'p str>> {
+        let fits = |(pattern, segment): (&&str, &&str)| *pattern == "*" || pattern == segment;
+        let all = self.pattern.len() == segments.len() && self.pattern.iter().zip(segments).all(fits);
+        let parameters = self.pattern.iter().zip(segments).filter(|(pattern, _)| **pattern == "*");
+        all.then(|| parameters.map(|(_, segment)| *segment).collect())
+    }
+
+    fn allow(&self) -> String {
+        self.methods.iter().map(|(method, _)| *method).chain(["OPTIONS"]).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find;
+
+    #[test]
+    fn paths_that_lead_somewhere() {
+        for (path, parameters) in [
+            ("/files/abc", vec!["abc"]),
+            ("/files/", vec![""]),
+            ("/files/..", vec![".."]),
+            ("/files/a%2Fb", vec!["a%2Fb"]),
+        ] {
+            let (route, found) = find(path).unwrap_or_else(|| panic!("{path} leads nowhere"));
+            assert_eq!(found, parameters, "{path}");
+            assert_eq!(route.allow(), "GET, HEAD, PUT, DELETE, OPTIONS", "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_that_lead_nowhere() {
+        for path in
+            ["", "/", "*", "files/abc", "/files", "/Files/abc", "/files/a/b", "/files/a/", "//files/a", "/fil%65s/a"]
+        {
+            assert!(find(path).is_none(), "{path}");
+        }
+    }
+}

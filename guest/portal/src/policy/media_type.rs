@@ -1,0 +1,60 @@
+//! The media type of a file: stored as the client gave it if it has the form of one (RFC 9110, 8.3.1).
+
+use crate::limits::CONTENT_TYPE_MAX;
+
+/// The type of content that nothing is known of (RFC 9110, 8.3).
+pub(crate) const DEFAULT: &str = "application/octet-stream";
+
+/// Whether the text begins as `type/subtype`, has at most parameters after that, and fits the contract: 255 bytes
+/// of visible ASCII and spaces. What the parameters say is the reader's business.
+pub(crate) fn is_valid(text: &str) -> bool {
+    let (essence, _parameters) = text.split_once(';').unwrap_or((text, ""));
+    let Some((kind, subtype)) = essence.trim_end_matches(' ').split_once('/') else { return false };
+    text.len() <= CONTENT_TYPE_MAX
+        && text.bytes().all(|b| matches!(b, b' '..=b'~'))
+        && [kind, subtype].iter().all(|token| !token.is_empty() && token.bytes().all(is_token_byte))
+}
+
+/// `tchar` (RFC 9110, 5.6.2).
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DEFAULT, is_valid};
+
+    #[test]
+    fn media_types() {
+        for text in [
+            DEFAULT,
+            "text/plain",
+            "text/plain; charset=utf-8",
+            "text/plain ;charset=\"utf-8\"",
+            "image/svg+xml",
+            "application/vnd.ms-excel.sheet.macroEnabled.12",
+            "*/*",
+        ] {
+            assert!(is_valid(text), "{text}");
+        }
+        for text in [
+            "",
+            "text",
+            "text/",
+            "/plain",
+            "text/plain, text/html",
+            "text/pl ain",
+            " text/plain",
+            "text/a/b",
+            "text/plain\r\nX: y",
+            "text/plain;\tcharset=utf-8",
+            "text/plain; name=\u{e9}",
+            "tëxt/plain",
+            ";",
+        ] {
+            assert!(!is_valid(text), "{text}");
+        }
+        let longest = format!("text/{}", "x".repeat(250));
+        assert!(is_valid(&longest) && !is_valid(&format!("{longest}x")));
+    }
+}
