@@ -24,6 +24,7 @@ impl wit::HostWriter for StorageCtxView<'_> {
     }
 
     async fn finish(&mut self, writer: Resource<Writer>, expected: wit::Expected) -> Result<wit::Receipt> {
+        without_sink(self.table.get_mut(&writer)?)?;
         let writer = self.table.delete(writer)?;
         Ok(writer.finish(expected.try_into()?).await?.into())
     }
