@@ -66,8 +66,16 @@
 //! [`ResourceTable::set_max_capacity`]: wasmtime::component::ResourceTable::set_max_capacity
 
 mod bindings;
+#[cfg(feature = "server")]
+pub mod cli;
+#[cfg(feature = "server")]
+pub mod config;
 mod fault;
 pub mod limits;
+#[cfg(feature = "server")]
+pub mod runtime;
+#[cfg(feature = "server")]
+pub mod server;
 mod storage;
 mod streams;
 #[cfg(test)]

@@ -1,0 +1,137 @@
+//! The command line.
+//!
+//! Invariant: a command returns an exit code or an [`Error`], and prints no error itself. Exit codes: 0 done, 1 failed,
+//! 2 wrong usage or configuration.
+
+mod check;
+mod log;
+mod portal;
+mod serve;
+mod store;
+mod sweep;
+
+use crate::config::{Config, ConfigError, KEYS, Sources};
+use crate::runtime::SetupError;
+use clap::{Arg, ArgMatches, Command, value_parser};
+use portico_store::local::OpenError;
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store cannot be opened.
+    #[error("cannot open the store")]
+    Open(#[from] OpenError),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] portico_store::Error),
+    /// The file of a portal cannot be read.
+    #[error("cannot read the portal {}", .path.display())]
+    ReadPortal {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The portal cannot be run.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {addr}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The operating system refuses what every process needs.
+    #[error("cannot start")]
+    Start(#[source] io::Error),
+    /// Standard output is closed.
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+}
+
+impl Error {
+    /// The exit code that it ends the process with.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(if matches!(self, Error::Config(_)) { 2 } else { 1 })
+    }
+
+    /// It and its causes, in one line.
+    pub fn report(&self) -> String {
+        crate::fault::chain(self)
+    }
+}
+
+/// Runs the command that the arguments and the environment name.
+///
+/// # Errors
+/// [`Error`], which nothing has printed yet.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Error> {
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(usage) => {
+            usage.print().map_err(Error::Output)?;
+            return Ok(ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2)));
+        }
+    };
+    let Some((name, matches)) = matches.subcommand() else { unreachable!("a subcommand is required") };
+    let config = Config::load(&sources(matches))?;
+    match name {
+        "serve" => serve::serve(config),
+        "check" => check::check(&config),
+        _ => sweep::sweep(&config),
+    }
+}
+
+fn command() -> Command {
+    Command::new("portico")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("An upload portal that streams into storage through a WebAssembly sandbox")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(configured("serve", "Serve the portal over HTTP"))
+        .subcommand(configured("check", "Show the configuration in force, and try the store"))
+        .subcommand(configured("sweep", "Remove what killed or failed operations left in the store"))
+}
+
+/// A command with a flag for each key of the configuration.
+fn configured(name: &'static str, about: &'static str) -> Command {
+    let config = Arg::new("config").long("config").value_name("FILE").env("PORTICO_CONFIG");
+    let config =
+        config.value_parser(value_parser!(PathBuf)).help("Configuration file in TOML, with the flags as its keys");
+    let keys = KEYS.iter().map(|key| {
+        let default = key.default.filter(|text| !text.is_empty()).map(|text| format!(" [default: {text}]"));
+        let help = format!("{} [env: {}]{}", key.help, key.variable(), default.unwrap_or_default());
+        Arg::new(key.name).long(key.flag()).value_name(key.value).help(help)
+    });
+    Command::new(name).about(about).arg(config).args(keys)
+}
+
+fn sources(matches: &ArgMatches) -> Sources {
+    let flag = |name| Some((name, matches.get_one::<String>(name)?.clone()));
+    Sources {
+        flags: KEYS.iter().filter_map(|key| flag(key.name)).collect(),
+        environment: std::env::vars_os().collect(),
+        file: matches.get_one::<PathBuf>("config").cloned(),
+    }
+}
+
+/// Threads for work that blocks, such as writing and hashing.
+const BLOCKING_THREADS: usize = 64;
+
+/// The async runtime of every command.
+fn tokio() -> Result<tokio::runtime::Runtime, Error> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.max_blocking_threads(BLOCKING_THREADS).enable_all().build().map_err(Error::Start)
+}

@@ -1,0 +1,23 @@
+//! `portico sweep`.
+
+use super::{Error, log, store};
+use crate::config::Config;
+use portico_store::Backend;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Sweeps the store and says what was removed.
+pub(super) fn sweep(config: &Config) -> Result<ExitCode, Error> {
+    log::start(config);
+    let report = super::tokio()?.block_on(async { Ok::<_, Error>(store::open(config).await?.sweep().await?) })?;
+    let mut out = std::io::stdout().lock();
+    let mut say = || {
+        writeln!(out, "removed {} leftovers of {} bytes", report.removed, report.bytes)?;
+        for name in &report.foreign {
+            writeln!(out, "not a thing of this store, left alone: {name}")?;
+        }
+        out.flush()
+    };
+    say().map_err(Error::Output)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,322 @@
+//! The configuration: defaults, under the file, under the environment, under the flags.
+//!
+//! Invariant: what is written somewhere is either in force or an error that names it, with one exception: variables
+//! of the environment that begin like ours and are none of ours, which platforms set for reasons of their own.
+
+mod keys;
+mod units;
+
+pub use keys::{KEYS, Key};
+
+use crate::{runtime, server};
+use portico_store::local::{Durability, LocalOptions};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Largest configuration file, in bytes.
+const FILE_MAX: u64 = 1 << 20;
+
+/// What is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("the configuration file {} is not valid TOML", .path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// What and where.
+        #[source]
+        cause: Box<toml::de::Error>,
+    },
+    /// The file has a key that means nothing.
+    #[error("unknown key `{key}` in {}", .path.display())]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A value is missing that has no default.
+    #[error("no {key}: give {flag}, {variable}, or `{key}` in the configuration file")]
+    Missing {
+        /// The key.
+        key: &'static str,
+        /// Its flag.
+        flag: String,
+        /// Its environment variable.
+        variable: String,
+    },
+    /// A value does not have its form.
+    #[error("{key} = `{value}` ({source_name}): {reason}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// The value as it was given.
+        value: String,
+        /// Where it was given.
+        source_name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody gave one.
+    Default,
+    /// The configuration file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(String),
+    /// A flag.
+    Flag(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Default => f.write_str("default"),
+            Source::File(path) => write!(f, "from {}", path.display()),
+            Source::Environment(variable) => write!(f, "from {variable}"),
+            Source::Flag(flag) => write!(f, "from --{flag}"),
+        }
+    }
+}
+
+/// A value as it was given, and where.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// Its text.
+    pub text: String,
+    /// Where it was given.
+    pub source: Source,
+}
+
+/// Where things are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// A folder of the local filesystem.
+    Local(PathBuf),
+}
+
+/// How the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The configuration in force.
+#[derive(Debug)]
+pub struct Config {
+    /// Where things are stored.
+    pub store: StoreUrl,
+    /// How a local store is opened.
+    pub local: LocalOptions,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The component to serve in place of the built-in one.
+    pub portal: Option<PathBuf>,
+    /// Limits on guests.
+    pub limits: runtime::Limits,
+    /// Limits on clients.
+    pub settings: server::Settings,
+    /// What to log, as `tracing_subscriber::EnvFilter` reads it.
+    pub log: String,
+    /// How to log it.
+    pub log_format: LogFormat,
+    /// Each key with its value as it was given, in the order of [`KEYS`].
+    pub given: Vec<(&'static Key, Given)>,
+}
+
+/// What there is to read a configuration from.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// Values of flags, by the name of their key.
+    pub flags: BTreeMap<&'static str, String>,
+    /// The environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The configuration file.
+    pub file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`] at the first thing that is wrong.
+    pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
+        let file = sources.file.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        let mut given = Vec::new();
+        for key in KEYS {
+            match value_of(key, sources, &file)? {
+                Some(value) => given.push((key, value)),
+                None => {
+                    let (flag, variable) = (format!("--{}", key.flag()), key.variable());
+                    return Err(ConfigError::Missing { key: key.name, flag, variable });
+                }
+            }
+        }
+        let values = Values(&given);
+        let limits = runtime::Limits {
+            guests: values.parse("max_requests", |text| units::count(text, 1, 4_096))? as u32,
+            memory: values.parse("guest_memory", |text| {
+                let bytes = units::size(text)?;
+                let fits = (1 << 20..=4 << 30).contains(&bytes);
+                if fits { Ok(bytes as usize) } else { Err("must be from 1MiB to 4GiB".to_owned()) }
+            })?,
+            cpu: values.parse("guest_cpu", units::positive_time)?,
+        };
+        let settings = server::Settings {
+            max_connections: values.parse("max_connections", |text| units::count(text, 1, 100_000))? as usize,
+            max_requests: limits.guests as usize,
+            head_timeout: values.parse("head_timeout", units::positive_time)?,
+            body_idle_timeout: values.parse("body_idle_timeout", units::positive_time)?,
+            body_min_rate: values.parse("body_min_rate", units::size)?,
+            shutdown_grace: values.parse("shutdown_grace", units::time)?,
+            trusted_proxies: values.parse("trusted_proxies", units::list)?,
+        };
+        let local = LocalOptions {
+            durability: values.parse("durability", |text| match text {
+                "full" => Ok(Durability::Full),
+                "none" => Ok(Durability::None),
+                _ => Err("expected full or none".to_owned()),
+            })?,
+            max_object_size: values.parse("max_object_size", units::size)?,
+            lock_wait: values.parse("lock_wait", units::time)?,
+        };
+        Ok(Config {
+            store: values.parse("store", store_url)?,
+            local,
+            listen: values.parse("listen", listen)?,
+            portal: values.parse("portal", |text| Ok(Some(PathBuf::from(text)).filter(|_| !text.is_empty())))?,
+            limits,
+            settings,
+            log: values.parse("log", |text| {
+                let filter = tracing_subscriber::EnvFilter::try_new(text);
+                filter.map(|_| text.to_owned()).map_err(|error| error.to_string())
+            })?,
+            log_format: values.parse("log_format", |text| match text {
+                "text" => Ok(LogFormat::Text),
+                "json" => Ok(LogFormat::Json),
+                _ => Err("expected text or json".to_owned()),
+            })?,
+            given,
+        })
+    }
+}
+
+/// The values of all keys as they were given.
+struct Values<'a>(&'a [(&'static Key, Given)]);
+
+impl Values<'_> {
+    fn parse<T>(&self, name: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, ConfigError> {
+        let (_, given) = self.0.iter().find(|(key, _)| key.name == name).expect("each name is one of KEYS");
+        parse(&given.text).map_err(|reason| ConfigError::Value {
+            key: name,
+            value: given.text.clone(),
+            source_name: given.source.to_string(),
+            reason,
+        })
+    }
+}
+
+type File = BTreeMap<String, Given>;
+
+fn read_file(path: &Path) -> Result<File, ConfigError> {
+    let read = || {
+        let mut text = String::new();
+        std::fs::File::open(path)?.take(FILE_MAX).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    let text: String = read().map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
+    let table: toml::Table =
+        text.parse().map_err(|cause| ConfigError::Toml { path: path.to_owned(), cause: Box::new(cause) })?;
+    let mut file = File::new();
+    for (name, value) in table {
+        let Some(key) = KEYS.iter().find(|key| key.name == name) else {
+            return Err(ConfigError::UnknownKey { key: name, path: path.to_owned() });
+        };
+        let source = Source::File(path.to_owned());
+        let text = plain(&value).ok_or_else(|| ConfigError::Value {
+            key: key.name,
+            value: value.to_string(),
+            source_name: source.to_string(),
+            reason: "expected a string, a whole number, or a list of strings".to_owned(),
+        })?;
+        file.insert(name, Given { text, source });
+    }
+    Ok(file)
+}
+
+/// A value of the file as it would stand in a flag.
+fn plain(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Array(items) => {
+            items.iter().map(toml::Value::as_str).collect::<Option<Vec<_>>>().map(|items| items.join(","))
+        }
+        _ => None,
+    }
+}
+
+fn value_of(key: &'static Key, sources: &Sources, file: &File) -> Result<Option<Given>, ConfigError> {
+    if let Some(text) = sources.flags.get(key.name) {
+        return Ok(Some(Given { text: text.clone(), source: Source::Flag(key.flag()) }));
+    }
+    let variable = key.variable();
+    if let Some((_, value)) = sources.environment.iter().find(|(name, _)| *name == *variable) {
+        let source = Source::Environment(variable);
+        return match value.to_str() {
+            Some(text) => Ok(Some(Given { text: text.to_owned(), source })),
+            None => Err(ConfigError::Value {
+                key: key.name,
+                value: value.to_string_lossy().into_owned(),
+                source_name: source.to_string(),
+                reason: "is not UTF-8".to_owned(),
+            }),
+        };
+    }
+    let default = || key.default.map(|text| Given { text: text.to_owned(), source: Source::Default });
+    Ok(file.get(key.name).cloned().or_else(default))
+}
+
+fn store_url(text: &str) -> Result<StoreUrl, String> {
+    match text.split_once(':') {
+        Some(("file", "")) => Err("names no folder: expected file:DIR".to_owned()),
+        Some(("file", path)) => Ok(StoreUrl::Local(PathBuf::from(path))),
+        Some(("s3", _)) => Err("the S3 backend is not part of this version; use file:DIR".to_owned()),
+        _ => Err("expected file:DIR".to_owned()),
+    }
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr =
+        text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned())?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err("this version knows no tokens and would let anybody in, so it listens on loopback addresses only \
+         (127.0.0.1 or [::1]); put a proxy that authenticates in front of it"
+        .to_owned())
+}
+
+#[cfg(test)]
+mod tests;

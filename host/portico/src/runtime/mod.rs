@@ -1,0 +1,212 @@
+//! Runs a portal: one fresh instance of its component for each request.
+//!
+//! Invariants: the component is compiled and linked once; an instance serves one request and is dropped; whatever a
+//! guest does ends it and nothing else. Limits on it stand in [`limits`], its processor time in [`deadline`].
+
+pub mod deadline;
+mod guest;
+pub mod limits;
+mod output;
+
+pub use deadline::DeadlineExceeded;
+pub use limits::Limits;
+
+use crate::StorageCtx;
+use deadline::Deadline;
+use guest::Guest;
+use http_body::Body;
+use portico_store::{Backend, Scope};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
+use wasmtime_wasi_http::WasiHttpView;
+use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
+use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+
+/// Why a portal cannot be run at all.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The engine cannot be made; the limits may be more than this machine has address space for.
+    #[error("cannot set up the WebAssembly engine for {guests} guests")]
+    Engine {
+        /// Guests at once, of the limits.
+        guests: u32,
+        /// What the engine says.
+        #[source]
+        cause: wasmtime::Error,
+    },
+    /// The component does not compile, or needs more than the limits allow.
+    #[error("the portal is not a WebAssembly component that can be compiled")]
+    Compile(#[source] wasmtime::Error),
+    /// The component imports what this host does not give.
+    #[error("the portal imports something that this host does not provide")]
+    Link(#[source] wasmtime::Error),
+    /// The component has another export than `wasi:http/incoming-handler`.
+    #[error("the portal does not answer HTTP requests (no export wasi:http/incoming-handler@0.2)")]
+    NotAPortal(#[source] wasmtime::Error),
+    /// No thread for the epoch.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// How a guest failed its request.
+#[derive(Debug, thiserror::Error)]
+pub enum GuestError {
+    /// Every slot for guests is taken.
+    #[error("all slots for guests are in use")]
+    NoSlot(#[source] wasmtime::Error),
+    /// The instance could not be made.
+    #[error("the guest could not be instantiated")]
+    Instantiate(#[source] wasmtime::Error),
+    /// Its processor time was used up.
+    #[error(transparent)]
+    Deadline(DeadlineExceeded),
+    /// It trapped.
+    #[error("the guest trapped")]
+    Trap(#[source] wasmtime::Error),
+    /// It returned without the end of its response body.
+    #[error("the guest returned without finishing the body of its response")]
+    Unfinished,
+    /// The request has a form that cannot be handed to a guest.
+    #[error("the request cannot be handed to a guest")]
+    Request(#[source] wasmtime::Error),
+    /// It was dropped: its client had gone, or did not read on.
+    #[error("the guest was dropped before it returned")]
+    Dropped,
+}
+
+impl GuestError {
+    fn of_call(error: wasmtime::Error) -> GuestError {
+        match error.downcast::<DeadlineExceeded>() {
+            Ok(deadline) => GuestError::Deadline(deadline),
+            Err(error) => GuestError::Trap(error),
+        }
+    }
+}
+
+/// A portal, ready to answer requests.
+pub struct Runtime {
+    pre: ProxyPre<Guest>,
+    backend: Arc<dyn Backend>,
+    scope: Scope,
+    limits: Limits,
+}
+
+impl Runtime {
+    /// Compiles a component and links it with storage in `scope` of `backend`.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub fn new(
+        component: &[u8],
+        backend: Arc<dyn Backend>,
+        scope: Scope,
+        limits: Limits,
+    ) -> Result<Runtime, SetupError> {
+        let engine = engine(&limits).map_err(|cause| SetupError::Engine { guests: limits.guests, cause })?;
+        let component = Component::new(&engine, component).map_err(SetupError::Compile)?;
+        let mut linker = Linker::<Guest>::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)
+            .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
+            .and_then(|()| crate::add_to_linker(&mut linker))
+            .map_err(SetupError::Link)?;
+        let pre = linker.instantiate_pre(&component).map_err(SetupError::Link)?;
+        let pre = ProxyPre::new(pre).map_err(SetupError::NotAPortal)?;
+        deadline::start_ticker(&engine).map_err(SetupError::Thread)?;
+        Ok(Runtime { pre, backend, scope, limits })
+    }
+
+    /// A fresh instance for the request of that id, which its output goes to the log under.
+    ///
+    /// # Errors
+    /// [`GuestError::NoSlot`], [`GuestError::Instantiate`], and [`GuestError::Deadline`] if the component's own
+    /// start takes too long.
+    pub async fn instantiate(&self, request: &Arc<str>) -> Result<Instance, GuestError> {
+        let storage = StorageCtx::new(self.backend.clone(), self.scope.clone());
+        let (mut store, deadline) = Guest::store(self.pre.engine(), storage, &self.limits, request);
+        let proxy = deadline.run(self.pre.instantiate_async(&mut store)).await.map_err(|error| {
+            match error.downcast::<wasmtime::PoolConcurrencyLimitError>() {
+                Ok(limit) => GuestError::NoSlot(limit.into()),
+                Err(error) => match GuestError::of_call(error) {
+                    GuestError::Trap(error) => GuestError::Instantiate(error),
+                    other => other,
+                },
+            }
+        })?;
+        Ok(Instance { store, proxy, deadline })
+    }
+
+    /// Runs a fresh guest for a request until it returns. The head of its response, or what it answers in place of
+    /// one, goes to `answer` as soon as the guest gives it; the body flows after that while this runs. `answer` is
+    /// dropped without a value if the guest gives none, and the error says why.
+    ///
+    /// Dropping the future drops the guest.
+    ///
+    /// # Errors
+    /// [`GuestError`]. A response whose head has gone out is incomplete then, whatever its body says.
+    pub async fn serve<B>(
+        &self,
+        request_id: &Arc<str>,
+        request: http::Request<B>,
+        answer: oneshot::Sender<Result<http::Response<HyperOutgoingBody>, ErrorCode>>,
+    ) -> Result<(), GuestError>
+    where
+        B: Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<wasmtime_wasi_http::Error>,
+    {
+        self.instantiate(request_id).await?.serve(request, answer).await
+    }
+}
+
+/// One instance of a portal.
+pub struct Instance {
+    store: Store<Guest>,
+    proxy: Proxy,
+    deadline: Deadline,
+}
+
+impl Instance {
+    async fn serve<B>(
+        mut self,
+        request: http::Request<B>,
+        answer: oneshot::Sender<Result<http::Response<HyperOutgoingBody>, ErrorCode>>,
+    ) -> Result<(), GuestError>
+    where
+        B: Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<wasmtime_wasi_http::Error>,
+    {
+        let mut http = self.store.data_mut().http();
+        let request = http.new_incoming_request(Scheme::Http, request).map_err(GuestError::Request)?;
+        let answer = http.new_response_outparam(answer).map_err(GuestError::Request)?;
+        let handler = self.proxy.wasi_http_incoming_handler();
+        self.deadline.run(handler.call_handle(&mut self.store, request, answer)).await.map_err(GuestError::of_call)?;
+        if self.store.data_mut().holds_response_body() { Err(GuestError::Unfinished) } else { Ok(()) }
+    }
+}
+
+fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(limits.guests)
+        .total_core_instances(limits.guests.saturating_mul(limits::CORE_INSTANCES))
+        .total_memories(limits.guests.saturating_mul(limits::MEMORIES))
+        .total_tables(limits.guests.saturating_mul(limits::TABLES))
+        .total_stacks(limits.guests)
+        .max_core_instances_per_component(limits::CORE_INSTANCES)
+        .max_memories_per_component(limits::MEMORIES)
+        .max_tables_per_component(limits::TABLES)
+        .max_memory_size(limits.memory)
+        .table_elements(limits::TABLE_ELEMENTS)
+        .linear_memory_keep_resident(limits::KEEP_RESIDENT)
+        .async_stack_keep_resident(limits::KEEP_RESIDENT)
+        .pagemap_scan(Enabled::Auto);
+    let mut config = Config::new();
+    config
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .max_wasm_stack(limits::WASM_STACK)
+        .async_stack_size(limits::FIBER_STACK)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&config)
+}

@@ -1,0 +1,68 @@
+//! One line of the log for each request, written when its exchange is over.
+
+use super::body::Flow;
+use super::connection::Ongoing;
+use http::{Method, Request, StatusCode, Uri};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// Logs its exchange when it is dropped: with the response body, or without any when the client has gone before.
+pub(super) struct Access {
+    request: Arc<str>,
+    method: Method,
+    uri: Uri,
+    start: Instant,
+    flow: Arc<Flow>,
+    status: Option<StatusCode>,
+    sent: u64,
+    cut: bool,
+    _ongoing: Ongoing,
+}
+
+impl Access {
+    pub(super) fn new<B>(id: Arc<str>, request: &Request<B>, flow: Arc<Flow>, ongoing: Ongoing) -> Access {
+        Access {
+            request: id,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            start: Instant::now(),
+            flow,
+            status: None,
+            sent: 0,
+            cut: false,
+            _ongoing: ongoing,
+        }
+    }
+
+    /// The exchange has got its response.
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    /// Bytes of the response body went to the connection.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+
+    /// The response was cut off.
+    pub(super) fn cut(&mut self) {
+        self.cut = true;
+    }
+}
+
+impl Drop for Access {
+    fn drop(&mut self) {
+        tracing::info!(
+            target: "access",
+            request = &*self.request,
+            method = %self.method,
+            path = self.uri.path(),
+            status = self.status.map(|status| status.as_u16()),
+            received = self.flow.received.load(Ordering::Relaxed),
+            sent = self.sent,
+            cut = self.cut,
+            ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX),
+        );
+    }
+}

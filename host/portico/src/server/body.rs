@@ -1,0 +1,285 @@
+//! The two bodies of an exchange.
+//!
+//! Invariants: a request body ends cleanly only if the client ended it; a response body ends cleanly only if its
+//! guest returned cleanly. Everything else is an error on the body, and the other side sees a cut.
+
+use super::access::Access;
+use super::limits::Settings;
+use super::pace::Pace;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use tokio::time::Sleep;
+use wasmtime_wasi_http::Error;
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+
+/// What both bodies of an exchange, the task of its guest and its connection tell each other.
+#[derive(Debug)]
+pub(super) struct Flow {
+    start: Instant,
+    /// Whether the request body was read to its end.
+    read: AtomicBool,
+    /// Bytes of the request body that were read.
+    pub(super) received: AtomicU64,
+    /// Since when the client has not taken the next piece of the response, in milliseconds after `start` plus one; 0
+    /// while it is not the client's turn.
+    waiting: AtomicU64,
+}
+
+impl Flow {
+    pub(super) fn new() -> Flow {
+        Flow {
+            start: Instant::now(),
+            read: AtomicBool::new(false),
+            received: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether the request body was read to its end.
+    pub(super) fn is_read(&self) -> bool {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    /// Resolves when the client has not taken a piece of the response for `idle`.
+    pub(super) async fn stalled(&self, idle: Duration) {
+        loop {
+            let since = self.waiting.load(Ordering::Relaxed);
+            let waited = match since {
+                0 => Duration::ZERO,
+                since => self.start.elapsed().saturating_sub(Duration::from_millis(since - 1)),
+            };
+            match idle.checked_sub(waited) {
+                None | Some(Duration::ZERO) => return,
+                Some(left) => tokio::time::sleep(left).await,
+            }
+        }
+    }
+
+    fn wait(&self, waiting: bool) {
+        let now = || u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1;
+        self.waiting.store(if waiting { now() } else { 0 }, Ordering::Relaxed);
+    }
+}
+
+/// The body of a request, as the guest gets it.
+pub(super) struct RequestBody {
+    body: Incoming,
+    http2: bool,
+    flow: Arc<Flow>,
+    /// Of the connection: set if this body was left unread.
+    unread: Arc<AtomicBool>,
+    idle: Duration,
+    pace: Pace,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// When the client's turn began.
+    since: Option<Instant>,
+    over: bool,
+}
+
+impl RequestBody {
+    pub(super) fn new(
+        body: Incoming,
+        http2: bool,
+        flow: Arc<Flow>,
+        unread: Arc<AtomicBool>,
+        settings: &Settings,
+    ) -> RequestBody {
+        flow.read.store(body.is_end_stream(), Ordering::Relaxed);
+        let idle = settings.body_idle_timeout;
+        let pace = Pace::new(idle, settings.body_min_rate);
+        RequestBody { body, http2, flow, unread, idle, pace, timer: None, since: None, over: false }
+    }
+
+    /// Begins the client's turn, or goes on with it; ready when it has lasted too long.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let idle = self.idle;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+        if self.since.is_none() {
+            let now = Instant::now();
+            self.since = Some(now);
+            timer.as_mut().reset((now + idle).into());
+        }
+        timer.as_mut().poll(cx)
+    }
+
+    /// Ends the client's turn with a piece of so many bytes.
+    fn took(&mut self, bytes: u64) -> Result<(), Error> {
+        let waited = self.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        self.flow.received.fetch_add(bytes, Ordering::Relaxed);
+        self.pace.moved(bytes, waited).map_err(|error| {
+            tracing::debug!(%error, "cutting a request body");
+            Error::ConnectionReadTimeout
+        })
+    }
+
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        loop {
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Pending => {
+                    ready!(self.poll_idle(cx));
+                    return Poll::Ready(Some(Err(Error::ConnectionReadTimeout)));
+                }
+                Poll::Ready(Some(Ok(frame))) => {
+                    let bytes = frame.data_ref().map_or(0, Bytes::len);
+                    self.took(bytes as u64)?;
+                    // An empty frame is progress for nobody, and a stream of them must not look like one.
+                    if bytes > 0 || frame.is_trailers() {
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
+                // A reset without an error code ends an HTTP/2 body as if it were complete.
+                Poll::Ready(None) if self.http2 && !self.body.is_end_stream() => {
+                    return Poll::Ready(Some(Err(Error::ConnectionTerminated)));
+                }
+                Poll::Ready(None) => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let frame = ready!(self.next(cx));
+        self.over = !matches!(frame, Some(Ok(_)));
+        let whole = frame.is_none() || (!self.over && self.body.is_end_stream());
+        if whole {
+            self.flow.read.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.over || self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if !self.flow.is_read() {
+            self.unread.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The body of a response.
+pub(super) struct ResponseBody {
+    content: Content,
+    access: Access,
+}
+
+enum Content {
+    /// An answer of the host.
+    Host(Full<Bytes>),
+    /// An answer of a guest.
+    Guest(GuestBody),
+}
+
+impl ResponseBody {
+    pub(super) fn host(content: Full<Bytes>, access: Access) -> ResponseBody {
+        ResponseBody { content: Content::Host(content), access }
+    }
+
+    pub(super) fn guest(content: GuestBody, access: Access) -> ResponseBody {
+        ResponseBody { content: Content::Guest(content), access }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = match &mut self.content {
+            Content::Host(body) => ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(Error::from)),
+            Content::Guest(body) => ready!(Pin::new(body).poll_frame(cx)),
+        };
+        match &frame {
+            Some(Ok(frame)) => self.access.sent(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Err(_)) => self.access.cut(),
+            None => {}
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Host(body) => body.is_end_stream(),
+            Content::Guest(body) => body.body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Host(body) => body.size_hint(),
+            Content::Guest(body) => body.body.size_hint(),
+        }
+    }
+}
+
+/// What a guest writes. It knows its client's pace, and waits at its end for how the guest ended.
+pub(super) struct GuestBody {
+    body: HyperOutgoingBody,
+    flow: Arc<Flow>,
+    pace: Pace,
+    /// When the client's turn began, and with how many bytes.
+    since: Option<(Instant, u64)>,
+    /// Resolves to a value if the guest returned cleanly.
+    outcome: oneshot::Receiver<()>,
+    /// Tells the task of the guest, by being dropped, that the exchange is over.
+    _presence: oneshot::Sender<()>,
+}
+
+impl GuestBody {
+    pub(super) fn new(
+        body: HyperOutgoingBody,
+        flow: Arc<Flow>,
+        outcome: oneshot::Receiver<()>,
+        presence: oneshot::Sender<()>,
+        settings: &Settings,
+    ) -> GuestBody {
+        let pace = Pace::new(settings.body_idle_timeout, settings.body_min_rate);
+        GuestBody { body, flow, pace, since: None, outcome, _presence: presence }
+    }
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some((since, bytes)) = self.since.take() {
+            self.flow.wait(false);
+            if let Err(error) = self.pace.moved(bytes, since.elapsed()) {
+                tracing::debug!(%error, "cutting a response body");
+                return Poll::Ready(Some(Err(Error::ConnectionWriteTimeout)));
+            }
+        }
+        match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                self.since = Some((Instant::now(), frame.data_ref().map_or(0, Bytes::len) as u64));
+                self.flow.wait(true);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+            // The guest's body ends in the same way whether it was finished or dropped with the guest.
+            None => match ready!(Pin::new(&mut self.outcome).poll(cx)) {
+                Ok(()) => Poll::Ready(None),
+                Err(_) => Poll::Ready(Some(Err(Error::HttpResponseIncomplete))),
+            },
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Every size and time that a client can drive, by name. Those that an operator may change are in [`Settings`].
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// What an operator may change. The defaults are those of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Connections at once; a client beyond them is answered 503 and closed.
+    pub max_connections: usize,
+    /// Requests at once that a guest runs for; one beyond them is answered 503.
+    pub max_requests: usize,
+    /// How long a client may take for the head of a request, and be silent between two of them.
+    pub head_timeout: Duration,
+    /// How long a body may stand still, in either direction, while it is the client's turn.
+    pub body_idle_timeout: Duration,
+    /// Slowest rate of a body in bytes a second, taken over each `body_idle_timeout` of waiting for the client; 0 for
+    /// none.
+    pub body_min_rate: u64,
+    /// How long running requests may take to finish after the server was told to stop.
+    pub shutdown_grace: Duration,
+    /// Whose `X-Request-Id` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            max_connections: 1_024,
+            max_requests: 512,
+            head_timeout: Duration::from_secs(30),
+            body_idle_timeout: Duration::from_secs(60),
+            body_min_rate: 0,
+            shutdown_grace: Duration::from_secs(10),
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+/// How long a guest may run on after its exchange is over: its client has gone, or has the whole response. A put
+/// whose source was cut off settles in this time.
+pub(super) const SETTLE: Duration = Duration::from_secs(5);
+
+/// How long the backend may take to say that it is ready.
+pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a client is told to wait before it tries again, in seconds.
+pub(super) const RETRY_AFTER: u32 = 1;
+
+/// The head of a request: all names and values of its headers, and its target, in bytes each.
+pub(super) const HEAD_BYTES: usize = 64 << 10;
+
+/// Headers of one request.
+pub(super) const HEADERS: usize = 128;
+
+/// Read and write buffer of an HTTP/1 connection, in bytes, which it grows to only while bytes come fast.
+pub(super) const HTTP1_BUFFER: usize = 512 << 10;
+
+/// Received bytes of one HTTP/2 stream that wait for their guest.
+pub(super) const HTTP2_STREAM_WINDOW: u32 = 512 << 10;
+
+/// Received bytes of one HTTP/2 connection that wait for their guests.
+pub(super) const HTTP2_CONNECTION_WINDOW: u32 = 1 << 20;
+
+/// Largest HTTP/2 frame that a client may send, in bytes.
+pub(super) const HTTP2_FRAME: u32 = 64 << 10;
+
+/// Bytes of one HTTP/2 stream that wait to be sent.
+pub(super) const HTTP2_SEND_BUFFER: usize = 256 << 10;
+
+/// Streams of one HTTP/2 connection at once.
+pub(super) const HTTP2_STREAMS: u32 = 128;
+
+/// How often a silent HTTP/2 client is asked whether it is alive, and how long it has to say so.
+pub(super) const HTTP2_PING: Duration = Duration::from_secs(20);
+
+/// After an answer that left a part of the request unread: bytes and time in which the rest is read and thrown away,
+/// so that the client gets to read the answer. Whoever sends more is cut off.
+pub(super) const LINGER_BYTES: u64 = 256 << 20;
+/// See [`LINGER_BYTES`].
+pub(super) const LINGER_TIME: Duration = Duration::from_secs(10);
+
+/// Longest `X-Request-Id` that is taken over.
+pub(super) const REQUEST_ID_MAX: usize = 64;

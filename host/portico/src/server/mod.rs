@@ -1,0 +1,144 @@
+//! The HTTP server around a portal.
+//!
+//! Invariants: the host decides about connections, sizes and times, and the guest about everything else; no client
+//! can hold more than [`Settings`] and [`limits`] name; a server that stops finishes what runs, as far as it can.
+
+mod access;
+mod body;
+mod connection;
+mod exchange;
+pub mod limits;
+mod pace;
+mod problem;
+mod service;
+mod wire;
+
+pub use limits::Settings;
+
+use crate::fault::chain;
+use crate::runtime::Runtime;
+use limits::SETTLE;
+use portico_store::Backend;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+/// Answer to a connection beyond [`Settings::max_connections`].
+const TOO_MANY_CONNECTIONS: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+/// How long to wait after a failed accept, such as for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What all connections share.
+struct State {
+    runtime: Runtime,
+    backend: Arc<dyn Backend>,
+    settings: Settings,
+    /// One permit for each guest that may run.
+    requests: Arc<Semaphore>,
+    stopping: AtomicBool,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    /// Connections go on.
+    Running,
+    /// Connections end when they have answered what they are answering.
+    Stopping,
+    /// Connections end.
+    Cutting,
+}
+
+/// A server that has its port and does not accept yet.
+pub struct Server {
+    listener: TcpListener,
+    state: Arc<State>,
+}
+
+impl Server {
+    /// Takes a port. `backend` is the one that the guests of `runtime` have.
+    ///
+    /// # Errors
+    /// If the address cannot be bound.
+    pub async fn bind(
+        addr: SocketAddr,
+        runtime: Runtime,
+        backend: Arc<dyn Backend>,
+        settings: Settings,
+    ) -> io::Result<Server> {
+        let listener = TcpListener::bind(addr).await?;
+        let requests = Arc::new(Semaphore::new(settings.max_requests));
+        let state = State { runtime, backend, settings, requests, stopping: AtomicBool::new(false) };
+        Ok(Server { listener, state: Arc::new(state) })
+    }
+
+    /// The address that it listens on, with the port that the system chose for port 0.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` resolves; then no connection is accepted any more, requests that run may finish within
+    /// [`Settings::shutdown_grace`], the rest is cut off and settles.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let Server { listener, state } = self;
+        let (phase, watched) = watch::channel(Phase::Running);
+        let connections = Arc::new(Semaphore::new(state.settings.max_connections));
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut stop => break,
+            };
+            let (stream, addr) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+                refuse(&stream, addr);
+                continue;
+            };
+            let serving = connection::serve(stream, addr, state.clone(), watched.clone());
+            tokio::spawn(async move {
+                serving.await;
+                drop(permit);
+            });
+        }
+        drop(listener);
+        state.stopping.store(true, Ordering::Relaxed);
+        tracing::info!(grace_s = state.settings.shutdown_grace.as_secs(), "stopping");
+        // Receivers may all be gone already.
+        let _ = phase.send(Phase::Stopping);
+        if !drained(&connections, state.settings.max_connections, state.settings.shutdown_grace).await {
+            tracing::warn!("cutting off what is still running");
+        }
+        let _ = phase.send(Phase::Cutting);
+        if !drained(&state.requests, state.settings.max_requests, SETTLE + ACCEPT_PAUSE).await {
+            tracing::warn!("some guests did not return in time");
+        }
+    }
+}
+
+/// Waits until all permits are back; false if that takes longer than `limit`.
+async fn drained(permits: &Semaphore, count: usize, limit: Duration) -> bool {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    tokio::time::timeout(limit, permits.acquire_many(count)).await.is_ok()
+}
+
+/// Tells a client that there is no room for its connection, if it can be told at once.
+fn refuse(stream: &TcpStream, addr: SocketAddr) {
+    let told = stream.try_write(TOO_MANY_CONNECTIONS);
+    tracing::warn!(%addr, told = told.is_ok(), "too many connections");
+}

@@ -1,0 +1,192 @@
+//! What the host decides about a request before a guest sees it.
+
+use super::access::Access;
+use super::body::{Flow, RequestBody, ResponseBody};
+use super::connection::Peer;
+use super::limits::{HEAD_BYTES, READY_TIMEOUT, REQUEST_ID_MAX};
+use super::problem::{busy, problem, text};
+use super::{State, exchange};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Headers under this prefix are the host's word to the guest.
+const OWN_PREFIX: &str = "x-portico-";
+
+/// Answers a request.
+pub(super) async fn handle(state: Arc<State>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<ResponseBody> {
+    let trusted = state.settings.trusted_proxies.contains(&peer.addr.ip());
+    let id = request_id(trusted.then(|| request.headers()));
+    let flow = Arc::new(Flow::new());
+    let mut access = Access::new(id.clone(), &request, flow.clone(), peer.begin());
+    let http1 = request.version() < Version::HTTP_2;
+    let body = |body| RequestBody::new(body, !http1, flow.clone(), peer.unread.clone(), &state.settings);
+    let request = request.map(body);
+    let mut response = match host_answer(&state, &request, &id).await {
+        Some(response) => {
+            access.answered(response.status());
+            drop(request);
+            response.map(|body| ResponseBody::host(body, access))
+        }
+        None => match Arc::clone(&state.requests).try_acquire_owned() {
+            Ok(permit) => {
+                exchange::run(&state, id.clone(), for_guest(request, &id), flow.clone(), permit, access).await
+            }
+            Err(_) => {
+                let response = busy("Too many requests are running.", &id);
+                access.answered(response.status());
+                response.map(|body| ResponseBody::host(body, access))
+            }
+        },
+    };
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    // The client may still be sending what nobody is going to read.
+    if http1 && !flow.is_read() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// The answer to a request that no guest is asked about.
+async fn host_answer(state: &State, request: &Request<RequestBody>, id: &str) -> Option<Response<Full<Bytes>>> {
+    let probe = matches!(*request.method(), Method::GET | Method::HEAD);
+    match request.uri().path() {
+        "/health" if probe => return Some(text(StatusCode::OK, "alive\n")),
+        "/ready" if probe => return Some(ready(state, id).await),
+        _ => {}
+    }
+    let Some(host) = host(request) else {
+        return Some(problem(StatusCode::BAD_REQUEST, "The request names no host.", id));
+    };
+    if !is_loopback_name(host) {
+        let detail = "This server answers to localhost only.";
+        return Some(problem(StatusCode::MISDIRECTED_REQUEST, detail, id));
+    }
+    let bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if bytes > HEAD_BYTES {
+        return Some(problem(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.", id));
+    }
+    if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > HEAD_BYTES) {
+        return Some(problem(StatusCode::URI_TOO_LONG, "The target is too long.", id));
+    }
+    None
+}
+
+async fn ready(state: &State, id: &str) -> Response<Full<Bytes>> {
+    if state.stopping.load(Ordering::Relaxed) {
+        return busy("The server is stopping.", id);
+    }
+    match tokio::time::timeout(READY_TIMEOUT, state.backend.ready()).await {
+        Ok(Ok(())) => text(StatusCode::OK, "ready\n"),
+        Ok(Err(error)) => {
+            tracing::error!(request = id, error = super::chain(&error), "the store is not ready");
+            busy("The store is not ready.", id)
+        }
+        Err(_) => {
+            tracing::error!(request = id, "the store did not say in time whether it is ready");
+            busy("The store does not answer.", id)
+        }
+    }
+}
+
+/// The request as a guest gets it: what only the host may say is taken out, and the id is put in.
+fn for_guest(mut request: Request<RequestBody>, id: &str) -> Request<RequestBody> {
+    let headers = request.headers_mut();
+    let own: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().starts_with(OWN_PREFIX)).cloned().collect();
+    for name in own {
+        headers.remove(name);
+    }
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    request
+}
+
+/// The id that a trusted proxy gave, if it is short and plain; else 128 random bits in hexadecimal.
+fn request_id(trusted: Option<&HeaderMap>) -> Arc<str> {
+    let plain = |id: &&str| {
+        (1..=REQUEST_ID_MAX).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    };
+    let given = trusted.and_then(|headers| headers.get(REQUEST_ID)).and_then(|id| id.to_str().ok());
+    match given.filter(plain) {
+        Some(id) => id.into(),
+        None => {
+            let mut random = [0; 16];
+            // Without randomness the id is merely not unique; no secret rests on it.
+            let _ = getrandom::fill(&mut random);
+            format!("{:032x}", u128::from_be_bytes(random)).into()
+        }
+    }
+}
+
+/// The host that a request is for, without its port.
+fn host<B>(request: &Request<B>) -> Option<&str> {
+    let authority = match request.uri().authority() {
+        Some(authority) => authority.as_str(),
+        None => request.headers().get(header::HOST)?.to_str().ok()?,
+    };
+    let end = match authority.rfind(']') {
+        Some(bracket) => bracket + 1,
+        None => authority.find(':').unwrap_or(authority.len()),
+    };
+    Some(&authority[..end])
+}
+
+/// Whether a name means this machine. A page of another site can make a browser send requests here under a name of
+/// its own that resolves to a loopback address; such a request carries that name.
+fn is_loopback_name(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback());
+    }
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_answered() {
+        for (authority, loopback) in [
+            ("localhost", true),
+            ("LocalHost:8080", true),
+            ("127.0.0.1:80", true),
+            ("127.9.9.9", true),
+            ("[::1]:8080", true),
+            ("[::1]", true),
+            ("localhost.example.com", false),
+            ("127.0.0.1.example.com", false),
+            ("10.0.0.1", false),
+            ("[::2]:80", false),
+            ("[::1]x", true),
+            ("", false),
+        ] {
+            let request = Request::builder().header("host", authority).body(()).unwrap();
+            assert_eq!(is_loopback_name(host(&request).unwrap()), loopback, "{authority}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_taken_over_only_if_it_is_plain() {
+        let with = |id: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID, HeaderValue::from_str(id).unwrap());
+            request_id(Some(&headers))
+        };
+        assert_eq!(&*with("abc-1.2_3"), "abc-1.2_3");
+        for refused in ["", "a b", "a\tb", "x\"y", &"a".repeat(REQUEST_ID_MAX + 1)] {
+            assert_eq!(with(refused).len(), 32, "{refused:?}");
+        }
+        assert_ne!(request_id(None), request_id(None));
+    }
+}
