@@ -157,7 +157,10 @@ impl From<Error> for Problem {
 
 impl From<Problem> for Response {
     fn from(Problem(members): Problem) -> Self {
-        let response = Response::new(members.status).json("application/problem+json", &members);
+        // A 404, 405 or 410 could be cached by default (RFC 9110, 15.1).
+        let response = Response::new(members.status)
+            .json("application/problem+json", &members)
+            .header("cache-control", "no-store");
         members.headers.into_iter().fold(response, |response, (name, value)| response.header(name, value))
     }
 }
