@@ -39,7 +39,7 @@ pub(super) fn check(config: &Config) -> Result<ExitCode, Error> {
     let mut report = Report { out: std::io::stdout().lock(), failed: false };
     report.configuration(config).map_err(Error::Output)?;
     let tried = super::tokio()?.block_on(async {
-        let store = store::open(config).await?;
+        let store = store::open_now(config).await?;
         Ok::<_, Error>((store.info().summary, store.ready().await, probe(&store).await))
     });
     let (summary, ready, probed) = tried?;

@@ -26,7 +26,7 @@ pub(super) fn serve(config: Config) -> Result<ExitCode, Error> {
 async fn run(config: Config) -> Result<(), Error> {
     // From here on a signal ends the process in order.
     let stop = Stop::new().map_err(Error::Start)?;
-    let store = store::open(&config).await?;
+    let store = store::await_turn(&config).await?;
     store.describe_holder(&format!("portico serve, process {}", std::process::id()));
     let component = portal::component(&config)?;
     let backend: Arc<dyn Backend> = Arc::new(store);

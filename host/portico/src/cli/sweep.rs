@@ -9,7 +9,7 @@ use std::process::ExitCode;
 /// Sweeps the store and says what was removed.
 pub(super) fn sweep(config: &Config) -> Result<ExitCode, Error> {
     log::start(config);
-    let report = super::tokio()?.block_on(async { Ok::<_, Error>(store::open(config).await?.sweep().await?) })?;
+    let report = super::tokio()?.block_on(async { Ok::<_, Error>(store::open_now(config).await?.sweep().await?) })?;
     let mut out = std::io::stdout().lock();
     let mut say = || {
         writeln!(out, "removed {} leftovers of {} bytes", report.removed, report.bytes)?;

@@ -34,7 +34,7 @@ pub const KEYS: &[Key] = &[
     key("listen", "ADDRESS", Some("127.0.0.1:8080"), "Address and port to listen on; port 0 takes a free one"),
     key("portal", "FILE", Some(""), "A component to serve in place of the built-in portal"),
     key("durability", "WHEN", Some("full"), "What an answer waits for: full (synced to disk) or none (scratch stores)"),
-    key("lock_wait", "TIME", Some("10s"), "How long to wait for another process to let go of the store"),
+    key("lock_wait", "TIME", Some("10s"), "How long `serve` waits for another process to let go of the store"),
     key("max_object_size", "SIZE", Some("5TiB"), "Largest object"),
     key("max_connections", "N", Some("1024"), "Connections at once"),
     key("max_requests", "N", Some("512"), "Requests at once, each with a guest of its own"),

@@ -58,8 +58,8 @@ impl Lines {
 
     fn emit(&mut self) {
         if !self.line.is_empty() {
-            let line = String::from_utf8_lossy(&self.line);
-            tracing::info!(target: "portal", request = &*self.request, output = self.name, "{}", line.escape_debug());
+            let line = String::from_utf8_lossy(&self.line).replace(char::is_control, " ");
+            tracing::info!(target: "portal", request = &*self.request, output = self.name, "{line}");
             self.line.clear();
         }
     }

@@ -6,6 +6,7 @@
 use super::access::Access;
 use super::limits::Settings;
 use super::pace::Pace;
+use super::wire::WireState;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
@@ -74,8 +75,7 @@ pub(super) struct RequestBody {
     body: Incoming,
     http2: bool,
     flow: Arc<Flow>,
-    /// Of the connection: set if this body was left unread.
-    unread: Arc<AtomicBool>,
+    wire: Arc<WireState>,
     idle: Duration,
     pace: Pace,
     timer: Option<Pin<Box<Sleep>>>,
@@ -89,13 +89,13 @@ impl RequestBody {
         body: Incoming,
         http2: bool,
         flow: Arc<Flow>,
-        unread: Arc<AtomicBool>,
+        wire: Arc<WireState>,
         settings: &Settings,
     ) -> RequestBody {
         flow.read.store(body.is_end_stream(), Ordering::Relaxed);
         let idle = settings.body_idle_timeout;
         let pace = Pace::new(idle, settings.body_min_rate);
-        RequestBody { body, http2, flow, unread, idle, pace, timer: None, since: None, over: false }
+        RequestBody { body, http2, flow, wire, idle, pace, timer: None, since: None, over: false }
     }
 
     /// Begins the client's turn, or goes on with it; ready when it has lasted too long.
@@ -175,7 +175,7 @@ impl Body for RequestBody {
 impl Drop for RequestBody {
     fn drop(&mut self) {
         if !self.flow.is_read() {
-            self.unread.store(true, Ordering::Relaxed);
+            self.wire.unread.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -283,3 +283,6 @@ impl GuestBody {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

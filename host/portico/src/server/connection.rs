@@ -2,26 +2,26 @@
 
 use super::limits::{
     HEAD_BYTES, HEADERS, HTTP1_BUFFER, HTTP2_CONNECTION_WINDOW, HTTP2_FRAME, HTTP2_PING, HTTP2_SEND_BUFFER,
-    HTTP2_STREAM_WINDOW, HTTP2_STREAMS, Settings,
+    HTTP2_STREAM_WINDOW, HTTP2_STREAMS, STOPPING_IDLE, Settings,
 };
-use super::wire::Wire;
+use super::wire::{Wire, WireState};
 use super::{Phase, State, service};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// What the requests of a connection share.
 pub(super) struct Peer {
     pub(super) addr: SocketAddr,
-    /// Whether a request body was left unread.
-    pub(super) unread: Arc<AtomicBool>,
+    pub(super) wire: Arc<WireState>,
     busy: Mutex<Busy>,
 }
 
@@ -34,7 +34,7 @@ struct Busy {
 impl Peer {
     fn new(addr: SocketAddr) -> Peer {
         let busy = Mutex::new(Busy { requests: 0, since: Instant::now() });
-        Peer { addr, unread: Arc::default(), busy }
+        Peer { addr, wire: Arc::default(), busy }
     }
 
     /// Counts a request until its exchange is over.
@@ -43,10 +43,11 @@ impl Peer {
         Ongoing(self.clone())
     }
 
-    /// Since when no request is being answered.
-    fn idle_since(&self) -> Option<Instant> {
+    /// When no request will have been answered for `limit`; `None` while one is, or its answer is still being sent.
+    fn idle_until(&self, limit: Duration) -> Option<Instant> {
         let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        (busy.requests == 0).then_some(busy.since)
+        let idle = busy.requests == 0 && !self.wire.sending.load(Ordering::Relaxed);
+        idle.then(|| busy.since + limit)
     }
 }
 
@@ -68,7 +69,7 @@ pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<State>
     }
     let peer = Arc::new(Peer::new(addr));
     let settings = &state.settings;
-    let wire = TokioIo::new(Wire::new(stream, settings.body_idle_timeout, peer.unread.clone()));
+    let wire = TokioIo::new(Wire::new(stream, settings.body_idle_timeout, peer.wire.clone()));
     let of_requests = (state.clone(), peer.clone());
     let service = service_fn(move |request| {
         let (state, peer) = of_requests.clone();
@@ -76,7 +77,8 @@ pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<State>
     });
     let builder = builder(settings);
     let mut connection = std::pin::pin!(builder.serve_connection(wire, service));
-    let mut check = tokio::time::Instant::now() + settings.head_timeout;
+    let mut limit = settings.head_timeout;
+    let mut check = Instant::now() + limit;
     loop {
         tokio::select! {
             result = connection.as_mut() => {
@@ -86,17 +88,21 @@ pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<State>
                 return;
             }
             changed = phase.changed() => match *phase.borrow_and_update() {
-                Phase::Stopping if changed.is_ok() => connection.as_mut().graceful_shutdown(),
+                Phase::Stopping if changed.is_ok() => {
+                    connection.as_mut().graceful_shutdown();
+                    // That waits for a head that has begun to arrive; this does not.
+                    limit = limit.min(STOPPING_IDLE);
+                    check = Instant::now() + limit;
+                }
                 Phase::Running if changed.is_ok() => {}
                 _ => return,
             },
             () = tokio::time::sleep_until(check) => {
-                // One that was told to end is dropped the next time.
-                let now = tokio::time::Instant::now();
-                check = now + settings.head_timeout;
-                if let Some(since) = peer.idle_since() {
-                    let end = tokio::time::Instant::from_std(since) + settings.head_timeout;
-                    if end > now { check = end } else { return }
+                let now = Instant::now();
+                match peer.idle_until(limit) {
+                    Some(end) if end <= now => return,
+                    Some(end) => check = end,
+                    None => check = now + limit,
                 }
             }
         }

@@ -41,6 +41,9 @@ impl Default for Settings {
 /// whose source was cut off settles in this time.
 pub(super) const SETTLE: Duration = Duration::from_secs(5);
 
+/// How long a connection may be idle once the server is stopping.
+pub(super) const STOPPING_IDLE: Duration = Duration::from_millis(500);
+
 /// How long the backend may take to say that it is ready.
 pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(5);
 

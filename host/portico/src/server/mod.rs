@@ -93,6 +93,7 @@ impl Server {
         let (phase, watched) = watch::channel(Phase::Running);
         let connections = Arc::new(Semaphore::new(state.settings.max_connections));
         let mut stop = std::pin::pin!(stop);
+        let mut full = false;
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -107,9 +108,11 @@ impl Server {
                 }
             };
             let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
-                refuse(&stream, addr);
+                refuse(&stream, addr, !full);
+                full = true;
                 continue;
             };
+            full = false;
             let serving = connection::serve(stream, addr, state.clone(), watched.clone());
             tokio::spawn(async move {
                 serving.await;
@@ -137,8 +140,11 @@ async fn drained(permits: &Semaphore, count: usize, limit: Duration) -> bool {
     tokio::time::timeout(limit, permits.acquire_many(count)).await.is_ok()
 }
 
-/// Tells a client that there is no room for its connection, if it can be told at once.
-fn refuse(stream: &TcpStream, addr: SocketAddr) {
-    let told = stream.try_write(TOO_MANY_CONNECTIONS);
-    tracing::warn!(%addr, told = told.is_ok(), "too many connections");
+/// Tells a client that there is no room for its connection, if it can be told at once. Only the first of many goes to
+/// the log.
+fn refuse(stream: &TcpStream, addr: SocketAddr, first: bool) {
+    let told = stream.try_write(TOO_MANY_CONNECTIONS).is_ok();
+    if first {
+        tracing::warn!(%addr, told, "too many connections; refusing them until one ends");
+    }
 }

@@ -26,7 +26,7 @@ pub(super) async fn handle(state: Arc<State>, peer: Arc<Peer>, request: Request<
     let flow = Arc::new(Flow::new());
     let mut access = Access::new(id.clone(), &request, flow.clone(), peer.begin());
     let http1 = request.version() < Version::HTTP_2;
-    let body = |body| RequestBody::new(body, !http1, flow.clone(), peer.unread.clone(), &state.settings);
+    let body = |body| RequestBody::new(body, !http1, flow.clone(), peer.wire.clone(), &state.settings);
     let request = request.map(body);
     let mut response = match host_answer(&state, &request, &id).await {
         Some(response) => {

@@ -11,6 +11,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+/// What a socket and the requests on it tell each other.
+#[derive(Debug, Default)]
+pub(super) struct WireState {
+    /// Whether a request body was left unread.
+    pub(super) unread: AtomicBool,
+    /// Whether the last answer is still on its way: bytes wait for the client to read, or the socket lingers.
+    pub(super) sending: AtomicBool,
+}
+
 /// A socket with a limit on the time in which no byte can be written, and a lingering close.
 ///
 /// A socket that is closed while received bytes lie unread resets the connection, and what was sent last may be lost
@@ -19,8 +28,7 @@ pub(super) struct Wire {
     stream: TcpStream,
     idle: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Whether a request body of this connection was left unread.
-    unread: Arc<AtomicBool>,
+    state: Arc<WireState>,
     closing: Closing,
 }
 
@@ -31,12 +39,13 @@ enum Closing {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, idle: Duration, unread: Arc<AtomicBool>) -> Wire {
-        Wire { stream, idle, stalled: None, unread, closing: Closing::Not }
+    pub(super) fn new(stream: TcpStream, idle: Duration, state: Arc<WireState>) -> Wire {
+        Wire { stream, idle, stalled: None, state, closing: Closing::Not }
     }
 
     /// Passes the result of a write on, or fails it when none has come through for too long.
     fn within_idle<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.state.sending.store(written.is_pending(), Ordering::Relaxed);
         if written.is_ready() {
             self.stalled = None;
             return written;
@@ -82,7 +91,8 @@ impl AsyncWrite for Wire {
             match &mut wire.closing {
                 Closing::Not => {
                     ready!(Pin::new(&mut wire.stream).poll_shutdown(cx))?;
-                    wire.closing = if wire.unread.load(Ordering::Relaxed) {
+                    wire.closing = if wire.state.unread.load(Ordering::Relaxed) {
+                        wire.state.sending.store(true, Ordering::Relaxed);
                         Closing::Lingering { until: Box::pin(sleep(LINGER_TIME)), left: LINGER_BYTES }
                     } else {
                         Closing::Done

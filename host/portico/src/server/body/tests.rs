@@ -1,0 +1,64 @@
+use super::*;
+use http_body_util::BodyExt;
+
+const IDLE: Duration = Duration::from_millis(20);
+
+/// A guest's response of one frame, and what the task of its guest holds.
+struct Exchange {
+    body: GuestBody,
+    outcome: oneshot::Sender<()>,
+    departed: oneshot::Receiver<()>,
+    flow: Arc<Flow>,
+}
+
+impl Exchange {
+    fn new() -> Exchange {
+        let body = Full::new(Bytes::from_static(b"content")).map_err(Error::from).boxed_unsync();
+        let flow = Arc::new(Flow::new());
+        let (outcome, ended) = oneshot::channel();
+        let (presence, departed) = oneshot::channel();
+        let settings = Settings { body_idle_timeout: IDLE, ..Settings::default() };
+        let body = GuestBody::new(body, flow.clone(), ended, presence, &settings);
+        Exchange { body, outcome, departed, flow }
+    }
+}
+
+async fn frame(body: &mut GuestBody) -> Option<Result<Frame<Bytes>, Error>> {
+    std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await
+}
+
+#[tokio::test]
+async fn a_response_ends_when_its_guest_has_returned() {
+    let Exchange { mut body, outcome, .. } = Exchange::new();
+    assert_eq!(frame(&mut body).await.unwrap().unwrap().into_data().unwrap(), "content");
+    let waiting = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx).is_pending()));
+    assert!(waiting.await, "the guest has not returned yet");
+    outcome.send(()).unwrap();
+    assert!(frame(&mut body).await.is_none());
+}
+
+#[tokio::test]
+async fn a_response_is_cut_when_its_guest_did_not_return() {
+    let Exchange { mut body, outcome, .. } = Exchange::new();
+    frame(&mut body).await.unwrap().unwrap();
+    drop(outcome);
+    assert!(matches!(frame(&mut body).await, Some(Err(Error::HttpResponseIncomplete))));
+}
+
+#[tokio::test]
+async fn the_task_of_a_guest_learns_that_its_client_has_gone() {
+    let Exchange { body, departed, .. } = Exchange::new();
+    drop(body);
+    assert!(departed.await.is_err());
+}
+
+#[tokio::test]
+async fn only_a_client_that_has_a_piece_to_take_stalls() {
+    let Exchange { mut body, flow, outcome: _outcome, .. } = Exchange::new();
+    assert!(tokio::time::timeout(IDLE * 5, flow.stalled(IDLE)).await.is_err(), "it is the guest's turn");
+    frame(&mut body).await.unwrap().unwrap();
+    flow.stalled(IDLE).await;
+    // The client takes it, and the guest's turn begins.
+    std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx).is_pending())).await;
+    assert!(tokio::time::timeout(IDLE * 5, flow.stalled(IDLE)).await.is_err(), "it is the guest's turn again");
+}
