@@ -36,11 +36,11 @@ pub(super) async fn assemble(
         Some(FinalRow::Live(_)) if options.if_exists == IfExists::Fail => return Err(Error::Conflict),
         _ => {}
     }
-    // In one order everywhere, though nobody waits for a seal here.
+    // In one order everywhere. Nobody waits for an assembly's seal here, so nobody waits in a circle.
     let sessions: BTreeSet<SessionId> = list.iter().map(|key| key.session.clone()).collect();
     let mut seals = Vec::new();
     for session in &sessions {
-        seals.push(inner.sessions.try_seal(&scope, session).ok_or(Error::Conflict)?);
+        seals.push(inner.sessions.seal_for_assembly(&scope, session).await.ok_or(Error::Conflict)?);
         inner.sessions.interrupt(&scope, session).await;
     }
     let rows = {
@@ -72,7 +72,7 @@ pub(super) async fn assemble(
     if let Some(row) = stat(inner, &scope, &receipt.file).await? {
         let there = settle(row, &receipt, if_exists)?;
         let rows = consumed.clone();
-        inner.index.write(move |conn| rows.remove_rows(conn, false)).await?;
+        inner.index.free(move |conn| rows.remove_rows(conn, false)).await?;
         consumed.remove_data(inner).await;
         return Ok(there);
     }
@@ -270,6 +270,7 @@ fn copy(inner: &Inner, scope: &Scope, rows: &[PartRow], mut target: File) -> Res
 /// Copies bytes from where a file stands to where another one does. The standard library lets the kernel do it.
 fn copy_part(inner: &Inner, source: &mut File, target: &mut File, size: u64) -> Result<()> {
     inner.disk.step("copy")?;
+    inner.disk.room()?;
     let copied = std::io::copy(&mut source.take(size), target)?;
     if copied != size {
         return Err(Error::internal(format!("the data of a part ends after {copied} of {size} bytes")));

@@ -47,7 +47,7 @@ impl Backend for LocalStore {
 
     async fn delete_part(&self, scope: &Scope, key: &TempKey) -> Result<bool> {
         let (of, key) = (scope.clone(), key.clone());
-        let deleted = self.write(move |conn| parts::delete(conn, &of, &key)).await?;
+        let deleted = self.free(move |conn| parts::delete(conn, &of, &key)).await?;
         let Some(row) = deleted else { return Ok(false) };
         if row.file == parts::PartFile::Own {
             let path = layout::own(scope, &row.key.session, &row.key.token);
@@ -123,12 +123,12 @@ impl Backend for LocalStore {
     async fn delete_final(&self, scope: &Scope, key: &FinalKey) -> Result<bool> {
         let Some(file) = layout::file_of(scope, key) else { return Ok(false) };
         let (of, id) = (scope.clone(), file.clone());
-        if !self.write(move |conn| finals::delete(conn, &of, &id, now_ms())).await? {
+        if !self.free(move |conn| finals::delete(conn, &of, &id, now_ms())).await? {
             return Ok(false);
         }
-        let (of, path) = (scope.clone(), layout::final_path(scope, &file));
+        // That the data is gone is noted by the next sweep, for many at once.
+        let path = layout::final_path(scope, &file);
         self.unlink_later(move |inner| inner.disk.unlink(&path)).await;
-        self.inner.index.write_later(move |conn| finals::data_removed(conn, &of, &file));
         Ok(true)
     }
 
@@ -140,7 +140,7 @@ impl Backend for LocalStore {
 
     async fn void_final(&self, scope: &Scope, file: &FileId, reason: &Reason) -> Result<bool> {
         let (scope, file, reason) = (scope.clone(), file.clone(), reason.clone());
-        self.write(move |conn| finals::void(conn, &scope, &file, reason.as_str(), now_ms())).await
+        self.free(move |conn| finals::void(conn, &scope, &file, reason.as_str(), now_ms())).await
     }
 
     async fn create_record(&self, scope: &Scope, name: &RecordName, value: &[u8]) -> Result<String> {
@@ -160,7 +160,7 @@ impl Backend for LocalStore {
 
     async fn delete_record(&self, scope: &Scope, name: &RecordName, version: Option<&str>) -> Result<bool> {
         let (scope, name, version) = (scope.clone(), name.clone(), version.map(str::to_owned));
-        self.write(move |conn| records::delete(conn, &scope, &name, version.as_deref())).await
+        self.free(move |conn| records::delete(conn, &scope, &name, version.as_deref())).await
     }
 
     async fn list_records(
@@ -189,12 +189,17 @@ impl LocalStore {
     }
 
     /// A change that is rows only.
-    async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
+    async fn write<T: Send + 'static>(&self, work: impl Fn(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
         self.inner.disk.step("commit")?;
         let written = self.inner.index.write(work).await?;
+        self.inner.disk.step("committed")?;
+        Ok(written)
+    }
+
+    /// A change that is rows only, and that gives room back or says that something will not need any.
+    async fn free<T: Send + 'static>(&self, work: impl Fn(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
+        self.inner.disk.step("commit")?;
+        let written = self.inner.index.free(work).await?;
         self.inner.disk.step("committed")?;
         Ok(written)
     }

@@ -118,6 +118,7 @@ impl Work for Target {
     fn take(&mut self, frames: &[Bytes]) -> Result<()> {
         let _passage = self.gate.as_ref().map(Gate::enter).transpose()?;
         self.disk.step("write")?;
+        self.disk.room()?;
         let mut slices: Vec<IoSlice<'_>> = frames.iter().map(|frame| IoSlice::new(frame)).collect();
         let mut rest = slices.as_mut_slice();
         while !rest.is_empty() {

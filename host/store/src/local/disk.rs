@@ -1,15 +1,17 @@
 //! Every change to the files of a local store, and every opening of one.
 //!
 //! Invariants: a path given here is relative to the root and is resolved beneath it, following no symlink and
-//! crossing no mount; nothing that exists is replaced; a file whose sync failed is not synced again. All functions
-//! block.
+//! crossing no mount; what is opened is a regular file; nothing that exists is replaced; a file whose sync failed is not
+//! synced again. All functions block, though never on a planted pipe.
 
+use super::reserve::Reserve;
 use crate::{Error, Result};
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
@@ -27,20 +29,23 @@ pub(super) struct Stat {
     pub(super) links: u64,
     /// Its size in bytes.
     pub(super) size: u64,
+    /// Whether it is a regular file.
+    pub(super) is_file: bool,
 }
 
 /// The files of one store.
 pub(super) struct Disk {
     root: OwnedFd,
     durable: bool,
+    reserve: Arc<Reserve>,
     fault: Option<Fault>,
     crashed: AtomicBool,
 }
 
 impl Disk {
     /// The files beneath an open folder. Without `durable` nothing is synced.
-    pub(super) fn new(root: OwnedFd, durable: bool, fault: Option<Fault>) -> Self {
-        Disk { root, durable, fault, crashed: AtomicBool::new(false) }
+    pub(super) fn new(root: OwnedFd, durable: bool, reserve: Arc<Reserve>, fault: Option<Fault>) -> Self {
+        Disk { root, durable, reserve, fault, crashed: AtomicBool::new(false) }
     }
 
     /// A point at which a test may end the process's life.
@@ -52,27 +57,37 @@ impl Disk {
         Ok(())
     }
 
+    /// Whether something that needs room may begin.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`] while the reserve is given up.
+    pub(super) fn room(&self) -> Result<()> {
+        if self.reserve.is_whole() { Ok(()) } else { Err(Error::NoSpace) }
+    }
+
     /// Creates a file that did not exist, for reading and writing. The folder is made if it is missing.
     pub(super) fn create(&self, path: &Path) -> Result<File> {
         self.step("create")?;
+        self.room()?;
         self.open_making_dir(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)
     }
 
     /// Opens a file for reading and writing, and makes it if it is missing, its folder too.
     pub(super) fn open_or_create(&self, path: &Path) -> Result<File> {
         self.step("create")?;
+        self.room()?;
         self.open_making_dir(path, OFlags::RDWR | OFlags::CREATE)
     }
 
     /// Opens a file for reading and writing.
     pub(super) fn open_rw(&self, path: &Path) -> Result<File> {
-        Ok(File::from(self.open(path, OFlags::RDWR)?))
+        regular(self.open(path, OFlags::RDWR)?)
     }
 
     /// Opens a regular file for reading; `None` if there is none.
     pub(super) fn open_read(&self, path: &Path) -> Result<Option<File>> {
         match self.open(path, OFlags::RDONLY) {
-            Ok(fd) => Ok(Some(File::from(fd))),
+            Ok(fd) => regular(fd).map(Some),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(fault_of(error)),
         }
@@ -110,7 +125,10 @@ impl Disk {
     /// Removes a file's name; false if there was none.
     pub(super) fn unlink(&self, path: &Path) -> Result<bool> {
         self.step("unlink")?;
-        self.remove(path, AtFlags::empty())
+        let removed = self.remove(path, AtFlags::empty());
+        // The reserve is taken again at once where there is room for it.
+        self.reserve.is_whole();
+        removed
     }
 
     /// Removes a folder if it is empty; false if it is not, or not there.
@@ -137,11 +155,12 @@ impl Disk {
         Ok(())
     }
 
-    /// The names in a folder whose inode number is wanted; none if the folder is not there.
-    pub(super) fn list(&self, path: &Path, wanted: impl Fn(u64) -> bool) -> Result<Vec<String>> {
+    /// The names in a folder whose inode number is wanted; none if nothing is there, `None` if it is not a folder.
+    pub(super) fn list(&self, path: &Path, wanted: impl Fn(u64) -> bool) -> Result<Option<Vec<String>>> {
         let dir = match self.open_dir(path) {
             Ok(dir) => dir,
-            Err(Errno::NOENT) => return Ok(Vec::new()),
+            Err(Errno::NOENT) => return Ok(Some(Vec::new())),
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => return Ok(None),
             Err(error) => return Err(fault_of(error)),
         };
         let mut names = Vec::new();
@@ -152,7 +171,7 @@ impl Disk {
                 names.push(name.into_owned());
             }
         }
-        Ok(names)
+        Ok(Some(names))
     }
 
     /// What a name stands for; `None` if there is no such name.
@@ -161,7 +180,8 @@ impl Disk {
             Ok(fd) => {
                 let stat = rustix::fs::fstat(fd)?;
                 let size = stat.st_size.cast_unsigned();
-                Ok(Some(Stat { inode: stat.st_ino, links: stat.st_nlink, size }))
+                let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+                Ok(Some(Stat { inode: stat.st_ino, links: stat.st_nlink, size, is_file }))
             }
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(fault_of(error)),
@@ -184,7 +204,7 @@ impl Disk {
         // Whoever clears a session removes its empty folder, so it may vanish between being made and being used.
         for _ in 0..100 {
             match self.open(path, flags) {
-                Ok(fd) => return Ok(File::from(fd)),
+                Ok(fd) => return regular(fd),
                 Err(Errno::NOENT) => self.ensure_dir(path.parent().unwrap_or(Path::new("")))?,
                 Err(error) => return Err(fault_of(error)),
             }
@@ -195,8 +215,9 @@ impl Disk {
     fn open(&self, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let mode = if flags.contains(OFlags::CREATE) { FILE_MODE } else { Mode::empty() };
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+        let wait = if flags.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NONBLOCK };
         loop {
-            match rustix::fs::openat2(&self.root, path, flags | OFlags::CLOEXEC, mode, resolve) {
+            match rustix::fs::openat2(&self.root, path, flags | OFlags::CLOEXEC | wait, mode, resolve) {
                 // The kernel could not be sure that a concurrent rename did not lead out.
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 opened => return opened,
@@ -211,6 +232,15 @@ impl Disk {
 
     fn dir(&self, path: &Path) -> Result<OwnedFd> {
         self.open_dir(path).map_err(fault_of)
+    }
+}
+
+fn regular(fd: OwnedFd) -> Result<File> {
+    let file = File::from(fd);
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(Error::internal("something that is not a file is in the place of one"))
     }
 }
 

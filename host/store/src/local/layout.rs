@@ -1,7 +1,10 @@
 //! Where things are below the root of a local store.
 //!
 //! ```text
-//! ROOT/format  ROOT/lock  ROOT/index.sqlite
+//! ROOT/format                               what this is, and the id of the store
+//! ROOT/lock                                 who has the folder; the lock itself is on the folder
+//! ROOT/reserve                              room that is kept for deletes
+//! ROOT/index.sqlite                         what exists
 //! ROOT/staging/TOKEN                        finals on their way
 //! ROOT/temp/SCOPE/SESSION/placed            parts of a session at their offsets
 //! ROOT/temp/SCOPE/SESSION/TOKEN             a part in a file of its own
@@ -11,6 +14,24 @@
 use crate::{FileId, FinalKey, Scope, SessionId, Token};
 use std::path::{Path, PathBuf};
 
+/// First line of `format`; the second is the store's id.
+pub(super) const FORMAT_LINE: &str = "portico local store 1";
+/// Says what this is.
+pub(super) const FORMAT: &str = "format";
+/// The index.
+pub(super) const INDEX: &str = "index.sqlite";
+/// What is being made before it gets its name.
+pub(super) const NEW_FORMAT: &str = "format.new";
+/// What is being made before it gets its name.
+pub(super) const NEW_INDEX: &str = "index.new";
+/// What SQLite puts beside an index, which is named first.
+pub(super) const INDEX_FILES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+/// Says who has the lock.
+pub(super) const HOLDER: &str = "lock";
+/// Room that is kept for deletes.
+pub(super) const RESERVE: &str = "reserve";
+/// The folders of a store.
+pub(super) const FOLDERS: [&str; 3] = [STAGING, TEMP, FINAL];
 /// The bucket of every final object.
 pub(super) const BUCKET: &str = "local";
 /// Folder of staged finals.

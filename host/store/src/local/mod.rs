@@ -8,14 +8,18 @@ mod assemble;
 mod backend;
 mod body;
 mod chain;
+mod create;
 mod disk;
+mod facts;
 mod index;
 mod lane;
 mod layout;
+mod open_error;
 mod publish;
 mod put_final;
 mod put_part;
 mod read;
+mod reserve;
 mod root;
 mod sessions;
 mod sweep;
@@ -28,7 +32,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
-pub use root::OpenError;
+pub use facts::{FsFacts, FsKind};
+pub use open_error::OpenError;
 
 /// What a local store is opened with.
 #[derive(Clone, Debug)]
@@ -137,9 +142,10 @@ impl LocalStore {
         let path = path.to_owned();
         let opened = tokio::task::spawn_blocking(move || {
             let durable = options.durability == Durability::Full;
-            let root = root::Root::open(&path, options.lock_wait)?;
-            let index = root.index(durable)?;
-            let disk = Arc::new(disk::Disk::new(root.dir()?, durable, fault));
+            create::folders(&path)?;
+            let root = root::Root::lock(&path, options.lock_wait)?;
+            let (index, reserve) = root.open(durable)?;
+            let disk = Arc::new(disk::Disk::new(root.dir()?, durable, reserve, fault));
             Ok(Arc::new(Inner {
                 disk,
                 index,
@@ -152,13 +158,8 @@ impl LocalStore {
                 counters: CounterCells::default(),
             }))
         });
-        let inner = opened
-            .await
-            .map_err(|error| OpenError::Io { path: PathBuf::new(), source: std::io::Error::other(error) })??;
-        let swept = sweep::sweep(&inner).await.map_err(|error| OpenError::Io {
-            path: inner.root.path().to_owned(),
-            source: std::io::Error::other(error),
-        })?;
+        let inner = opened.await.map_err(|error| OpenError::io(PathBuf::new(), std::io::Error::other(error)))??;
+        let swept = sweep::sweep(&inner).await.map_err(|error| OpenError::fault(inner.root.path(), error))?;
         for name in &swept.foreign {
             tracing::warn!(name, "not a thing of this store; it is left alone");
         }

@@ -69,7 +69,7 @@ pub(super) async fn publish(
     receipt: FinalReceipt,
     staged: PathBuf,
     if_exists: IfExists,
-    with_row: impl FnOnce(&Connection) -> Result<()> + Send + 'static,
+    with_row: impl Fn(&Connection) -> Result<()> + Send + 'static,
 ) -> Result<FinalReceipt, Unpublished> {
     let file = receipt.file.clone();
     let _lock = inner.names.lock(scope, &file).await;

@@ -1,122 +1,74 @@
 //! The folder of a local store: whose it is, and whether it is whole.
 //!
-//! Invariants: one process at a time has the lock; nothing beside data that is there is ever made anew over it, and a
-//! folder that is refused is left as it was.
+//! Invariants: one process at a time has the lock, which is on the folder itself and ends with the last descriptor of
+//! it; nothing beside data that is there is ever made anew over it; a folder that is refused is left as it was, so
+//! nothing is written before the last reason to refuse it has been looked for.
 
-use super::index::{Index, IndexFault};
-use super::layout;
-use crate::Token;
-use rustix::fs::{FlockOperation, Mode, OFlags, ResolveFlags};
+use super::facts;
+use super::index::{self, Index, IndexFault};
+use super::layout::{self, FOLDERS, FORMAT, FORMAT_LINE, HOLDER, INDEX, INDEX_FILES, NEW_FORMAT, NEW_INDEX, RESERVE};
+use super::open_error::OpenError;
+use super::reserve::Reserve;
+use crate::{Error, Token};
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-const FORMAT: &str = "format";
-const LOCK: &str = "lock";
-pub(super) const INDEX: &str = "index.sqlite";
-/// First line of `format`; the second is the store's id.
-const FORMAT_LINE: &str = "portico local store 1";
 /// Between two looks at a lock that somebody else holds.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 /// What is read of `format` and `lock`, in bytes.
 const NOTE_MAX: u64 = 4 << 10;
 
-/// Why a folder can't be opened as a store. Nothing in it has been changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// Another process has the store.
-    #[error("{} is in use by another process ({holder}); to work with it meanwhile, talk to that process (`--server URL`)", root.display())]
-    Locked {
-        /// The folder.
-        root: PathBuf,
-        /// What the other process says of itself.
-        holder: String,
-    },
-    /// The folder has other things in it.
-    #[error("{} is not empty and not a Portico store; give a folder that is empty or does not exist", .0.display())]
-    NotAStore(PathBuf),
-    /// Something in the folder is not of the kind that it must be: a symlink, a file for a folder.
-    #[error("{} is not {expected}; a store holds no symlinks and nothing of another kind", path.display())]
-    WrongKind {
-        /// What was found.
-        path: PathBuf,
-        /// What it must be.
-        expected: &'static str,
-    },
-    /// The store was made by another version.
-    #[error("{} is a store of another format ({found}); this program knows {FORMAT_LINE:?}", root.display())]
-    Format {
-        /// The folder.
-        root: PathBuf,
-        /// The format that it says it has.
-        found: String,
-    },
-    /// The index is missing, damaged, of another version, or another store's.
-    #[error("the index of {} can't be used: {reason}. Nothing was changed. `portico check --rebuild` makes a new one from the final objects", root.display())]
-    Index {
-        /// The folder.
-        root: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The operating system refuses.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// What could not be opened or made.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-}
-
 /// A store's folder, locked.
 pub(super) struct Root {
     path: PathBuf,
     dir: OwnedFd,
-    /// The lock lasts as long as this is open.
-    lock: File,
+    described: AtomicBool,
+}
+
+/// What was found in a folder.
+pub(super) struct Found {
+    /// It has a `format`.
+    pub(super) format: bool,
+    /// It has an index.
+    pub(super) index: bool,
+    /// It has a folder of finals, as only a store has.
+    pub(super) finals: bool,
+    /// It has nothing that a store in the making would not have.
+    pub(super) beginning: bool,
 }
 
 impl Root {
-    /// Opens a folder and locks it; waits for the lock as long as it is told. A folder that is missing is made.
-    pub(super) fn open(path: &Path, wait: Duration) -> Result<Self, OpenError> {
-        let io = |source: std::io::Error| OpenError::Io { path: path.to_owned(), source };
-        if let Err(error) = std::fs::create_dir(path)
-            && error.kind() != std::io::ErrorKind::AlreadyExists
-        {
-            if error.kind() != std::io::ErrorKind::NotFound {
-                return Err(io(error));
-            }
-            std::fs::create_dir_all(path).map_err(io)?;
-        }
+    /// Locks a folder; waits for the lock as long as it is told.
+    pub(super) fn lock(path: &Path, wait: Duration) -> Result<Self, OpenError> {
         // The way to the folder may lead through symlinks; what is in it may not.
-        let path = path.canonicalize().map_err(io)?;
+        let path = path.canonicalize().map_err(|error| OpenError::io(path, error))?;
         let dir = rustix::fs::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         let dir = dir.map_err(|error| match error {
             Errno::NOTDIR => OpenError::WrongKind { path: path.clone(), expected: "a folder" },
-            error => OpenError::Io { path: path.clone(), source: error.into() },
+            error => OpenError::io(&path, error),
         })?;
-        if names(&dir, &path)?.iter().all(|name| name != FORMAT && name != LOCK) && !names(&dir, &path)?.is_empty() {
-            return Err(OpenError::NotAStore(path));
+        if let Some(filesystem) = facts::network(&dir).map_err(|error| OpenError::io(&path, error))? {
+            return Err(OpenError::Network { root: path, filesystem });
         }
-        let lock = open_file(&dir, &path, LOCK, OFlags::RDWR | OFlags::CREATE)?;
+        let root = Root { path, dir, described: AtomicBool::new(false) };
         let since = Instant::now();
-        while let Err(error) = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        while let Err(error) = rustix::fs::flock(&root.dir, FlockOperation::NonBlockingLockExclusive) {
             if error != Errno::WOULDBLOCK {
-                return Err(OpenError::Io { path: path.join(LOCK), source: error.into() });
+                return Err(OpenError::io(root.path.clone(), error));
             }
             if since.elapsed() >= wait {
-                return Err(OpenError::Locked { holder: read_note(&lock), root: path });
+                return Err(OpenError::Locked { holder: root.holder(), root: root.path.clone() });
             }
             std::thread::sleep(LOCK_POLL);
         }
-        let root = Root { path, dir, lock };
-        root.describe_holder("");
         Ok(root)
     }
 
@@ -125,44 +77,82 @@ impl Root {
         &self.path
     }
 
-    /// A descriptor of the folder.
+    /// The path of something in the folder.
+    pub(super) fn at(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// A descriptor of the folder, which holds the lock too.
     pub(super) fn dir(&self) -> Result<OwnedFd, OpenError> {
-        self.dir.try_clone().map_err(|source| OpenError::Io { path: self.path.clone(), source })
+        self.dir.try_clone().map_err(|source| OpenError::io(&self.path, source))
     }
 
-    /// Says in the lock file who holds the lock, for whoever is refused.
-    pub(super) fn describe_holder(&self, what: &str) {
-        let note = format!("pid {}{}{what}\n", std::process::id(), if what.is_empty() { "" } else { ", " });
-        let written = self.lock.set_len(0).and_then(|()| self.lock.write_all_at(note.as_bytes(), 0));
-        if let Err(error) = written {
-            tracing::warn!(%error, "the lock file does not say who holds it");
-        }
-    }
-
-    /// Opens the index, or makes a new store if the folder is one's beginning.
-    pub(super) fn index(&self, durable: bool) -> Result<Index, OpenError> {
-        let names = names(&self.dir, &self.path)?;
-        let has = |name: &str| names.iter().any(|there| there == name);
-        if !has(FORMAT) {
-            // A store in the making has no more than a lock, and perhaps the beginnings of the rest.
-            if has(layout::FINAL) || has(layout::TEMP) {
-                return Err(OpenError::NotAStore(self.path.clone()));
+    /// Opens the store, or makes one if the folder is one's beginning.
+    pub(super) fn open(&self, durable: bool) -> Result<(Index, Arc<Reserve>), OpenError> {
+        let found = self.look()?;
+        if !found.format {
+            if !found.beginning {
+                let store = found.finals || found.index;
+                return Err(if store { OpenError::NoFormat } else { OpenError::NotAStore }(self.path.clone()));
             }
-            return self.create(durable);
+            self.make(found.index)?;
         }
         let id = self.store_id()?;
-        for folder in [layout::STAGING, layout::TEMP, layout::FINAL] {
-            self.folder(folder)?;
+        self.inspect(&id).map_err(|fault| self.index_error(fault))?;
+        // Nothing is refused any more. The folders are made where a copy of the store came without empty ones.
+        for name in FOLDERS {
+            self.make_folder(name)?;
         }
-        if has(INDEX) {
-            open_file(&self.dir, &self.path, INDEX, OFlags::RDONLY)?;
+        let reserve = self.open_file(RESERVE, OFlags::RDWR | OFlags::CREATE)?;
+        let reserve = Reserve::open(reserve).map_err(|error| OpenError::io(self.at(RESERVE), error))?;
+        let reserve = Arc::new(reserve);
+        let open = || Index::open(&self.at(INDEX), durable, reserve.clone());
+        let index = match open() {
+            Err(IndexFault::Fault(Error::NoSpace)) => reserve.lend(open),
+            opened => opened,
+        };
+        let index = index.map_err(|fault| self.index_error(fault))?;
+        self.describe_holder("");
+        Ok((index, reserve))
+    }
+
+    /// Looks whether the index is the one of the store with that id.
+    pub(super) fn inspect(&self, id: &str) -> Result<(), IndexFault> {
+        if index::inspect(&self.at(INDEX))? == id { Ok(()) } else { Err(IndexFault::Foreign) }
+    }
+
+    /// What a fault of the index comes to.
+    pub(super) fn index_error(&self, fault: IndexFault) -> OpenError {
+        OpenError::index(&self.path, &self.at(INDEX), fault)
+    }
+
+    /// What is in the folder. Whatever has a name of ours must be of its kind.
+    pub(super) fn look(&self) -> Result<Found, OpenError> {
+        let mut found = Found { format: false, index: false, finals: false, beginning: true };
+        for name in names(&self.dir).map_err(|error| OpenError::io(&self.path, error))? {
+            if FOLDERS.contains(&name.as_str()) {
+                let folder = self.folder(&name)?;
+                found.finals |= name == layout::FINAL;
+                found.beginning &= names(&folder).map_err(|error| OpenError::io(self.at(&name), error))?.is_empty();
+            } else if [FORMAT, NEW_FORMAT, HOLDER, RESERVE].contains(&name.as_str())
+                || [INDEX, NEW_INDEX]
+                    .iter()
+                    .any(|index| INDEX_FILES.iter().any(|suffix| *name == format!("{index}{suffix}")))
+            {
+                self.check_file(&name)?;
+                found.format |= name == FORMAT;
+                found.index |= name == INDEX;
+            } else {
+                found.beginning = false;
+            }
         }
-        Index::open(&self.path.join(INDEX), &id, durable).map_err(|fault| self.index_error(&fault))
+        Ok(found)
     }
 
     /// The id that `format` gives.
     pub(super) fn store_id(&self) -> Result<String, OpenError> {
-        let text = read_note(&open_file(&self.dir, &self.path, FORMAT, OFlags::RDONLY)?);
+        let text = read_note(&self.open_file(FORMAT, OFlags::RDONLY)?);
+        let text = text.map_err(|error| OpenError::io(self.at(FORMAT), error))?;
         let mut lines = text.lines();
         match (lines.next(), lines.next().and_then(|id| Token::parse(id).ok())) {
             (Some(FORMAT_LINE), Some(id)) => Ok(id.as_str().to_owned()),
@@ -173,60 +163,95 @@ impl Root {
         }
     }
 
-    pub(super) fn index_error(&self, fault: &IndexFault) -> OpenError {
-        OpenError::Index { root: self.path.clone(), reason: fault.to_string() }
+    /// Says in the folder who has the lock, for whoever is refused.
+    pub(super) fn describe_holder(&self, what: &str) {
+        let note = format!("pid {}{}{what}\n", std::process::id(), if what.is_empty() { "" } else { ", " });
+        self.described.store(true, Ordering::Relaxed);
+        self.write_holder(&note);
     }
 
-    /// Makes a store: the index first, `format` last, so that a store with a `format` is whole.
-    fn create(&self, durable: bool) -> Result<Index, OpenError> {
-        let io = |name: &str| {
-            let path = self.path.join(name);
-            move |source: std::io::Error| OpenError::Io { path, source }
-        };
-        let id = Token::random().map_err(|error| io(FORMAT)(std::io::Error::other(error)))?;
-        // Beginnings of an earlier attempt; without a `format` nothing was ever stored with them.
-        for name in [INDEX.to_owned(), format!("{INDEX}-wal"), format!("{INDEX}-shm"), format!("{FORMAT}.new")] {
-            match std::fs::remove_file(self.path.join(&name)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(&name)(error)),
-                _ => {}
-            }
+    fn write_holder(&self, note: &str) {
+        let written = self.open_file(HOLDER, OFlags::RDWR | OFlags::CREATE).map_err(Error::internal).and_then(|file| {
+            file.set_len(0)?;
+            Ok(file.write_all_at(note.as_bytes(), 0)?)
+        });
+        if let Err(error) = written {
+            tracing::warn!(%error, "the folder does not say who has it");
         }
-        let index = Index::create(&self.path.join(INDEX), id.as_str(), durable);
-        let index = index.map_err(|fault| self.index_error(&fault))?;
-        self.folder(layout::STAGING)?;
-        let name = format!("{FORMAT}.new");
-        let mut format = open_file(&self.dir, &self.path, &name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
-        write!(format, "{FORMAT_LINE}\n{id}\n").and_then(|()| format.sync_all()).map_err(io(FORMAT))?;
-        std::fs::rename(self.path.join(&name), self.path.join(FORMAT)).map_err(io(FORMAT))?;
-        for folder in [layout::TEMP, layout::FINAL] {
-            self.folder(folder)?;
-        }
-        rustix::fs::fsync(&self.dir).map_err(|error| io("")(error.into()))?;
-        if let Some(parent) = self.path.parent() {
-            File::open(parent).and_then(|parent| parent.sync_all()).map_err(io(".."))?;
-        }
-        Ok(index)
+    }
+
+    fn holder(&self) -> String {
+        let note = self.open_file(HOLDER, OFlags::RDONLY).ok().and_then(|file| read_note(&file).ok());
+        note.filter(|note| !note.is_empty()).unwrap_or_else(|| "which does not say who it is".to_owned())
     }
 
     /// Makes one of the store's folders if it is missing, and looks that it is one.
-    fn folder(&self, name: &str) -> Result<(), OpenError> {
-        let path = self.path.join(name);
+    pub(super) fn make_folder(&self, name: &str) -> Result<(), OpenError> {
         match rustix::fs::mkdirat(&self.dir, name, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(OpenError::Io { path, source: error.into() }),
+            Ok(()) | Err(Errno::EXIST) => self.folder(name).map(drop),
+            Err(error) => Err(OpenError::io(self.at(name), error)),
         }
-        open_in(&self.dir, name, OFlags::DIRECTORY).map(|_| ()).map_err(|error| match error {
-            Errno::LOOP | Errno::NOTDIR | Errno::XDEV => OpenError::WrongKind { path, expected: "a folder of its own" },
-            error => OpenError::Io { path, source: error.into() },
+    }
+
+    /// Makes the names in the folder durable.
+    pub(super) fn sync(&self) -> Result<(), OpenError> {
+        rustix::fs::fsync(&self.dir).map_err(|error| OpenError::io(&self.path, error))
+    }
+
+    fn folder(&self, name: &str) -> Result<OwnedFd, OpenError> {
+        self.open_in(name, OFlags::RDONLY | OFlags::DIRECTORY).map_err(|error| match error {
+            Errno::LOOP | Errno::NOTDIR | Errno::XDEV => {
+                OpenError::WrongKind { path: self.at(name), expected: "a folder of its own" }
+            }
+            error => OpenError::io(self.at(name), error),
         })
+    }
+
+    /// Looks that a name is one of a regular file, without opening it.
+    fn check_file(&self, name: &str) -> Result<(), OpenError> {
+        let kind = match self.open_in(name, OFlags::PATH | OFlags::NOFOLLOW) {
+            Ok(fd) => rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode)),
+            Err(Errno::LOOP | Errno::XDEV) => Ok(FileType::Unknown),
+            Err(error) => Err(error),
+        };
+        match kind {
+            Ok(FileType::RegularFile) => Ok(()),
+            Ok(_) => Err(OpenError::WrongKind { path: self.at(name), expected: "a regular file" }),
+            Err(error) => Err(OpenError::io(self.at(name), error)),
+        }
+    }
+
+    /// Opens a regular file in the folder.
+    pub(super) fn open_file(&self, name: &str, flags: OFlags) -> Result<File, OpenError> {
+        // Not blocked by a planted pipe.
+        match self.open_in(name, flags | OFlags::NONBLOCK).map(File::from) {
+            Ok(file) if file.metadata().is_ok_and(|metadata| metadata.is_file()) => Ok(file),
+            Ok(_) | Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::XDEV) => {
+                Err(OpenError::WrongKind { path: self.at(name), expected: "a regular file" })
+            }
+            Err(error) => Err(OpenError::io(self.at(name), error)),
+        }
+    }
+
+    fn open_in(&self, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        let mode = if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o644) } else { Mode::empty() };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+        rustix::fs::openat2(&self.dir, name, flags | OFlags::CLOEXEC, mode, resolve)
     }
 }
 
-fn names(dir: &OwnedFd, path: &Path) -> Result<Vec<String>, OpenError> {
-    let io = |error: Errno| OpenError::Io { path: path.to_owned(), source: error.into() };
+impl Drop for Root {
+    fn drop(&mut self) {
+        if *self.described.get_mut() {
+            self.write_holder("");
+        }
+    }
+}
+
+fn names(dir: &OwnedFd) -> rustix::io::Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in rustix::fs::Dir::read_from(dir).map_err(io)? {
-        let name = entry.map_err(io)?.file_name().to_string_lossy().into_owned();
+    for entry in rustix::fs::Dir::read_from(dir)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
         // What a filesystem puts into its own root.
         if !matches!(name.as_str(), "." | ".." | "lost+found") {
             names.push(name);
@@ -235,33 +260,8 @@ fn names(dir: &OwnedFd, path: &Path) -> Result<Vec<String>, OpenError> {
     Ok(names)
 }
 
-fn open_in(dir: &OwnedFd, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    let mode = if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o644) } else { Mode::empty() };
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-    // Not blocked by a planted pipe.
-    rustix::fs::openat2(dir, name, flags | OFlags::CLOEXEC | OFlags::NONBLOCK, mode, resolve)
-}
-
-/// Opens a regular file of the store's own.
-fn open_file(dir: &OwnedFd, root: &Path, name: &str, flags: OFlags) -> Result<File, OpenError> {
-    let path = root.join(name);
-    let wrong = || OpenError::WrongKind { path: path.clone(), expected: "a regular file" };
-    let file = match open_in(dir, name, flags) {
-        Ok(fd) => File::from(fd),
-        Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::XDEV) => return Err(wrong()),
-        Err(error) => return Err(OpenError::Io { path, source: error.into() }),
-    };
-    match file.metadata() {
-        Ok(metadata) if metadata.is_file() => Ok(file),
-        Ok(_) => Err(wrong()),
-        Err(source) => Err(OpenError::Io { path, source }),
-    }
-}
-
-fn read_note(file: &File) -> String {
+fn read_note(file: &File) -> std::io::Result<String> {
     let mut text = Vec::new();
-    match file.take(NOTE_MAX).read_to_end(&mut text) {
-        Ok(_) => String::from_utf8_lossy(&text).trim().to_owned(),
-        Err(_) => "it does not say who".to_owned(),
-    }
+    file.take(NOTE_MAX).read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).trim().to_owned())
 }

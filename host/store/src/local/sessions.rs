@@ -26,7 +26,16 @@ struct Shared {
 struct Active {
     puts: Vec<Arc<Gate>>,
     claims: Vec<(u64, u64)>,
-    sealed: bool,
+    sealed: Option<SealedFor>,
+}
+
+/// What a session is sealed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SealedFor {
+    /// Making a final object of its parts, which may take long.
+    Assembly,
+    /// Clearing or sweeping it.
+    Upkeep,
 }
 
 /// What every write and commit of a put passes through, so that the put can be ended from outside.
@@ -108,7 +117,7 @@ impl Sessions {
         let name = (scope.clone(), session.clone());
         let mut active = self.lock();
         let entry = active.entry(name.clone()).or_default();
-        if entry.sealed || entry.claims.iter().any(|&(s, e)| s < end && start < e) {
+        if entry.sealed.is_some() || entry.claims.iter().any(|&(s, e)| s < end && start < e) {
             forget_if_idle(&mut active, &name);
             return None;
         }
@@ -118,20 +127,43 @@ impl Sessions {
 
     /// Seals a session against new claims; `None` if it is sealed already.
     pub(super) fn try_seal(&self, scope: &Scope, session: &SessionId) -> Option<Seal> {
-        let name = (scope.clone(), session.clone());
-        let mut active = self.lock();
-        let entry = active.entry(name.clone()).or_default();
-        (!std::mem::replace(&mut entry.sealed, true)).then(|| Seal { sessions: self.clone(), name })
+        self.seal_for(scope, session, SealedFor::Upkeep).ok()
     }
 
     /// Seals a session, waiting until nobody else does.
     pub(super) async fn seal(&self, scope: &Scope, session: &SessionId) -> Seal {
         loop {
             let unsealed = self.0.unsealed.notified();
-            if let Some(seal) = self.try_seal(scope, session) {
+            if let Ok(seal) = self.seal_for(scope, session, SealedFor::Upkeep) {
                 return seal;
             }
             unsealed.await;
+        }
+    }
+
+    /// Seals a session for an assembly; `None` if another assembly has it.
+    pub(super) async fn seal_for_assembly(&self, scope: &Scope, session: &SessionId) -> Option<Seal> {
+        loop {
+            let unsealed = self.0.unsealed.notified();
+            match self.seal_for(scope, session, SealedFor::Assembly) {
+                Ok(seal) => return Some(seal),
+                Err(SealedFor::Assembly) => return None,
+                Err(SealedFor::Upkeep) => unsealed.await,
+            }
+        }
+    }
+
+    /// Seals a session, or answers what it is sealed for.
+    fn seal_for(&self, scope: &Scope, session: &SessionId, purpose: SealedFor) -> Result<Seal, SealedFor> {
+        let name = (scope.clone(), session.clone());
+        let mut active = self.lock();
+        let entry = active.entry(name.clone()).or_default();
+        match entry.sealed {
+            Some(purpose) => Err(purpose),
+            None => {
+                entry.sealed = Some(purpose);
+                Ok(Seal { sessions: self.clone(), name })
+            }
         }
     }
 
@@ -169,7 +201,8 @@ impl Sessions {
 }
 
 fn forget_if_idle(active: &mut HashMap<Name, Active>, name: &Name) {
-    if active.get(name).is_some_and(|entry| entry.puts.is_empty() && entry.claims.is_empty() && !entry.sealed) {
+    if active.get(name).is_some_and(|entry| entry.puts.is_empty() && entry.claims.is_empty() && entry.sealed.is_none())
+    {
         active.remove(name);
     }
 }
@@ -219,7 +252,7 @@ pub(super) struct Seal {
 
 impl Drop for Seal {
     fn drop(&mut self) {
-        self.sessions.change(&self.name, |entry| entry.sealed = false);
+        self.sessions.change(&self.name, |entry| entry.sealed = None);
         self.sessions.0.unsealed.notify_waiters();
     }
 }
@@ -248,6 +281,21 @@ mod tests {
         drop(seal);
         assert!(sessions.claim(&scope, &session, 0, 1).is_some());
         assert!(sessions.lock().is_empty(), "nothing is kept of idle sessions");
+    }
+
+    #[tokio::test]
+    async fn an_assembly_waits_for_upkeep_and_not_for_another_assembly() {
+        let (sessions, (scope, session)) = (Sessions::default(), name());
+        let upkeep = sessions.try_seal(&scope, &session).unwrap();
+        let assembly = sessions.seal_for_assembly(&scope, &session);
+        tokio::pin!(assembly);
+        assert!(tokio::time::timeout(Duration::from_millis(20), &mut assembly).await.is_err());
+        drop(upkeep);
+        let assembly = assembly.await.unwrap();
+        assert!(sessions.seal_for_assembly(&scope, &session).await.is_none());
+        assert!(sessions.try_seal(&scope, &session).is_none());
+        drop(assembly);
+        assert!(sessions.lock().is_empty());
     }
 
     #[tokio::test]

@@ -16,17 +16,17 @@ pub(super) async fn clear_session(inner: &Arc<Inner>, scope: &Scope, session: &S
     let _seal = inner.sessions.seal(scope, session).await;
     inner.sessions.interrupt(scope, session).await;
     inner.disk.step("commit")?;
-    let rows = {
+    let cleared = {
         let (scope, session) = (scope.clone(), session.clone());
-        inner.index.write(move |conn| parts::clear(conn, &scope, &session)).await?
+        inner.index.free(move |conn| parts::clear(conn, &scope, &session)).await?
     };
     inner.disk.step("committed")?;
-    let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+    let count = u32::try_from(cleared.parts).unwrap_or(u32::MAX);
     let (scope, session) = (scope.clone(), session.clone());
     let removed = blocking(inner, move |inner| {
         inner.disk.unlink(&layout::placed(&scope, &session))?;
-        for row in rows.iter().filter(|row| row.file == parts::PartFile::Own) {
-            inner.disk.unlink(&layout::own(&scope, &session, &row.key.token))?;
+        for token in &cleared.own {
+            inner.disk.unlink(&layout::own(&scope, &session, token))?;
         }
         inner.disk.remove_dir(&layout::session_dir(&scope, &session))
     });
@@ -42,36 +42,37 @@ pub(super) async fn sweep(inner: &Arc<Inner>) -> Result<SweepReport> {
     unfinished_finals(inner, &mut report).await?;
     deleted_finals(inner, &mut report).await?;
     leftover_parts(inner, &mut report).await?;
+    report.foreign.sort();
+    report.foreign.dedup();
     Ok(report)
 }
 
 /// Staged files that nobody uses, and the names that they were given without a row.
 async fn unfinished_finals(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<()> {
     let mut staged: Vec<PathBuf> = Vec::new();
-    for name in list(inner, Path::new(layout::STAGING)).await? {
+    for name in list(inner, Path::new(layout::STAGING), report).await? {
         match Token::parse(&name) {
+            // A token is in use from before its file is made, so one that is not will not be any more.
             Ok(token) if !inner.staged().contains(&token) => staged.push(layout::staged(&token)),
             Ok(_) => {}
             Err(_) => report.foreign.push(format!("{}/{name}", layout::STAGING)),
         }
     }
-    // A session's own file that was being published has two names as well.
-    let mut sources = staged.clone();
+    let mut twice = HashSet::new();
+    for path in &staged {
+        twice.extend(named_twice(inner, path.clone()).await?);
+    }
+    // A session's own file that was being published has two names as well. Its seal is kept, so that nobody publishes it
+    // meanwhile.
+    let mut seals = Vec::new();
     for (scope, session) in sessions(inner, report).await? {
-        if inner.sessions.try_seal(&scope, &session).is_some() {
-            sources.push(layout::placed(&scope, &session));
+        if let Some(seal) = inner.sessions.try_seal(&scope, &session)
+            && let Some(inode) = named_twice(inner, layout::placed(&scope, &session)).await?
+        {
+            twice.insert(inode);
+            seals.push(seal);
         }
     }
-    let twice = blocking(inner, move |inner| {
-        let mut inodes = HashSet::new();
-        for path in &sources {
-            if let Some(stat) = inner.disk.stat(path)?.filter(|stat| stat.links > 1) {
-                inodes.insert(stat.inode);
-            }
-        }
-        Ok(inodes)
-    })
-    .await?;
     if !twice.is_empty() {
         unpublish(inner, &twice, report).await?;
     }
@@ -79,13 +80,19 @@ async fn unfinished_finals(inner: &Arc<Inner>, report: &mut SweepReport) -> Resu
     remove(inner, staged, report).await
 }
 
+/// The inode of a file that has more than one name.
+async fn named_twice(inner: &Arc<Inner>, path: PathBuf) -> Result<Option<u64>> {
+    let stat = blocking(inner, move |inner| inner.disk.stat(&path)).await?;
+    Ok(stat.filter(|stat| stat.is_file && stat.links > 1).map(|stat| stat.inode))
+}
+
 /// Takes away the names of finals without a row that are one of these inodes.
 async fn unpublish(inner: &Arc<Inner>, inodes: &HashSet<u64>, report: &mut SweepReport) -> Result<()> {
-    for scope in list(inner, Path::new(layout::FINAL)).await? {
+    for scope in list(inner, Path::new(layout::FINAL), report).await? {
         let Some(scope) = Scope::from_written(&scope) else { continue };
         let (dir, inodes) = (layout::final_dir(&scope), inodes.clone());
         let named = blocking(inner, move |inner| inner.disk.list(&dir, |inode| inodes.contains(&inode))).await?;
-        for name in named {
+        for name in named.unwrap_or_default() {
             let Ok(file) = FileId::parse(&name) else { continue };
             let _lock = inner.names.lock(&scope, &file).await;
             if super::publish::stat(inner, &scope, &file).await?.is_none() {
@@ -105,10 +112,13 @@ async fn deleted_finals(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<
         }
         let paths = deleted.iter().map(|(scope, file)| layout::final_path(scope, file)).collect();
         remove(inner, paths, report).await?;
+        // A name that came back after a power failure would never be looked for again.
+        let dirs: HashSet<PathBuf> = deleted.iter().map(|(scope, _)| layout::final_dir(scope)).collect();
+        blocking(inner, move |inner| dirs.iter().try_for_each(|dir| inner.disk.sync_dir(dir))).await?;
         let removed = move |conn: &rusqlite::Connection| {
             deleted.iter().try_for_each(|(scope, file)| finals::data_removed(conn, scope, file))
         };
-        inner.index.write(removed).await?;
+        inner.index.free(removed).await?;
     }
 }
 
@@ -118,26 +128,23 @@ async fn leftover_parts(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<
         // Sealed, nobody begins to write to the session's own file.
         let Some(_seal) = inner.sessions.try_seal(&scope, &session) else { continue };
         let dir = layout::session_dir(&scope, &session);
-        let listed = list(inner, &dir).await?;
+        let listed = list(inner, &dir, report).await?;
         // In this order: with no put running, each file in the list has its row by now, or will never have one; what a
         // later put makes is not in the list.
         if inner.sessions.is_busy(&scope, &session) {
             continue;
         }
+        let (of, at) = (scope.clone(), session.clone());
+        let needed =
+            inner.index.read(move |conn| Ok((parts::own(conn, &of, &at)?, parts::session_has_placed(conn, &of, &at)?)));
+        let (own, placed) = needed.await?;
         let mut leftover = Vec::new();
         for name in listed {
-            let token = Token::parse(&name).ok();
-            if token.is_none() && name != layout::PLACED {
-                report.foreign.push(dir.join(name).display().to_string());
-                continue;
-            }
-            let (of, at) = (scope.clone(), session.clone());
-            let wanted = inner.index.read(move |conn| match &token {
-                Some(token) => parts::has_own(conn, &of, &at, token),
-                None => parts::session_has_placed(conn, &of, &at),
-            });
-            if !wanted.await? {
-                leftover.push(dir.join(name));
+            match Token::parse(&name) {
+                Ok(token) if own.contains(&token) => {}
+                Err(_) if name == layout::PLACED && placed => {}
+                Err(_) if name != layout::PLACED => report.foreign.push(dir.join(name).display().to_string()),
+                _ => leftover.push(dir.join(name)),
             }
         }
         remove(inner, leftover, report).await?;
@@ -149,13 +156,13 @@ async fn leftover_parts(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<
 /// The sessions that have a folder.
 async fn sessions(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<Vec<(Scope, SessionId)>> {
     let mut found = Vec::new();
-    for name in list(inner, Path::new(layout::TEMP)).await? {
+    for name in list(inner, Path::new(layout::TEMP), report).await? {
         let dir = Path::new(layout::TEMP).join(&name);
         let Some(scope) = Scope::from_written(&name) else {
             report.foreign.push(dir.display().to_string());
             continue;
         };
-        for session in list(inner, &dir).await? {
+        for session in list(inner, &dir, report).await? {
             match SessionId::parse(&session) {
                 Ok(session) => found.push((scope.clone(), session)),
                 Err(_) => report.foreign.push(dir.join(session).display().to_string()),
@@ -165,26 +172,35 @@ async fn sessions(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<Vec<(S
     Ok(found)
 }
 
-async fn list(inner: &Arc<Inner>, dir: &Path) -> Result<Vec<String>> {
-    let dir = dir.to_owned();
-    blocking(inner, move |inner| inner.disk.list(&dir, |_| true)).await
+/// The names in a folder. What should be one and is not is reported.
+async fn list(inner: &Arc<Inner>, dir: &Path, report: &mut SweepReport) -> Result<Vec<String>> {
+    let path = dir.to_owned();
+    let names = blocking(inner, move |inner| inner.disk.list(&path, |_| true)).await?;
+    if names.is_none() {
+        report.foreign.push(dir.display().to_string());
+    }
+    Ok(names.unwrap_or_default())
 }
 
+/// Removes files. What is of another kind is reported.
 async fn remove(inner: &Arc<Inner>, paths: Vec<PathBuf>, report: &mut SweepReport) -> Result<()> {
-    let (removed, bytes) = blocking(inner, move |inner| {
-        let (mut removed, mut bytes) = (0, 0);
+    let found = blocking(inner, move |inner| {
+        let mut found = SweepReport::default();
         for path in paths {
-            let size = inner.disk.stat(&path)?.map_or(0, |stat| stat.size);
-            if inner.disk.unlink(&path)? {
-                tracing::info!(path = %path.display(), size, "removed what was left behind");
-                removed += 1;
-                bytes += size;
+            let Some(stat) = inner.disk.stat(&path)? else { continue };
+            if !stat.is_file {
+                found.foreign.push(path.display().to_string());
+            } else if inner.disk.unlink(&path)? {
+                tracing::info!(path = %path.display(), size = stat.size, "removed what was left behind");
+                found.removed += 1;
+                found.bytes += stat.size;
             }
         }
-        Ok((removed, bytes))
+        Ok(found)
     })
     .await?;
-    report.removed += removed;
-    report.bytes += bytes;
+    report.removed += found.removed;
+    report.bytes += found.bytes;
+    report.foreign.extend(found.foreign);
     Ok(())
 }

@@ -12,7 +12,18 @@ pub(in crate::local) enum FinalRow {
     Gone(String),
 }
 
-const COLUMNS: &str = "file, size, sha256, content_type, metadata, created_at, gone";
+macro_rules! columns {
+    () => {
+        "SELECT file, size, sha256, content_type, metadata, created_at, gone"
+    };
+}
+
+/// The queries. Each searches; none scans a table, and none sorts.
+pub(super) const GET: &str = concat!(columns!(), " FROM finals WHERE scope = ?1 AND file = ?2");
+pub(super) const LIST: &str =
+    concat!(columns!(), " FROM finals WHERE scope = ?1 AND file > ?2 AND gone IS NULL ORDER BY file LIMIT ?3");
+pub(super) const DELETED: &str =
+    "SELECT scope, file FROM finals WHERE gone IS NOT NULL AND has_data = 1 ORDER BY scope, file LIMIT ?1";
 
 fn row(scope: &Scope, row: &Row<'_>) -> rusqlite::Result<FinalRow> {
     use rusqlite::types::Type;
@@ -50,8 +61,7 @@ fn read_metadata(text: &str) -> Vec<(String, String)> {
 
 /// What stands under an id.
 pub(in crate::local) fn get(conn: &Connection, scope: &Scope, file: &FileId) -> Result<Option<FinalRow>> {
-    let sql = format!("SELECT {COLUMNS} FROM finals WHERE scope = ?1 AND file = ?2");
-    let found = conn.prepare_cached(&sql)?.query_row([scope.as_str(), file.as_str()], |found| row(scope, found));
+    let found = conn.prepare_cached(GET)?.query_row([scope.as_str(), file.as_str()], |found| row(scope, found));
     Ok(found.optional()?)
 }
 
@@ -103,8 +113,7 @@ pub(in crate::local) fn data_removed(conn: &Connection, scope: &Scope, file: &Fi
 
 /// Deleted objects whose data may be there.
 pub(in crate::local) fn deleted_with_data(conn: &Connection, limit: u32) -> Result<Vec<(Scope, FileId)>> {
-    let sql = "SELECT scope, file FROM finals WHERE gone IS NOT NULL AND has_data = 1 LIMIT ?1";
-    let mut statement = conn.prepare_cached(sql)?;
+    let mut statement = conn.prepare_cached(DELETED)?;
     let rows = statement.query_map([limit], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
     rows.map(|row| {
         let (scope, file) = row?;
@@ -121,9 +130,7 @@ pub(in crate::local) fn list(
     after: Option<&str>,
     limit: u32,
 ) -> Result<Vec<FinalReceipt>> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM finals WHERE scope = ?1 AND file > ?2 AND gone IS NULL ORDER BY file LIMIT ?3");
-    let mut statement = conn.prepare_cached(&sql)?;
+    let mut statement = conn.prepare_cached(LIST)?;
     let rows = statement.query_map(params![scope.as_str(), after.unwrap_or(""), limit], |found| row(scope, found))?;
     let mut objects = Vec::new();
     for found in rows {

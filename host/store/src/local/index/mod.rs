@@ -1,88 +1,173 @@
 //! The index of a local store: which parts, finals, tombstones and records exist.
 //!
 //! SQLite in WAL mode. Invariants: all changes are made by one thread, which commits what is queued together; a change
-//! has answered only when its transaction is durable; a change that fails is undone alone and disturbs no neighbour.
+//! has answered only when its transaction is durable; a change that fails is undone alone and disturbs no neighbour; when
+//! the last handle is gone, so are all connections.
 
 pub(super) mod finals;
 pub(super) mod parts;
 pub(super) mod records;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub(super) use schema::IndexFault;
 
+use super::reserve::Reserve;
 use crate::{Error, Result};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// Connections for reading.
 const READERS: usize = 2;
 /// Changes that may wait for the writer.
 const QUEUE: usize = 1_024;
+/// What is kept of the log when it starts over, in bytes; it is written back whenever it has about as much.
+const LOG_MAX: u64 = 4 << 20;
 
 /// The index of a store.
 #[derive(Clone)]
 pub(super) struct Index(Arc<Shared>);
 
 struct Shared {
-    changes: mpsc::Sender<writer::Change>,
+    /// Absent only while the index is being closed.
+    changes: Option<mpsc::Sender<Box<dyn writer::Change>>>,
+    writer: Option<JoinHandle<()>>,
     readers: Mutex<Vec<Connection>>,
     idle: Semaphore,
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Nobody is left who could wait for a change, so the thread has only what is queued to do.
+        self.changes = None;
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        if let Some(writer) = self.writer.take()
+            && writer.thread().id() != std::thread::current().id()
+            && writer.join().is_err()
+        {
+            tracing::error!("the thread that changes the index has panicked");
+        }
+    }
+}
+
+/// Makes the index of a store at a path where there is none, with what `fill` puts into it. It is one durable file then,
+/// and open nowhere.
+pub(super) fn create(
+    path: &Path,
+    store_id: &str,
+    fill: impl FnOnce(&Connection) -> Result<(), IndexFault>,
+) -> Result<(), IndexFault> {
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, true)?;
+    schema::create(&conn, store_id)?;
+    fill(&conn)?;
+    // The last one to close writes the log back and removes it.
+    conn.close().map_err(|(_, error)| error)?;
+    std::fs::File::open(path).and_then(|file| file.sync_all()).map_err(IndexFault::Io)
+}
+
+/// Looks whether the index at a path can be used, and answers the id of its store. Leaves its files as they are.
+pub(super) fn inspect(path: &Path) -> Result<String, IndexFault> {
+    let there = |path: &Path| match path.symlink_metadata() {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(IndexFault::Io(error)),
+    };
+    let (log, journal) = (beside(path, "-wal"), beside(path, "-journal"));
+    let len = there(path)?.ok_or(IndexFault::Missing)?.len();
+    if len == 0 {
+        // SQLite would take it for a new one, and remove its log.
+        return Err(IndexFault::Damaged("it is empty".to_owned()));
+    }
+    if there(&journal)?.is_some() {
+        // SQLite would roll it back. Ours has a write-ahead log from its first row on.
+        return Err(IndexFault::Damaged("it has a rollback journal, as none of ours has".to_owned()));
+    }
+    let had_log = there(&log)?.is_some();
+    // With a log, what was being written back when the process was killed is there once more.
+    let found = look(path, if had_log { None } else { Some(len) });
+    if !had_log && there(&log)?.is_some_and(|metadata| metadata.len() == 0) {
+        std::fs::remove_file(&log).map_err(IndexFault::Io)?;
+    }
+    found
+}
+
+/// With an exclusive lock SQLite makes no file for shared memory; told so, it leaves the log as it is when it closes.
+fn look(path: &Path, len: Option<u64>) -> Result<String, IndexFault> {
+    let conn = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    conn.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
+    settle(&conn, true)?;
+    let id = schema::check(&conn)?;
+    let page: u64 = conn.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    match len {
+        Some(len) if len % page != 0 => Err(IndexFault::Damaged("its last page is cut".to_owned())),
+        _ => Ok(id),
+    }
+}
+
+/// A file beside the index, which SQLite names after it.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 impl Index {
-    /// Creates the index of a new store.
-    pub(super) fn create(path: &Path, store_id: &str, durable: bool) -> Result<Self, IndexFault> {
-        let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, durable)?;
-        schema::create(&conn, store_id)?;
-        Self::with_writer(path, conn, durable)
-    }
-
-    /// Opens an index that is there, and changes nothing if it is not one of ours.
-    pub(super) fn open(path: &Path, store_id: &str, durable: bool) -> Result<Self, IndexFault> {
-        // Looked at through a connection that can't write: opening for writing may already touch a damaged file.
-        schema::check(&connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, durable)?, store_id)?;
+    /// Opens an index that has been looked at.
+    pub(super) fn open(path: &Path, durable: bool, reserve: Arc<Reserve>) -> Result<Self, IndexFault> {
         let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, durable)?;
-        Self::with_writer(path, conn, durable)
-    }
-
-    fn with_writer(path: &Path, conn: Connection, durable: bool) -> Result<Self, IndexFault> {
         let readers = (0..READERS)
             .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, durable))
             .collect::<Result<Vec<_>, _>>()?;
         let (changes, queue) = mpsc::channel(QUEUE);
-        std::thread::Builder::new()
+        let writer = std::thread::Builder::new()
             .name("portico-index".to_owned())
-            .spawn(move || writer::run(&conn, queue))
+            .spawn(move || writer::run(&conn, &reserve, queue))
             .map_err(IndexFault::Io)?;
-        Ok(Index(Arc::new(Shared { changes, readers: Mutex::new(readers), idle: Semaphore::new(READERS) })))
+        Ok(Index(Arc::new(Shared {
+            changes: Some(changes),
+            writer: Some(writer),
+            readers: Mutex::new(readers),
+            idle: Semaphore::new(READERS),
+        })))
     }
 
-    /// Makes a change, and answers when it is durable. Dropping the future does not undo what is queued.
+    /// Makes a change, and answers when it is durable. Dropping the future does not undo what is queued. The work may be
+    /// run more than once, each time on what is there without it.
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+        work: impl Fn(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.change(false, work).await
+    }
+
+    /// As [`Index::write`], for a change that gives room back in the end: the reserve is there for it.
+    pub(super) async fn free<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.change(true, work).await
+    }
+
+    async fn change<T: Send + 'static>(
+        &self,
+        frees: bool,
+        work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
-        let change = writer::change(work, move |result| {
+        let change = writer::change(frees, work, move |result| {
             // Whoever waited may be gone.
             let _ = answer.send(result);
         });
-        self.0.changes.send(change).await.map_err(|_| Error::internal("the index is closed"))?;
+        let closed = || Error::internal("the index is closed");
+        self.0.changes.as_ref().ok_or_else(closed)?.send(change).await.map_err(|_| closed())?;
         answered.await.map_err(|_| Error::internal("the index was closed before it could answer"))?
-    }
-
-    /// Queues a change that nobody waits for, if there is room for it.
-    pub(super) fn write_later(&self, work: impl FnOnce(&Connection) -> Result<()> + Send + 'static) {
-        let change = writer::change(work, |result| {
-            if let Err(error) = result {
-                tracing::warn!(%error, "a change of the index that nobody waits for has failed");
-            }
-        });
-        // A full queue is no loss: such a change only spares the next opening some work.
-        let _ = self.0.changes.try_send(change);
     }
 
     /// Reads, off the async threads.
@@ -130,26 +215,39 @@ pub(super) fn in_doubt(error: &Error) -> bool {
     matches!(error, Error::Internal(_) | Error::Unavailable { .. } | Error::Denied(_))
 }
 
-fn connect(path: &Path, flags: OpenFlags, durable: bool) -> Result<Connection, IndexFault> {
-    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let conn = Connection::open_with_flags(path, flags)?;
+fn connect(path: &Path, mode: OpenFlags, durable: bool) -> Result<Connection, IndexFault> {
+    let conn = Connection::open_with_flags(path, flags(mode))?;
+    settle(&conn, durable)?;
+    Ok(conn)
+}
+
+fn flags(mode: OpenFlags) -> OpenFlags {
+    mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW
+}
+
+/// Settings of a connection.
+fn settle(conn: &Connection, durable: bool) -> Result<(), IndexFault> {
     conn.busy_timeout(std::time::Duration::from_secs(10))?;
-    // Sizes in KiB (negative) and pages: small, so that the index stays small beside everything else in memory.
+    // The cache in KiB (negative): small, so that the index stays small beside everything else in memory. The log is cut
+    // back to its limit in bytes whenever it starts over.
     conn.execute_batch(&format!(
         "PRAGMA cache_size = -1024; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;
-         PRAGMA synchronous = {};",
+         PRAGMA journal_size_limit = {LOG_MAX}; PRAGMA synchronous = {};",
         if durable { "FULL" } else { "OFF" }
     ))?;
     conn.set_prepared_statement_cache_capacity(64);
-    Ok(conn)
+    Ok(())
 }
 
 impl From<rusqlite::Error> for Error {
     /// The one place where an error of SQLite gets its meaning.
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
+        let extended = error.sqlite_error().map(|error| error.extended_code);
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Error::NoSpace,
+            // The file for shared memory could not be made larger.
+            _ if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => Error::NoSpace,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::unavailable(error),
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Error::Denied(error.into()),
             _ => Error::internal(error),

@@ -1,7 +1,8 @@
 //! Rows of parts.
 
-use crate::{Digest, Result, Scope, SessionId, Sha256State, TempKey, Token};
+use crate::{Argument, Digest, Error, Result, Scope, SessionId, Sha256State, TempKey, Token, limits};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+use std::collections::HashSet;
 
 /// A part that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +35,11 @@ pub(in crate::local) struct Chain {
     pub(in crate::local) state: Sha256State,
 }
 
-const COLUMNS: &str = "session, number, token, size, starts, placed, blake3, sha256, chain_after, chain_state";
+macro_rules! columns {
+    () => {
+        "SELECT session, number, token, size, starts, placed, blake3, sha256, chain_after, chain_state"
+    };
+}
 
 fn row(row: &Row<'_>) -> rusqlite::Result<PartRow> {
     let text = |at: usize| row.get::<_, String>(at);
@@ -74,6 +79,10 @@ pub(in crate::local) fn insert(conn: &Connection, scope: &Scope, part: &PartRow)
     if let Some(there) = get(conn, scope, &part.key.session, part.key.number)? {
         return Ok(Some(there));
     }
+    let ends = part.offset.map(|offset| offset.saturating_add(part.size));
+    if ends.is_some_and(|ends| ends > limits::SIZE_MAX) {
+        return Err(Error::InvalidArgument(Argument::Offset));
+    }
     conn.prepare_cached(
         "INSERT INTO parts VALUES (:scope, :session, :number, :token, :size, :starts, :ends, :placed, :blake3, :sha256,
          :chain_after, :chain_state)",
@@ -85,7 +94,7 @@ pub(in crate::local) fn insert(conn: &Connection, scope: &Scope, part: &PartRow)
         ":token": part.key.token.as_str(),
         ":size": part.size,
         ":starts": part.offset,
-        ":ends": part.offset.and_then(|offset| offset.checked_add(part.size)).filter(|_| part.size > 0),
+        ":ends": ends.filter(|_| part.size > 0),
         ":placed": part.file == PartFile::Placed,
         ":blake3": part.blake3.0.as_slice(),
         ":sha256": part.sha256.as_ref().map(|digest| digest.0.as_slice()),
@@ -102,8 +111,7 @@ pub(in crate::local) fn get(
     session: &SessionId,
     number: u32,
 ) -> Result<Option<PartRow>> {
-    let sql = format!("SELECT {COLUMNS} FROM parts WHERE scope = ?1 AND session = ?2 AND number = ?3");
-    let found = conn.prepare_cached(&sql)?.query_row(params![scope.as_str(), session.as_str(), number], row);
+    let found = conn.prepare_cached(GET)?.query_row(params![scope.as_str(), session.as_str(), number], row);
     Ok(found.optional()?)
 }
 
@@ -131,6 +139,23 @@ pub(in crate::local) fn delete(conn: &Connection, scope: &Scope, key: &TempKey) 
     Ok(Some(there))
 }
 
+/// The queries. Each searches; none scans a table, and none sorts.
+pub(super) const GET: &str = concat!(columns!(), " FROM parts WHERE scope = ?1 AND session = ?2 AND number = ?3");
+pub(super) const LIST: &str =
+    concat!(columns!(), " FROM parts WHERE scope = ?1 AND session = ?2 AND number > ?3 ORDER BY number LIMIT ?4");
+pub(super) const NEXT_SESSION: &str =
+    "SELECT session FROM parts WHERE scope = ?1 AND session > ?2 ORDER BY session LIMIT 1";
+pub(super) const LAST_PLACED: &str = "SELECT ends FROM parts
+    WHERE scope = ?1 AND session = ?2 AND placed = 1 AND starts < ?3 ORDER BY starts DESC LIMIT 1";
+pub(super) const LAST_WITHDRAWN: &str =
+    "SELECT ends FROM withdrawn WHERE scope = ?1 AND session = ?2 AND starts < ?3 ORDER BY starts DESC LIMIT 1";
+pub(super) const PREDECESSOR: &str = "SELECT token, chain_state FROM parts
+    WHERE scope = ?1 AND session = ?2 AND ends = ?3 ORDER BY chain_state IS NULL LIMIT 1";
+pub(super) const OWN: &str = "SELECT token FROM parts WHERE scope = ?1 AND session = ?2 AND placed = 0";
+pub(super) const COUNT: &str = "SELECT count(*) FROM parts WHERE scope = ?1 AND session = ?2";
+pub(super) const COUNT_PLACED: &str = "SELECT count(*) FROM parts WHERE scope = ?1 AND session = ?2 AND placed = 1";
+pub(super) const COUNT_WITHDRAWN: &str = "SELECT count(*) FROM withdrawn WHERE scope = ?1 AND session = ?2";
+
 /// Parts of a session by number, from the one after `after`.
 pub(in crate::local) fn list(
     conn: &Connection,
@@ -139,11 +164,8 @@ pub(in crate::local) fn list(
     after: Option<u32>,
     limit: u32,
 ) -> Result<Vec<PartRow>> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM parts WHERE scope = ?1 AND session = ?2 AND number > ?3 ORDER BY number LIMIT ?4"
-    );
     let after = after.map_or(-1, i64::from);
-    let mut statement = conn.prepare_cached(&sql)?;
+    let mut statement = conn.prepare_cached(LIST)?;
     let rows = statement.query_map(params![scope.as_str(), session.as_str(), after, limit], row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -156,8 +178,7 @@ pub(in crate::local) fn sessions(
     limit: u32,
 ) -> Result<Vec<SessionId>> {
     // From session to session, whatever the number of parts of each.
-    let mut statement =
-        conn.prepare_cached("SELECT session FROM parts WHERE scope = ?1 AND session > ?2 ORDER BY session LIMIT 1")?;
+    let mut statement = conn.prepare_cached(NEXT_SESSION)?;
     let mut found = Vec::new();
     let mut last = after.unwrap_or("").to_owned();
     while found.len() < limit as usize {
@@ -178,11 +199,7 @@ pub(in crate::local) fn placed(
     start: u64,
     end: u64,
 ) -> Result<bool> {
-    for sql in [
-        "SELECT ends FROM parts WHERE scope = ?1 AND session = ?2 AND placed = 1 AND starts < ?3
-         ORDER BY starts DESC LIMIT 1",
-        "SELECT ends FROM withdrawn WHERE scope = ?1 AND session = ?2 AND starts < ?3 ORDER BY starts DESC LIMIT 1",
-    ] {
+    for sql in [LAST_PLACED, LAST_WITHDRAWN] {
         let mut statement = conn.prepare_cached(sql)?;
         let last = statement.query_row(params![scope.as_str(), session.as_str(), end], |row| row.get::<_, u64>(0));
         if last.optional()?.is_some_and(|ends| ends > start) {
@@ -194,24 +211,24 @@ pub(in crate::local) fn placed(
 
 /// How many ranges of the session's own file there are: those of parts, and the withdrawn ones.
 pub(in crate::local) fn placed_counts(conn: &Connection, scope: &Scope, session: &SessionId) -> Result<(u64, u64)> {
-    let count = |sql: &str| {
-        conn.prepare_cached(sql)?.query_row(params![scope.as_str(), session.as_str()], |row| row.get::<_, u64>(0))
-    };
-    Ok((
-        count("SELECT count(*) FROM parts WHERE scope = ?1 AND session = ?2 AND placed = 1")?,
-        count("SELECT count(*) FROM withdrawn WHERE scope = ?1 AND session = ?2")?,
-    ))
+    Ok((count(conn, COUNT_PLACED, scope, session)?, count(conn, COUNT_WITHDRAWN, scope, session)?))
+}
+
+fn count(conn: &Connection, sql: &str, scope: &Scope, session: &SessionId) -> Result<u64> {
+    Ok(conn.prepare_cached(sql)?.query_row([scope.as_str(), session.as_str()], |row| row.get(0))?)
 }
 
 /// Whether the session's own file is needed.
 pub(in crate::local) fn session_has_placed(conn: &Connection, scope: &Scope, session: &SessionId) -> Result<bool> {
-    Ok(placed_counts(conn, scope, session)? != (0, 0))
+    let end = limits::SIZE_MAX;
+    placed(conn, scope, session, 0, end)
 }
 
-/// Whether a file of its own is needed.
-pub(in crate::local) fn has_own(conn: &Connection, scope: &Scope, session: &SessionId, token: &Token) -> Result<bool> {
-    let sql = "SELECT 1 FROM parts WHERE scope = ?1 AND session = ?2 AND token = ?3 AND placed = 0";
-    Ok(conn.prepare_cached(sql)?.exists(params![scope.as_str(), session.as_str(), token.as_str()])?)
+/// The tokens of a session whose files are needed.
+pub(in crate::local) fn own(conn: &Connection, scope: &Scope, session: &SessionId) -> Result<HashSet<Token>> {
+    let mut statement = conn.prepare_cached(OWN)?;
+    let tokens = statement.query_map([scope.as_str(), session.as_str()], |row| row.get::<_, String>(0))?;
+    tokens.map(|token| Token::parse(&token?)).collect()
 }
 
 /// The part that ends where another begins, with the state after it.
@@ -221,29 +238,34 @@ pub(in crate::local) fn predecessor(
     session: &SessionId,
     offset: u64,
 ) -> Result<Option<(Token, Option<Sha256State>)>> {
-    let sql = "SELECT token, chain_state FROM parts WHERE scope = ?1 AND session = ?2 AND ends = ?3
-               ORDER BY chain_state IS NULL LIMIT 1";
-    let found = conn.prepare_cached(sql)?.query_row(params![scope.as_str(), session.as_str(), offset], |row| {
+    let found = conn.prepare_cached(PREDECESSOR)?.query_row(params![scope.as_str(), session.as_str(), offset], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, Option<Vec<u8>>>(1)?))
     });
     let Some((token, state)) = found.optional()? else { return Ok(None) };
     Ok(Some((Token::parse(&token)?, state.map(Sha256State::from_bytes))))
 }
 
-/// Takes away everything of a session, and answers its parts.
-pub(in crate::local) fn clear(conn: &Connection, scope: &Scope, session: &SessionId) -> Result<Vec<PartRow>> {
-    let there = list(conn, scope, session, None, u32::MAX)?;
-    for table in ["parts", "withdrawn"] {
-        conn.execute(
-            &format!("DELETE FROM {table} WHERE scope = ?1 AND session = ?2"),
-            [scope.as_str(), session.as_str()],
-        )?;
-    }
-    Ok(there)
+/// What was taken away of a session.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::local) struct Cleared {
+    /// How many parts.
+    pub(in crate::local) parts: u64,
+    /// Those that had a file of their own.
+    pub(in crate::local) own: HashSet<Token>,
+}
+
+/// Takes away everything of a session.
+pub(in crate::local) fn clear(conn: &Connection, scope: &Scope, session: &SessionId) -> Result<Cleared> {
+    let cleared = Cleared { parts: count(conn, COUNT, scope, session)?, own: own(conn, scope, session)? };
+    conn.prepare_cached("DELETE FROM parts WHERE scope = ?1 AND session = ?2")?
+        .execute([scope.as_str(), session.as_str()])?;
+    forget_withdrawn(conn, scope, session)?;
+    Ok(cleared)
 }
 
 /// Forgets the ranges of a session's own file that were withdrawn, when that file is no longer the session's.
 pub(in crate::local) fn forget_withdrawn(conn: &Connection, scope: &Scope, session: &SessionId) -> Result<()> {
-    conn.execute("DELETE FROM withdrawn WHERE scope = ?1 AND session = ?2", [scope.as_str(), session.as_str()])?;
+    conn.prepare_cached("DELETE FROM withdrawn WHERE scope = ?1 AND session = ?2")?
+        .execute([scope.as_str(), session.as_str()])?;
     Ok(())
 }

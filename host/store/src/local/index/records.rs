@@ -67,6 +67,10 @@ fn current(conn: &Connection, scope: &Scope, name: &RecordName, version: &str) -
     }
 }
 
+/// The query of a page, which searches and does not sort.
+pub(super) const LIST: &str =
+    "SELECT name FROM records WHERE scope = ?1 AND name >= ?2 AND name < ?3 ORDER BY name LIMIT ?4";
+
 /// Names that begin with a prefix, in byte order, from the one after `after`.
 pub(in crate::local) fn list(
     conn: &Connection,
@@ -75,12 +79,13 @@ pub(in crate::local) fn list(
     after: Option<&str>,
     limit: u32,
 ) -> Result<Vec<RecordName>> {
-    // No name holds a byte above `~`, so all names with the prefix come before the prefix followed by one.
+    // One bound on each side, so that a page costs the same wherever it begins. No name holds a byte above `~`, so all
+    // names with the prefix come before the prefix followed by one; none holds a byte below `-`, so the name after
+    // `after` is not before `after` followed by one.
+    let from = after.map(|after| format!("{after}\u{1}")).filter(|from| from.as_str() > prefix);
     let end = format!("{prefix}\u{7f}");
-    let mut statement = conn.prepare_cached(
-        "SELECT name FROM records WHERE scope = ?1 AND name >= ?2 AND name < ?3 AND name > ?4 ORDER BY name LIMIT ?5",
-    )?;
-    let rows = statement
-        .query_map(params![scope.as_str(), prefix, end, after.unwrap_or(""), limit], |row| row.get::<_, String>(0))?;
+    let mut statement = conn.prepare_cached(LIST)?;
+    let from = from.as_deref().unwrap_or(prefix);
+    let rows = statement.query_map(params![scope.as_str(), from, end, limit], |row| row.get::<_, String>(0))?;
     rows.map(|name| RecordName::parse(&name?)).collect()
 }

@@ -18,7 +18,7 @@ CREATE TABLE parts (
     PRIMARY KEY (scope, session, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX parts_by_start ON parts (scope, session, starts) WHERE placed = 1;
-CREATE INDEX parts_by_end ON parts (scope, session, ends) WHERE ends IS NOT NULL;
+CREATE INDEX parts_by_end ON parts (scope, session, ends, chain_state IS NULL) WHERE ends IS NOT NULL;
 
 -- Ranges of a session's own file whose part was deleted.
 CREATE TABLE withdrawn (
@@ -48,12 +48,18 @@ pub(in crate::local) enum IndexFault {
     Missing,
     #[error("it is damaged: {0}")]
     Damaged(String),
+    #[error("it is not the index of a store")]
+    NotAnIndex,
     #[error("it belongs to another store")]
     Foreign,
     #[error("its tables have version {0}, and this program knows version {VERSION}")]
-    Version(i32),
-    #[error(transparent)]
-    Sqlite(rusqlite::Error),
+    Older(i32),
+    #[error("its tables have version {0}, and this program knows version {VERSION}")]
+    Newer(i32),
+    /// Nothing is wrong with the index itself.
+    #[error("{0}")]
+    Fault(crate::Error),
+    /// Nothing is wrong with the index itself.
     #[error(transparent)]
     Io(std::io::Error),
 }
@@ -62,16 +68,14 @@ impl From<rusqlite::Error> for IndexFault {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
         match error.sqlite_error_code() {
-            Some(ErrorCode::CannotOpen) => IndexFault::Missing,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => IndexFault::Damaged(error.to_string()),
-            _ => IndexFault::Sqlite(error),
+            _ => IndexFault::Fault(error.into()),
         }
     }
 }
 
 /// Makes the tables of a new store.
 pub(super) fn create(conn: &Connection, store_id: &str) -> Result<(), IndexFault> {
-    // The write-ahead log is cut back to this many bytes whenever it starts over.
     conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     conn.execute_batch(&format!(
         "PRAGMA application_id = {APPLICATION_ID}; BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION};"
@@ -81,20 +85,29 @@ pub(super) fn create(conn: &Connection, store_id: &str) -> Result<(), IndexFault
     Ok(())
 }
 
-/// Looks whether the tables are whole, ours, and this store's.
-pub(super) fn check(conn: &Connection, store_id: &str) -> Result<(), IndexFault> {
+/// Looks whether the tables are ours and whole, and answers whose they are.
+pub(super) fn check(conn: &Connection) -> Result<String, IndexFault> {
     let number = |pragma: &str| conn.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i32>(0));
     if number("application_id")? != APPLICATION_ID {
-        return Err(IndexFault::Foreign);
+        return Err(IndexFault::NotAnIndex);
     }
     match number("user_version")? {
         VERSION => {}
-        other => return Err(IndexFault::Version(other)),
+        older if older < VERSION => return Err(IndexFault::Older(older)),
+        newer => return Err(IndexFault::Newer(newer)),
     }
     let found: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if found != "ok" {
         return Err(IndexFault::Damaged(found));
     }
     let id = conn.query_row("SELECT value FROM meta WHERE name = 'store'", [], |row| row.get::<_, String>(0));
-    if id.optional()?.as_deref() == Some(store_id) { Ok(()) } else { Err(IndexFault::Foreign) }
+    match id.optional() {
+        Ok(Some(id)) => Ok(id),
+        Ok(None) => Err(IndexFault::Damaged("it does not say whose it is".to_owned())),
+        // The tables are not those of their version.
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown) => {
+            Err(IndexFault::Damaged(error.to_string()))
+        }
+        Err(error) => Err(error.into()),
+    }
 }

@@ -1,0 +1,103 @@
+//! Making a new store.
+//!
+//! Invariant: whatever a crash leaves of it is a beginning from which the next opening goes on. The index is made under
+//! another name and gets its own when it is whole; `format` comes last. So an index without a `format` is one that
+//! nobody could store with yet, and it is used as it is, never made again.
+
+use super::index;
+use super::layout::{FOLDERS, FORMAT, FORMAT_LINE, INDEX, INDEX_FILES, NEW_FORMAT, NEW_INDEX};
+use super::open_error::OpenError;
+use super::root::Root;
+use crate::Token;
+use rusqlite::Connection;
+use rustix::fs::{AtFlags, OFlags, RenameFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Makes a folder and those above it, durably, where they are missing.
+pub(super) fn folders(path: &Path) -> Result<(), OpenError> {
+    let parent = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
+    };
+    match std::fs::create_dir(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            folders(parent)?;
+            return folders(path);
+        }
+        // A path that ends in a mount point that can't be written to, for example.
+        Err(_) if path.is_dir() => return Ok(()),
+        Err(error) => return Err(OpenError::io(path, error)),
+    }
+    File::open(parent).and_then(|parent| parent.sync_all()).map_err(|error| OpenError::io(parent, error))
+}
+
+impl Root {
+    /// Makes a store, or what is missing of it; `index` says whether it has its index.
+    pub(super) fn make(&self, index: bool) -> Result<(), OpenError> {
+        let id = if index {
+            index::inspect(&self.at(INDEX)).map_err(|fault| self.index_error(fault))?
+        } else {
+            let id = Token::random().map_err(|error| OpenError::fault(&self.at(FORMAT), error))?;
+            self.make_index(id.as_str(), |_| Ok(()))?;
+            self.name_index()?;
+            id.as_str().to_owned()
+        };
+        for name in FOLDERS {
+            self.make_folder(name)?;
+        }
+        self.make_format(&id)
+    }
+
+    /// Makes an index under the name of one that is being made, with what `fill` puts into it.
+    pub(super) fn make_index(
+        &self,
+        id: &str,
+        fill: impl FnOnce(&Connection) -> Result<(), index::IndexFault>,
+    ) -> Result<(), OpenError> {
+        for suffix in INDEX_FILES {
+            self.remove(&format!("{NEW_INDEX}{suffix}"))?;
+        }
+        let path = self.at(NEW_INDEX);
+        index::create(&path, id, fill).map_err(|fault| OpenError::index(self.path(), &path, fault))
+    }
+
+    /// Gives an index that was made its name.
+    pub(super) fn name_index(&self) -> Result<(), OpenError> {
+        self.rename(NEW_INDEX, INDEX)?;
+        self.sync()
+    }
+
+    /// Makes the `format` of a store with that id.
+    pub(super) fn make_format(&self, id: &str) -> Result<(), OpenError> {
+        self.remove(NEW_FORMAT)?;
+        let mut format = self.open_file(NEW_FORMAT, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+        let written = write!(format, "{FORMAT_LINE}\n{id}\n").and_then(|()| format.sync_all());
+        written.map_err(|error| OpenError::io(self.at(NEW_FORMAT), error))?;
+        self.rename(NEW_FORMAT, FORMAT)?;
+        self.sync()
+    }
+
+    /// Gives something in the folder another name, which is free.
+    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), OpenError> {
+        let dir = self.dir()?;
+        match rustix::fs::renameat_with(&dir, from, &dir, to, RenameFlags::NOREPLACE) {
+            // Not every filesystem can promise it; nobody but us is here.
+            Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(&dir, from, &dir, to),
+            renamed => renamed,
+        }
+        .map_err(|error| OpenError::io(self.at(to), error))
+    }
+
+    fn remove(&self, name: &str) -> Result<(), OpenError> {
+        match rustix::fs::unlinkat(self.dir()?, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(OpenError::io(self.at(name), error)),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+use super::*;
+use std::sync::mpsc::channel;
+use tokio::task::{JoinHandle, spawn};
+
+type Work<T> = Box<dyn Fn(&Connection) -> Result<T> + Send>;
+
+/// Queues changes while the thread is busy, so that they come as one group, and answers what became of each.
+async fn together<T: Send + 'static>(index: &Index, changes: Vec<(bool, Work<T>)>) -> Vec<Result<T>> {
+    let (busy, is_busy) = channel();
+    let (go, wait) = channel::<()>();
+    let (busy, wait) = (Mutex::new(busy), Mutex::new(wait));
+    let first = index.clone();
+    let first = spawn(async move {
+        first
+            .write(move |_| {
+                busy.lock().unwrap().send(()).unwrap();
+                wait.lock().unwrap().recv().map_err(Error::internal)
+            })
+            .await
+    });
+    tokio::task::spawn_blocking(move || is_busy.recv().unwrap()).await.unwrap();
+    let mut waiting: Vec<JoinHandle<Result<T>>> = Vec::new();
+    for (frees, work) in changes {
+        let queued = QUEUE - index.0.changes.as_ref().unwrap().capacity();
+        let index = index.clone();
+        let shared = index.0.clone();
+        waiting.push(spawn(async move { if frees { index.free(work).await } else { index.write(work).await } }));
+        while QUEUE - shared.changes.as_ref().unwrap().capacity() == queued {
+            tokio::task::yield_now().await;
+        }
+    }
+    go.send(()).unwrap();
+    first.await.unwrap().unwrap();
+    let mut results = Vec::new();
+    for change in waiting {
+        results.push(change.await.unwrap());
+    }
+    results
+}
+
+fn record(text: &'static str, value: Vec<u8>) -> (bool, Work<String>) {
+    (false, Box::new(move |conn| records::create(conn, &scope(), &name(text), &value)))
+}
+
+async fn names(index: &Index) -> Vec<String> {
+    let names = index.read(|conn| records::list(conn, &scope(), "", None, 1_000)).await.unwrap();
+    names.iter().map(|name| name.as_str().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_fails_or_panics_is_undone_alone() {
+    let scratch = Scratch::new();
+    let fails = |text: &'static str, how: fn() -> Result<String>| -> (bool, Work<String>) {
+        let work = move |conn: &Connection| {
+            records::create(conn, &scope(), &name(text), b"half")?;
+            how()
+        };
+        (false, Box::new(work))
+    };
+    let results = together(
+        &scratch.index,
+        vec![
+            record("a", vec![]),
+            fails("fails", || Err(Error::Conflict)),
+            record("b", vec![]),
+            fails("panics", || panic!("as it should")),
+            record("b", b"second".to_vec()),
+            record("c", vec![]),
+        ],
+    )
+    .await;
+    let kinds: Vec<_> = results.iter().map(|result| result.as_ref().map(|_| ()).map_err(ToString::to_string)).collect();
+    let conflict = Err(Error::Conflict.to_string());
+    let internal = Err(Error::internal("x").to_string());
+    assert_eq!(kinds, [Ok(()), conflict.clone(), Ok(()), internal, conflict, Ok(())]);
+    assert_eq!(names(&scratch.index).await, ["a", "b", "c"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_more_room_than_there_is_takes_it_from_nobody() {
+    let scratch = Scratch::new();
+    let pages = |conn: &Connection| -> Result<u32> {
+        let count: u32 = conn.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+        Ok(conn.query_row(&format!("PRAGMA max_page_count = {}", count + 8), [], |row| row.get(0))?)
+    };
+    scratch.index.write(pages).await.unwrap();
+    let large = vec![1; 64 << 10];
+    let results = together(
+        &scratch.index,
+        vec![record("a", vec![1; 100]), record("large", large.clone()), record("b", vec![2; 100])],
+    )
+    .await;
+    assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
+    assert!(matches!(results[1], Err(Error::NoSpace)), "{results:?}");
+    assert!(!in_doubt(results[1].as_ref().unwrap_err()));
+    assert_eq!(names(&scratch.index).await, ["a", "b"]);
+    assert!(!scratch.reserve.is_spent(), "the reserve is not for them");
+
+    let delete: (bool, Work<String>) = (
+        true,
+        Box::new(|conn| {
+            assert!(records::delete(conn, &scope(), &name("a"), None)?);
+            Ok(String::new())
+        }),
+    );
+    let results = together(&scratch.index, vec![record("large", large), delete, record("c", vec![])]).await;
+    assert!(matches!(results[0], Err(Error::NoSpace)) && results[1].is_ok() && results[2].is_ok(), "{results:?}");
+    assert_eq!(names(&scratch.index).await, ["b", "c"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reserve_is_for_what_frees_and_nothing_else_begins_without_it() {
+    let scratch = Scratch::new();
+    scratch.index.write(|conn| records::create(conn, &scope(), &name("there"), b"")).await.unwrap();
+    // Work that finds no room until the reserve has been given up.
+    let reserve = scratch.reserve.clone();
+    let needy = move |conn: &Connection| {
+        if !reserve.is_spent() {
+            return Err(Error::NoSpace);
+        }
+        records::delete(conn, &scope(), &name("there"), None)
+    };
+    assert!(matches!(scratch.index.write(needy.clone()).await, Err(Error::NoSpace)));
+    assert!(!scratch.reserve.is_spent());
+    assert!(scratch.index.free(needy).await.unwrap());
+    assert!(scratch.reserve.is_spent());
+    // There is room, so it is taken again before anything else begins.
+    let seen = scratch.reserve.clone();
+    assert!(!scratch.index.write(move |_| Ok(seen.is_spent())).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_panics_gives_its_connection_back() {
+    let scratch = Scratch::new();
+    for _ in 0..=READERS {
+        let read = scratch.index.read(|_| -> Result<()> { panic!("as it should") }).await;
+        assert!(matches!(read, Err(Error::Internal(_))));
+    }
+    assert!(names(&scratch.index).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_does_what_is_queued_and_leaves_one_whole_file() {
+    let Scratch { dir, index, .. } = Scratch::new();
+    let shared = Arc::downgrade(&index.0);
+    for number in 0..100 {
+        let work = move |conn: &Connection| records::create(conn, &scope(), &name(&format!("r{number}")), b"");
+        let change = index.write(work);
+        tokio::pin!(change);
+        // Queued, and whoever waited for it is gone.
+        let _ = std::future::poll_fn(|context| std::task::Poll::Ready(change.as_mut().poll(context))).await;
+    }
+    drop(index);
+    assert!(shared.upgrade().is_none());
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["index"], "no log and no shared memory");
+    let reserve = Arc::new(Reserve::open(tempfile::tempfile().unwrap()).unwrap());
+    let again = Index::open(&dir.path().join("index"), true, reserve).unwrap();
+    assert_eq!(names(&again).await.len(), 100);
+}
