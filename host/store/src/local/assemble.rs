@@ -17,7 +17,7 @@ use rusqlite::Connection;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -241,7 +241,7 @@ fn digest(inner: &Inner, scope: &Scope, rows: &[PartRow]) -> Result<Digest> {
 }
 
 /// Makes the session's own file the whole object: gaps filled from the parts that lie elsewhere, nothing beyond the end.
-fn complete(inner: &Inner, scope: &Scope, rows: &[PartRow], path: &PathBuf, size: u64) -> Result<()> {
+fn complete(inner: &Inner, scope: &Scope, rows: &[PartRow], path: &Path, size: u64) -> Result<()> {
     let mut file = inner.disk.open_rw(path)?;
     let mut sources = Sources { inner, scope, open: HashMap::new() };
     let mut at = 0;

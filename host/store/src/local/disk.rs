@@ -31,20 +31,22 @@ pub(super) struct Stat {
     pub(super) size: u64,
     /// Whether it is a regular file.
     pub(super) is_file: bool,
+    /// Whether it is a folder.
+    pub(super) is_folder: bool,
 }
 
 /// The files of one store.
 pub(super) struct Disk {
     root: OwnedFd,
     durable: bool,
-    reserve: Arc<Reserve>,
+    reserve: Option<Arc<Reserve>>,
     fault: Option<Fault>,
     crashed: AtomicBool,
 }
 
 impl Disk {
     /// The files beneath an open folder. Without `durable` nothing is synced.
-    pub(super) fn new(root: OwnedFd, durable: bool, reserve: Arc<Reserve>, fault: Option<Fault>) -> Self {
+    pub(super) fn new(root: OwnedFd, durable: bool, reserve: Option<Arc<Reserve>>, fault: Option<Fault>) -> Self {
         Disk { root, durable, reserve, fault, crashed: AtomicBool::new(false) }
     }
 
@@ -62,7 +64,7 @@ impl Disk {
     /// # Errors
     /// [`Error::NoSpace`] while the reserve is given up.
     pub(super) fn room(&self) -> Result<()> {
-        if self.reserve.is_whole() { Ok(()) } else { Err(Error::NoSpace) }
+        if self.reserve.as_ref().is_none_or(|reserve| reserve.is_whole()) { Ok(()) } else { Err(Error::NoSpace) }
     }
 
     /// Creates a file that did not exist, for reading and writing. The folder is made if it is missing.
@@ -126,8 +128,8 @@ impl Disk {
     pub(super) fn unlink(&self, path: &Path) -> Result<bool> {
         self.step("unlink")?;
         let removed = self.remove(path, AtFlags::empty());
-        // The reserve is taken again at once where there is room for it.
-        self.reserve.is_whole();
+        // The reserve is taken again as soon as there is room for it.
+        self.reserve.as_ref().map(|reserve| reserve.is_whole());
         removed
     }
 
@@ -174,16 +176,22 @@ impl Disk {
         Ok(Some(names))
     }
 
-    /// What a name stands for; `None` if there is no such name.
+    /// What a name stands for; `None` if there is no such name, or if the way to it leads out.
     pub(super) fn stat(&self, path: &Path) -> Result<Option<Stat>> {
         match self.open(path, OFlags::PATH | OFlags::NOFOLLOW) {
             Ok(fd) => {
                 let stat = rustix::fs::fstat(fd)?;
                 let size = stat.st_size.cast_unsigned();
-                let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-                Ok(Some(Stat { inode: stat.st_ino, links: stat.st_nlink, size, is_file }))
+                let kind = FileType::from_raw_mode(stat.st_mode);
+                Ok(Some(Stat {
+                    inode: stat.st_ino,
+                    links: stat.st_nlink,
+                    size,
+                    is_file: kind == FileType::RegularFile,
+                    is_folder: kind == FileType::Directory,
+                }))
             }
-            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => Ok(None),
             Err(error) => Err(fault_of(error)),
         }
     }

@@ -19,6 +19,7 @@ mod publish;
 mod put_final;
 mod put_part;
 mod read;
+mod rebuild;
 mod reserve;
 mod root;
 mod sessions;
@@ -34,6 +35,7 @@ use tokio::sync::Semaphore;
 
 pub use facts::{FsFacts, FsKind};
 pub use open_error::OpenError;
+pub use rebuild::{FormatMade, RebuildReport};
 
 /// What a local store is opened with.
 #[derive(Clone, Debug)]
@@ -145,7 +147,7 @@ impl LocalStore {
             create::folders(&path)?;
             let root = root::Root::lock(&path, options.lock_wait)?;
             let (index, reserve) = root.open(durable)?;
-            let disk = Arc::new(disk::Disk::new(root.dir()?, durable, reserve, fault));
+            let disk = Arc::new(disk::Disk::new(root.dir()?, durable, Some(reserve), fault));
             Ok(Arc::new(Inner {
                 disk,
                 index,

@@ -10,7 +10,7 @@ use super::layout::{self, FOLDERS, FORMAT, FORMAT_LINE, HOLDER, INDEX, INDEX_FIL
 use super::open_error::OpenError;
 use super::reserve::Reserve;
 use crate::{Error, Token};
-use rustix::fs::{FileType, FlockOperation, Mode, OFlags, ResolveFlags};
+use rustix::fs::{Access, AtFlags, FileType, FlockOperation, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::Read;
@@ -90,6 +90,8 @@ impl Root {
     /// Opens the store, or makes one if the folder is one's beginning.
     pub(super) fn open(&self, durable: bool) -> Result<(Index, Arc<Reserve>), OpenError> {
         let found = self.look()?;
+        self.check_index()?;
+        self.check_writable()?;
         if !found.format {
             if !found.beginning {
                 let store = found.finals || found.index;
@@ -116,6 +118,11 @@ impl Root {
         Ok((index, reserve))
     }
 
+    /// Looks that the index and what SQLite puts beside it are files, as far as they are there.
+    pub(super) fn check_index(&self) -> Result<(), OpenError> {
+        INDEX_FILES.into_iter().try_for_each(|suffix| self.check_file(&format!("{INDEX}{suffix}")))
+    }
+
     /// Looks whether the index is the one of the store with that id.
     pub(super) fn inspect(&self, id: &str) -> Result<(), IndexFault> {
         if index::inspect(&self.at(INDEX))? == id { Ok(()) } else { Err(IndexFault::Foreign) }
@@ -126,7 +133,8 @@ impl Root {
         OpenError::index(&self.path, &self.at(INDEX), fault)
     }
 
-    /// What is in the folder. Whatever has a name of ours must be of its kind.
+    /// What is in the folder. Whatever has a name of ours must be of its kind; for the index, see
+    /// [`Root::check_index`].
     pub(super) fn look(&self) -> Result<Found, OpenError> {
         let mut found = Found { format: false, index: false, finals: false, beginning: true };
         for name in names(&self.dir).map_err(|error| OpenError::io(&self.path, error))? {
@@ -134,13 +142,12 @@ impl Root {
                 let folder = self.folder(&name)?;
                 found.finals |= name == layout::FINAL;
                 found.beginning &= names(&folder).map_err(|error| OpenError::io(self.at(&name), error))?.is_empty();
-            } else if [FORMAT, NEW_FORMAT, HOLDER, RESERVE].contains(&name.as_str())
-                || [INDEX, NEW_INDEX]
-                    .iter()
-                    .any(|index| INDEX_FILES.iter().any(|suffix| *name == format!("{index}{suffix}")))
-            {
+            } else if [FORMAT, NEW_FORMAT, HOLDER, RESERVE].contains(&name.as_str()) {
                 self.check_file(&name)?;
                 found.format |= name == FORMAT;
+            } else if let Some(suffix) = name.strip_prefix(INDEX).or_else(|| name.strip_prefix(NEW_INDEX))
+                && INDEX_FILES.contains(&suffix)
+            {
                 found.index |= name == INDEX;
             } else {
                 found.beginning = false;
@@ -207,10 +214,17 @@ impl Root {
         })
     }
 
-    /// Looks that a name is one of a regular file, without opening it.
+    /// Looks whether this process may change the folder, which it may not on a read-only mount either.
+    pub(super) fn check_writable(&self) -> Result<(), OpenError> {
+        rustix::fs::accessat(&self.dir, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty())
+            .map_err(|error| OpenError::io(&self.path, error))
+    }
+
+    /// Looks that a name, if it is there, is one of a regular file, without opening it.
     fn check_file(&self, name: &str) -> Result<(), OpenError> {
         let kind = match self.open_in(name, OFlags::PATH | OFlags::NOFOLLOW) {
             Ok(fd) => rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode)),
+            Err(Errno::NOENT) => return Ok(()),
             Err(Errno::LOOP | Errno::XDEV) => Ok(FileType::Unknown),
             Err(error) => Err(error),
         };

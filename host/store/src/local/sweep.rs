@@ -73,8 +73,9 @@ async fn unfinished_finals(inner: &Arc<Inner>, report: &mut SweepReport) -> Resu
             seals.push(seal);
         }
     }
+    let scopes = scopes(inner, Path::new(layout::FINAL), report).await?;
     if !twice.is_empty() {
-        unpublish(inner, &twice, report).await?;
+        unpublish(inner, scopes, &twice, report).await?;
     }
     // Last: until here the staged name says that the other one is unfinished.
     remove(inner, staged, report).await
@@ -87,9 +88,13 @@ async fn named_twice(inner: &Arc<Inner>, path: PathBuf) -> Result<Option<u64>> {
 }
 
 /// Takes away the names of finals without a row that are one of these inodes.
-async fn unpublish(inner: &Arc<Inner>, inodes: &HashSet<u64>, report: &mut SweepReport) -> Result<()> {
-    for scope in list(inner, Path::new(layout::FINAL), report).await? {
-        let Some(scope) = Scope::from_written(&scope) else { continue };
+async fn unpublish(
+    inner: &Arc<Inner>,
+    scopes: Vec<Scope>,
+    inodes: &HashSet<u64>,
+    report: &mut SweepReport,
+) -> Result<()> {
+    for scope in scopes {
         let (dir, inodes) = (layout::final_dir(&scope), inodes.clone());
         let named = blocking(inner, move |inner| inner.disk.list(&dir, |inode| inodes.contains(&inode))).await?;
         for name in named.unwrap_or_default() {
@@ -156,13 +161,9 @@ async fn leftover_parts(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<
 /// The sessions that have a folder.
 async fn sessions(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<Vec<(Scope, SessionId)>> {
     let mut found = Vec::new();
-    for name in list(inner, Path::new(layout::TEMP), report).await? {
-        let dir = Path::new(layout::TEMP).join(&name);
-        let Some(scope) = Scope::from_written(&name) else {
-            report.foreign.push(dir.display().to_string());
-            continue;
-        };
-        for session in list(inner, &dir, report).await? {
+    for scope in scopes(inner, Path::new(layout::TEMP), report).await? {
+        let dir = Path::new(layout::TEMP).join(scope.as_str());
+        for session in folders(inner, &dir, report).await? {
             match SessionId::parse(&session) {
                 Ok(session) => found.push((scope.clone(), session)),
                 Err(_) => report.foreign.push(dir.join(session).display().to_string()),
@@ -170,6 +171,38 @@ async fn sessions(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<Vec<(S
         }
     }
     Ok(found)
+}
+
+/// The scopes that have a folder in one of the store's.
+async fn scopes(inner: &Arc<Inner>, dir: &Path, report: &mut SweepReport) -> Result<Vec<Scope>> {
+    let mut found = Vec::new();
+    for name in folders(inner, dir, report).await? {
+        match Scope::from_written(&name) {
+            Some(scope) => found.push(scope),
+            None => report.foreign.push(dir.join(name).display().to_string()),
+        }
+    }
+    Ok(found)
+}
+
+/// The folders in a folder. What is none is reported.
+async fn folders(inner: &Arc<Inner>, dir: &Path, report: &mut SweepReport) -> Result<Vec<String>> {
+    let (names, of) = (list(inner, dir, report).await?, dir.to_owned());
+    let (folders, others) = blocking(inner, move |inner| {
+        let (mut folders, mut others) = (Vec::new(), Vec::new());
+        for name in names {
+            let path = of.join(&name);
+            match inner.disk.stat(&path)? {
+                Some(stat) if stat.is_folder => folders.push(name),
+                Some(_) => others.push(path.display().to_string()),
+                None => {}
+            }
+        }
+        Ok((folders, others))
+    })
+    .await?;
+    report.foreign.extend(others);
+    Ok(folders)
 }
 
 /// The names in a folder. What should be one and is not is reported.

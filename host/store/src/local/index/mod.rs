@@ -44,9 +44,10 @@ struct Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        // The readers first: only a connection that can write can end the log, and only the last one does.
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
         // Nobody is left who could wait for a change, so the thread has only what is queued to do.
         self.changes = None;
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
         if let Some(writer) = self.writer.take()
             && writer.thread().id() != std::thread::current().id()
             && writer.join().is_err()
@@ -66,7 +67,12 @@ pub(super) fn create(
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, true)?;
     schema::create(&conn, store_id)?;
     fill(&conn)?;
-    // The last one to close writes the log back and removes it.
+    // Closing would write the log back too, but would not say if it could not.
+    let (busy, _, _): (bool, i64, i64) =
+        conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    if busy {
+        return Err(IndexFault::Fault(Error::internal("a new index is in use")));
+    }
     conn.close().map_err(|(_, error)| error)?;
     std::fs::File::open(path).and_then(|file| file.sync_all()).map_err(IndexFault::Io)
 }
