@@ -5,6 +5,9 @@
 //! the guest's task was resumed if that came later. So a guest pays for its own instructions and for what host calls
 //! do on its behalf before they return, and waiting is free. The engine's epoch makes a guest that crosses nowhere
 //! cross once a tick, and yield there, so that it cannot keep a worker thread.
+//!
+//! The content of a response goes through the guest's hands piece by piece, so a guest earns time by what it moves:
+//! its client has to take or give those bytes, which no spinning guest can do for it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,11 +23,17 @@ pub const TICK: Duration = Duration::from_millis(10);
 /// is time in which the machine ran something else.
 const STRETCH_MAX: Duration = Duration::from_millis(50);
 
+/// What a guest earns for each [`MOVED_UNIT`] bytes of its bodies: enough for 50 MiB a second of its own time.
+const EARNED: Duration = Duration::from_millis(20);
+
+/// See [`EARNED`].
+const MOVED_UNIT: u64 = 1 << 20;
+
 /// The trap of a guest whose budget is spent.
 #[derive(Debug, thiserror::Error)]
 #[error("the guest used up its {} ms of processor time", .budget.as_millis())]
 pub struct DeadlineExceeded {
-    /// The budget.
+    /// The budget that it began with.
     pub budget: Duration,
 }
 
@@ -64,12 +73,12 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// Gives everything that runs in `store` from now on a budget in sum. Its engine must have epoch interruption
-    /// and a ticker.
-    pub(crate) fn new<T: 'static>(store: &mut Store<T>, budget: Duration) -> Deadline {
+    /// Gives everything that runs in `store` from now on a budget in sum, and what it earns by the bytes that
+    /// `moved` counts. Its engine must have epoch interruption and a ticker.
+    pub(crate) fn new<T: 'static>(store: &mut Store<T>, budget: Duration, moved: Arc<AtomicU64>) -> Deadline {
         let clock = Arc::new(Clock { start: Instant::now(), resumed: AtomicU64::new(0) });
         let of_hook = clock.clone();
-        let mut account = Account { budget, used: Duration::ZERO, last: 0 };
+        let mut account = Account { budget, moved, used: Duration::ZERO, last: 0 };
         store.call_hook(move |_, _| account.charge(of_hook.now(), of_hook.resumed.load(Ordering::Relaxed)));
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
@@ -91,6 +100,8 @@ impl Deadline {
 /// What a guest has used of its budget.
 struct Account {
     budget: Duration,
+    /// Bytes of its bodies that were moved.
+    moved: Arc<AtomicU64>,
     used: Duration,
     /// The last crossing, in nanoseconds of the clock.
     last: u64,
@@ -102,7 +113,15 @@ impl Account {
         let stretch = Duration::from_nanos(now.saturating_sub(self.last.max(resumed)));
         self.used += stretch.min(STRETCH_MAX);
         self.last = now;
-        if self.used > self.budget { Err(DeadlineExceeded { budget: self.budget }.into()) } else { Ok(()) }
+        if self.used <= self.budget || self.used <= self.budget + self.earned() {
+            return Ok(());
+        }
+        Err(DeadlineExceeded { budget: self.budget }.into())
+    }
+
+    fn earned(&self) -> Duration {
+        let units = self.moved.load(Ordering::Relaxed) / MOVED_UNIT;
+        EARNED.saturating_mul(u32::try_from(units).unwrap_or(u32::MAX))
     }
 }
 

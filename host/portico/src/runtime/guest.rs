@@ -6,6 +6,7 @@ use super::output::Output;
 use super::{Limits, limits};
 use crate::{StorageCtx, StorageCtxView, StorageView};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -31,6 +32,7 @@ impl Guest {
         storage: StorageCtx,
         limits: &Limits,
         request: &Arc<str>,
+        moved: Arc<AtomicU64>,
     ) -> (Store<Guest>, Deadline) {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::RESOURCES);
@@ -54,7 +56,7 @@ impl Guest {
         store.limiter(|guest| &mut guest.limits);
         store.set_hostcall_fuel(crate::limits::HOSTCALL_BYTES);
         store.set_max_component_handles(limits::HANDLES);
-        let deadline = Deadline::new(&mut store, limits.cpu);
+        let deadline = Deadline::new(&mut store, limits.cpu, moved);
         (store, deadline)
     }
 

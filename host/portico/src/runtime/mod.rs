@@ -17,6 +17,7 @@ use guest::Guest;
 use http_body::Body;
 use portico_store::{Backend, Scope};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::sync::oneshot;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
@@ -118,14 +119,15 @@ impl Runtime {
         Ok(Runtime { pre, backend, scope, limits })
     }
 
-    /// A fresh instance for the request of that id, which its output goes to the log under.
+    /// A fresh instance for the request of that id, which its output goes to the log under. `moved` counts the bytes
+    /// of its bodies, which earn it processor time.
     ///
     /// # Errors
     /// [`GuestError::NoSlot`], [`GuestError::Instantiate`], and [`GuestError::Deadline`] if the component's own
     /// start takes too long.
-    pub async fn instantiate(&self, request: &Arc<str>) -> Result<Instance, GuestError> {
+    pub async fn instantiate(&self, request: &Arc<str>, moved: Arc<AtomicU64>) -> Result<Instance, GuestError> {
         let storage = StorageCtx::new(self.backend.clone(), self.scope.clone());
-        let (mut store, deadline) = Guest::store(self.pre.engine(), storage, &self.limits, request);
+        let (mut store, deadline) = Guest::store(self.pre.engine(), storage, &self.limits, request, moved);
         let proxy = deadline.run(self.pre.instantiate_async(&mut store)).await.map_err(|error| {
             match error.downcast::<wasmtime::PoolConcurrencyLimitError>() {
                 Ok(limit) => GuestError::NoSlot(limit.into()),
@@ -149,6 +151,7 @@ impl Runtime {
     pub async fn serve<B>(
         &self,
         request_id: &Arc<str>,
+        moved: Arc<AtomicU64>,
         request: http::Request<B>,
         answer: oneshot::Sender<Result<http::Response<HyperOutgoingBody>, ErrorCode>>,
     ) -> Result<(), GuestError>
@@ -156,7 +159,7 @@ impl Runtime {
         B: Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<wasmtime_wasi_http::Error>,
     {
-        self.instantiate(request_id).await?.serve(request, answer).await
+        self.instantiate(request_id, moved).await?.serve(request, answer).await
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Flow {
     read: AtomicBool,
     /// Bytes of the request body that were read.
     pub(super) received: AtomicU64,
+    /// Bytes of both bodies.
+    pub(super) moved: Arc<AtomicU64>,
     /// Since when the client has not taken the next piece of the response, in milliseconds after `start` plus one; 0
     /// while it is not the client's turn.
     waiting: AtomicU64,
@@ -40,6 +42,7 @@ impl Flow {
             start: Instant::now(),
             read: AtomicBool::new(false),
             received: AtomicU64::new(0),
+            moved: Arc::default(),
             waiting: AtomicU64::new(0),
         }
     }
@@ -114,6 +117,7 @@ impl RequestBody {
     fn took(&mut self, bytes: u64) -> Result<(), Error> {
         let waited = self.since.take().map_or(Duration::ZERO, |since| since.elapsed());
         self.flow.received.fetch_add(bytes, Ordering::Relaxed);
+        self.flow.moved.fetch_add(bytes, Ordering::Relaxed);
         self.pace.moved(bytes, waited).map_err(|error| {
             tracing::debug!(%error, "cutting a request body");
             Error::ConnectionReadTimeout
@@ -263,6 +267,7 @@ impl GuestBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if let Some((since, bytes)) = self.since.take() {
             self.flow.wait(false);
+            self.flow.moved.fetch_add(bytes, Ordering::Relaxed);
             if let Err(error) = self.pace.moved(bytes, since.elapsed()) {
                 tracing::debug!(%error, "cutting a response body");
                 return Poll::Ready(Some(Err(Error::ConnectionWriteTimeout)));

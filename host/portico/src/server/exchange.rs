@@ -82,7 +82,7 @@ impl Task {
         let settings: &Settings = &state.settings;
         let runtime: &Runtime = &state.runtime;
         let result = {
-            let mut guest = std::pin::pin!(runtime.serve(&id, request, answer));
+            let mut guest = std::pin::pin!(runtime.serve(&id, flow.moved.clone(), request, answer));
             tokio::select! {
                 biased;
                 result = &mut guest => result,

@@ -34,9 +34,13 @@ fn engine() -> Engine {
 }
 
 async fn run(engine: &Engine, program: &str) -> wasmtime::Result<()> {
+    run_having_moved(engine, program, 0).await
+}
+
+async fn run_having_moved(engine: &Engine, program: &str, bytes: u64) -> wasmtime::Result<()> {
     let module = Module::new(engine, wat::parse_str(program).unwrap()).unwrap();
     let mut store = Store::new(engine, ());
-    let deadline = Deadline::new(&mut store, BUDGET);
+    let deadline = Deadline::new(&mut store, BUDGET, Arc::new(AtomicU64::new(bytes)));
     let guest = async {
         let instance = linker(engine).instantiate_async(&mut store, &module).await?;
         instance.get_typed_func::<(), ()>(&mut store, "run")?.call_async(&mut store, ()).await
@@ -58,6 +62,14 @@ async fn a_guest_that_spins_is_killed() {
 #[tokio::test]
 async fn a_guest_that_makes_cheap_calls_is_killed() {
     assert_killed(SPIN_IN_CALLS).await;
+}
+
+#[tokio::test]
+async fn what_a_guest_moves_earns_time_and_no_more() {
+    let start = Instant::now();
+    let error = run_having_moved(&engine(), SPIN, 10 * MOVED_UNIT + 1).await.unwrap_err();
+    assert!(error.is::<DeadlineExceeded>(), "{error:?}");
+    assert!(start.elapsed() >= BUDGET + EARNED * 10);
 }
 
 #[tokio::test]
@@ -85,7 +97,7 @@ async fn guests_take_turns_and_pay_for_themselves() {
 
 #[test]
 fn one_stretch_costs_no_more_than_a_guest_can_run() {
-    let mut account = Account { budget: Duration::from_secs(1), used: Duration::ZERO, last: 0 };
+    let mut account = Account { budget: Duration::from_secs(1), moved: Arc::default(), used: Duration::ZERO, last: 0 };
     let hour = 3_600_000_000_000;
     account.charge(hour, 0).unwrap();
     assert_eq!(account.used, STRETCH_MAX);
