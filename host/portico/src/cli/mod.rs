@@ -12,7 +12,7 @@ mod sweep;
 
 use crate::config::{Config, ConfigError, KEYS, Sources};
 use crate::runtime::SetupError;
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use portico_store::local::OpenError;
 use std::ffi::OsString;
 use std::io;
@@ -89,7 +89,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Er
     let config = Config::load(&sources(matches))?;
     match name {
         "serve" => serve::serve(config),
-        "check" => check::check(&config),
+        "check" => {
+            let rebuild = check::Rebuild { force: matches.get_flag("force") };
+            check::check(&config, matches.get_flag("rebuild").then_some(rebuild))
+        }
         _ => sweep::sweep(&config),
     }
 }
@@ -101,8 +104,16 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(configured("serve", "Serve the portal over HTTP"))
-        .subcommand(configured("check", "Show the configuration in force, and try the store"))
+        .subcommand(
+            configured("check", "Show the configuration in force, and try the store")
+                .arg(switch("rebuild").help("First make the index again from the final objects that are there"))
+                .arg(switch("force").requires("rebuild").help("Rebuild even an index that is whole")),
+        )
         .subcommand(configured("sweep", "Remove what killed or failed operations left in the store"))
+}
+
+fn switch(name: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue)
 }
 
 /// A command with a flag for each key of the configuration.
@@ -134,4 +145,26 @@ const BLOCKING_THREADS: usize = 64;
 fn tokio() -> Result<tokio::runtime::Runtime, Error> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.max_blocking_threads(BLOCKING_THREADS).enable_all().build().map_err(Error::Start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn each_key_has_its_flag_in_each_command() {
+        for name in ["serve", "check", "sweep"] {
+            let line = ["portico", name].map(str::to_owned).into_iter();
+            let flags = KEYS.iter().map(|key| format!("--{}=a=b", key.flag()));
+            let matches = command().try_get_matches_from(line.chain(flags)).unwrap();
+            let sources = sources(matches.subcommand_matches(name).unwrap());
+            assert_eq!(sources.flags.len(), KEYS.len());
+            assert!(sources.flags.values().all(|value| value == "a=b"));
+        }
+    }
 }

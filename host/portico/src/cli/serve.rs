@@ -27,13 +27,14 @@ async fn run(config: Config) -> Result<(), Error> {
     // From here on a signal ends the process in order.
     let stop = Stop::new().map_err(Error::Start)?;
     let store = store::await_turn(&config).await?;
-    store.describe_holder(&format!("portico serve, process {}", std::process::id()));
     let component = portal::component(&config)?;
-    let backend: Arc<dyn Backend> = Arc::new(store);
+    let store = Arc::new(store);
+    let backend: Arc<dyn Backend> = store.clone();
     let runtime = Runtime::new(&component, backend.clone(), Scope::root(), config.limits)?;
     let listening = |cause| Error::Listen { addr: config.listen, cause };
     let server = Server::bind(config.listen, runtime, backend.clone(), config.settings).await.map_err(listening)?;
     let addr = server.local_addr().map_err(listening)?;
+    store.describe_holder(&format!("portico serve at http://{addr}"));
     let mut out = std::io::stdout();
     writeln!(out, "listening on http://{addr}").and_then(|()| out.flush()).map_err(Error::Output)?;
     tracing::info!(%addr, store = backend.info().summary, pid = std::process::id(), "serving");
