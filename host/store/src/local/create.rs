@@ -60,11 +60,14 @@ impl Root {
         id: &str,
         fill: impl FnOnce(&Connection) -> Result<(), index::IndexFault>,
     ) -> Result<(), OpenError> {
-        for suffix in INDEX_FILES {
-            self.remove(&format!("{NEW_INDEX}{suffix}"))?;
-        }
+        let clear = || INDEX_FILES.iter().try_for_each(|suffix| self.remove(&format!("{NEW_INDEX}{suffix}")));
+        clear()?;
         let path = self.at(NEW_INDEX);
-        index::create(&path, id, fill).map_err(|fault| OpenError::index(self.path(), &path, fault))
+        index::create(&path, id, fill).map_err(|fault| {
+            // Not left to fill a disk that may be full; the next attempt would remove it too.
+            let _ = clear();
+            OpenError::index(self.path(), &path, fault)
+        })
     }
 
     /// Gives an index that was made its name.
