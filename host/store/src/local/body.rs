@@ -90,13 +90,12 @@ impl Work for Hashes {
 
 /// Where the content is written.
 pub(super) struct Target {
-    /// Declared before the claim: the file is closed, then the range is given back.
-    pub(super) file: File,
+    pub(super) file: Arc<File>,
     /// Offset in bytes of the next write.
     at: u64,
     gate: Option<Arc<Gate>>,
-    /// The claim on the range, for content that goes into a session's own file.
-    pub(super) claim: Option<Claim>,
+    /// The range, for content that goes into a session's own file; its room is given back when this is dropped.
+    pub(super) claim: Option<OwnRange>,
     /// The file's name, for content that has a file of its own; the name goes when this is dropped.
     pub(super) name: Option<OwnName>,
     disk: Arc<Disk>,
@@ -105,11 +104,13 @@ pub(super) struct Target {
 impl Target {
     /// A file of its own.
     pub(super) fn own(disk: &Arc<Disk>, file: File, name: OwnName, gate: Option<Arc<Gate>>) -> Self {
-        Target { file, at: 0, gate, claim: None, name: Some(name), disk: disk.clone() }
+        Target { file: Arc::new(file), at: 0, gate, claim: None, name: Some(name), disk: disk.clone() }
     }
 
     /// A claimed range of a session's file, from its offset in bytes.
     pub(super) fn placed(disk: &Arc<Disk>, file: File, at: u64, claim: Claim, gate: Arc<Gate>) -> Self {
+        let file = Arc::new(file);
+        let claim = OwnRange { claim, file: file.clone(), gate: gate.clone(), disk: disk.clone(), keep: false };
         Target { file, at, gate: Some(gate), claim: Some(claim), name: None, disk: disk.clone() }
     }
 }
@@ -132,6 +133,35 @@ impl Work for Target {
             IoSlice::advance_slices(&mut rest, written);
         }
         Ok(())
+    }
+}
+
+/// A claimed range of a session's file, whose room is given back unless it is kept.
+pub(super) struct OwnRange {
+    claim: Claim,
+    file: Arc<File>,
+    gate: Arc<Gate>,
+    disk: Arc<Disk>,
+    keep: bool,
+}
+
+impl OwnRange {
+    /// Leaves what was written where it is.
+    pub(super) fn keep(mut self) {
+        self.keep = true;
+    }
+}
+
+impl Drop for OwnRange {
+    fn drop(&mut self) {
+        // Through the gate, like a write: after the put was ended the file may be an object, and whoever makes it one
+        // waits for those inside.
+        if !self.keep
+            && let Ok(_passage) = self.gate.enter()
+        {
+            let (start, end) = self.claim.range();
+            self.disk.give_back(&self.file, start, end);
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::reserve::Reserve;
 use crate::{Error, Result};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -137,6 +137,17 @@ impl Disk {
     pub(super) fn remove_dir(&self, path: &Path) -> Result<bool> {
         self.step("rmdir")?;
         self.remove(path, AtFlags::REMOVEDIR)
+    }
+
+    /// Gives back the room that a range of bytes of a file takes. Where that can't be done it stays taken until the file
+    /// goes.
+    pub(super) fn give_back(&self, file: &File, start: u64, end: u64) {
+        if start < end && self.step("give back").is_ok() {
+            let mode = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            if let Err(error) = rustix::fs::fallocate(file, mode, start, end - start) {
+                tracing::debug!(%error, start, end, "the room of a part that failed stays taken");
+            }
+        }
     }
 
     /// Makes a file's content durable. After a failure its bytes count as lost.

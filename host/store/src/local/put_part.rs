@@ -3,7 +3,7 @@
 //! A part whose place is known goes straight into the session's own file, if no other write has or had that range;
 //! else it gets a file of its own. A part whose number is taken is only compared.
 
-use super::body::{Body, Hashes, OwnName, Target};
+use super::body::{Body, Hashes, OwnName, OwnRange, Target};
 use super::index::parts::{Chain, PartFile, PartRow};
 use super::index::{self, parts};
 use super::sessions::Running;
@@ -170,8 +170,9 @@ async fn commit(
         Ok(taken) => taken.is_none(),
         Err(error) => index::in_doubt(error),
     };
-    if keep && let Some(name) = target.name {
-        name.keep();
+    if keep {
+        target.name.into_iter().for_each(OwnName::keep);
+        target.claim.into_iter().for_each(OwnRange::keep);
     }
     // The claim goes with the target here, after the row is there.
     match written? {

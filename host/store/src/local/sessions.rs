@@ -234,6 +234,13 @@ pub(super) struct Claim {
     range: (u64, u64),
 }
 
+impl Claim {
+    /// The first byte of the range, and its end.
+    pub(super) fn range(&self) -> (u64, u64) {
+        self.range
+    }
+}
+
 impl Drop for Claim {
     fn drop(&mut self) {
         self.sessions.change(&self.name, |entry| {
