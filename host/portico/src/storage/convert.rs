@@ -110,9 +110,37 @@ pub(super) fn range(range: Option<wit::ByteRange>) -> ByteRange {
     range.map(|range| ByteRange { start: range.start, end: range.end }).unwrap_or_default()
 }
 
+/// A kind of listing. Its cursors carry a mark, so that those of another kind are told from them.
+#[derive(Clone, Copy)]
+pub(super) enum Listing {
+    Parts,
+    Sessions,
+    Finals,
+    Records,
+}
+
+impl Listing {
+    fn mark(self) -> char {
+        match self {
+            Listing::Parts => 'p',
+            Listing::Sessions => 's',
+            Listing::Finals => 'f',
+            Listing::Records => 'r',
+        }
+    }
+
+    fn read(self, cursor: &str) -> Result<Cursor, Error> {
+        Cursor::parse(cursor.strip_prefix(self.mark()).ok_or(Error::InvalidArgument(Argument::Cursor))?)
+    }
+
+    pub(super) fn write(self, next: Option<Cursor>) -> Option<String> {
+        next.map(|cursor| format!("{}{cursor}", self.mark()))
+    }
+}
+
 /// Where a page begins, and how many entries it may have.
-pub(super) fn page(after: Option<String>, limit: u32) -> Result<(Option<Cursor>, u32), Error> {
-    let after = after.as_deref().map(Cursor::parse).transpose()?;
+pub(super) fn page(of: Listing, after: Option<String>, limit: u32) -> Result<(Option<Cursor>, u32), Error> {
+    let after = after.map(|cursor| of.read(&cursor)).transpose()?;
     if (1..=limits::PAGE_MAX).contains(&limit) {
         Ok((after, limit))
     } else {
@@ -201,32 +229,34 @@ impl From<Record> for wit::StoredRecord {
 
 impl From<Page<PartReceipt>> for wit::PartsPage {
     fn from(page: Page<PartReceipt>) -> Self {
-        wit::PartsPage { parts: page.entries.into_iter().map(Into::into).collect(), next: cursor(page.next) }
+        wit::PartsPage {
+            parts: page.entries.into_iter().map(Into::into).collect(),
+            next: Listing::Parts.write(page.next),
+        }
     }
 }
 
 impl From<Page<SessionId>> for wit::SessionsPage {
     fn from(page: Page<SessionId>) -> Self {
-        wit::SessionsPage { sessions: texts(&page.entries), next: cursor(page.next) }
+        wit::SessionsPage { sessions: texts(&page.entries), next: Listing::Sessions.write(page.next) }
     }
 }
 
 impl From<Page<FinalReceipt>> for wit::FinalsPage {
     fn from(page: Page<FinalReceipt>) -> Self {
-        wit::FinalsPage { objects: page.entries.into_iter().map(Into::into).collect(), next: cursor(page.next) }
+        wit::FinalsPage {
+            objects: page.entries.into_iter().map(Into::into).collect(),
+            next: Listing::Finals.write(page.next),
+        }
     }
 }
 
 impl From<Page<RecordName>> for wit::RecordsPage {
     fn from(page: Page<RecordName>) -> Self {
-        wit::RecordsPage { names: texts(&page.entries), next: cursor(page.next) }
+        wit::RecordsPage { names: texts(&page.entries), next: Listing::Records.write(page.next) }
     }
 }
 
 fn texts<T: ToString>(entries: &[T]) -> Vec<String> {
     entries.iter().map(T::to_string).collect()
-}
-
-fn cursor(next: Option<Cursor>) -> Option<String> {
-    next.map(|cursor| cursor.to_string())
 }

@@ -1,6 +1,7 @@
 //! The resource `store`.
 
-use super::{Result, StorageCtxView, Store, convert};
+use super::convert::{self, Listing};
+use super::{Result, StorageCtxView, Store};
 use crate::bindings::portico::storage::storage as wit;
 use crate::streams::{Upload, Writer};
 use portico_store::{Error, FileId, FinalKey, Reason, RecordName, SessionId, TempKey, put_final, put_part};
@@ -61,7 +62,7 @@ impl wit::HostStore for StorageCtxView<'_> {
     ) -> Result<wit::PartsPage> {
         let Store { backend, scope } = self.store(&store)?;
         let session = SessionId::parse(&session_id)?;
-        let (after, limit) = convert::page(after, limit)?;
+        let (after, limit) = convert::page(Listing::Parts, after, limit)?;
         Ok(backend.list_parts(&scope, &session, after.as_ref(), limit).await?.into())
     }
 
@@ -72,7 +73,7 @@ impl wit::HostStore for StorageCtxView<'_> {
         limit: u32,
     ) -> Result<wit::SessionsPage> {
         let Store { backend, scope } = self.store(&store)?;
-        let (after, limit) = convert::page(after, limit)?;
+        let (after, limit) = convert::page(Listing::Sessions, after, limit)?;
         Ok(backend.list_sessions(&scope, after.as_ref(), limit).await?.into())
     }
 
@@ -148,7 +149,7 @@ impl wit::HostStore for StorageCtxView<'_> {
         limit: u32,
     ) -> Result<wit::FinalsPage> {
         let Store { backend, scope } = self.store(&store)?;
-        let (after, limit) = convert::page(after, limit)?;
+        let (after, limit) = convert::page(Listing::Finals, after, limit)?;
         Ok(backend.list_finals(&scope, after.as_ref(), limit).await?.into())
     }
 
@@ -227,7 +228,7 @@ impl wit::HostStore for StorageCtxView<'_> {
     ) -> Result<wit::RecordsPage> {
         let Store { backend, scope } = self.store(&store)?;
         convert::record_prefix(&prefix)?;
-        let (after, limit) = convert::page(after, limit)?;
+        let (after, limit) = convert::page(Listing::Records, after, limit)?;
         Ok(backend.list_records(&scope, &prefix, after.as_ref(), limit).await?.into())
     }
 

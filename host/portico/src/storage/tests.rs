@@ -1,10 +1,11 @@
 //! What guests cannot bring about, and what they can do wrong, on the host functions themselves.
 
-use super::{Failure, StorageCtx, StorageCtxView, StorageView, Store, add_to_linker, convert};
+use super::convert::{self, Listing};
+use super::{Failure, StorageCtx, StorageCtxView, StorageView, Store, add_to_linker};
 use crate::bindings::portico::storage::storage::{self as wit, Host as _, HostStore as _, HostWriter as _};
 use crate::testing::{Fake, Source, Step, Stored};
 use bytes::Bytes;
-use portico_store::{Argument, Error, Scope, limits};
+use portico_store::{Argument, Cursor, Error, Scope, limits};
 use std::sync::{Arc, Mutex};
 use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime::{Config, Engine};
@@ -276,12 +277,19 @@ fn expectations_have_their_form() {
 
 #[test]
 fn a_page_has_its_form() {
-    assert!(convert::page(None, 1).is_ok() && convert::page(Some("name".to_owned()), 1_000).is_ok());
-    for limit in [0, 1_001, u32::MAX] {
-        assert!(matches!(convert::page(None, limit), Err(Error::InvalidArgument(Argument::Limit))), "{limit}");
+    let kinds = [Listing::Parts, Listing::Sessions, Listing::Finals, Listing::Records];
+    let cursor = |of: Listing| of.write(Some(Cursor::parse("name").expect("a cursor")));
+    for of in kinds {
+        assert!(convert::page(of, None, 1).is_ok());
+        for limit in [0, 1_001, u32::MAX] {
+            assert!(matches!(convert::page(of, None, limit), Err(Error::InvalidArgument(Argument::Limit))), "{limit}");
+        }
+        let blank = convert::page(of, Some(String::new()), 1);
+        assert!(matches!(blank, Err(Error::InvalidArgument(Argument::Cursor))));
+        let own = convert::page(of, cursor(of), 1_000).expect("its own cursor");
+        assert_eq!(own.0.as_ref().map(Cursor::as_str), Some("name"));
+        assert_eq!(kinds.iter().filter(|other| convert::page(**other, cursor(of), 1).is_ok()).count(), 1);
     }
-    let blank = convert::page(Some(String::new()), 1);
-    assert!(matches!(blank, Err(Error::InvalidArgument(Argument::Cursor))));
 }
 
 #[test]
