@@ -1,0 +1,102 @@
+//! The conformance programs on this repository's own host, over each of its backends.
+//!
+//! A test is named `BACKEND::PROGRAM::CASE`. Those of `runner` test the runner: a program does what must make a case
+//! fail.
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use portico_host::{StorageCtx, StorageCtxView, StorageView};
+use portico_store::{Backend, Scope};
+use portico_test_suite::{Base, Case, Failure, Host, HostState, Runner, TestBackend, backends};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use wasmtime::component::Linker;
+use wasmtime_wasi::{WasiCtxView, WasiView};
+
+/// How long a case may take. They take less than a second on an idle machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// How long a case may take that is known never to end.
+const LIMIT_OF_ENDLESS: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let runner = Arc::new(runtime.block_on(Runner::new(Portico)).expect("programs that run"));
+    let mut trials = Vec::new();
+    for backend in backends::all() {
+        for case in runner.cases().iter().filter(|case| !case.is_self_check()) {
+            trials.push(trial(&runner, &backend, case, runtime.handle()));
+        }
+    }
+    for case in runner.cases().iter().filter(|case| case.is_self_check()) {
+        trials.push(self_check(&runner, case, runtime.handle()));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial(runner: &Arc<Runner<Portico>>, backend: &Arc<dyn TestBackend>, case: &Case, runtime: &Handle) -> Trial {
+    let name = format!("{}::{}::{}", backend.name(), case.program, case.name);
+    let lacks = case.needs.clone().filter(|needs| !backend.capabilities().contains(&needs.as_str()));
+    let (runner, backend, case, runtime) = (runner.clone(), backend.clone(), case.clone(), runtime.clone());
+    let run = move || Ok(runtime.block_on(runner.run(&case, &*backend, LIMIT))?);
+    let trial = Trial::test(name, run);
+    match lacks {
+        Some(lacks) => trial.with_kind(format!("needs {lacks}")).with_ignored_flag(true),
+        None => trial,
+    }
+}
+
+/// A case that must fail, for the reason that its name begins with.
+fn self_check(runner: &Arc<Runner<Portico>>, case: &Case, runtime: &Handle) -> Trial {
+    let (runner, runtime, name) = (runner.clone(), runtime.clone(), format!("runner::{}", case.name));
+    let case = case.clone();
+    Trial::test(name, move || match runtime.block_on(runner.run(&case, &backends::Local, LIMIT_OF_ENDLESS)) {
+        Err(failure) if case.name.starts_with(failure.kind()) => Ok(()),
+        Err(failure) => Err(Failed::from(Failure::to_string(&failure))),
+        Ok(()) => Err("it passed".into()),
+    })
+}
+
+/// The host under test.
+struct Portico;
+
+struct Guest {
+    base: Base,
+    storage: StorageCtx,
+}
+
+impl Host for Portico {
+    type State = Guest;
+
+    fn add_to_linker(&self, linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+        portico_host::add_to_linker(linker)
+    }
+
+    fn state(&self, base: Base, backend: Arc<dyn Backend>) -> Guest {
+        Guest { base, storage: StorageCtx::new(backend, Scope::root()) }
+    }
+
+    fn limit(&self, store: &mut wasmtime::Store<Guest>) {
+        store.set_hostcall_fuel(portico_host::limits::HOSTCALL_BYTES);
+    }
+}
+
+impl HostState for Guest {
+    fn base(&mut self) -> &mut Base {
+        &mut self.base
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.base.ctx()
+    }
+}
+
+impl StorageView for Guest {
+    fn storage(&mut self) -> StorageCtxView<'_> {
+        StorageCtxView { ctx: &mut self.storage, table: &mut self.base.table }
+    }
+}
