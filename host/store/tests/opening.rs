@@ -1,14 +1,12 @@
-//! Opening a folder that is a store, that is not one, that is in use, damaged or full of traps.
+//! Opening a folder that is a store, that is not one, that is damaged or full of traps.
 
 mod support;
 
-use portico_store::local::{LocalOptions, LocalStore, OpenError};
+use portico_store::local::OpenError;
 use portico_store::{Backend, Error, RecordName};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 use support::*;
 
@@ -34,18 +32,6 @@ async fn check_filled(root: &Path) {
     let parts = store.list_parts(&scope(), &session("s"), None, 10).await.unwrap();
     assert_eq!(parts.entries.len(), 2);
     assert_eq!(store.get_record(&scope(), &RecordName::parse("r").unwrap()).await.unwrap().value, b"value");
-}
-
-/// Looks that a folder is refused for the expected reason, and is as it was.
-async fn refused(root: &Path, what: &str, expected: impl Fn(&OpenError) -> bool) -> OpenError {
-    let before = snapshot(root);
-    let Err(error) = open(root).await else { panic!("{what}: opened") };
-    assert!(expected(&error), "{what}: {error:?}");
-    let after = snapshot(root);
-    let names = |of: &std::collections::BTreeMap<PathBuf, _>| of.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(&after), names(&before), "{what}");
-    assert!(after == before, "{what}: a file was changed");
-    error
 }
 
 fn is_index(error: &OpenError) -> bool {
@@ -372,67 +358,4 @@ async fn a_store_that_found_no_room_while_it_was_made_is_made_when_there_is_some
     tmpfs.resize(64 << 10);
     filled(tmpfs.path()).await;
     check_filled(tmpfs.path()).await;
-}
-
-/// A process of its own that has a store; this same test, told so by its environment.
-struct Holder(Child);
-
-const HOLDS: &str = "PORTICO_TEST_HOLDS";
-
-impl Holder {
-    fn start(root: &Path) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_second_process_waits_or_is_told_who_has_the_store", "--nocapture"])
-            .env(HOLDS, root)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap().contains("holding")), "the child opens the store");
-        Holder(child)
-    }
-
-    async fn hold(root: &Path) {
-        let store = open(root).await.unwrap();
-        store.describe_holder("http://127.0.0.1:4711");
-        std::io::stdout().write_all(b"holding\n").unwrap();
-        // Until the other end is closed.
-        std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
-        drop(store);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_process_waits_or_is_told_who_has_the_store() {
-    if let Some(root) = std::env::var_os(HOLDS) {
-        return Holder::hold(Path::new(&root)).await;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    filled(dir.path()).await;
-
-    let Holder(mut child) = Holder::start(dir.path());
-    let locked = |error: &OpenError| matches!(error, OpenError::Locked { .. });
-    let text = refused(dir.path(), "in use", locked).await.to_string();
-    for expected in [format!("pid {}", child.id()), "http://127.0.0.1:4711".to_owned(), "--server".to_owned()] {
-        assert!(text.contains(&expected), "{text}");
-    }
-    let Err(error) = LocalStore::rebuild(dir.path(), LocalOptions::default(), true).await else { panic!("rebuilt") };
-    assert!(locked(&error), "{error:?}");
-
-    let waits = LocalOptions { lock_wait: Duration::from_secs(60), ..LocalOptions::default() };
-    let root = dir.path().to_owned();
-    let waiting = tokio::spawn(async move { LocalStore::open(&root, waits).await });
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(!waiting.is_finished());
-    drop(child.stdin.take());
-    drop(waiting.await.unwrap().unwrap());
-    assert!(child.wait().unwrap().success());
-    check_filled(dir.path()).await;
-
-    // A killed process has nothing any more.
-    let Holder(mut child) = Holder::start(dir.path());
-    child.kill().unwrap();
-    child.wait().unwrap();
-    check_filled(dir.path()).await;
 }

@@ -79,8 +79,8 @@ pub struct Counters {
 
 /// A store in a folder of the local filesystem.
 ///
-/// The folder belongs to this value until the value, its writers and its streams are gone; a second process is refused
-/// meanwhile.
+/// The folder belongs to this value until the value and its writers are gone; a second process is refused meanwhile.
+/// Streams that are open go on to their end.
 pub struct LocalStore {
     inner: Arc<Inner>,
 }

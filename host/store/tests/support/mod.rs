@@ -97,6 +97,18 @@ pub(crate) fn paths(root: &Path) -> Vec<String> {
     snapshot(root).keys().map(relative).collect()
 }
 
+/// Looks that a folder is refused for the expected reason, and is as it was.
+pub(crate) async fn refused(root: &Path, what: &str, expected: impl Fn(&OpenError) -> bool) -> OpenError {
+    let before = snapshot(root);
+    let Err(error) = open(root).await else { panic!("{what}: opened") };
+    assert!(expected(&error), "{what}: {error:?}");
+    let after = snapshot(root);
+    let names = |of: &BTreeMap<PathBuf, _>| of.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&after), names(&before), "{what}");
+    assert!(after == before, "{what}: a file was changed");
+    error
+}
+
 /// Set in a test that runs in a namespace of its own.
 const IN_NAMESPACE: &str = "PORTICO_TEST_IN_NAMESPACE";
 
