@@ -55,8 +55,9 @@ build: toolchain ## Build target/release/portico
 	cargo build --release --locked -p portico-host --bin portico
 
 .PHONY: bench
-bench: build $(if $(shell command -v go),$(TUSD)) ## Measure side by side (release; under 10 minutes; builds tusd where Go is)
-	cargo run --release --locked -p portico-bench -- --portico '$(TARGET_DIR)/release/portico' --tusd '$(TUSD)' $(ARGS)
+bench: build $(if $(shell command -v go),$(TUSD)) ## Measure side by side (release; under 10 minutes; builds tusd where Go is; ARGS=--help)
+	cargo run --release --locked -p portico-bench -- --portico '$(TARGET_DIR)/release/portico' --dir '$(TARGET_DIR)' \
+	    --tusd '$(TUSD)' --tusd-version '$(TUSD_VERSION)' $(ARGS)
 
 .PHONY: soak
 soak: toolchain ## The same tests for long (KILLS=500 RUNS=20000 GIB=10: kills, model runs, the large file)

@@ -10,6 +10,8 @@ mod serve;
 mod store;
 mod sweep;
 
+pub use portal::BUILT_IN_PORTAL;
+
 use crate::config::{Config, ConfigError, KEYS, Sources};
 use crate::runtime::SetupError;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};

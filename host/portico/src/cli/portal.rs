@@ -8,12 +8,12 @@ use std::io::{self, Read};
 use std::path::Path;
 
 /// The portal that the build script has built.
-static BUILT_IN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/portal.wasm"));
+pub static BUILT_IN_PORTAL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/portal.wasm"));
 
 /// The component to serve.
 pub(super) fn component(config: &Config) -> Result<Cow<'static, [u8]>, Error> {
     match &config.portal {
-        None => Ok(Cow::Borrowed(BUILT_IN)),
+        None => Ok(Cow::Borrowed(BUILT_IN_PORTAL)),
         Some(path) => match read(path) {
             Ok(component) => Ok(Cow::Owned(component)),
             Err(cause) => Err(Error::ReadPortal { path: path.clone(), cause }),

@@ -57,7 +57,7 @@ pub(super) const HEAD_BYTES: usize = 64 << 10;
 pub(super) const HEADERS: usize = 128;
 
 /// Read and write buffer of an HTTP/1 connection, in bytes, which it grows to only while bytes come fast.
-pub(super) const HTTP1_BUFFER: usize = 512 << 10;
+pub const HTTP1_BUFFER: usize = 512 << 10;
 
 /// Received bytes of one HTTP/2 stream that wait for their guest.
 pub(super) const HTTP2_STREAM_WINDOW: u32 = 512 << 10;

@@ -1,0 +1,143 @@
+//! An HTTP/1.1 client that costs as little as can be: a blocking socket, a connection for each request, and content
+//! that lies in memory.
+
+use super::content::Content;
+use super::{Error, Result};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Longest silence of a server before a measurement is given up.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Longest head, and longest body of an answer that is kept, in bytes.
+const ANSWER_MAX: u64 = 1 << 20;
+
+/// A request that is not finished.
+pub(crate) struct Exchange {
+    stream: TcpStream,
+}
+
+/// An answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    head: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header, by its name in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Fails unless it has that status.
+    pub(crate) fn expect(self, status: u16) -> Result<Answer> {
+        if self.status == status {
+            return Ok(self);
+        }
+        Err(format!("answered {} instead of {status}: {}", self.status, String::from_utf8_lossy(&self.body)).into())
+    }
+
+    /// A field of its JSON object, which must be a text.
+    pub(crate) fn field(&self, name: &str) -> Result<String> {
+        let object: serde_json::Value = serde_json::from_slice(&self.body)?;
+        Ok(object[name].as_str().ok_or_else(|| format!("no {name} in {object}"))?.to_owned())
+    }
+}
+
+impl Exchange {
+    /// Sends the head of a request with a body of so many bytes. `headers` are whole lines with their ends.
+    pub(crate) fn begin(to: SocketAddr, method: &str, path: &str, headers: &str, size: u64) -> Result<Exchange> {
+        let mut stream = TcpStream::connect(to)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(SILENCE))?;
+        stream.set_write_timeout(Some(SILENCE))?;
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\nContent-Length: {size}\r\n{headers}\r\n"
+        )?;
+        Ok(Exchange { stream })
+    }
+
+    /// The socket, for the body.
+    pub(crate) fn body(&mut self) -> &mut impl Write {
+        &mut self.stream
+    }
+
+    /// Reads the answer. Of a body beyond what is kept only the length matters; it is counted and thrown away.
+    pub(crate) fn finish(self) -> Result<Answer> {
+        let mut reader = BufReader::with_capacity(1 << 20, self.stream);
+        let mut line = String::new();
+        let mut head = Vec::new();
+        reader.by_ref().take(ANSWER_MAX).read_line(&mut line)?;
+        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = status.ok_or_else(|| format!("not an HTTP answer: {line:?}"))?;
+        loop {
+            line.clear();
+            reader.by_ref().take(ANSWER_MAX).read_line(&mut line)?;
+            match line.trim_end() {
+                "" => break,
+                field => head.extend(field.split_once(':').map(|(n, v)| (n.to_lowercase(), v.trim().to_owned()))),
+            }
+        }
+        let mut answer = Answer { status, head, body: Vec::new() };
+        let chunked = answer.header("transfer-encoding").is_some_and(|coding| coding == "chunked");
+        let length: Option<u64> = answer.header("content-length").and_then(|length| length.parse().ok());
+        answer.body = if chunked { dechunk(&mut reader)? } else { body(&mut reader, length)? };
+        Ok(answer)
+    }
+}
+
+/// A body of that length, or up to the end of the connection.
+fn body(reader: &mut impl Read, length: Option<u64>) -> Result<Vec<u8>> {
+    let mut kept = Vec::new();
+    let mut reader = reader.take(length.unwrap_or(u64::MAX));
+    let start = reader.by_ref().take(ANSWER_MAX).read_to_end(&mut kept)? as u64;
+    let rest = std::io::copy(&mut reader, &mut std::io::sink())?;
+    match length {
+        Some(length) if length != start + rest => Err(Error::from("the answer was cut off")),
+        _ => Ok(kept),
+    }
+}
+
+fn dechunk(reader: &mut impl BufRead) -> Result<Vec<u8>> {
+    let mut kept = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.by_ref().take(ANSWER_MAX).read_line(&mut line)?;
+        let length = u64::from_str_radix(line.trim(), 16).map_err(|_| format!("not a chunk: {line:?}"))?;
+        let mut chunk = body(reader, Some(length))?;
+        body(reader, Some(2))?;
+        kept.append(&mut chunk);
+        if kept.len() as u64 > ANSWER_MAX {
+            return Err("the answer is longer than what is kept, and chunked".into());
+        }
+        if length == 0 {
+            return Ok(kept);
+        }
+    }
+}
+
+/// A request without a body.
+pub(crate) fn ask(to: SocketAddr, method: &str, path: &str, headers: &str) -> Result<Answer> {
+    Exchange::begin(to, method, path, headers, 0)?.finish()
+}
+
+/// A request whose body is so many bytes of `content`.
+pub(crate) fn send(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    content: &Content,
+    size: u64,
+) -> Result<Answer> {
+    let mut exchange = Exchange::begin(to, method, path, headers, size)?;
+    let sent = content.send(size, exchange.body());
+    // A server that refuses says why before it closes.
+    match (exchange.finish(), sent) {
+        (Ok(answer), _) => Ok(answer),
+        (Err(error), Ok(())) | (Err(_), Err(error)) => Err(error),
+    }
+}
