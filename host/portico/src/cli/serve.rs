@@ -43,15 +43,20 @@ async fn run(config: Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// The signals that end the process.
+/// The signals that end the process, and one that must not: of a file-size limit, whose write fails with an error too.
 struct Stop {
     terminate: Signal,
     interrupt: Signal,
+    _file_size: Signal,
 }
 
 impl Stop {
     fn new() -> std::io::Result<Stop> {
-        Ok(Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Stop {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            _file_size: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
+        })
     }
 
     /// Resolves at the first signal. A second one ends the process at once.
