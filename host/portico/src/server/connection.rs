@@ -4,10 +4,11 @@ use super::limits::{
     HEAD_BYTES, HEADERS, HTTP1_BUFFER, HTTP2_CONNECTION_WINDOW, HTTP2_FRAME, HTTP2_PING, HTTP2_SEND_BUFFER,
     HTTP2_STREAM_WINDOW, HTTP2_STREAMS, STOPPING_IDLE, Settings,
 };
+use super::streams::Streams;
 use super::wire::{Wire, WireState};
 use super::{Phase, State, service};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -109,8 +110,8 @@ pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<State>
     }
 }
 
-fn builder(settings: &Settings) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn builder(settings: &Settings) -> auto::Builder<Streams> {
+    let mut builder = auto::Builder::new(Streams { idle: settings.body_idle_timeout });
     builder
         .http1()
         .timer(TokioTimer::new())

@@ -11,6 +11,7 @@ pub mod limits;
 mod pace;
 mod problem;
 mod service;
+mod streams;
 mod wire;
 
 pub use limits::Settings;

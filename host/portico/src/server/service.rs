@@ -5,8 +5,9 @@ use super::body::{Flow, RequestBody, ResponseBody};
 use super::connection::Peer;
 use super::limits::{HEAD_BYTES, READY_TIMEOUT, REQUEST_ID_MAX};
 use super::problem::{busy, problem, text};
-use super::{State, exchange};
+use super::{State, exchange, streams};
 use bytes::Bytes;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -24,6 +25,7 @@ pub(super) async fn handle(state: Arc<State>, peer: Arc<Peer>, request: Request<
     let trusted = state.settings.trusted_proxies.contains(&peer.addr.ip());
     let id = request_id(trusted.then(|| request.headers()));
     let flow = Arc::new(Flow::new());
+    streams::belongs_to(&flow);
     let mut access = Access::new(id.clone(), &request, flow.clone(), peer.begin());
     let http1 = request.version() < Version::HTTP_2;
     let body = |body| RequestBody::new(body, !http1, flow.clone(), peer.wire.clone(), &state.settings);
@@ -63,10 +65,10 @@ async fn host_answer(state: &State, request: &Request<RequestBody>, id: &str) ->
         "/ready" if probe => return Some(ready(state, id).await),
         _ => {}
     }
-    let Some(host) = host(request) else {
-        return Some(problem(StatusCode::BAD_REQUEST, "The request names no host.", id));
+    let Some(authority) = authority(request) else {
+        return Some(problem(StatusCode::BAD_REQUEST, "The request must name one host.", id));
     };
-    if !is_loopback_name(host) {
+    if !is_loopback_name(authority.host()) {
         let detail = "This server answers to localhost only.";
         return Some(problem(StatusCode::MISDIRECTED_REQUEST, detail, id));
     }
@@ -76,6 +78,10 @@ async fn host_answer(state: &State, request: &Request<RequestBody>, id: &str) ->
     }
     if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > HEAD_BYTES) {
         return Some(problem(StatusCode::URI_TOO_LONG, "The target is too long.", id));
+    }
+    if has_other_coding(request.headers()) {
+        let detail = "Of transfer codings only chunked is understood.";
+        return Some(problem(StatusCode::NOT_IMPLEMENTED, detail, id));
     }
     None
 }
@@ -128,17 +134,24 @@ fn request_id(trusted: Option<&HeaderMap>) -> Arc<str> {
     }
 }
 
-/// The host that a request is for, without its port.
-fn host<B>(request: &Request<B>) -> Option<&str> {
+/// Whether a body has another transfer coding than one chunked, which the connection has taken off. A guest would
+/// take what is still coded for the content.
+fn has_other_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    codings.next().is_some_and(|first| !chunked(first)) || codings.next().is_some()
+}
+
+/// What a request is for: the authority of its target, else its host (RFC 9112, 3.2 and 3.3). `None` if it names none,
+/// more than one, or a user besides.
+fn authority<B>(request: &Request<B>) -> Option<Authority> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (host, None) = (hosts.next(), hosts.next()) else { return None };
     let authority = match request.uri().authority() {
-        Some(authority) => authority.as_str(),
-        None => request.headers().get(header::HOST)?.to_str().ok()?,
+        Some(authority) => authority.clone(),
+        None => Authority::try_from(host?.as_bytes()).ok()?,
     };
-    let end = match authority.rfind(']') {
-        Some(bracket) => bracket + 1,
-        None => authority.find(':').unwrap_or(authority.len()),
-    };
-    Some(&authority[..end])
+    (!authority.as_str().contains('@')).then_some(authority)
 }
 
 /// Whether a name means this machine. A page of another site can make a browser send requests here under a name of
@@ -157,7 +170,7 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_are_answered() {
-        for (authority, loopback) in [
+        for (name, loopback) in [
             ("localhost", true),
             ("LocalHost:8080", true),
             ("127.0.0.1:80", true),
@@ -168,11 +181,51 @@ mod tests {
             ("127.0.0.1.example.com", false),
             ("10.0.0.1", false),
             ("[::2]:80", false),
-            ("[::1]x", true),
-            ("", false),
         ] {
-            let request = Request::builder().header("host", authority).body(()).unwrap();
-            assert_eq!(is_loopback_name(host(&request).unwrap()), loopback, "{authority}");
+            let request = Request::builder().header("host", name).body(()).unwrap();
+            assert_eq!(is_loopback_name(authority(&request).unwrap().host()), loopback, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_request_names_one_host_plainly() {
+        let request = |target: &str, hosts: &[&str]| {
+            let request = Request::builder().uri(target);
+            hosts.iter().fold(request, |request, host| request.header("host", *host)).body(()).unwrap()
+        };
+        for (target, hosts) in [
+            ("/", &[][..]),
+            ("/", &[""]),
+            ("/", &["a b"]),
+            ("/", &["[::1"]),
+            ("/", &["localhost", "localhost"]),
+            ("/", &["localhost:80@example.com"]),
+            ("http://localhost@example.com/", &["localhost"]),
+            ("http://localhost/", &["localhost", "example.com"]),
+        ] {
+            assert_eq!(authority(&request(target, hosts)), None, "{target} {hosts:?}");
+        }
+        // The target counts if it names one.
+        let named = authority(&request("http://example.com:80/", &["localhost"])).unwrap();
+        assert_eq!(named.host(), "example.com");
+    }
+
+    #[test]
+    fn one_chunked_is_the_only_coding() {
+        for (codings, other) in [
+            (&[][..], false),
+            (&["chunked"], false),
+            (&["Chunked"], false),
+            (&["gzip, chunked"], true),
+            (&["gzip", "chunked"], true),
+            (&["chunked", "chunked"], true),
+            (&["chunked, chunked"], true),
+        ] {
+            let mut headers = HeaderMap::new();
+            for coding in codings {
+                headers.append(header::TRANSFER_ENCODING, HeaderValue::from_static(coding));
+            }
+            assert_eq!(has_other_coding(&headers), other, "{codings:?}");
         }
     }
 
