@@ -9,7 +9,14 @@ use std::process::ExitCode;
 /// Sweeps the store and says what was removed.
 pub(super) fn sweep(config: &Config) -> Result<ExitCode, Error> {
     log::start(config);
-    let report = super::tokio()?.block_on(async { Ok::<_, Error>(store::open_now(config).await?.sweep().await?) })?;
+    let report = super::tokio()?.block_on(async {
+        let store = store::open_now(config).await?;
+        let mut report = store.sweep().await?;
+        // Opening a store sweeps it, so what killed processes had left is gone already.
+        report.removed += store.swept_at_opening().removed;
+        report.bytes += store.swept_at_opening().bytes;
+        Ok::<_, Error>(report)
+    })?;
     let mut out = std::io::stdout().lock();
     let mut say = || {
         writeln!(out, "removed {} leftovers of {} bytes", report.removed, report.bytes)?;

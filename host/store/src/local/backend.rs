@@ -28,7 +28,10 @@ impl Backend for LocalStore {
     }
 
     async fn ready(&self) -> Result<()> {
-        self.write(|_| Ok(())).await
+        self.write(|_| Ok(())).await?;
+        // A change of nothing needs no room, and says nothing of it.
+        let full = blocking(&self.inner, |inner| Ok(inner.disk.is_full())).await?;
+        if full { Err(Error::NoSpace) } else { Ok(()) }
     }
 
     async fn begin_part(

@@ -67,6 +67,11 @@ impl Disk {
         if self.reserve.as_ref().is_none_or(|reserve| reserve.is_whole()) { Ok(()) } else { Err(Error::NoSpace) }
     }
 
+    /// Whether the filesystem, a quota or a limit refuses room now.
+    pub(super) fn is_full(&self) -> bool {
+        self.room().is_err() || self.reserve.as_ref().is_some_and(|reserve| reserve.is_full())
+    }
+
     /// Creates a file that did not exist, for reading and writing. The folder is made if it is missing.
     pub(super) fn create(&self, path: &Path) -> Result<File> {
         self.step("create")?;

@@ -25,7 +25,7 @@ mod root;
 mod sessions;
 mod sweep;
 
-use crate::{Error, Result, Token, limits};
+use crate::{Error, Result, SweepReport, Token, limits};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -83,6 +83,7 @@ pub struct Counters {
 /// Streams that are open go on to their end.
 pub struct LocalStore {
     inner: Arc<Inner>,
+    swept: SweepReport,
 }
 
 struct Inner {
@@ -165,7 +166,12 @@ impl LocalStore {
         for name in &swept.foreign {
             tracing::warn!(name, "not a thing of this store; it is left alone");
         }
-        Ok(LocalStore { inner })
+        Ok(LocalStore { inner, swept })
+    }
+
+    /// What the opening found and removed that killed processes had left behind.
+    pub fn swept_at_opening(&self) -> &SweepReport {
+        &self.swept
     }
 
     /// Tells who is refused meanwhile what this process is, for example the address that it serves.
