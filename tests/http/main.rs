@@ -1,0 +1,24 @@
+//! Tests of the `portico` binary over HTTP. Each starts a server of its own on a port and a folder of its own, talks to
+//! it as clients do, good and bad, and looks at the disk beside the interface.
+//!
+//! Two habits run through them. What the server says is compared in whole: status, fields, the type of a problem. And
+//! a test ends with [`fixture::Server::finish`], which stops the server in order and compares the files on the disk and
+//! the listing of the store with what was acknowledged: no byte less, no name more.
+
+mod bodies;
+mod cli;
+mod clients;
+mod conditions;
+mod digests;
+mod disk_full;
+mod files;
+mod fixture;
+mod heads;
+mod host;
+mod http2;
+mod kill;
+mod limits;
+mod memory;
+mod names;
+mod ranges;
+mod signals;

@@ -1,0 +1,67 @@
+//! Memory: it does not grow with the size of a file, nor much with the number of clients.
+//!
+//! `PORTICO_TEST_GIB` says how large the large file is.
+
+use crate::fixture::{Connection, Pattern, Server, Stored, tell};
+
+const MIB: u64 = 1 << 20;
+
+/// Puts a file, gets and deletes it; answers the peak of the server's memory meanwhile.
+fn peak_of(server: &Server, content: &Pattern) -> u64 {
+    server.reset_peak();
+    let file = server.put("large", content);
+    server.expect_file(&file);
+    let peak = server.peak();
+    assert_eq!(server.ask(&format!("DELETE {}", file.path()), &[]).head.status, 204);
+    peak
+}
+
+#[test]
+fn a_large_file_takes_no_more_memory_than_a_small_one() {
+    let gib: u64 = std::env::var("PORTICO_TEST_GIB").map_or(1, |gib| gib.parse().expect("a number"));
+    let server = Server::start(&[]);
+    // The warm-up: what is taken once is taken.
+    peak_of(&server, &Pattern::new(0, 100 * MIB));
+    let small = peak_of(&server, &Pattern::new(1, 100 * MIB));
+    let large = peak_of(&server, &Pattern::new(2, gib << 30));
+    let peaks = format!("{} KiB for 100 MiB, {} KiB for {gib} GiB", small >> 10, large >> 10);
+    tell(&format!("peak: {peaks}"));
+    assert!(large <= small + 8 * MIB, "{peaks}");
+    assert!(small.max(large) < 64 * MIB, "{peaks}");
+    server.finish(&[]);
+}
+
+#[test]
+fn two_hundred_slow_uploads_at_once() {
+    const UPLOADS: u64 = 200;
+    const SIZE: u64 = MIB + 1;
+    const PIECE: u64 = 16 << 10;
+    let server = Server::start(&[]);
+    let warm = server.put("warm-up", &Pattern::new(1, MIB));
+    server.reset_peak();
+    let content = Pattern::new(2, SIZE);
+    let length = SIZE.to_string();
+    let mut uploads: Vec<Connection> = (0..UPLOADS)
+        .map(|_| {
+            let mut connection = server.connect();
+            connection.request("PUT /files/slow", &[("Content-Length", &*length), ("Expect", "100-continue")]);
+            connection
+        })
+        .collect();
+    // Each has its guest from here on.
+    uploads.iter_mut().for_each(|upload| assert_eq!(upload.head().status, 100));
+    for at in (0..SIZE).step_by(PIECE as usize) {
+        for upload in &mut uploads {
+            content.pieces_of(at..SIZE.min(at + PIECE)).for_each(|piece| upload.send(piece));
+        }
+    }
+    let files: Vec<Stored> = uploads.iter_mut().map(|upload| Stored::new(&upload.response(), &content)).collect();
+    let peak = server.peak();
+    tell(&format!("peak: {} KiB for {UPLOADS} slow uploads at once", peak >> 10));
+    assert!(peak < 256 * MIB, "{peak} bytes");
+    drop(uploads);
+    for file in &files {
+        assert_eq!(server.ask(&format!("DELETE {}", file.path()), &[]).head.status, 204);
+    }
+    server.folder.expect_files(&[&warm]);
+}

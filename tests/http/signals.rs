@@ -1,0 +1,110 @@
+//! Signals: what runs is finished, what cannot be finished in time is cut off, and nothing half-written stays.
+
+use crate::fixture::{Connection, Pattern, Server, Stored, eventually};
+use rustix::process::Signal;
+use std::io::ErrorKind;
+use std::net::TcpStream;
+use std::time::Instant;
+
+/// Begins a put whose guest is running and has some of the body.
+fn begun(server: &Server, content: &Pattern, sent: u64) -> Connection {
+    let mut connection = server.connect();
+    let length = content.size().to_string();
+    connection.request("PUT /files/running", &[("Content-Length", &length), ("Expect", "100-continue")]);
+    assert_eq!(connection.head().status, 100);
+    content.pieces_of(0..sent).for_each(|piece| connection.send(piece));
+    eventually("a staged file", || (!server.folder.leftovers().is_empty()).then_some(()));
+    connection
+}
+
+fn expect_refusal(server: &Server) {
+    eventually("no more connections", || {
+        let refused = TcpStream::connect(server.addr).err()?;
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{refused}");
+        Some(())
+    });
+}
+
+#[test]
+fn a_running_put_is_finished() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut server = Server::start(&["--shutdown-grace", "60s"]);
+        let kept = server.put("kept", &Pattern::new(1, 1_000));
+        let content = Pattern::new(2, 2 << 20);
+        let mut connection = begun(&server, &content, 1 << 20);
+        let mut idle = server.connect();
+        assert_eq!(idle.ask("GET /health", &[]).head.status, 200);
+
+        server.signal(signal);
+        expect_refusal(&server);
+        idle.expect_end();
+        content.pieces_of(1 << 20..2 << 20).for_each(|piece| connection.send(piece));
+        let response = connection.response();
+        let file = Stored::new(&response, &content);
+        connection.expect_end();
+        assert_eq!(server.wait().code(), Some(0));
+        server.folder.expect_files(&[&kept, &file]);
+        server.folder.expect_listing(&[&kept, &file]);
+    }
+}
+
+#[test]
+fn a_running_get_is_finished() {
+    let mut server = Server::start(&["--shutdown-grace", "60s"]);
+    // More than the buffers of the kernel take, so that it is under way for as long as it is not read.
+    let file = server.put("read", &Pattern::new(1, 48 << 20));
+    let mut connection = server.connect();
+    connection.request(&format!("GET {}", file.path()), &[]);
+    let head = connection.head();
+    server.signal(Signal::TERM);
+    expect_refusal(&server);
+    connection.expect_content(&head, &file.content, 0..file.content.size());
+    connection.expect_end();
+    assert_eq!(server.wait().code(), Some(0));
+    server.folder.expect_listing(&[&file]);
+}
+
+#[test]
+fn what_takes_longer_than_the_grace_is_cut_off_and_leaves_nothing() {
+    let mut server = Server::start(&["--shutdown-grace", "200ms"]);
+    let connection = begun(&server, &Pattern::new(2, 2 << 20), 1 << 20);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    let told = connection.drain_to_end();
+    assert!(!told.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&told));
+    server.folder.expect_files(&[]);
+    server.folder.expect_listing(&[]);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut server = Server::start(&["--shutdown-grace", "1h"]);
+    let kept = server.put("kept", &Pattern::new(1, 1_000));
+    let connection = begun(&server, &Pattern::new(2, 2 << 20), 1 << 20);
+    server.signal(Signal::TERM);
+    expect_refusal(&server);
+    server.signal(Signal::TERM);
+    let start = Instant::now();
+    assert_eq!(server.wait().code(), Some(1));
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+    assert_eq!(connection.drain_to_end(), b"");
+    // Such an end leaves what the next start removes.
+    let again = Server::start_on(&server.folder, &[]);
+    again.expect_file(&kept);
+    again.finish(&[&kept]);
+}
+
+#[test]
+fn silent_clients_do_not_hold_it_up() {
+    let mut server = Server::start(&["--shutdown-grace", "1h"]);
+    let silent = server.connect();
+    let mut within_a_head = server.connect();
+    within_a_head.send("GET /files/x HTTP/1.1\r\nHo");
+    let mut between_requests = server.connect();
+    assert_eq!(between_requests.ask("GET /health", &[]).head.status, 200);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    silent.expect_end();
+    between_requests.expect_end();
+    within_a_head.drain_to_end();
+}
