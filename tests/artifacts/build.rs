@@ -1,4 +1,4 @@
-//! Compiles the programs of `tests/programs` to components, and writes a table of them.
+//! Compiles the programs of `tests/programs` and the examples of the guest SDK to components, and writes tables of them.
 //!
 //! The target folder is one of its own below the outer one, because the outer cargo holds the lock of that.
 
@@ -31,25 +31,32 @@ fn main() {
     let target = out.ancestors().nth(4).expect("a target folder").join("guest-tests");
     compile(workspace, &target);
 
+    let built = target.join(TARGET).join("debug");
+    table(&workspace.join("tests/programs/src/bin"), &built, &out, "programs");
+    table(&workspace.join("guest/sdk/examples"), &built.join("examples"), &out, "examples");
+}
+
+/// Writes the table of a folder of programs.
+fn table(sources: &Path, built: &Path, out: &Path, name: &str) {
     let mut table = String::from("&[\n");
-    for name in programs(&workspace.join("tests/programs/src/bin")) {
+    for name in programs(sources) {
         let component = out.join(&name).with_extension("wasm");
-        copy(&target.join(TARGET).join("debug").join(&name).with_extension("wasm"), &component);
+        copy(&built.join(&name).with_extension("wasm"), &component);
         table += &format!("    Program {{ name: {name:?}, component: include_bytes!({component:?}) }},\n");
     }
     table += "]\n";
-    fs::write(out.join("programs.rs"), table).expect("a writable OUT_DIR");
+    fs::write(out.join(name).with_extension("rs"), table).expect("a writable OUT_DIR");
 }
 
 fn compile(workspace: &Path, target: &Path) {
     let mut cargo = Command::new(var("CARGO"));
-    cargo.args(["build", "--package", "portico-test-programs", "--bins", "--locked", "--target", TARGET]);
-    cargo.arg("--target-dir").arg(target).current_dir(workspace);
+    cargo.args(["build", "--package", "portico-test-programs", "--bins", "--package", "portico-guest", "--examples"]);
+    cargo.args(["--locked", "--target", TARGET, "--target-dir"]).arg(target).current_dir(workspace);
     for name in FOREIGN {
         cargo.env_remove(name);
     }
     // They are built once and run once: small, so that they are quick to compile a second time, to machine code.
-    cargo.env("CARGO_PROFILE_DEV_STRIP", "true").env("CARGO_INCREMENTAL", "0");
+    cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "s").env("CARGO_PROFILE_DEV_STRIP", "true").env("CARGO_INCREMENTAL", "0");
     let status = cargo.status().expect("cargo, which started this");
     assert!(
         status.success(),

@@ -1,15 +1,18 @@
-//! The conformance programs of `tests/programs` as components, in one table.
+//! The conformance programs of `tests/programs` and the examples of the guest SDK as components, in a table each.
 //!
-//! The build script makes the table of the folder, so a program can't be left out of a suite that runs the table.
+//! The build script makes the tables of the folders, so a program can't be left out of a suite that runs its table.
 
-/// A conformance program.
+/// A program.
 #[derive(Clone, Copy)]
 pub struct Program {
-    /// Its name; what comes before the first `_` or the whole is the suite that it belongs to.
+    /// Its name: that of its file.
     pub name: &'static str,
-    /// The component, of the world `portico:conformance/program`.
+    /// The component.
     pub component: &'static [u8],
 }
 
-/// All programs, by name.
+/// All conformance programs, by name. They are of the world `portico:conformance/program`.
 pub const PROGRAMS: &[Program] = include!(concat!(env!("OUT_DIR"), "/programs.rs"));
+
+/// All examples of the guest SDK, by name. They are of the world `portico:storage/command`.
+pub const EXAMPLES: &[Program] = include!(concat!(env!("OUT_DIR"), "/examples.rs"));

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Config, Engine, Trap};
+use wasmtime::{Config, Engine, OptLevel, Trap};
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
@@ -77,7 +77,8 @@ impl<H: Host> Runner<H> {
     /// If a program can't be compiled or does not name its cases.
     pub async fn new(host: H) -> Result<Self, BoxError> {
         let mut config = Config::new();
-        config.epoch_interruption(true).concurrency_support(false);
+        // Each program is compiled each time and does little then.
+        config.epoch_interruption(true).concurrency_support(false).cranelift_opt_level(OptLevel::None);
         let engine = Engine::new(&config)?;
         spawn_ticker(&engine);
 

@@ -59,9 +59,10 @@ impl TestStore for Folder {
     }
 }
 
-/// Waits until nothing has the store open any more, jobs in the background included.
+/// Waits until nothing has the store open any more, jobs in the background included. Whoever has it, has a lock on its
+/// folder.
 fn lock(root: &Path) -> Result<File, BoxError> {
-    let lock = File::open(root.join("lock"))?;
+    let lock = File::open(root)?;
     let since = std::time::Instant::now();
     while let Err(error) = lock.try_lock() {
         if since.elapsed() > SETTLE {
@@ -84,7 +85,7 @@ fn inspect(root: &Path) -> Result<Found, BoxError> {
             found.scopes.insert(parse_scope(&scope?)?);
         }
     }
-    for own in ["format", "lock", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
+    for own in ["format", "lock", "reserve", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
         files.names.remove(Path::new(own));
     }
     found.faults.extend(files.names.iter().map(|name| format!("{} belongs to nothing", name.display())));
@@ -296,6 +297,6 @@ mod tests {
     async fn does_not_look_at_a_store_in_use() {
         let (folder, root) = store().await;
         let _store = folder.open().await.unwrap();
-        assert!(File::open(root.join("lock")).unwrap().try_lock().is_err());
+        assert!(File::open(root).unwrap().try_lock().is_err());
     }
 }
