@@ -7,10 +7,10 @@ use super::body::{Body, Hashes, OwnName, OwnRange, Target};
 use super::index::parts::{Chain, PartFile, PartRow};
 use super::index::{self, parts};
 use super::sessions::Running;
-use super::{Inner, blocking, chain, detached, layout};
+use super::{Inner, blocking, chain, detached, layout, read};
 use crate::{
-    Blake3, Digest, Error, Expected, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, Sha256, TempKey,
-    Token, Writer,
+    Blake3, ByteRange, Digest, Error, Expected, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, Sha256,
+    TempKey, Token, Writer,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -108,31 +108,33 @@ impl Writer<PartReceipt> for PartWriter {
     async fn finish(self: Box<Self>, expected: Expected) -> Result<PartReceipt> {
         let PartWriter { inner, scope, key, options, body, after, running } = *self;
         let (hashes, target) = body.finish().await?;
-        // From here until the row is durable nobody can end this put any more.
-        let passage = running.gate().enter()?;
-        let sha256 = hashes.sha256.map(Sha256::finish);
-        if expected.sha256.is_some_and(|expected| sha256 != Some(expected)) {
-            return Err(Error::DigestMismatch);
-        }
-        let row = PartRow {
+        let (file, start) = match &target {
+            Some(target) if target.claim.is_some() => (PartFile::Placed, options.offset.unwrap_or(0)),
+            _ => (PartFile::Own, 0),
+        };
+        let mut row = PartRow {
             key,
             size: hashes.size,
-            file: if target.as_ref().is_some_and(|target| target.claim.is_some()) {
-                PartFile::Placed
-            } else {
-                PartFile::Own
-            },
+            file,
             offset: options.offset,
             blake3: hashes.blake3.ok_or_else(|| Error::internal("no identity"))?.finish(),
-            sha256,
+            sha256: hashes.sha256.map(Sha256::finish),
             chain: hashes.chain.map(|sha256| Chain { after, state: sha256.suspend() }),
         };
         let if_exists = options.if_exists;
         let Some(target) = target else {
-            let there = get(&inner, &scope, &row.key.session, row.key.number).await?;
-            let there = there.ok_or_else(|| Error::unavailable("the part compared with was deleted meanwhile"))?;
-            return settle(there, &row, if_exists);
+            return compare(&inner, &scope, row, expected.sha256, if_exists).await;
         };
+        if expected.sha256.is_some() && row.sha256.is_none() {
+            // It was not expected when the part began, so it was not computed on the way.
+            let mut written = read::range(target.file.clone(), start, start + row.size);
+            row.sha256 = Some(read::digest(&mut written).await?);
+        }
+        if expected.sha256.is_some_and(|expected| row.sha256 != Some(expected)) {
+            return Err(Error::DigestMismatch);
+        }
+        // From here until the row is durable nobody can end this put any more.
+        let passage = running.gate().enter()?;
         detached(async move {
             let receipt = commit(&inner, &scope, row, target, if_exists).await;
             if receipt.as_ref().is_err_and(index::in_doubt) {
@@ -144,6 +146,25 @@ impl Writer<PartReceipt> for PartWriter {
         })
         .await
     }
+}
+
+/// Answers for content that was only compared with what has its number.
+async fn compare(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    ours: PartRow,
+    expected: Option<Digest>,
+    if_exists: IfExists,
+) -> Result<PartReceipt> {
+    let deleted = || Error::unavailable("the part compared with was deleted meanwhile");
+    let there = get(inner, scope, &ours.key.session, ours.key.number).await?.ok_or_else(deleted)?;
+    let mut receipt = settle(there, &ours, if_exists)?;
+    if expected.is_some() && receipt.sha256.is_none() {
+        let stored = read::part(inner, scope, &receipt.key, ByteRange::default()).await;
+        let mut stored = stored.map_err(|error| if matches!(error, Error::NotFound) { deleted() } else { error })?;
+        receipt.sha256 = Some(read::digest(&mut *stored).await?);
+    }
+    if expected.is_some() && receipt.sha256 != expected { Err(Error::DigestMismatch) } else { Ok(receipt) }
 }
 
 /// Makes the data durable, then the row.

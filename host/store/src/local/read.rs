@@ -5,7 +5,7 @@ use super::index::parts::{self, PartFile};
 use super::publish::stat;
 use super::{Inner, blocking, layout};
 use crate::stream::ByteStream;
-use crate::{ByteRange, Error, FinalKey, Result, Scope, TempKey, limits};
+use crate::{ByteRange, Digest, Error, FinalKey, Result, Scope, Sha256, TempKey, limits};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::fs::File;
@@ -24,8 +24,8 @@ struct FileStream {
 }
 
 impl FileStream {
-    fn new(file: File, start: u64, end: u64) -> Self {
-        FileStream { file: Arc::new(file), at: start, end, ahead: None }
+    fn new(file: Arc<File>, start: u64, end: u64) -> Self {
+        FileStream { file, at: start, end, ahead: None }
     }
 
     fn read_ahead(&mut self) {
@@ -57,6 +57,20 @@ impl ByteStream for FileStream {
     }
 }
 
+/// A range of an open file, in bytes.
+pub(super) fn range(file: Arc<File>, start: u64, end: u64) -> impl ByteStream {
+    FileStream::new(file, start, end)
+}
+
+/// The digest of all that a stream has.
+pub(super) async fn digest(stream: &mut dyn ByteStream) -> Result<Digest> {
+    let mut sha256 = Sha256::new();
+    while let Some(chunk) = stream.next().await? {
+        sha256.update(&chunk);
+    }
+    Ok(sha256.finish())
+}
+
 /// Opens a part.
 pub(super) async fn part(
     inner: &Arc<Inner>,
@@ -80,7 +94,7 @@ pub(super) async fn part(
     let file = open(inner, path).await?;
     // A session's file is replaced only after its rows are gone: if the row is still there, this is its file.
     match (row(inner).await?, file) {
-        (Some(_), Some(file)) => Ok(Box::new(FileStream::new(file, base + start, base + end))),
+        (Some(_), Some(file)) => Ok(Box::new(FileStream::new(Arc::new(file), base + start, base + end))),
         (Some(_), None) => Err(Error::internal(format!("the data of part {key} is missing"))),
         (None, _) => Err(Error::NotFound),
     }
@@ -101,7 +115,7 @@ pub(super) async fn final_object(
     };
     let (start, end) = range.within(receipt.size)?;
     match open(inner, layout::final_path(scope, &id)).await? {
-        Some(file) => Ok(Box::new(FileStream::new(file, start, end))),
+        Some(file) => Ok(Box::new(FileStream::new(Arc::new(file), start, end))),
         None => match stat(inner, scope, &id).await? {
             Some(FinalRow::Gone(reason)) => Err(Error::Gone(reason)),
             _ => Err(Error::internal(format!("the data of {} is missing", key.key))),
