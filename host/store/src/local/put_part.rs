@@ -77,7 +77,7 @@ async fn target(
     if let (Some(start), Some(size @ 1..)) = (options.offset, options.expected.size) {
         let end = start + size;
         // The claim comes first: whatever another put committed before it is in the index by now.
-        if let Some(claim) = inner.sessions.claim(scope, &session, start, end) {
+        if let Some(claim) = inner.sessions.claim(running, start, end) {
             let (of, at) = (scope.clone(), session.clone());
             if !inner.index.read(move |conn| parts::placed(conn, &of, &at, start, end)).await? {
                 let path = layout::placed(scope, &session);

@@ -3,7 +3,8 @@
 //! Invariants, which make it safe to write parts straight into a session's file:
 //! - two claims of one session never overlap, and none is given while the session is sealed;
 //! - after a gate is interrupted and has settled, no byte is written and nothing is committed through it;
-//! - whoever removes, truncates or publishes a session's file holds its seal, so no put can be writing to it.
+//! - whoever removes, truncates or publishes a session's file holds its seal and has waited for its gates, those of
+//!   dropped puts whose claims are still there included: so nobody can be writing to it.
 
 use crate::{Error, Result, Scope, SessionId};
 use std::collections::HashMap;
@@ -25,8 +26,16 @@ struct Shared {
 #[derive(Default)]
 struct Active {
     puts: Vec<Arc<Gate>>,
-    claims: Vec<(u64, u64)>,
+    claims: Vec<Claimed>,
     sealed: Option<SealedFor>,
+}
+
+/// A range that is claimed, half-open, and the gate that its writing passes through. A put that was dropped is no longer
+/// among the puts, but its last write may still go on; its claim is here as long as that.
+struct Claimed {
+    start: u64,
+    end: u64,
+    gate: Arc<Gate>,
 }
 
 /// What a session is sealed for.
@@ -112,16 +121,16 @@ impl Sessions {
         running
     }
 
-    /// Claims a range of a session's own file; `None` if another claim overlaps it or the session is sealed.
-    pub(super) fn claim(&self, scope: &Scope, session: &SessionId, start: u64, end: u64) -> Option<Claim> {
-        let name = (scope.clone(), session.clone());
+    /// Claims a range of a session's own file for a put; `None` if another claim overlaps it or the session is sealed.
+    pub(super) fn claim(&self, running: &Running, start: u64, end: u64) -> Option<Claim> {
+        let name = running.name.clone();
         let mut active = self.lock();
         let entry = active.entry(name.clone()).or_default();
-        if entry.sealed.is_some() || entry.claims.iter().any(|&(s, e)| s < end && start < e) {
+        if entry.sealed.is_some() || entry.claims.iter().any(|other| other.start < end && start < other.end) {
             forget_if_idle(&mut active, &name);
             return None;
         }
-        entry.claims.push((start, end));
+        entry.claims.push(Claimed { start, end, gate: running.gate.clone() });
         Some(Claim { sessions: self.clone(), name, range: (start, end) })
     }
 
@@ -167,14 +176,18 @@ impl Sessions {
         }
     }
 
-    /// Ends the puts that run now, and returns when none of them writes or commits any more.
+    /// Ends the puts that run now and what goes on of dropped ones, and returns when none of them writes or commits any
+    /// more.
     pub(super) async fn interrupt(&self, scope: &Scope, session: &SessionId) {
         let name = (scope.clone(), session.clone());
-        let puts = self.lock().get(&name).map(|entry| entry.puts.clone()).unwrap_or_default();
-        for gate in &puts {
+        let gates: Vec<Arc<Gate>> = match self.lock().get(&name) {
+            Some(entry) => entry.puts.iter().chain(entry.claims.iter().map(|claim| &claim.gate)).cloned().collect(),
+            None => return,
+        };
+        for gate in &gates {
             gate.interrupt();
         }
-        for gate in &puts {
+        for gate in &gates {
             gate.settled().await;
         }
     }
@@ -243,11 +256,8 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.sessions.change(&self.name, |entry| {
-            if let Some(at) = entry.claims.iter().position(|&range| range == self.range) {
-                entry.claims.swap_remove(at);
-            }
-        });
+        // Claims don't overlap, so its start tells it from others.
+        self.sessions.change(&self.name, |entry| entry.claims.retain(|claim| claim.start != self.range.0));
     }
 }
 
@@ -276,18 +286,35 @@ mod tests {
     #[test]
     fn claims_do_not_overlap_and_end_with_their_value() {
         let (sessions, (scope, session)) = (Sessions::default(), name());
-        let first = sessions.claim(&scope, &session, 0, 10).unwrap();
-        assert!(sessions.claim(&scope, &session, 9, 12).is_none());
-        let next = sessions.claim(&scope, &session, 10, 20).unwrap();
+        let running = sessions.begin(&scope, &session);
+        let first = sessions.claim(&running, 0, 10).unwrap();
+        assert!(sessions.claim(&running, 9, 12).is_none());
+        let next = sessions.claim(&running, 10, 20).unwrap();
         drop(first);
-        assert!(sessions.claim(&scope, &session, 0, 10).is_some());
+        assert!(sessions.claim(&running, 0, 10).is_some());
         drop(next);
         let seal = sessions.try_seal(&scope, &session).unwrap();
         assert!(sessions.try_seal(&scope, &session).is_none());
-        assert!(sessions.claim(&scope, &session, 0, 1).is_none());
+        assert!(sessions.claim(&running, 0, 1).is_none());
         drop(seal);
-        assert!(sessions.claim(&scope, &session, 0, 1).is_some());
+        assert!(sessions.claim(&running, 0, 1).is_some());
+        drop(running);
         assert!(sessions.lock().is_empty(), "nothing is kept of idle sessions");
+    }
+
+    #[tokio::test]
+    async fn interrupt_waits_for_the_last_write_of_a_put_that_was_dropped() {
+        let (sessions, (scope, session)) = (Sessions::default(), name());
+        let running = sessions.begin(&scope, &session);
+        let (claim, gate) = (sessions.claim(&running, 0, 10).unwrap(), running.gate().clone());
+        let passage = gate.enter().unwrap();
+        drop(running);
+        let interrupt = sessions.interrupt(&scope, &session);
+        tokio::pin!(interrupt);
+        assert!(tokio::time::timeout(Duration::from_millis(20), &mut interrupt).await.is_err());
+        drop((passage, claim));
+        interrupt.await;
+        assert!(gate.enter().is_err());
     }
 
     #[tokio::test]
