@@ -6,7 +6,8 @@
 //! states end.
 //!
 //! Invariant: the sessions concerned are sealed and their puts have settled from before the rows are read until the
-//! object has been published or has failed; until then no part has been changed.
+//! object has been published, or has failed with no part changed. A part may be deleted meanwhile: then its row is missed
+//! by the transaction that publishes, which fails.
 
 use super::index::parts::{self, PartFile, PartRow};
 use super::publish::{publish, settle, stat};
@@ -43,13 +44,7 @@ pub(super) async fn assemble(
         seals.push(inner.sessions.seal_for_assembly(&scope, session).await.ok_or(Error::Conflict)?);
         inner.sessions.interrupt(&scope, session).await;
     }
-    let rows = {
-        let (scope, list) = (scope.clone(), list.clone());
-        let read = move |conn: &Connection| {
-            list.iter().map(|key| parts::by_key(conn, &scope, key)?.ok_or(Error::NotFound)).collect::<Result<Vec<_>>>()
-        };
-        Arc::new(inner.index.read(read).await?)
-    };
+    let rows = Arc::new(rows_of(inner, &scope, &list).await?);
     let size = rows.iter().try_fold(0u64, |sum, row| sum.checked_add(row.size)).unwrap_or(u64::MAX);
     match options.expected.size {
         Some(expected) if expected != size => return Err(Error::SizeMismatch { expected, actual: size }),
@@ -58,10 +53,7 @@ pub(super) async fn assemble(
         }
         _ => {}
     }
-    let sha256 = {
-        let (scope, rows) = (scope.clone(), rows.clone());
-        blocking(inner, move |inner| digest(inner, &scope, &rows)).await?
-    };
+    let sha256 = on_parts(inner, &scope, &rows, digest).await?;
     if options.expected.sha256.is_some_and(|expected| expected != sha256) {
         return Err(Error::DigestMismatch);
     }
@@ -69,51 +61,73 @@ pub(super) async fn assemble(
     let receipt = receipt(&scope, file, size, sha256, options);
 
     let consumed = Consumed { scope: scope.clone(), sessions: sessions.into_iter().collect(), list };
-    if let Some(row) = stat(inner, &scope, &receipt.file).await? {
-        let there = settle(row, &receipt, if_exists)?;
-        let rows = consumed.clone();
-        inner.index.free(move |conn| rows.remove_rows(conn, false)).await?;
-        consumed.remove_data(inner).await;
-        return Ok(there);
-    }
-    let in_place = {
-        let (scope, rows) = (scope.clone(), rows.clone());
-        inner.index.read(move |conn| in_place(conn, &scope, &rows)).await?
-    };
-    let there = if in_place {
-        let source = layout::placed(&scope, &rows[0].key.session);
-        let (of, from) = (scope.clone(), source.clone());
-        blocking(inner, move |inner| complete(inner, &of, &rows, &from, size)).await?;
-        let rows = consumed.clone();
-        let publishing = publish(inner, &scope, receipt, source, if_exists, move |conn| rows.remove_rows(conn, true));
-        match publishing.await {
-            Ok(there) => there,
-            Err(failed) => {
-                if failed.in_doubt {
-                    // The file may be the object: nothing may be placed in it until the next opening can tell.
-                    std::mem::forget(seals);
+    let there = match stat(inner, &scope, &receipt.file).await? {
+        Some(row) => settle(row, &receipt, if_exists)?,
+        None if in_place(inner, &scope, &rows).await? => {
+            let source = layout::placed(&scope, &rows[0].key.session);
+            let path = source.clone();
+            on_parts(inner, &scope, &rows, move |inner, scope, rows| complete(inner, scope, rows, &path, size)).await?;
+            let rows = consumed.clone();
+            let with_row = move |conn: &Connection| rows.remove_rows(conn, true);
+            match publish(inner, &scope, receipt, source, if_exists, with_row).await {
+                Ok(there) => there,
+                Err(failed) => {
+                    if failed.in_doubt {
+                        // The file may be the object: nothing may be placed in it until the next opening can tell.
+                        std::mem::forget(seals);
+                    }
+                    return Err(failed.error);
                 }
-                return Err(failed.error);
             }
         }
-    } else {
-        let StagedFile { file, name, in_use } = stage(inner).await?;
-        let of = scope.clone();
-        blocking(inner, move |inner| copy(inner, &of, &rows, file)).await?;
-        let rows = consumed.clone();
-        let source = name.path().to_owned();
-        let publishing = publish(inner, &scope, receipt, source, if_exists, move |conn| rows.remove_rows(conn, false));
-        publishing.await.map_err(|failed| {
-            if failed.in_doubt {
-                name.keep();
-                std::mem::forget(in_use);
-            }
-            failed.error
-        })?
+        None => {
+            let StagedFile { file, name, in_use } = stage(inner).await?;
+            on_parts(inner, &scope, &rows, move |inner, scope, rows| copy(inner, scope, rows, file)).await?;
+            let rows = consumed.clone();
+            let source = name.path().to_owned();
+            let with_row = move |conn: &Connection| rows.remove_rows(conn, false);
+            publish(inner, &scope, receipt, source, if_exists, with_row).await.map_err(|failed| {
+                if failed.in_doubt {
+                    name.keep();
+                    std::mem::forget(in_use);
+                }
+                failed.error
+            })?
+        }
     };
+    if there.replayed {
+        // Our row was not made, whether it was there before or another one was faster, so no part went with it.
+        let rows = consumed.clone();
+        inner.index.free(move |conn| rows.remove_rows(conn, false)).await?;
+    }
     consumed.remove_data(inner).await;
+    // Until here nobody could place anything in a file that has become the object.
     drop(seals);
     Ok(there)
+}
+
+/// The rows of the parts, all of which must be there.
+async fn rows_of(inner: &Arc<Inner>, scope: &Scope, list: &[TempKey]) -> Result<Vec<PartRow>> {
+    let (scope, list) = (scope.clone(), list.to_vec());
+    let row = move |conn: &Connection, key: &TempKey| parts::by_key(conn, &scope, key)?.ok_or(Error::NotFound);
+    inner.index.read(move |conn| list.iter().map(|key| row(conn, key)).collect()).await
+}
+
+/// Works on the data of parts, off the async threads. A part that is deleted meanwhile is missed as a file first.
+async fn on_parts<T: Send + 'static>(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    rows: &Arc<Vec<PartRow>>,
+    work: impl FnOnce(&Inner, &Scope, &[PartRow]) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (of, parts) = (scope.clone(), rows.clone());
+    match blocking(inner, move |inner| work(inner, &of, &parts)).await {
+        Err(error @ Error::Internal(_)) => {
+            let list: Vec<TempKey> = rows.iter().map(|row| row.key.clone()).collect();
+            rows_of(inner, scope, &list).await.and(Err(error))
+        }
+        worked => worked,
+    }
 }
 
 /// The parts that an assembly uses up.
@@ -125,11 +139,11 @@ struct Consumed {
 }
 
 impl Consumed {
-    /// Takes the parts out of the index. With `file` the session's own file has become the object, and all that was
-    /// said of it goes too.
+    /// Takes the parts out of the index, where all of them must still be. With `file` the session's own file has become
+    /// the object, and all that was said of it goes too.
     fn remove_rows(&self, conn: &Connection, file: bool) -> Result<()> {
         for key in &self.list {
-            parts::delete(conn, &self.scope, key)?;
+            parts::delete(conn, &self.scope, key)?.ok_or(Error::NotFound)?;
         }
         for session in &self.sessions {
             if file {
@@ -175,7 +189,7 @@ impl Consumed {
 
 /// Whether the session's own file can become the object: one session, at least one part of the list in its place, and
 /// no range of that file, withdrawn ones included, that is not a part of the list in its place.
-fn in_place(conn: &Connection, scope: &Scope, rows: &[PartRow]) -> Result<bool> {
+async fn in_place(inner: &Arc<Inner>, scope: &Scope, rows: &[PartRow]) -> Result<bool> {
     let Some(first) = rows.first() else { return Ok(false) };
     let (mut at, mut places) = (0, 0);
     for row in rows {
@@ -190,7 +204,9 @@ fn in_place(conn: &Connection, scope: &Scope, rows: &[PartRow]) -> Result<bool> 
         }
         at += row.size;
     }
-    Ok(places > 0 && parts::placed_counts(conn, scope, &first.key.session)? == (places, 0))
+    let (scope, session) = (scope.clone(), first.key.session.clone());
+    let counts = inner.index.read(move |conn| parts::placed_counts(conn, &scope, &session)).await?;
+    Ok(places > 0 && counts == (places, 0))
 }
 
 /// The files that parts lie in, opened once each.
