@@ -12,6 +12,7 @@
 use super::index::parts::{self, PartFile, PartRow};
 use super::publish::{publish, settle, stat};
 use super::put_final::{StagedFile, receipt, stage};
+use super::sessions::Seal;
 use super::{Inner, blocking, chain, layout};
 use crate::{Digest, Error, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, SessionId, TempKey};
 use rusqlite::Connection;
@@ -41,7 +42,7 @@ pub(super) async fn assemble(
     let sessions: BTreeSet<SessionId> = list.iter().map(|key| key.session.clone()).collect();
     let mut seals = Vec::new();
     for session in &sessions {
-        seals.push(inner.sessions.seal_for_assembly(&scope, session).await.ok_or(Error::Conflict)?);
+        seals.push(inner.sessions.seal_for_assembly(&scope, session).await?);
         inner.sessions.interrupt(&scope, session).await;
     }
     let rows = Arc::new(rows_of(inner, &scope, &list).await?);
@@ -74,7 +75,7 @@ pub(super) async fn assemble(
                 Err(failed) => {
                     if failed.in_doubt {
                         // The file may be the object: nothing may be placed in it until the next opening can tell.
-                        std::mem::forget(seals);
+                        seals.into_iter().for_each(Seal::keep_in_doubt);
                     }
                     return Err(failed.error);
                 }
@@ -89,7 +90,7 @@ pub(super) async fn assemble(
             publish(inner, &scope, receipt, source, if_exists, with_row).await.map_err(|failed| {
                 if failed.in_doubt {
                     name.keep();
-                    std::mem::forget(in_use);
+                    in_use.keep_in_doubt();
                 }
                 failed.error
             })?
@@ -98,7 +99,7 @@ pub(super) async fn assemble(
     if there.replayed {
         // Our row was not made, whether it was there before or another one was faster, so no part went with it.
         let rows = consumed.clone();
-        inner.index.free(move |conn| rows.remove_rows(conn, false)).await?;
+        inner.free(move |conn| rows.remove_rows(conn, false)).await?;
     }
     consumed.remove_data(inner).await;
     // Until here nobody could place anything in a file that has become the object.

@@ -28,7 +28,7 @@ impl Backend for LocalStore {
     }
 
     async fn ready(&self) -> Result<()> {
-        self.write(|_| Ok(())).await?;
+        self.inner.write(|_| Ok(())).await?;
         // A change of nothing needs no room, and says nothing of it.
         let full = blocking(&self.inner, |inner| Ok(inner.disk.is_full())).await?;
         if full { Err(Error::NoSpace) } else { Ok(()) }
@@ -50,7 +50,7 @@ impl Backend for LocalStore {
 
     async fn delete_part(&self, scope: &Scope, key: &TempKey) -> Result<bool> {
         let (of, key) = (scope.clone(), key.clone());
-        let deleted = self.free(move |conn| parts::delete(conn, &of, &key)).await?;
+        let deleted = self.inner.free(move |conn| parts::delete(conn, &of, &key)).await?;
         let Some(row) = deleted else { return Ok(false) };
         if row.file == parts::PartFile::Own {
             let path = layout::own(scope, &row.key.session, &row.key.token);
@@ -126,7 +126,7 @@ impl Backend for LocalStore {
     async fn delete_final(&self, scope: &Scope, key: &FinalKey) -> Result<bool> {
         let Some(file) = layout::file_of(scope, key) else { return Ok(false) };
         let (of, id) = (scope.clone(), file.clone());
-        if !self.free(move |conn| finals::delete(conn, &of, &id, now_ms())).await? {
+        if !self.inner.free(move |conn| finals::delete(conn, &of, &id, now_ms())).await? {
             return Ok(false);
         }
         // That the data is gone is noted by the next sweep, for many at once.
@@ -143,12 +143,12 @@ impl Backend for LocalStore {
 
     async fn void_final(&self, scope: &Scope, file: &FileId, reason: &Reason) -> Result<bool> {
         let (scope, file, reason) = (scope.clone(), file.clone(), reason.clone());
-        self.free(move |conn| finals::void(conn, &scope, &file, reason.as_str(), now_ms())).await
+        self.inner.free(move |conn| finals::void(conn, &scope, &file, reason.as_str(), now_ms())).await
     }
 
     async fn create_record(&self, scope: &Scope, name: &RecordName, value: &[u8]) -> Result<String> {
         let (scope, name, value) = (scope.clone(), name.clone(), value.to_vec());
-        self.write(move |conn| records::create(conn, &scope, &name, &value)).await
+        self.inner.write(move |conn| records::create(conn, &scope, &name, &value)).await
     }
 
     async fn get_record(&self, scope: &Scope, name: &RecordName) -> Result<Record> {
@@ -158,12 +158,12 @@ impl Backend for LocalStore {
 
     async fn replace_record(&self, scope: &Scope, name: &RecordName, version: &str, value: &[u8]) -> Result<String> {
         let (scope, name, version, value) = (scope.clone(), name.clone(), version.to_owned(), value.to_vec());
-        self.write(move |conn| records::replace(conn, &scope, &name, &version, &value)).await
+        self.inner.write(move |conn| records::replace(conn, &scope, &name, &version, &value)).await
     }
 
     async fn delete_record(&self, scope: &Scope, name: &RecordName, version: Option<&str>) -> Result<bool> {
         let (scope, name, version) = (scope.clone(), name.clone(), version.map(str::to_owned));
-        self.free(move |conn| records::delete(conn, &scope, &name, version.as_deref())).await
+        self.inner.free(move |conn| records::delete(conn, &scope, &name, version.as_deref())).await
     }
 
     async fn list_records(
@@ -189,22 +189,6 @@ impl Backend for LocalStore {
 impl LocalStore {
     async fn read<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
         self.inner.index.read(work).await
-    }
-
-    /// A change that is rows only.
-    async fn write<T: Send + 'static>(&self, work: impl Fn(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
-        self.inner.disk.step("commit")?;
-        let written = self.inner.index.write(work).await?;
-        self.inner.disk.step("committed")?;
-        Ok(written)
-    }
-
-    /// A change that is rows only, and that gives room back or says that something will not need any.
-    async fn free<T: Send + 'static>(&self, work: impl Fn(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
-        self.inner.disk.step("commit")?;
-        let written = self.inner.index.free(work).await?;
-        self.inner.disk.step("committed")?;
-        Ok(written)
     }
 
     /// Removes data that no row speaks of any more. A failure is only worth a line: a sweep will do it.

@@ -150,6 +150,12 @@ impl OwnRange {
     pub(super) fn keep(mut self) {
         self.keep = true;
     }
+
+    /// Leaves what was written where it is, and lets nobody else write there for as long as the store is open.
+    pub(super) fn keep_in_doubt(mut self) {
+        self.claim.keep_in_doubt();
+        self.keep = true;
+    }
 }
 
 impl Drop for OwnRange {

@@ -26,6 +26,7 @@ mod sessions;
 mod sweep;
 
 use crate::{Error, Result, SweepReport, Token, limits};
+use rusqlite::Connection;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -106,6 +107,23 @@ struct CounterCells {
 }
 
 impl Inner {
+    /// Makes a change of the index; see [`index::Index::write`].
+    async fn write<T: Send + 'static>(&self, work: impl Fn(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
+        self.stepwise(self.index.write(work)).await
+    }
+
+    /// Makes a change that gives room back; see [`index::Index::free`].
+    async fn free<T: Send + 'static>(&self, work: impl Fn(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
+        self.stepwise(self.index.free(work)).await
+    }
+
+    async fn stepwise<T>(&self, change: impl Future<Output = Result<T>>) -> Result<T> {
+        self.disk.step("commit")?;
+        let made = change.await?;
+        self.disk.step("committed")?;
+        Ok(made)
+    }
+
     /// The tokens in use below `staging/`.
     fn staged(&self) -> MutexGuard<'_, HashSet<Token>> {
         self.staged.lock().unwrap_or_else(PoisonError::into_inner)

@@ -8,29 +8,52 @@ use super::index::{self, finals};
 use super::{Inner, blocking, layout};
 use crate::{Error, FileId, FinalReceipt, IfExists, Result, Scope};
 use rusqlite::Connection;
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// Locks on file ids.
 #[derive(Default)]
 pub(super) struct Names {
-    taken: Mutex<HashSet<(Scope, FileId)>>,
+    taken: Mutex<HashMap<(Scope, FileId), Lock>>,
     freed: Notify,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lock {
+    Held,
+    /// Nobody can tell whether the object exists; its name is not touched for as long as the store is open.
+    Doubt,
 }
 
 impl Names {
     /// Waits for the lock of a file id.
-    pub(super) async fn lock(self: &Arc<Self>, scope: &Scope, file: &FileId) -> NameLock {
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if a publication of it is in doubt.
+    pub(super) async fn lock(self: &Arc<Self>, scope: &Scope, file: &FileId) -> Result<NameLock> {
         let name = (scope.clone(), file.clone());
         loop {
             let freed = self.freed.notified();
-            if self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
-                return NameLock { names: self.clone(), name };
+            match self.taken().entry(name.clone()) {
+                Entry::Vacant(free) => {
+                    free.insert(Lock::Held);
+                    return Ok(NameLock { names: self.clone(), name });
+                }
+                Entry::Occupied(lock) if *lock.get() == Lock::Doubt => {
+                    let why = "an unfinished publication holds the name; opening the store again clears it";
+                    return Err(Error::unavailable(why));
+                }
+                Entry::Occupied(_) => {}
             }
             freed.await;
         }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, HashMap<(Scope, FileId), Lock>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -40,9 +63,20 @@ pub(super) struct NameLock {
     name: (Scope, FileId),
 }
 
+impl NameLock {
+    /// Leaves the name as it is for as long as the store is open.
+    fn keep_in_doubt(self) {
+        self.names.taken().insert(self.name.clone(), Lock::Doubt);
+    }
+}
+
 impl Drop for NameLock {
     fn drop(&mut self) {
-        self.names.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
+        if let Entry::Occupied(lock) = self.names.taken().entry(self.name.clone())
+            && *lock.get() == Lock::Held
+        {
+            lock.remove();
+        }
         self.names.freed.notify_waiters();
     }
 }
@@ -51,7 +85,7 @@ impl Drop for NameLock {
 pub(super) struct Unpublished {
     /// Why.
     pub(super) error: Error,
-    /// Whether the row may be there after all. The staged data must stay as it is then.
+    /// Whether the data still has the object's name, and perhaps its row. The staged data must stay as it is then.
     pub(super) in_doubt: bool,
 }
 
@@ -71,15 +105,27 @@ pub(super) async fn publish(
     if_exists: IfExists,
     with_row: impl Fn(&Connection) -> Result<()> + Send + 'static,
 ) -> Result<FinalReceipt, Unpublished> {
-    let file = receipt.file.clone();
-    let _lock = inner.names.lock(scope, &file).await;
-    if let Some(row) = stat(inner, scope, &file).await? {
+    let lock = inner.names.lock(scope, &receipt.file).await?;
+    let published = publish_locked(inner, scope, receipt, staged, if_exists, with_row).await;
+    if published.as_ref().is_err_and(|failed| failed.in_doubt) {
+        lock.keep_in_doubt();
+    }
+    published
+}
+
+async fn publish_locked(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    receipt: FinalReceipt,
+    staged: PathBuf,
+    if_exists: IfExists,
+    with_row: impl Fn(&Connection) -> Result<()> + Send + 'static,
+) -> Result<FinalReceipt, Unpublished> {
+    if let Some(row) = stat(inner, scope, &receipt.file).await? {
         return Ok(settle(row, &receipt, if_exists)?);
     }
-    let path = layout::final_path(scope, &file);
+    let path = layout::final_path(scope, &receipt.file);
     name(inner, staged, path.clone(), layout::final_dir(scope)).await?;
-
-    inner.disk.step("commit")?;
     let row = {
         let (scope, receipt) = (scope.clone(), receipt.clone());
         move |conn: &Connection| match finals::insert(conn, &scope, &receipt)? {
@@ -87,41 +133,31 @@ pub(super) async fn publish(
             taken => Ok(taken),
         }
     };
-    let written = inner.index.write(row).await;
-    let in_doubt = written.as_ref().is_err_and(index::in_doubt);
-    if !matches!(written, Ok(None)) && !in_doubt {
-        blocking(inner, move |inner| inner.disk.unlink(&path)).await?;
-    }
-    match written {
-        Ok(None) => {
-            // The row is there; a store that is killed here has published.
-            inner.disk.step("committed").map_err(|error| Unpublished { error, in_doubt: true })?;
-            Ok(receipt)
-        }
-        Ok(Some(row)) => Ok(settle(row, &receipt, if_exists)?),
-        Err(error) => Err(Unpublished { error, in_doubt }),
-    }
+    let settled = match inner.write(row).await {
+        Ok(None) => return Ok(receipt),
+        // A tombstone, which needs no lock, was faster.
+        Ok(Some(row)) => settle(row, &receipt, if_exists),
+        Err(error) if index::in_doubt(&error) => return Err(Unpublished { error, in_doubt: true }),
+        Err(error) => Err(error),
+    };
+    let unnamed = blocking(inner, move |inner| inner.disk.unlink(&path)).await;
+    unnamed.map_err(|error| Unpublished { error, in_doubt: true })?;
+    Ok(settled?)
 }
 
-/// Gives the data its name, durably; leaves no name on failure.
-async fn name(inner: &Arc<Inner>, staged: PathBuf, path: PathBuf, dir: PathBuf) -> Result<()> {
+/// Gives the data its name, durably.
+async fn name(inner: &Arc<Inner>, staged: PathBuf, path: PathBuf, dir: PathBuf) -> Result<(), Unpublished> {
     blocking(inner, move |inner| {
         if !inner.disk.link(&staged, &path)? {
-            let unfinished = inner.disk.stat(&path)?.is_some_and(|stat| stat.links > 1);
-            tracing::error!(path = %path.display(), unfinished, "a file without a row holds the name of a final object");
-            return Err(if unfinished {
-                Error::unavailable("an unfinished publication holds the name; opening the store again clears it")
-            } else {
-                Error::Conflict
-            });
+            tracing::error!(path = %path.display(), "a file that is not ours holds the name of a final object");
+            return Err(Error::Conflict);
         }
-        inner.disk.sync_dir(&dir).inspect_err(|_| {
-            if let Err(error) = inner.disk.unlink(&path) {
-                tracing::error!(path = %path.display(), %error, "an unfinished publication keeps its name");
-            }
-        })
+        Ok(inner.disk.sync_dir(&dir).map_err(|error| {
+            let unnamed = inner.disk.unlink(&path);
+            Unpublished { error, in_doubt: unnamed.is_err() }
+        }))
     })
-    .await
+    .await?
 }
 
 /// The row of a file id.

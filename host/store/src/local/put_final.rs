@@ -24,11 +24,21 @@ struct FinalWriter {
 pub(super) struct Staged {
     inner: Arc<Inner>,
     token: Token,
+    in_doubt: bool,
+}
+
+impl Staged {
+    /// Leaves the token in use for as long as the store is open.
+    pub(super) fn keep_in_doubt(mut self) {
+        self.in_doubt = true;
+    }
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        self.inner.staged().remove(&self.token);
+        if !self.in_doubt {
+            self.inner.staged().remove(&self.token);
+        }
     }
 }
 
@@ -42,7 +52,7 @@ pub(super) struct StagedFile {
 pub(super) async fn stage(inner: &Arc<Inner>) -> Result<StagedFile> {
     let token = Token::random()?;
     inner.staged().insert(token.clone());
-    let in_use = Staged { inner: inner.clone(), token };
+    let in_use = Staged { inner: inner.clone(), token, in_doubt: false };
     blocking(inner, move |inner| {
         let path = layout::staged(&in_use.token);
         let file = inner.disk.create(&path)?;
@@ -120,7 +130,7 @@ impl Writer<FinalReceipt> for FinalWriter {
                 if failed.in_doubt {
                     // Only the next opening can tell; until then no sweep may touch it.
                     name.keep();
-                    std::mem::forget(staged);
+                    staged.into_iter().for_each(Staged::keep_in_doubt);
                 }
                 failed.error
             })

@@ -182,25 +182,21 @@ async fn commit(
         Ok(target)
     })
     .await?;
-    inner.disk.step("commit")?;
     let written = {
         let (scope, row) = (scope.clone(), row.clone());
-        inner.index.write(move |conn| parts::insert(conn, &scope, &row)).await
+        inner.write(move |conn| parts::insert(conn, &scope, &row)).await
     };
-    let keep = match &written {
-        Ok(taken) => taken.is_none(),
-        Err(error) => index::in_doubt(error),
-    };
-    if keep {
+    let in_doubt = written.as_ref().is_err_and(index::in_doubt);
+    if in_doubt {
         target.name.into_iter().for_each(OwnName::keep);
+        target.claim.into_iter().for_each(OwnRange::keep_in_doubt);
+    } else if matches!(written, Ok(None)) {
+        target.name.into_iter().for_each(OwnName::keep);
+        // The claim ends here, after the row is there.
         target.claim.into_iter().for_each(OwnRange::keep);
     }
-    // The claim goes with the target here, after the row is there.
     match written? {
-        None => {
-            inner.disk.step("committed")?;
-            Ok(receipt(row))
-        }
+        None => Ok(receipt(row)),
         Some(there) => settle(there, &row, if_exists),
     }
 }

@@ -45,6 +45,8 @@ enum SealedFor {
     Assembly,
     /// Clearing or sweeping it.
     Upkeep,
+    /// Nobody can tell whether it has become an object; for as long as the store is open.
+    Doubt,
 }
 
 /// What every write and commit of a put passes through, so that the put can be ended from outside.
@@ -131,7 +133,7 @@ impl Sessions {
             return None;
         }
         entry.claims.push(Claimed { start, end, gate: running.gate.clone() });
-        Some(Claim { sessions: self.clone(), name, range: (start, end) })
+        Some(Claim { sessions: self.clone(), name, range: (start, end), in_doubt: false })
     }
 
     /// Seals a session against new claims; `None` if it is sealed already.
@@ -140,23 +142,31 @@ impl Sessions {
     }
 
     /// Seals a session, waiting until nobody else does.
-    pub(super) async fn seal(&self, scope: &Scope, session: &SessionId) -> Seal {
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if that would be for ever.
+    pub(super) async fn seal(&self, scope: &Scope, session: &SessionId) -> Result<Seal> {
         loop {
             let unsealed = self.0.unsealed.notified();
-            if let Ok(seal) = self.seal_for(scope, session, SealedFor::Upkeep) {
-                return seal;
+            match self.seal_for(scope, session, SealedFor::Upkeep) {
+                Ok(seal) => return Ok(seal),
+                Err(SealedFor::Doubt) => return Err(doubt()),
+                Err(SealedFor::Assembly | SealedFor::Upkeep) => unsealed.await,
             }
-            unsealed.await;
         }
     }
 
-    /// Seals a session for an assembly; `None` if another assembly has it.
-    pub(super) async fn seal_for_assembly(&self, scope: &Scope, session: &SessionId) -> Option<Seal> {
+    /// Seals a session for an assembly.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if another assembly has it; [`Error::Unavailable`] if one of it is in doubt.
+    pub(super) async fn seal_for_assembly(&self, scope: &Scope, session: &SessionId) -> Result<Seal> {
         loop {
             let unsealed = self.0.unsealed.notified();
             match self.seal_for(scope, session, SealedFor::Assembly) {
-                Ok(seal) => return Some(seal),
-                Err(SealedFor::Assembly) => return None,
+                Ok(seal) => return Ok(seal),
+                Err(SealedFor::Assembly) => return Err(Error::Conflict),
+                Err(SealedFor::Doubt) => return Err(doubt()),
                 Err(SealedFor::Upkeep) => unsealed.await,
             }
         }
@@ -220,6 +230,10 @@ fn forget_if_idle(active: &mut HashMap<Name, Active>, name: &Name) {
     }
 }
 
+fn doubt() -> Error {
+    Error::unavailable("nobody can tell whether the session has become an object; opening the store again tells")
+}
+
 /// A put that runs.
 pub(super) struct Running {
     sessions: Sessions,
@@ -245,6 +259,7 @@ pub(super) struct Claim {
     sessions: Sessions,
     name: Name,
     range: (u64, u64),
+    in_doubt: bool,
 }
 
 impl Claim {
@@ -252,10 +267,18 @@ impl Claim {
     pub(super) fn range(&self) -> (u64, u64) {
         self.range
     }
+
+    /// Leaves the range claimed for as long as the store is open.
+    pub(super) fn keep_in_doubt(&mut self) {
+        self.in_doubt = true;
+    }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        if self.in_doubt {
+            return;
+        }
         // Claims don't overlap, so its start tells it from others.
         self.sessions.change(&self.name, |entry| entry.claims.retain(|claim| claim.start != self.range.0));
     }
@@ -267,9 +290,18 @@ pub(super) struct Seal {
     name: Name,
 }
 
+impl Seal {
+    /// Leaves the session sealed for as long as the store is open.
+    pub(super) fn keep_in_doubt(self) {
+        self.sessions.change(&self.name, |entry| entry.sealed = Some(SealedFor::Doubt));
+    }
+}
+
 impl Drop for Seal {
     fn drop(&mut self) {
-        self.sessions.change(&self.name, |entry| entry.sealed = None);
+        self.sessions.change(&self.name, |entry| {
+            entry.sealed = entry.sealed.filter(|purpose| *purpose == SealedFor::Doubt);
+        });
         self.sessions.0.unsealed.notify_waiters();
     }
 }
@@ -326,10 +358,21 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_millis(20), &mut assembly).await.is_err());
         drop(upkeep);
         let assembly = assembly.await.unwrap();
-        assert!(sessions.seal_for_assembly(&scope, &session).await.is_none());
+        assert!(matches!(sessions.seal_for_assembly(&scope, &session).await, Err(Error::Conflict)));
         assert!(sessions.try_seal(&scope, &session).is_none());
         drop(assembly);
         assert!(sessions.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_what_is_in_doubt() {
+        let (sessions, (scope, session)) = (Sessions::default(), name());
+        sessions.seal_for_assembly(&scope, &session).await.unwrap().keep_in_doubt();
+        assert!(matches!(sessions.seal(&scope, &session).await, Err(Error::Unavailable { .. })));
+        assert!(matches!(sessions.seal_for_assembly(&scope, &session).await, Err(Error::Unavailable { .. })));
+        assert!(sessions.try_seal(&scope, &session).is_none());
+        let running = sessions.begin(&scope, &session);
+        assert!(sessions.claim(&running, 0, 1).is_none());
     }
 
     #[tokio::test]

@@ -13,14 +13,12 @@ use std::sync::Arc;
 
 /// Ends the puts of a session, and removes its parts.
 pub(super) async fn clear_session(inner: &Arc<Inner>, scope: &Scope, session: &SessionId) -> Result<u32> {
-    let _seal = inner.sessions.seal(scope, session).await;
+    let _seal = inner.sessions.seal(scope, session).await?;
     inner.sessions.interrupt(scope, session).await;
-    inner.disk.step("commit")?;
     let cleared = {
         let (scope, session) = (scope.clone(), session.clone());
-        inner.index.free(move |conn| parts::clear(conn, &scope, &session)).await?
+        inner.free(move |conn| parts::clear(conn, &scope, &session)).await?
     };
-    inner.disk.step("committed")?;
     let count = u32::try_from(cleared.parts).unwrap_or(u32::MAX);
     let (scope, session) = (scope.clone(), session.clone());
     let removed = blocking(inner, move |inner| {
@@ -99,7 +97,8 @@ async fn unpublish(
         let named = blocking(inner, move |inner| inner.disk.list(&dir, |inode| inodes.contains(&inode))).await?;
         for name in named.unwrap_or_default() {
             let Ok(file) = FileId::parse(&name) else { continue };
-            let _lock = inner.names.lock(&scope, &file).await;
+            // What is in doubt only the next opening can tell.
+            let Ok(_lock) = inner.names.lock(&scope, &file).await else { continue };
             if super::publish::stat(inner, &scope, &file).await?.is_none() {
                 remove(inner, vec![layout::final_path(&scope, &file)], report).await?;
             }
@@ -123,7 +122,7 @@ async fn deleted_finals(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<
         let removed = move |conn: &rusqlite::Connection| {
             deleted.iter().try_for_each(|(scope, file)| finals::data_removed(conn, scope, file))
         };
-        inner.index.free(removed).await?;
+        inner.free(removed).await?;
     }
 }
 
