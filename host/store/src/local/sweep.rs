@@ -1,12 +1,12 @@
 //! What is left behind: by killed processes, found when the store is opened; by failed removals, found by a sweep.
 //!
 //! Invariants: only names of our own pattern are touched; a file that a row speaks of is never removed, nor one that a
-//! running operation needs; a file among the finals without a row goes only if it still shares its inode with a staged
-//! name, that is, if its publication was not finished.
+//! running operation needs; a file among the finals that is no object goes only if it still shares its inode with a staged
+//! name, that is, if its publication was not finished, or if a row says that its object was deleted.
 
 use super::index::{finals, parts};
 use super::{Inner, blocking, layout};
-use crate::{FileId, Result, Scope, SessionId, SweepReport, Token};
+use crate::{Error, FileId, Result, Scope, SessionId, SweepReport, Token};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,6 +39,7 @@ pub(super) async fn sweep(inner: &Arc<Inner>) -> Result<SweepReport> {
     let mut report = SweepReport::default();
     unfinished_finals(inner, &mut report).await?;
     deleted_finals(inner, &mut report).await?;
+    withdrawn_files(inner, &mut report).await?;
     leftover_parts(inner, &mut report).await?;
     report.foreign.sort();
     report.foreign.dedup();
@@ -85,7 +86,7 @@ async fn named_twice(inner: &Arc<Inner>, path: PathBuf) -> Result<Option<u64>> {
     Ok(stat.filter(|stat| stat.is_file && stat.links > 1).map(|stat| stat.inode))
 }
 
-/// Takes away the names of finals without a row that are one of these inodes.
+/// Takes away the names among the finals that are one of these inodes and no object's.
 async fn unpublish(
     inner: &Arc<Inner>,
     scopes: Vec<Scope>,
@@ -99,7 +100,8 @@ async fn unpublish(
             let Ok(file) = FileId::parse(&name) else { continue };
             // What is in doubt only the next opening can tell.
             let Ok(_lock) = inner.names.lock(&scope, &file).await else { continue };
-            if super::publish::stat(inner, &scope, &file).await?.is_none() {
+            // A tombstone may have been faster than the publication.
+            if !matches!(super::publish::stat(inner, &scope, &file).await?, Some(finals::FinalRow::Live(_))) {
                 remove(inner, vec![layout::final_path(&scope, &file)], report).await?;
             }
         }
@@ -123,6 +125,30 @@ async fn deleted_finals(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<
             deleted.iter().try_for_each(|(scope, file)| finals::data_removed(conn, scope, file))
         };
         inner.free(removed).await?;
+    }
+}
+
+/// Sessions' own files whose parts have all been deleted.
+async fn withdrawn_files(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<()> {
+    let mut after = (String::new(), String::new());
+    loop {
+        let from = after.clone();
+        let Some(next) = inner.index.read(move |conn| parts::next_withdrawn(conn, &from)).await? else { return Ok(()) };
+        let scope = Scope::from_written(&next.0).ok_or_else(|| Error::internal("a row with a wrong scope"))?;
+        let session = SessionId::parse(&next.1)?;
+        after = next;
+        // Sealed and with no put running, the file gets no part until it is gone.
+        let Some(_seal) = inner.sessions.try_seal(&scope, &session) else { continue };
+        if inner.sessions.is_busy(&scope, &session) {
+            continue;
+        }
+        let (of, at) = (scope.clone(), session.clone());
+        if inner.index.read(move |conn| parts::has_placed_part(conn, &of, &at)).await? {
+            continue;
+        }
+        // The file first: its ranges may be written again only in another one.
+        remove(inner, vec![layout::placed(&scope, &session)], report).await?;
+        inner.free(move |conn| parts::forget_withdrawn(conn, &scope, &session)).await?;
     }
 }
 

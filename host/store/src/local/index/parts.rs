@@ -147,6 +147,8 @@ pub(super) const NEXT_SESSION: &str =
     "SELECT session FROM parts WHERE scope = ?1 AND session > ?2 ORDER BY session LIMIT 1";
 pub(super) const LAST_PLACED: &str = "SELECT ends FROM parts
     WHERE scope = ?1 AND session = ?2 AND placed = 1 AND starts < ?3 ORDER BY starts DESC LIMIT 1";
+pub(super) const NEXT_WITHDRAWN: &str = "SELECT scope, session FROM withdrawn WHERE (scope, session) > (?1, ?2) \
+     ORDER BY scope, session LIMIT 1";
 pub(super) const LAST_WITHDRAWN: &str =
     "SELECT ends FROM withdrawn WHERE scope = ?1 AND session = ?2 AND starts < ?3 ORDER BY starts DESC LIMIT 1";
 pub(super) const PREDECESSOR: &str = "SELECT token, chain_state FROM parts
@@ -216,6 +218,22 @@ pub(in crate::local) fn placed_counts(conn: &Connection, scope: &Scope, session:
 
 fn count(conn: &Connection, sql: &str, scope: &Scope, session: &SessionId) -> Result<u64> {
     Ok(conn.prepare_cached(sql)?.query_row([scope.as_str(), session.as_str()], |row| row.get(0))?)
+}
+
+/// The session with withdrawn ranges, of any scope, that comes after another, whose scope and id are empty for the first.
+pub(in crate::local) fn next_withdrawn(
+    conn: &Connection,
+    after: &(String, String),
+) -> Result<Option<(String, String)>> {
+    let next =
+        conn.prepare_cached(NEXT_WITHDRAWN)?.query_row(params![after.0, after.1], |row| Ok((row.get(0)?, row.get(1)?)));
+    Ok(next.optional()?)
+}
+
+/// Whether a part lies in the session's own file.
+pub(in crate::local) fn has_placed_part(conn: &Connection, scope: &Scope, session: &SessionId) -> Result<bool> {
+    let mut statement = conn.prepare_cached(LAST_PLACED)?;
+    Ok(statement.exists(params![scope.as_str(), session.as_str(), limits::SIZE_MAX])?)
 }
 
 /// Whether the session's own file is needed.

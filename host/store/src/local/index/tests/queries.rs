@@ -13,6 +13,7 @@ fn no_query_scans_or_sorts() {
         parts::NEXT_SESSION,
         parts::LAST_PLACED,
         parts::LAST_WITHDRAWN,
+        parts::NEXT_WITHDRAWN,
         parts::PREDECESSOR,
         parts::OWN,
         parts::COUNT,
