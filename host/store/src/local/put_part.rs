@@ -14,6 +14,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 struct PartWriter {
@@ -82,7 +83,10 @@ async fn target(
             if !inner.index.read(move |conn| parts::placed(conn, &of, &at, start, end)).await? {
                 let path = layout::placed(scope, &session);
                 let file = blocking(inner, move |inner| inner.disk.open_or_create(&path)).await?;
-                return Ok(Target::placed(&inner.disk, file, start, claim, running.gate().clone()));
+                // A session's file with a second name has become an object, and could not be removed here yet.
+                if file.metadata()?.nlink() == 1 {
+                    return Ok(Target::placed(&inner.disk, file, start, claim, running.gate().clone()));
+                }
             }
         }
     }
