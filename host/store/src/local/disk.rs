@@ -11,8 +11,8 @@ use rustix::io::Errno;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
@@ -40,6 +40,8 @@ pub(super) struct Disk {
     root: OwnedFd,
     durable: bool,
     reserve: Option<Arc<Reserve>>,
+    /// Held for reading while a folder is made; whoever can take it for writing knows that all folders are durable.
+    making: RwLock<()>,
     fault: Option<Fault>,
     crashed: AtomicBool,
 }
@@ -47,7 +49,7 @@ pub(super) struct Disk {
 impl Disk {
     /// The files beneath an open folder. Without `durable` nothing is synced.
     pub(super) fn new(root: OwnedFd, durable: bool, reserve: Option<Arc<Reserve>>, fault: Option<Fault>) -> Self {
-        Disk { root, durable, reserve, fault, crashed: AtomicBool::new(false) }
+        Disk { root, durable, reserve, making: RwLock::default(), fault, crashed: AtomicBool::new(false) }
     }
 
     /// A point at which a test may end the process's life.
@@ -108,8 +110,9 @@ impl Disk {
         let parent = path.parent().unwrap_or(Path::new(""));
         self.ensure_dir(parent)?;
         self.step("mkdir")?;
+        let _making = self.making.read().unwrap_or_else(PoisonError::into_inner);
         match rustix::fs::mkdirat(self.dir(parent)?, name_of(path)?, DIR_MODE) {
-            Ok(()) | Err(Errno::EXIST) => self.sync_dir(parent),
+            Ok(()) | Err(Errno::EXIST) => self.sync_names(parent),
             Err(error) => Err(fault_of(error)),
         }
     }
@@ -164,8 +167,13 @@ impl Disk {
         Ok(())
     }
 
-    /// Makes the names in a folder durable.
+    /// Makes the names in a folder durable, and the folder itself: another one may have made it and be syncing its name.
     pub(super) fn sync_dir(&self, path: &Path) -> Result<()> {
+        drop(self.making.write().unwrap_or_else(PoisonError::into_inner));
+        self.sync_names(path)
+    }
+
+    fn sync_names(&self, path: &Path) -> Result<()> {
         self.step("sync folder")?;
         if self.durable {
             rustix::fs::fsync(self.dir(path)?)?;
