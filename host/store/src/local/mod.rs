@@ -159,6 +159,21 @@ impl LocalStore {
         Self::open_with(path, options, None).await
     }
 
+    /// As [`LocalStore::open`], for tests of crashes. `fault` is asked before and after each step that changes something,
+    /// with the step's name, and may block; once it has answered true the store behaves as if its process had been
+    /// killed there. Hidden but always there, so that what is tested is what is shipped.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    #[doc(hidden)]
+    pub async fn open_with_fault(
+        path: &Path,
+        options: LocalOptions,
+        fault: impl Fn(&'static str) -> bool + Send + Sync + 'static,
+    ) -> Result<Self, OpenError> {
+        Self::open_with(path, options, Some(Box::new(fault))).await
+    }
+
     async fn open_with(path: &Path, options: LocalOptions, fault: Option<disk::Fault>) -> Result<Self, OpenError> {
         let path = path.to_owned();
         let opened = tokio::task::spawn_blocking(move || {

@@ -1,0 +1,155 @@
+//! Operations of every kind, with what must be there for them, to be tried one by one and two by two.
+
+use crate::content::Content;
+use crate::names::{File, NUMBERS, Names, Slot};
+use crate::ops::{Claimed, How, Op, Which};
+use portico_store::IfExists;
+
+/// An operation and what is done before it.
+#[derive(Clone)]
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) setup: Vec<Op>,
+    pub(crate) op: Op,
+    /// What a client does that never got the answer; without anything here, the same again.
+    pub(crate) retry: Vec<Op>,
+}
+
+/// Sizes in bytes of the parts of all sessions: more than a batch, less, empty, and tiny.
+const SIZES: [usize; NUMBERS as usize] = [600_000, 70_000, 0, 1_000];
+
+/// The names that the cases are about.
+pub(crate) fn names() -> Names {
+    let mut sizes = SIZES.iter().copied().cycle();
+    let mut names = Names::new(|| sizes.next().unwrap_or_default());
+    names.add_files(0);
+    names
+}
+
+/// Makes operations on those names.
+pub(crate) struct Ops<'a>(pub(crate) &'a Names);
+
+impl Ops<'_> {
+    pub(crate) fn slot(&self, session: usize, number: u32) -> Slot {
+        Slot(self.0.sessions[session].clone(), number)
+    }
+
+    pub(crate) fn file(&self, file: usize) -> File {
+        self.0.files[file].clone()
+    }
+
+    fn content(&self, session: usize, number: u32, seed: u64) -> Content {
+        Content::of(self.0.size(session, number), seed)
+    }
+
+    /// A part at its place.
+    pub(crate) fn placed(&self, session: usize, number: u32, seed: u64) -> Op {
+        Op::PutPart {
+            slot: self.slot(session, number),
+            content: self.content(session, number, seed),
+            offset: Some(self.0.offset(session, number)),
+            how: How::plain(IfExists::SameContentOk),
+        }
+    }
+
+    /// A part that does not say where it belongs.
+    pub(crate) fn anywhere(&self, session: usize, number: u32, seed: u64) -> Op {
+        Op::PutPart {
+            slot: self.slot(session, number),
+            content: self.content(session, number, seed),
+            offset: None,
+            how: How::plain(IfExists::SameContentOk),
+        }
+    }
+
+    /// A part at its place whose source fails.
+    pub(crate) fn cut_off(&self, session: usize, number: u32) -> Op {
+        let size = self.0.size(session, number);
+        Op::PutPart {
+            slot: self.slot(session, number),
+            content: self.content(session, number, 1),
+            offset: Some(self.0.offset(session, number)),
+            how: How { cut: Some(size), ..How::plain(IfExists::SameContentOk) },
+        }
+    }
+
+    /// All parts of a session at their places, in their order.
+    pub(crate) fn session(&self, session: usize) -> Vec<Op> {
+        (1..=NUMBERS).map(|number| self.placed(session, number, 0)).collect()
+    }
+
+    /// An object with the content that an assembly of a session makes.
+    pub(crate) fn whole(&self, file: usize) -> Op {
+        let how = How { sha256: Claimed::Truth, ..How::plain(IfExists::SameContentOk) };
+        Op::PutFinal { file: self.file(file), content: self.0.whole(0), how }
+    }
+
+    pub(crate) fn assemble(&self, file: usize, parts: &[(usize, u32)]) -> Op {
+        let how = How { sha256: Claimed::Truth, ..How::plain(IfExists::SameContentOk) };
+        let parts = parts.iter().map(|(session, number)| (self.slot(*session, *number), Which::Latest)).collect();
+        Op::Assemble { file: self.file(file), parts, how }
+    }
+
+    pub(crate) fn delete(&self, session: usize, number: u32) -> Op {
+        Op::DeletePart { slot: self.slot(session, number), which: Which::Latest }
+    }
+
+    pub(crate) fn clear(&self, session: usize) -> Op {
+        Op::DeleteSession { session: self.0.sessions[session].clone() }
+    }
+
+    pub(crate) fn list(&self, session: usize) -> Op {
+        Op::ListParts { session: self.0.sessions[session].clone(), page: 1_000 }
+    }
+}
+
+/// All parts of the first session, in their order.
+pub(crate) const ALL: [(usize, u32); 4] = [(0, 1), (0, 2), (0, 3), (0, 4)];
+
+/// A case for each kind of operation, and for each way that it may go.
+pub(crate) fn all(names: &Names) -> Vec<Case> {
+    let ops = Ops(names);
+    let record = names.records[0].clone();
+    let create = Op::CreateRecord { record: record.clone() };
+    let replace = Op::ReplaceRecord { record: record.clone(), which: Which::Latest };
+    let get = Op::GetRecord { record: record.clone() };
+    let with_gap = [ops.placed(0, 1, 0), ops.anywhere(0, 2, 0), ops.placed(0, 3, 0), ops.placed(0, 4, 0)];
+    let case = |name, setup: &[Op], op: Op| Case { name, setup: setup.to_vec(), op, retry: Vec::new() };
+    let then = |case: Case, retry: Vec<Op>| Case { retry, ..case };
+    let mut full_and_deleted = ops.session(0);
+    full_and_deleted.push(ops.delete(0, 4));
+    vec![
+        case("put final", &[], ops.whole(0)),
+        case("put final again", &[ops.whole(0)], ops.whole(0)),
+        case("put placed part", &[], ops.placed(0, 1, 0)),
+        case("put placed part beside others", &[ops.placed(0, 2, 0)], ops.placed(0, 1, 0)),
+        case("put part anywhere", &[], ops.anywhere(0, 1, 0)),
+        case("put part again", &[ops.placed(0, 1, 0)], ops.placed(0, 1, 0)),
+        case("put part where one was", &[ops.placed(0, 1, 0), ops.delete(0, 1)], ops.placed(0, 1, 1)),
+        case("delete placed part", &ops.session(0), ops.delete(0, 1)),
+        case("delete last placed part", &[ops.placed(0, 1, 0)], ops.delete(0, 1)),
+        case("delete part of its own", &[ops.anywhere(0, 1, 0)], ops.delete(0, 1)),
+        case("delete session", &with_gap, ops.clear(0)),
+        case("assemble in place", &ops.session(0), ops.assemble(0, &ALL)),
+        case("assemble with a gap", &with_gap, ops.assemble(0, &ALL)),
+        case("assemble in another order", &ops.session(0), ops.assemble(0, &[(0, 2), (0, 1), (0, 4)])),
+        case("assemble some", &full_and_deleted, ops.assemble(0, &ALL[..3])),
+        case("assemble two sessions", &[ops.session(0), ops.session(1)].concat(), ops.assemble(0, &[(0, 1), (1, 2)])),
+        case("assemble nothing", &[], ops.assemble(0, &[])),
+        case("assemble again", &[vec![ops.whole(0)], ops.session(0)].concat(), ops.assemble(0, &ALL)),
+        case("void", &[], Op::Void { file: ops.file(0) }),
+        case("delete final", &[ops.whole(0)], Op::DeleteFinal { file: ops.file(0) }),
+        case(
+            "delete assembled final",
+            &[ops.session(0), vec![ops.assemble(0, &ALL)]].concat(),
+            Op::DeleteFinal { file: ops.file(0) },
+        ),
+        then(case("create record", &[], create.clone()), vec![get.clone(), create.clone()]),
+        then(case("replace record", std::slice::from_ref(&create), replace.clone()), vec![get, replace]),
+        case("delete record", &[create], Op::DeleteRecord { record, which: None }),
+        case("sweep what a put left", &[ops.cut_off(0, 1)], Op::Sweep),
+        case("sweep what was deleted", &[ops.placed(0, 1, 0), ops.delete(0, 1)], Op::Sweep),
+        case("sweep the data of a final", &[ops.whole(0), Op::DeleteFinal { file: ops.file(0) }], Op::Sweep),
+        case("interrupt", &[ops.placed(0, 1, 0)], Op::Interrupt { session: names.sessions[0].clone() }),
+    ]
+}

@@ -1,0 +1,108 @@
+//! Content: made from a size and a seed, sent by sources that dawdle, and told apart by its digest.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use portico_store::stream::ByteStream;
+use portico_store::{Digest, Error, Result, Sha256};
+
+/// What tells contents apart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stamp {
+    /// Size in bytes.
+    pub size: u64,
+    /// SHA-256.
+    pub sha256: Digest,
+}
+
+impl Stamp {
+    /// The stamp of bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut sha256 = Sha256::new();
+        sha256.update(bytes);
+        Stamp { size: bytes.len() as u64, sha256: sha256.finish() }
+    }
+}
+
+impl std::fmt::Debug for Stamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.size, &self.sha256.to_hex()[..6])
+    }
+}
+
+/// Bytes with their stamp.
+#[derive(Clone)]
+pub struct Content {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// Their stamp.
+    pub stamp: Stamp,
+}
+
+impl Content {
+    /// The content of a size and a seed; of different seeds it differs, except that nothing is nothing.
+    pub fn of(size: usize, seed: u64) -> Self {
+        // Repeated, because it is made often; over a length that is no multiple of any length that matters.
+        let mut block = vec![0; size.min(65_537)];
+        fastrand::Rng::with_seed(seed ^ (size as u64) << 20).fill(&mut block);
+        let mut bytes = Vec::with_capacity(size);
+        while bytes.len() < size {
+            bytes.extend_from_slice(&block[..block.len().min(size - bytes.len())]);
+        }
+        Content::from(Bytes::from(bytes))
+    }
+}
+
+impl From<Bytes> for Content {
+    fn from(bytes: Bytes) -> Self {
+        Content { stamp: Stamp::of(&bytes), bytes }
+    }
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.stamp.fmt(f)
+    }
+}
+
+/// A source that sends content in pieces of any size and lets others run in between.
+pub(crate) struct Source {
+    rest: Bytes,
+    /// Where it fails instead of ending.
+    fails: bool,
+    rng: fastrand::Rng,
+}
+
+impl Source {
+    /// Sends `content`, or as many bytes of it as `cut` says and then fails.
+    pub(crate) fn new(content: &Content, cut: Option<usize>, rng: fastrand::Rng) -> Self {
+        let rest = content.bytes.slice(..cut.unwrap_or(content.bytes.len()).min(content.bytes.len()));
+        Source { rest, fails: cut.is_some(), rng }
+    }
+}
+
+#[async_trait]
+impl ByteStream for Source {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        for _ in 0..self.rng.u32(0..4) {
+            tokio::task::yield_now().await;
+        }
+        if self.rest.is_empty() {
+            return if self.fails { Err(Error::unavailable("the source was cut off")) } else { Ok(None) };
+        }
+        let most = [1, 1_000, 20_000, 700_000][self.rng.usize(..4)];
+        let len = self.rng.usize(..most).max(self.rest.len() / 50 + 1).min(self.rest.len());
+        Ok(Some(self.rest.split_to(len)))
+    }
+}
+
+/// Reads a stream to its end, letting others run in between; answers its stamp, and its bytes.
+pub(crate) async fn drain(stream: &mut dyn ByteStream, rng: &mut fastrand::Rng) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = stream.next().await? {
+        bytes.extend_from_slice(&chunk);
+        for _ in 0..rng.u32(0..4) {
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(bytes)
+}

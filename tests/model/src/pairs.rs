@@ -1,0 +1,156 @@
+//! Two operations at once: the first is held up at each of its steps in turn, while the second is done.
+
+use crate::cases::{self, ALL, Ops};
+use crate::names::Names;
+use crate::ops::{Op, Which};
+use crate::steps::Stage;
+use crate::{Settings, World, parallel};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the second may take before it is taken to wait for the first, which then goes on.
+const PATIENCE: Duration = Duration::from_millis(60);
+/// Longest time of one pair: beyond it somebody waits for ever.
+const PAIR_MAX: Duration = Duration::from_secs(60);
+/// One of so many pairs is tried where there is little time.
+const STRIDE: usize = 23;
+
+/// Two operations, and whether the caller of the first goes away while it is held up.
+#[derive(Clone)]
+struct Pair {
+    first: (&'static str, Op),
+    second: (&'static str, Vec<Op>),
+    abandoned: bool,
+}
+
+/// Tries pairs, each on stores of its own: all of them, or, without time for that, every so many of them from a random
+/// one on.
+///
+/// # Errors
+/// The story of the first pair that can't be explained.
+pub async fn every_pair<W: World + 'static>(
+    world: impl Fn() -> W + Clone + Send + 'static,
+    settings: Settings,
+) -> Result<(), String> {
+    let names = Arc::new(cases::names());
+    let stride = if settings.thorough { 1 } else { STRIDE };
+    let chosen = pairs(&names).into_iter().skip(fastrand::usize(..stride)).step_by(stride);
+    parallel::each(chosen, move |pair| {
+        let (world, names) = (world.clone(), names.clone());
+        async move {
+            for step in 0.. {
+                let tried = tokio::time::timeout(PAIR_MAX, hold(&world(), &names, &pair, step)).await;
+                let tried = tried.unwrap_or_else(|_| Err("somebody waits for ever".to_owned()));
+                if !tried.map_err(|story| format!("{}: {story}", pair.tell(step)))? {
+                    break;
+                }
+            }
+            Ok(())
+        }
+    })
+    .await
+}
+
+impl Pair {
+    fn tell(&self, step: u64) -> String {
+        let going = if self.abandoned { " and abandoned" } else { "" };
+        format!("{} held up{going} at its step {step}, then {}", self.first.0, self.second.0)
+    }
+}
+
+/// What is there before: a session with one part missing, another that is whole, an object, a record, and something for
+/// a sweep.
+fn setup(ops: &Ops<'_>) -> Vec<Op> {
+    let mut setup = vec![ops.placed(0, 1, 0), ops.placed(0, 3, 0), ops.placed(0, 4, 0)];
+    setup.extend(ops.session(1));
+    setup.extend([ops.whole(1), Op::CreateRecord { record: ops.0.records[0].clone() }, ops.cut_off(2, 1)]);
+    setup
+}
+
+fn pairs(names: &Names) -> Vec<Pair> {
+    let ops = Ops(names);
+    let (f, g) = (0, 1);
+    let three = [(0, 1), (0, 3), (0, 4)];
+    let other: Vec<(usize, u32)> = (1..=4).map(|number| (1, number)).collect();
+    let kinds = vec![
+        ("put placed part", ops.placed(0, 2, 0)),
+        ("put other placed part", ops.placed(0, 2, 1)),
+        ("put part anywhere", ops.anywhere(0, 2, 0)),
+        ("put part again", ops.placed(0, 1, 0)),
+        ("delete part", ops.delete(0, 1)),
+        ("delete session", ops.clear(0)),
+        ("interrupt", Op::Interrupt { session: names.sessions[0].clone() }),
+        ("assemble", ops.assemble(f, &three)),
+        ("assemble the other session", ops.assemble(f, &other)),
+        ("assemble both sessions", ops.assemble(f, &[&three[..], &other[..]].concat())),
+        ("assemble what is there", ops.assemble(g, &other)),
+        ("put final", ops.whole(f)),
+        ("put final again", ops.whole(g)),
+        ("void", Op::Void { file: ops.file(f) }),
+        ("delete final", Op::DeleteFinal { file: ops.file(g) }),
+        ("read final", Op::ReadFinal { file: ops.file(g), piece: false }),
+        ("read part", Op::ReadPart { slot: ops.slot(0, 1), which: Which::Latest }),
+        ("replace record", Op::ReplaceRecord { record: names.records[0].clone(), which: Which::Latest }),
+        ("sweep", Op::Sweep),
+    ];
+    let mut pairs = Vec::new();
+    for first in &kinds {
+        // What a client does whose put has got stuck: the part again, and then the whole.
+        let retry = vec![ops.placed(0, 2, 0), ops.list(0), ops.assemble(f, &ALL)];
+        let seconds = kinds.iter().map(|(name, op)| (*name, vec![op.clone()])).chain([("retry and assemble", retry)]);
+        for second in seconds {
+            for abandoned in [false, true] {
+                pairs.push(Pair { first: first.clone(), second: second.clone(), abandoned });
+            }
+        }
+    }
+    pairs
+}
+
+/// One pair, the first held up at a step; `false` if it has not so many.
+async fn hold(world: &dyn World, names: &Arc<Names>, pair: &Pair, step: u64) -> Result<bool, String> {
+    let mut stage = Stage::new(world, names);
+    let host = stage.open().await?;
+    stage.prepare(&host, &setup(&Ops(names))).await?;
+
+    host.faults.hold_after(step);
+    let first = {
+        let (host, op) = (host.clone(), pair.first.1.clone());
+        tokio::spawn(async move { host.perform(op, &mut fastrand::Rng::with_seed(1)).await })
+    };
+    let mut ended = false;
+    tokio::pin!(first);
+    tokio::select! {
+        biased;
+        () = host.faults.held() => {}
+        _ = &mut first => ended = true,
+    }
+    if pair.abandoned {
+        first.abort();
+    }
+    let mut second = {
+        let (host, ops) = (host.clone(), pair.second.1.clone());
+        tokio::spawn(async move {
+            for op in ops {
+                let _ = host.perform(op, &mut fastrand::Rng::with_seed(2)).await;
+            }
+        })
+    };
+    let waited = tokio::time::timeout(PATIENCE, &mut second).await;
+    host.faults.release();
+    if !ended {
+        // It may have been abandoned, but not have panicked.
+        if let Err(error) = first.await
+            && error.is_panic()
+        {
+            return Err("the first has panicked".to_owned());
+        }
+    }
+    if waited.is_err() {
+        second.await.map_err(|error| format!("the second has panicked: {error}"))?;
+    }
+    let at = host.faults.happened_at();
+    drop(host);
+    stage.close().await.map_err(|story| format!("(at {at:?}) {story}"))?;
+    Ok(!ended)
+}

@@ -1,0 +1,225 @@
+//! What a store says that it holds, while nothing runs: all of it, read to the end, and looked at from several sides.
+
+use crate::content::{Stamp, drain};
+use crate::history::{At, Id};
+use crate::names::{File, NUMBERS, Names, Rec, Slot};
+use crate::perform::small::writer_of;
+use crate::spec::{FileAct, FileState, RecordAct, RecordState, SlotAct, SlotState, Write};
+use portico_store::{
+    Backend, ByteRange, Cursor, Error, FinalReceipt, Page, PartReceipt, Result, Scope, SessionId, limits,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a store holds.
+#[derive(Default)]
+pub struct Truth {
+    /// The parts, with their content.
+    pub parts: BTreeMap<(Scope, SessionId, u32), (PartReceipt, Vec<u8>)>,
+    /// The final objects, with their content.
+    pub finals: BTreeMap<(Scope, portico_store::FileId), (FinalReceipt, Vec<u8>)>,
+    gone: BTreeMap<File, String>,
+    records: BTreeMap<Rec, (String, Id)>,
+    /// Where the sides contradict each other.
+    pub(crate) wrong: Vec<String>,
+}
+
+impl Truth {
+    pub(crate) async fn of(store: &dyn Backend, names: &Names) -> Result<Truth> {
+        let mut truth = Truth::default();
+        for scope in &names.scopes {
+            truth.read_parts(store, scope).await?;
+            truth.read_finals(store, scope, names).await?;
+            truth.read_records(store, scope).await?;
+        }
+        truth.look_for_strangers(names);
+        Ok(truth)
+    }
+
+    async fn read_parts(&mut self, store: &dyn Backend, scope: &Scope) -> Result<()> {
+        let sessions = self
+            .pages(format!("sessions of {scope}"), async |after, limit| store.list_sessions(scope, after, limit).await);
+        for session in sessions.await? {
+            let parts = self.pages(format!("parts of {scope}:{session}"), async |after, limit| {
+                store.list_parts(scope, &session, after, limit).await
+            });
+            let parts = parts.await?;
+            if parts.is_empty() {
+                self.wrong.push(format!("session {scope}:{session} is listed and has no parts"));
+            }
+            for part in parts {
+                let mut stream = store.read_part(scope, &part.key, ByteRange::default()).await?;
+                let content = drain(&mut *stream, &mut fastrand::Rng::with_seed(0)).await?;
+                let stamp = Stamp::of(&content);
+                if stamp.size != part.size || part.sha256.is_some_and(|sha256| sha256 != stamp.sha256) {
+                    self.wrong.push(format!("{part:?} has content {stamp:?}"));
+                }
+                self.parts.insert((scope.clone(), session.clone(), part.key.number), (part, content));
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_finals(&mut self, store: &dyn Backend, scope: &Scope, names: &Names) -> Result<()> {
+        let finals =
+            self.pages(format!("finals of {scope}"), async |after, limit| store.list_finals(scope, after, limit).await);
+        for receipt in finals.await? {
+            let mut stream = store.read_final(scope, &receipt.key, ByteRange::default()).await?;
+            let content = drain(&mut *stream, &mut fastrand::Rng::with_seed(0)).await?;
+            if Stamp::of(&content) != Stamp::from(&receipt) {
+                self.wrong.push(format!("{receipt:?} has content {:?}", Stamp::of(&content)));
+            }
+            self.finals.insert((scope.clone(), receipt.file.clone()), (receipt, content));
+        }
+        for file in names.files.iter().filter(|file| file.0 == *scope) {
+            let listed = self.finals.get(&(file.0.clone(), file.1.clone())).map(|(receipt, _)| receipt);
+            let stated = match store.stat_final(&file.0, &file.1).await {
+                Ok(receipt) => Some(receipt),
+                Err(Error::NotFound) => None,
+                Err(Error::Gone(reason)) => {
+                    self.gone.insert(file.clone(), reason);
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+            if stated.as_ref() != listed {
+                self.wrong.push(format!("{file:?} is listed as {listed:?}, and its receipt is {stated:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_records(&mut self, store: &dyn Backend, scope: &Scope) -> Result<()> {
+        let records = self.pages(format!("records of {scope}"), async |after, limit| {
+            store.list_records(scope, "", after, limit).await
+        });
+        for name in records.await? {
+            let record = store.get_record(scope, &name).await?;
+            match writer_of(&record.value) {
+                Some(writer) => {
+                    self.records.insert(Rec(scope.clone(), name), (record.version, writer));
+                }
+                None => self.wrong.push(format!("record {scope}:{name} has a value that nobody wrote")),
+            }
+        }
+        Ok(())
+    }
+
+    /// A whole listing, by long pages; by short ones it must be the same.
+    async fn pages<T: PartialEq + std::fmt::Debug>(
+        &mut self,
+        what: String,
+        page: impl AsyncFn(Option<&Cursor>, u32) -> Result<Page<T>>,
+    ) -> Result<Vec<T>> {
+        let mut listings = Vec::new();
+        for limit in [limits::PAGE_MAX, 2, 1] {
+            let mut entries = Vec::new();
+            let mut after = None;
+            loop {
+                let page = page(after.as_ref(), limit).await?;
+                entries.extend(page.entries);
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            listings.push(entries);
+        }
+        if listings[0] != listings[1] || listings[0] != listings[2] {
+            self.wrong.push(format!("{what} depend on the length of the pages: {listings:?}"));
+        }
+        Ok(listings.swap_remove(0))
+    }
+
+    /// Whatever nobody made.
+    fn look_for_strangers(&mut self, names: &Names) {
+        let slots: BTreeSet<_> = names.slots().map(|slot| (slot.0.0, slot.0.1, slot.1)).collect();
+        let files: BTreeSet<_> = names.files.iter().map(|file| (file.0.clone(), file.1.clone())).collect();
+        let records: BTreeSet<_> = names.records.iter().collect();
+        let parts = self.parts.keys().filter(|key| !slots.contains(key)).map(|key| format!("{key:?}"));
+        let finals = self.finals.keys().filter(|key| !files.contains(key)).map(|key| format!("{key:?}"));
+        let strange = self.records.keys().filter(|key| !records.contains(key)).map(|key| format!("{key:?}"));
+        let found: Vec<String> = parts.chain(finals).chain(strange).collect();
+        self.wrong.extend(found.iter().map(|name| format!("{name} is there and nobody made it")));
+    }
+
+    /// The token and content of a part.
+    fn part(&self, slot: &Slot) -> Option<(String, Stamp)> {
+        let (part, content) = self.parts.get(&(slot.0.0.clone(), slot.0.1.clone(), slot.1))?;
+        Some((part.key.token.to_string(), Stamp::of(content)))
+    }
+
+    /// Who made an object, and its content.
+    fn object(&self, file: &File) -> Option<(Id, Stamp)> {
+        let (receipt, content) = self.finals.get(&(file.0.clone(), file.1.clone()))?;
+        let maker = receipt.metadata.first().and_then(|(_, value)| value.parse().ok()).unwrap_or_default();
+        Some((maker, Stamp::of(content)))
+    }
+
+    /// What was found, as acts at all names.
+    pub(crate) fn acts(&self, names: &Names) -> Vec<At> {
+        let slots = names.slots().map(|slot| {
+            let act = match self.part(&slot) {
+                Some((token, stamp)) => SlotAct::Seen { token, stamp, answered: false },
+                None => SlotAct::Absent,
+            };
+            At::Slot(slot, act)
+        });
+        let files = names.files.iter().map(|file| {
+            let act = match (self.object(file), self.gone.get(file)) {
+                (Some((maker, stamp)), _) => FileAct::Seen { maker, stamp },
+                (None, Some(reason)) => FileAct::Gone { reason: reason.clone() },
+                (None, None) => FileAct::Absent,
+            };
+            At::File(file.clone(), act)
+        });
+        let records = names.records.iter().map(|record| {
+            let act = match self.records.get(record) {
+                Some((version, writer)) => RecordAct::Seen { writer: *writer, version: version.clone() },
+                None => RecordAct::Absent,
+            };
+            At::Record(record.clone(), act)
+        });
+        slots.chain(files).chain(records).collect()
+    }
+
+    /// What stands under a part number.
+    pub(crate) fn slot(&self, slot: &Slot) -> SlotState {
+        match self.part(slot) {
+            Some((token, stamp)) => SlotState::Part { write: Write::Token(token), stamp },
+            None => SlotState::Empty,
+        }
+    }
+
+    /// What stands under a file id.
+    pub(crate) fn file(&self, file: &File) -> FileState {
+        match (self.object(file), self.gone.get(file)) {
+            (Some((maker, stamp)), _) => FileState::Object { maker, stamp },
+            (None, Some(reason)) => FileState::Gone { reason: reason.clone() },
+            (None, None) => FileState::Empty,
+        }
+    }
+
+    /// What stands under a record's name.
+    pub(crate) fn record(&self, record: &Rec) -> RecordState {
+        match self.records.get(record) {
+            Some((version, writer)) => RecordState::Record { writer: *writer, version: Some(version.clone()) },
+            None => RecordState::Empty,
+        }
+    }
+
+    /// What is there, without the tokens that tell one write from another of the same content.
+    pub(crate) fn summary(&self) -> Vec<String> {
+        let parts = self.parts.iter().map(|(key, (_, content))| format!("part {key:?} {:?}", Stamp::of(content)));
+        let finals = self.finals.iter().map(|(key, (_, content))| format!("final {key:?} {:?}", Stamp::of(content)));
+        let gone = self.gone.iter().map(|(file, reason)| format!("{file:?} is gone, deleted: {}", reason == "deleted"));
+        let records = self.records.keys().map(|record| format!("record {record:?}"));
+        parts.chain(finals).chain(gone).chain(records).collect()
+    }
+}
+
+impl Names {
+    /// All part numbers.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.sessions.iter().flat_map(|session| (1..=NUMBERS).map(|number| Slot(session.clone(), number)))
+    }
+}
