@@ -39,6 +39,7 @@ mod steps;
 mod truth;
 
 pub mod folder;
+pub mod strace;
 
 pub use content::{Content, Stamp};
 pub use faults::Faults;

@@ -1,0 +1,139 @@
+//! Logs of `strace -f -y`, read as calls with their beginning and their end.
+//!
+//! What a store has promised to survive is a matter of the order in which it asked the system for things; a kill cannot
+//! show that order, a log of the calls can.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The calls that change or sync files, move bytes, or answer.
+pub const CALLS: &str = "openat,openat2,pwritev,pwritev2,pwrite64,writev,write,read,readv,pread64,preadv,preadv2,fdatasync,\
+                         fsync,link,linkat,unlink,unlinkat,mkdir,mkdirat,rename,renameat,renameat2,ftruncate,fallocate,\
+                         copy_file_range,sendfile,splice,sendto,sendmsg";
+
+/// What to say where there is no strace.
+pub const MISSING: &str = "strace is not installed; on Debian and Ubuntu: apt-get install strace";
+
+/// Whether strace is installed.
+pub fn is_installed() -> bool {
+    Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+/// A command under strace, which writes its log to a file.
+pub fn command(log: &Path, program: &Path) -> Command {
+    let mut command = Command::new("strace");
+    command.args(["-f", "-y", "-s", "64", "-e", &format!("trace={CALLS}"), "-o"]).arg(log).arg("--").arg(program);
+    command
+}
+
+/// A call that has succeeded.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Its name.
+    pub name: String,
+    /// What stands between its parentheses.
+    pub args: String,
+    /// What it answered.
+    pub result: i64,
+    /// The line on which it began.
+    pub begun: usize,
+    /// The line on which it had ended.
+    pub ended: usize,
+}
+
+impl Call {
+    /// The number of the descriptor that it is about, and the path that strace says it has.
+    pub fn descriptor(&self) -> Option<(u32, &Path)> {
+        let (number, rest) = self.args.split_once('<')?;
+        let (path, _) = rest.split_once('>')?;
+        Some((number.parse().ok()?, Path::new(path)))
+    }
+
+    /// Whether it is about a file or folder, or about what is beneath one.
+    pub fn is_beneath(&self, path: &Path) -> bool {
+        self.descriptor().is_some_and(|(_, there)| there.starts_with(path))
+    }
+
+    /// Whether it is about exactly that file or folder.
+    pub fn is_on(&self, path: &Path) -> bool {
+        self.descriptor().is_some_and(|(_, there)| there == path)
+    }
+
+    /// Its last argument as a number: the offset of a positional write.
+    pub fn last_number(&self) -> Option<u64> {
+        self.args.rsplit(", ").next()?.parse().ok()
+    }
+}
+
+/// Reads a log. Calls that failed or never ended are left out.
+///
+/// # Panics
+/// If a line is not understood: then it is not known what is missing.
+pub fn read(log: &str) -> Vec<Call> {
+    let mut calls = Vec::new();
+    let mut begun: HashMap<&str, (usize, String)> = HashMap::new();
+    for (at, line) in log.lines().enumerate() {
+        let Some((process, text)) = line.split_once(' ') else { panic!("not a line of strace: {line:?}") };
+        let text = text.trim_start();
+        // Signals and ends of processes.
+        if text.starts_with("---") || text.starts_with("+++") {
+            continue;
+        }
+        if let Some(first) = text.strip_suffix("<unfinished ...>") {
+            let first = first.trim_end();
+            begun.insert(process, (at, if first.ends_with(',') { format!("{first} ") } else { first.to_owned() }));
+            continue;
+        }
+        let (start, whole) = match text.strip_prefix("<... ").and_then(|rest| rest.split_once(" resumed>")) {
+            Some((_, rest)) => match begun.remove(process) {
+                Some((start, first)) => (start, format!("{first}{rest}")),
+                None => panic!("resumed and never begun: {line:?}"),
+            },
+            None => (at, text.to_owned()),
+        };
+        if let Some(call) = parse(&whole, start, at) {
+            calls.push(call);
+        }
+    }
+    calls.sort_by_key(|call| call.ended);
+    calls
+}
+
+fn parse(text: &str, begun: usize, ended: usize) -> Option<Call> {
+    let (call, result) = text.rsplit_once(" = ").unwrap_or_else(|| panic!("a call without a result: {text:?}"));
+    let (name, args) = call.trim_end().strip_suffix(')').and_then(|call| call.split_once('(')).unwrap_or_else(|| {
+        panic!("not a call: {text:?}");
+    });
+    let number: String = result.chars().take_while(|c| c.is_ascii_digit()).collect();
+    // A failure is a negative number, a call that a signal or the end cut off a question mark.
+    let result = number.parse().ok()?;
+    Some(Call { name: name.to_owned(), args: args.to_owned(), result, begun, ended })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_read_with_their_beginning_and_end() {
+        let log = "\
+7 pwritev(20</s/a>, [{iov_base=\"x = 1\"..., iov_len=3}], 1, 100) = 3
+7 fdatasync(20</s/a> <unfinished ...>
+8 write(1</dev/null>, \"a (b) = c\\n\", 10) = 10
+8 openat2(3</s>, \"b\", {flags=O_RDWR}, 24) = -1 ENOENT (No such file or directory)
+7 <... fdatasync resumed>) = 0
+8 --- SIGCHLD {si_signo=SIGCHLD} ---
+7 read(5</s/a>, <unfinished ...>
+8 +++ exited with 0 +++
+7 <... read resumed>\"ab\", 2) = 2
+";
+        let calls = read(log);
+        let told: Vec<_> = calls.iter().map(|call| (&*call.name, call.result, call.begun, call.ended)).collect();
+        assert_eq!(told, [("pwritev", 3, 0, 0), ("write", 10, 2, 2), ("fdatasync", 0, 1, 4), ("read", 2, 6, 8)]);
+        assert_eq!(calls[0].descriptor(), Some((20, Path::new("/s/a"))));
+        assert_eq!(calls[0].last_number(), Some(100));
+        assert!(calls[0].is_beneath(Path::new("/s")) && !calls[0].is_on(Path::new("/s")));
+        assert_eq!(calls[3].args, "5</s/a>, \"ab\", 2");
+    }
+}
