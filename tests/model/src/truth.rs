@@ -6,7 +6,8 @@ use crate::names::{File, NUMBERS, Names, Rec, Slot};
 use crate::perform::small::writer_of;
 use crate::spec::{FileAct, FileState, RecordAct, RecordState, SlotAct, SlotState, Write};
 use portico_store::{
-    Backend, ByteRange, Cursor, Error, FinalReceipt, Page, PartReceipt, Result, Scope, SessionId, limits,
+    Backend, ByteRange, Cursor, Error, FileId, FinalReceipt, Page, PartReceipt, Record, RecordName, Result, Scope,
+    SessionId, limits,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,20 +17,34 @@ pub struct Truth {
     /// The parts, with their content.
     pub parts: BTreeMap<(Scope, SessionId, u32), (PartReceipt, Vec<u8>)>,
     /// The final objects, with their content.
-    pub finals: BTreeMap<(Scope, portico_store::FileId), (FinalReceipt, Vec<u8>)>,
-    gone: BTreeMap<File, String>,
-    records: BTreeMap<Rec, (String, Id)>,
+    pub finals: BTreeMap<(Scope, FileId), (FinalReceipt, Vec<u8>)>,
+    /// The records.
+    pub records: BTreeMap<(Scope, RecordName), Record>,
     /// Where the sides contradict each other.
-    pub(crate) wrong: Vec<String>,
+    pub wrong: Vec<String>,
+    gone: BTreeMap<File, String>,
 }
 
 impl Truth {
-    pub(crate) async fn of(store: &dyn Backend, names: &Names) -> Result<Truth> {
+    /// Reads all that a store has in these scopes, while nothing runs.
+    ///
+    /// # Errors
+    /// Those of the store; what is there can't be read then.
+    pub async fn read(store: &dyn Backend, scopes: &[Scope]) -> Result<Truth> {
         let mut truth = Truth::default();
-        for scope in &names.scopes {
+        for scope in scopes {
             truth.read_parts(store, scope).await?;
-            truth.read_finals(store, scope, names).await?;
+            truth.read_finals(store, scope).await?;
             truth.read_records(store, scope).await?;
+        }
+        Ok(truth)
+    }
+
+    /// Reads all that a store has, of which these are all names.
+    pub(crate) async fn of(store: &dyn Backend, names: &Names) -> Result<Truth> {
+        let mut truth = Truth::read(store, &names.scopes).await?;
+        for file in &names.files {
+            truth.read_tombstone(store, file).await?;
         }
         truth.look_for_strangers(names);
         Ok(truth)
@@ -59,7 +74,7 @@ impl Truth {
         Ok(())
     }
 
-    async fn read_finals(&mut self, store: &dyn Backend, scope: &Scope, names: &Names) -> Result<()> {
+    async fn read_finals(&mut self, store: &dyn Backend, scope: &Scope) -> Result<()> {
         let finals =
             self.pages(format!("finals of {scope}"), async |after, limit| store.list_finals(scope, after, limit).await);
         for receipt in finals.await? {
@@ -68,22 +83,25 @@ impl Truth {
             if Stamp::of(&content) != Stamp::from(&receipt) {
                 self.wrong.push(format!("{receipt:?} has content {:?}", Stamp::of(&content)));
             }
+            let stated = store.stat_final(scope, &receipt.file).await?;
+            if stated != receipt {
+                self.wrong.push(format!("{receipt:?} is listed, and its receipt is {stated:?}"));
+            }
             self.finals.insert((scope.clone(), receipt.file.clone()), (receipt, content));
         }
-        for file in names.files.iter().filter(|file| file.0 == *scope) {
-            let listed = self.finals.get(&(file.0.clone(), file.1.clone())).map(|(receipt, _)| receipt);
-            let stated = match store.stat_final(&file.0, &file.1).await {
-                Ok(receipt) => Some(receipt),
-                Err(Error::NotFound) => None,
-                Err(Error::Gone(reason)) => {
-                    self.gone.insert(file.clone(), reason);
-                    None
-                }
-                Err(error) => return Err(error),
-            };
-            if stated.as_ref() != listed {
-                self.wrong.push(format!("{file:?} is listed as {listed:?}, and its receipt is {stated:?}"));
+        Ok(())
+    }
+
+    async fn read_tombstone(&mut self, store: &dyn Backend, file: &File) -> Result<()> {
+        let listed = self.finals.contains_key(&(file.0.clone(), file.1.clone()));
+        match store.stat_final(&file.0, &file.1).await {
+            Ok(_) if listed => {}
+            Ok(receipt) => self.wrong.push(format!("{receipt:?} is not listed")),
+            Err(Error::NotFound) => {}
+            Err(Error::Gone(reason)) => {
+                self.gone.insert(file.clone(), reason);
             }
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -94,12 +112,7 @@ impl Truth {
         });
         for name in records.await? {
             let record = store.get_record(scope, &name).await?;
-            match writer_of(&record.value) {
-                Some(writer) => {
-                    self.records.insert(Rec(scope.clone(), name), (record.version, writer));
-                }
-                None => self.wrong.push(format!("record {scope}:{name} has a value that nobody wrote")),
-            }
+            self.records.insert((scope.clone(), name), record);
         }
         Ok(())
     }
@@ -134,12 +147,14 @@ impl Truth {
     fn look_for_strangers(&mut self, names: &Names) {
         let slots: BTreeSet<_> = names.slots().map(|slot| (slot.0.0, slot.0.1, slot.1)).collect();
         let files: BTreeSet<_> = names.files.iter().map(|file| (file.0.clone(), file.1.clone())).collect();
-        let records: BTreeSet<_> = names.records.iter().collect();
+        let records: BTreeSet<_> = names.records.iter().map(|record| (record.0.clone(), record.1.clone())).collect();
         let parts = self.parts.keys().filter(|key| !slots.contains(key)).map(|key| format!("{key:?}"));
         let finals = self.finals.keys().filter(|key| !files.contains(key)).map(|key| format!("{key:?}"));
         let strange = self.records.keys().filter(|key| !records.contains(key)).map(|key| format!("{key:?}"));
         let found: Vec<String> = parts.chain(finals).chain(strange).collect();
         self.wrong.extend(found.iter().map(|name| format!("{name} is there and nobody made it")));
+        let unwritten = self.records.values().filter(|record| writer_of(&record.value).is_none());
+        self.wrong.extend(unwritten.map(|record| format!("record {} has a value that nobody wrote", record.name)));
     }
 
     /// The token and content of a part.
@@ -153,6 +168,12 @@ impl Truth {
         let (receipt, content) = self.finals.get(&(file.0.clone(), file.1.clone()))?;
         let maker = receipt.metadata.first().and_then(|(_, value)| value.parse().ok()).unwrap_or_default();
         Some((maker, Stamp::of(content)))
+    }
+
+    /// The version of a record and who wrote it.
+    fn written(&self, record: &Rec) -> Option<(String, Id)> {
+        let there = self.records.get(&(record.0.clone(), record.1.clone()))?;
+        Some((there.version.clone(), writer_of(&there.value)?))
     }
 
     /// What was found, as acts at all names.
@@ -173,8 +194,8 @@ impl Truth {
             At::File(file.clone(), act)
         });
         let records = names.records.iter().map(|record| {
-            let act = match self.records.get(record) {
-                Some((version, writer)) => RecordAct::Seen { writer: *writer, version: version.clone() },
+            let act = match self.written(record) {
+                Some((version, writer)) => RecordAct::Seen { writer, version },
                 None => RecordAct::Absent,
             };
             At::Record(record.clone(), act)
@@ -201,8 +222,8 @@ impl Truth {
 
     /// What stands under a record's name.
     pub(crate) fn record(&self, record: &Rec) -> RecordState {
-        match self.records.get(record) {
-            Some((version, writer)) => RecordState::Record { writer: *writer, version: Some(version.clone()) },
+        match self.written(record) {
+            Some((version, writer)) => RecordState::Record { writer, version: Some(version) },
             None => RecordState::Empty,
         }
     }

@@ -1,26 +1,17 @@
 //! The order of system calls up to an answer: write, sync, link, sync of the folder, commit, answer. A kill does not show
 //! it, since what a killed process has written stays; a power failure would.
-//!
-//! Each test traces a process of its own, which is this program with a task.
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use portico_model::strace::{self, Call};
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-/// Set in the process that is traced, to its task.
-const TASK: &str = "PORTICO_TEST_TASK";
 /// Longest time of a traced process.
 const TRACE_MAX: Duration = Duration::from_secs(60);
 
-fn main() -> ExitCode {
-    if let Ok(task) = std::env::var(TASK) {
-        let root = std::env::args_os().nth(1).expect("a folder");
-        traced::run(&task, root.as_ref());
-        return ExitCode::SUCCESS;
-    }
-    // Where it is missing, people see that these tests did not run, and CI fails.
+/// The tests. Where strace is missing, people see that they did not run, and CI fails.
+pub(crate) fn trials() -> Vec<Trial> {
     let is_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
     let ignored = !strace::is_installed() && !is_ci;
     let trial = |name: &str, test: fn() -> Result<(), String>| {
@@ -28,28 +19,27 @@ fn main() -> ExitCode {
         let name = if ignored { format!("{name}: {}", strace::MISSING) } else { name.to_owned() };
         Trial::test(name, move || test().map_err(Failed::from)).with_ignored_flag(ignored)
     };
-    let trials = vec![
+    vec![
         trial("a_final_object_is_durable_before_it_is_answered", final_object),
         trial("a_placed_part_is_durable_before_it_is_answered", placed_parts),
         trial("placed_parts_are_written_once_and_not_read_back", assembly),
         trial("without_durability_nothing_is_synced_and_that_is_noticed", without_durability),
         trial("each_step_that_is_missing_or_late_is_noticed", missing_steps),
-    ];
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    ]
 }
 
 /// The process that is traced.
-mod traced {
+pub(crate) mod traced {
     use super::{PART, PARTS, WHOLE};
+    use crate::say;
     use portico_store::local::{Durability, LocalOptions, LocalStore};
     use portico_store::{
         Expected, FileId, FinalOptions, PartOptions, Scope, SessionId, assemble_final, put_final, put_part, stream,
     };
-    use std::io::Write;
     use std::path::Path;
 
     #[tokio::main]
-    pub(super) async fn run(task: &str, root: &Path) {
+    pub(crate) async fn run(task: &str, root: &Path) {
         let durability = if task.contains("without") { Durability::None } else { Durability::Full };
         let options = LocalOptions { durability, ..LocalOptions::default() };
         let store = LocalStore::open(root, options).await.expect("a store");
@@ -75,12 +65,6 @@ mod traced {
         assemble_final(&store, &scope, &file, &keys, FinalOptions::default()).await.expect("an object");
         say("answer assembly");
     }
-
-    /// Says something to whoever asked, where the trace shows it.
-    fn say(text: &str) {
-        let mut out = std::io::stdout();
-        out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush()).expect("an output");
-    }
 }
 
 /// Size of an object, in bytes: more than two batches.
@@ -104,7 +88,7 @@ impl Trace {
         let (log, store) = (root.join("log"), root.join("store"));
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = strace::command(&log, &program);
-        command.arg(&store).env(TASK, task).stdin(Stdio::null()).stdout(Stdio::null());
+        command.arg(&store).env(crate::TASK, task).stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.spawn().map_err(|error| error.to_string())?;
         let since = Instant::now();
         let status = loop {

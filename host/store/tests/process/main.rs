@@ -1,0 +1,32 @@
+//! What only another process can show: the order in which it asks the system for things, and what is there after it was
+//! killed. The other process is this program, with a task.
+
+use libtest_mimic::Arguments;
+use std::io::Write;
+use std::process::ExitCode;
+
+mod kill;
+mod order;
+
+/// Set in the other process, to its task.
+const TASK: &str = "PORTICO_TEST_TASK";
+
+fn main() -> ExitCode {
+    if let Ok(task) = std::env::var(TASK) {
+        let root = std::env::args_os().nth(1).expect("a folder");
+        match task.strip_prefix("until killed ") {
+            Some(round) => kill::killed::run(round, root.as_ref()),
+            None => order::traced::run(&task, root.as_ref()),
+        }
+        return ExitCode::SUCCESS;
+    }
+    let mut trials = order::trials();
+    trials.push(kill::trial());
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// Tells something to the process that started this one: at once, and in one piece.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush()).expect("an output");
+}
