@@ -12,6 +12,7 @@ cases! {
     records_by_name,
     a_thousand_and_one_records,
     a_thousand_and_one_parts,
+    a_thousand_and_one_finals,
     limits_refused,
     cursors_refused,
     what_changes_between_pages,
@@ -141,6 +142,19 @@ fn a_thousand_and_one_parts(store: &Store) {
     let last = store.list_temp_parts("session", first.next.as_deref(), 1_000).expect("a page");
     assert_eq!((last.items.as_slice(), last.next), (&parts[1_000..], None));
     assert_eq!(store.delete_session_parts("session"), Ok(1_001));
+}
+
+fn a_thousand_and_one_finals(store: &Store) {
+    let content = pattern(1, 1);
+    let objects: Vec<StoredObject> = (0..1_001).map(|n| put(store, &format!("file-{n:04}"), &content)).collect();
+    for object in &objects {
+        fixture::keep_object(&object.bucket, &object.key, content.pieces());
+    }
+    let first = store.list_finals(None, 1_000).expect("a page");
+    assert!(first.items == objects[..1_000]);
+    let last = store.list_finals(first.next.as_deref(), 1_000).expect("a page");
+    assert_eq!((last.items.as_slice(), last.next), (&objects[1_000..], None));
+    assert!(store.finals().collect::<Result<Vec<_>>>().expect("a listing") == objects);
 }
 
 fn limits_refused(store: &Store) {

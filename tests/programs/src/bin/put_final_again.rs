@@ -13,6 +13,8 @@ cases! {
     two_writers_of_the_same_content,
     a_put_while_a_writer_is_open,
     deleted_stays_taken,
+    puts_at_once [instances=4],
+    puts_of_the_same_content_at_once [instances=4],
 }
 
 fn fails(store: &Store) {
@@ -139,4 +141,37 @@ fn deleted_stays_taken(store: &Store) {
         refused(store.create_final("file", options.clone()), gone("deleted"));
         refused(store.assemble_final("file", [""; 0], options), gone("deleted"));
     }
+}
+
+/// One of all is the object, and the others know it.
+fn puts_at_once(store: &Store) {
+    let own = fixture::instance();
+    for round in 0..5 {
+        let id = format!("file-{round}");
+        let content = pattern(10 * round + own, 100_000);
+        fixture::meet();
+        match store.put_final(&id, content.source(), FinalOptions::new()) {
+            Ok(object) => {
+                keep_object(store, &object, &content);
+                fixture::report(&id);
+            }
+            Err(error) => assert_eq!(error, Error::Conflict),
+        }
+        fixture::meet();
+        let words = fixture::reports();
+        assert_eq!(words.iter().filter(|word| **word == id).count(), 1, "{words:?}");
+    }
+}
+
+fn puts_of_the_same_content_at_once(store: &Store) {
+    let content = pattern(1, 300_000);
+    fixture::meet();
+    let object = store.put_final("file", content.source(), FinalOptions::new().same_content_ok()).expect("a put");
+    if !object.replayed {
+        keep_object(store, &object, &content);
+        fixture::report("stored");
+    }
+    fixture::meet();
+    assert_eq!(fixture::reports(), ["stored"]);
+    assert_eq!(store.stat_final("file"), Ok(StoredObject { replayed: false, ..object }));
 }

@@ -20,6 +20,8 @@ cases! {
     two_writers_interleaved,
     delete_and_put_again,
     frames_of_any_size,
+    puts_at_once [instances=4],
+    puts_of_neighbours_at_once [instances=4],
 }
 
 const SIZES: [u64; 11] = [
@@ -265,5 +267,47 @@ fn frames_of_any_size(store: &Store) {
         let part = store.put_temp_part("session", frame, content.in_frames_of(frame), options).expect("a put");
         keep_part(store, &part, &content);
         offset += size;
+    }
+}
+
+/// One of all is the part, and the others know it; placed or not.
+fn puts_at_once(store: &Store) {
+    let own = fixture::instance();
+    for number in 0..6 {
+        let content = pattern(10 * number + own, 100_000);
+        let options = match number % 2 {
+            0 => PartOptions::new(),
+            _ => PartOptions::new().size(100_000).offset(100_000 * u64::from(number)),
+        };
+        fixture::meet();
+        match store.put_temp_part("session", number, content.source(), options) {
+            Ok(part) => {
+                keep_part(store, &part, &content);
+                fixture::report(&part.part_number.to_string());
+            }
+            Err(error) => assert_eq!(error, Error::Conflict),
+        }
+        fixture::meet();
+        let words = fixture::reports();
+        assert_eq!(words.len(), number as usize + 1, "{words:?}");
+    }
+}
+
+/// Each writes its own ranges of the session's content, in turn with the others, and one assembles all of them.
+fn puts_of_neighbours_at_once(store: &Store) {
+    const SIZE: u64 = 70_001;
+    let own = fixture::instance();
+    fixture::meet();
+    for round in 0..5 {
+        let number = 4 * round + own;
+        put_placed(store, "session", number, &pattern(number, SIZE), SIZE * u64::from(number));
+    }
+    fixture::meet();
+    if own == 0 {
+        let parts: Vec<TempPart> = store.parts("session").collect::<Result<_>>().expect("a listing");
+        let whole = (0..20).fold(Content::default(), |whole, number| whole.then(&pattern(number, SIZE)));
+        let keys = parts.into_iter().map(|part| part.temp_key);
+        let object = store.assemble_final("file", keys, FinalOptions::new()).expect("an object");
+        keep_object(store, &object, &whole);
     }
 }

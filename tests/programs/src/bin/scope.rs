@@ -3,6 +3,7 @@
 use portico_test_programs::*;
 
 cases! {
+    info_is_the_same_everywhere,
     nothing_is_created,
     names_refused,
     eight_deep,
@@ -14,6 +15,17 @@ cases! {
     sessions_apart,
     names_that_look_like_nesting,
     two_handles_of_one,
+}
+
+fn info_is_the_same_everywhere(store: &Store) {
+    let info = store.info();
+    assert!(!info.backend.is_empty() && !info.bucket.is_empty(), "{info:?}");
+    assert!(info.max_object_size > 5 << 20, "{info:?}");
+    for other in [Store::open(), store.scope("scope").expect("a scope")] {
+        let other = other.info();
+        let known = (&info.backend, &info.bucket, info.max_object_size);
+        assert_eq!((&other.backend, &other.bucket, other.max_object_size), known);
+    }
 }
 
 fn nothing_is_created(store: &Store) {

@@ -21,6 +21,7 @@ cases! {
     polled,
     skipped,
     deleted_while_it_is_copied,
+    failures_of_another_kind,
 }
 
 /// The first bytes of a stream.
@@ -280,4 +281,12 @@ fn deleted_while_it_is_copied(store: &Store) {
     keep_object(store, &copy, &content);
     let copy = store.put_temp_part("session", 1, from_part, PartOptions::new()).expect("a put");
     keep_part(store, &copy, &content);
+}
+
+/// What is no failure of a storage has no storage error behind it.
+fn failures_of_another_kind(_: &Store) {
+    let mut stream = ReadStream::new(pattern(1, 10).then_failure());
+    let error = stream.read_to_end(&mut Vec::new()).expect_err("its failure");
+    assert_eq!(Error::of_io(&error), None);
+    assert!(error.to_string().contains("told to fail"), "{error}");
 }

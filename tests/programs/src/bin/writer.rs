@@ -25,8 +25,6 @@ cases! {
     failed_stays_failed,
     options_are_kept,
     many_at_once,
-    writes_as_permitted,
-    spliced_from_a_stream,
 }
 
 const NOTHING: Expected = Expected { size: None, sha256: None };
@@ -327,60 +325,4 @@ fn many_at_once(store: &Store) {
     for (writer, content) in parts.into_iter().zip(&contents).rev() {
         keep_part(store, &writer.finish(NOTHING).expect("a part"), content);
     }
-}
-
-/// By the primitives of `wasi:io`, without the SDK between.
-fn writes_as_permitted(store: &Store) {
-    use portico_guest::bindings::portico::storage::storage as wit;
-    let content = pattern(1, 900_000);
-    let bytes = content.bytes();
-    let none = wit::Expected { size: None, sha256: None };
-    let options = wit::FinalOptions {
-        expected: none.clone(),
-        if_exists: wit::IfExists::Fail,
-        content_type: None,
-        metadata: Vec::new(),
-    };
-    let writer = wit::open().create_final("file", &options).expect("a writer");
-    let sink = writer.sink().expect("a sink");
-    let ready = sink.subscribe();
-    let mut at = 0;
-    while at < bytes.len() {
-        ready.block();
-        let permit = usize::try_from(sink.check_write().expect("a permit")).expect("a permit that fits");
-        let end = bytes.len().min(at + permit);
-        sink.write(&bytes[at..end]).expect("a write");
-        at = end;
-    }
-    sink.flush().expect("a flush");
-    ready.block();
-    sink.check_write().expect("all of it arrived");
-    drop(ready);
-    drop(sink);
-    let wit::Receipt::StoredObject(object) = wit::Writer::finish(writer, &none).expect("an object") else {
-        panic!("the receipt of something else")
-    };
-    keep_object(store, &StoredObject::from(object), &content);
-}
-
-fn spliced_from_a_stream(store: &Store) {
-    use portico_guest::bindings::portico::storage::storage as wit;
-    let content = pattern(1, 900_000);
-    let part = put_part(store, "session", 1, &content);
-    let none = wit::Expected { size: None, sha256: None };
-    let options =
-        wit::PartOptions { expected: none.clone(), if_exists: wit::IfExists::Fail, offset: None, want_sha256: false };
-    let writer = wit::open().create_temp_part("session", 2, &options).expect("a writer");
-    let source = read_part(store, &part).into_inner();
-    let sink = writer.sink().expect("a sink");
-    let mut moved = 0;
-    while moved < 900_000 {
-        moved += sink.blocking_splice(&source, 900_000 - moved).expect("bytes");
-    }
-    drop(sink);
-    let wit::Receipt::TempPart(copy) = wit::Writer::finish(writer, &none).expect("a part") else {
-        panic!("the receipt of something else")
-    };
-    keep_part(store, &part, &content);
-    keep_part(store, &TempPart::from(copy), &content);
 }
