@@ -39,6 +39,7 @@ mod steps;
 mod truth;
 
 pub mod folder;
+pub mod order;
 pub mod strace;
 
 pub use content::{Content, Stamp};

@@ -20,10 +20,23 @@ pub fn is_installed() -> bool {
     Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
+/// Whether strace is missing where that is forgiven: people see that such a test did not run, and in CI it fails.
+pub fn is_missing_without_ci() -> bool {
+    !is_installed() && std::env::var_os("CI").is_none_or(|value| value != "true")
+}
+
 /// A command under strace, which writes its log to a file.
 pub fn command(log: &Path, program: &Path) -> Command {
     let mut command = Command::new("strace");
     command.args(["-f", "-y", "-s", "64", "-e", &format!("trace={CALLS}"), "-o"]).arg(log).arg("--").arg(program);
+    command
+}
+
+/// The same, with strace as the program's child: the process that is started is the program.
+pub fn command_as_its_child(log: &Path, program: &Path) -> Command {
+    let inner = command(log, program);
+    let mut command = Command::new("strace");
+    command.arg("-D").args(inner.get_args());
     command
 }
 
@@ -48,6 +61,22 @@ impl Call {
         let (number, rest) = self.args.split_once('<')?;
         let (path, _) = rest.split_once('>')?;
         Some((number.parse().ok()?, Path::new(path)))
+    }
+
+    /// Whether it writes bytes that come from the process.
+    pub fn is_write(&self) -> bool {
+        matches!(&*self.name, "pwritev" | "pwritev2" | "pwrite64" | "writev" | "write")
+    }
+
+    /// Whether it read, or copied within the system, some bytes.
+    pub fn moves_bytes(&self) -> bool {
+        let moves = self.name.contains("read") || matches!(&*self.name, "copy_file_range" | "sendfile" | "splice");
+        moves && self.result > 0
+    }
+
+    /// Whether it makes something durable.
+    pub fn is_sync(&self) -> bool {
+        matches!(&*self.name, "fdatasync" | "fsync")
     }
 
     /// Whether it is about a file or folder, or about what is beneath one.
