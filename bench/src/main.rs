@@ -41,7 +41,7 @@ struct Args {
     #[arg(long, env = "PORTICO_BENCH_GIB", default_value_t = 1)]
     memory_size: u64,
     /// Rounds of each comparison that count.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
     /// Only the comparisons whose name begins with one of these: portal, tusd, assembly, instance, start, memory.
     only: Vec<String>,

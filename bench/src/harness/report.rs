@@ -31,7 +31,7 @@ impl Row {
     pub(crate) fn alone(name: &str, value: f64, unit: &'static str, at_most: f64) -> Row {
         Row {
             name: name.to_owned(),
-            ours: format!("{value:.1} {unit}"),
+            ours: if unit == "bytes" { format!("{value} {unit}") } else { format!("{value:.1} {unit}") },
             theirs: "-".to_owned(),
             value,
             unit,
