@@ -244,6 +244,8 @@ pub(super) struct GuestBody {
     body: HyperOutgoingBody,
     flow: Arc<Flow>,
     pace: Pace,
+    /// Bytes of the announced length that are still to come.
+    left: Option<u64>,
     /// When the client's turn began, and with how many bytes.
     since: Option<(Instant, u64)>,
     /// Resolves to a value if the guest returned cleanly.
@@ -255,13 +257,14 @@ pub(super) struct GuestBody {
 impl GuestBody {
     pub(super) fn new(
         body: HyperOutgoingBody,
+        announced: Option<u64>,
         flow: Arc<Flow>,
         outcome: oneshot::Receiver<()>,
         presence: oneshot::Sender<()>,
         settings: &Settings,
     ) -> GuestBody {
         let pace = Pace::new(settings.body_idle_timeout, settings.body_min_rate);
-        GuestBody { body, flow, pace, since: None, outcome, _presence: presence }
+        GuestBody { body, flow, pace, left: announced, since: None, outcome, _presence: presence }
     }
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
@@ -275,7 +278,15 @@ impl GuestBody {
         }
         match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             Some(Ok(frame)) => {
-                self.since = Some((Instant::now(), frame.data_ref().map_or(0, Bytes::len) as u64));
+                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                if let Some(left) = &mut self.left {
+                    // What goes beyond the announced length would be left off, and the rest be taken for the whole.
+                    let Some(rest) = left.checked_sub(bytes) else {
+                        return Poll::Ready(Some(Err(Error::HttpResponseBodySize(None))));
+                    };
+                    *left = rest;
+                }
+                self.since = Some((Instant::now(), bytes));
                 self.flow.wait(true);
                 Poll::Ready(Some(Ok(frame)))
             }

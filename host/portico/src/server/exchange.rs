@@ -10,7 +10,7 @@ use super::body::{Flow, GuestBody, RequestBody, ResponseBody};
 use super::limits::{SETTLE, Settings};
 use super::problem::{busy, problem};
 use crate::runtime::{GuestError, Runtime};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, header};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
@@ -36,9 +36,10 @@ pub(super) async fn run(
     let response = match answered.await {
         Ok(Ok(response)) => {
             access.answered(response.status());
-            let settings = &state.settings;
-            return response
-                .map(|body| ResponseBody::guest(GuestBody::new(body, flow, ended, presence, settings), access));
+            let announced = response.headers().get(header::CONTENT_LENGTH);
+            let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+            let body = |body| GuestBody::new(body, announced, flow, ended, presence, &state.settings);
+            return response.map(|content| ResponseBody::guest(body(content), access));
         }
         Ok(Err(code)) => {
             tracing::error!(request = &*id, ?code, "the guest answered with an error in place of a response");

@@ -13,12 +13,16 @@ struct Exchange {
 
 impl Exchange {
     fn new() -> Exchange {
+        Exchange::announcing(None)
+    }
+
+    fn announcing(announced: Option<u64>) -> Exchange {
         let body = Full::new(Bytes::from_static(b"content")).map_err(Error::from).boxed_unsync();
         let flow = Arc::new(Flow::new());
         let (outcome, ended) = oneshot::channel();
         let (presence, departed) = oneshot::channel();
         let settings = Settings { body_idle_timeout: IDLE, ..Settings::default() };
-        let body = GuestBody::new(body, flow.clone(), ended, presence, &settings);
+        let body = GuestBody::new(body, announced, flow.clone(), ended, presence, &settings);
         Exchange { body, outcome, departed, flow }
     }
 }
@@ -61,4 +65,14 @@ async fn only_a_client_that_has_a_piece_to_take_stalls() {
     // The client takes it, and the guest's turn begins.
     std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx).is_pending())).await;
     assert!(tokio::time::timeout(IDLE * 5, flow.stalled(IDLE)).await.is_err(), "it is the guest's turn again");
+}
+
+#[tokio::test]
+async fn more_than_was_announced_is_cut() {
+    let Exchange { mut body, outcome, .. } = Exchange::announcing(Some(7));
+    outcome.send(()).unwrap();
+    assert!(frame(&mut body).await.unwrap().is_ok() && frame(&mut body).await.is_none());
+    let Exchange { mut body, outcome, .. } = Exchange::announcing(Some(6));
+    outcome.send(()).unwrap();
+    assert!(matches!(frame(&mut body).await, Some(Err(Error::HttpResponseBodySize(_)))));
 }
