@@ -14,7 +14,7 @@ DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 TUSD := $(CACHE)/tusd-$(TUSD_VERSION)/tusd
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
-GUESTS := -p portico-guest -p portico-portal -p portico-test-programs
+GUESTS := -p portico-guest -p portico-portal -p portico-test-hostile -p portico-test-programs
 
 # Where `make run` stores and listens.
 STORE ?= file:portico-data

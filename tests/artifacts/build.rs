@@ -24,7 +24,7 @@ fn main() {
     let here = PathBuf::from(var("CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(var("OUT_DIR"));
     let workspace = here.ancestors().nth(2).expect("a crate two folders below the workspace");
-    for watched in ["Cargo.toml", "Cargo.lock", "guest/sdk", "tests/programs", "wit"] {
+    for watched in ["Cargo.toml", "Cargo.lock", "guest/sdk", "tests/hostile", "tests/programs", "wit"] {
         println!("cargo::rerun-if-changed={}", workspace.join(watched).display());
     }
     // OUT_DIR is TARGET/PROFILE/build/PACKAGE/out.
@@ -34,6 +34,7 @@ fn main() {
     let built = target.join(TARGET).join("debug");
     table(&workspace.join("tests/programs/src/bin"), &built, &out, "programs");
     table(&workspace.join("guest/sdk/examples"), &built.join("examples"), &out, "examples");
+    copy(&built.join("portico_test_hostile.wasm"), &out.join("hostile.wasm"));
 }
 
 /// Writes the table of a folder of programs.
@@ -51,6 +52,7 @@ fn table(sources: &Path, built: &Path, out: &Path, name: &str) {
 fn compile(workspace: &Path, target: &Path) {
     let mut cargo = Command::new(var("CARGO"));
     cargo.args(["build", "--package", "portico-test-programs", "--bins", "--package", "portico-guest", "--examples"]);
+    cargo.args(["--package", "portico-test-hostile", "--lib"]);
     cargo.args(["--locked", "--target", TARGET, "--target-dir"]).arg(target).current_dir(workspace);
     for name in FOREIGN {
         cargo.env_remove(name);

@@ -166,6 +166,21 @@ fn a_client_that_goes_in_the_middle_leaves_nothing() {
 }
 
 #[test]
+fn a_file_that_is_deleted_while_it_is_read_is_read_to_its_end() {
+    let server = Server::start(&[]);
+    // More than the buffers of the kernel take.
+    let file = server.put("deleted", &Pattern::new(1, 48 << 20));
+    let mut connection = server.connect();
+    connection.request(&format!("GET {}", file.path()), &[]);
+    let head = connection.head();
+    assert_eq!(server.ask(&format!("DELETE {}", file.path()), &[]).head.status, 204);
+    server.ask(&format!("GET {}", file.path()), &[]).expect_problem(410, "gone");
+    server.expect_files(&[]);
+    connection.expect_content(&head, &file.content, 0..file.content.size());
+    server.finish(&[]);
+}
+
+#[test]
 fn silence_ends_a_connection() {
     let server = Server::start(&["--head-timeout", "300ms"]);
     // Before the first byte, within a head, between two requests.

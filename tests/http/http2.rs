@@ -5,6 +5,7 @@ use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
 use http::{Request, Response, StatusCode};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::future::poll_fn;
 use tokio::net::TcpStream;
@@ -284,6 +285,54 @@ async fn a_stalled_stream_stalls_no_other_and_is_cut_off() {
     connection.expect_file(&small).await;
     connection.close().await;
     server.finish(&[&file, &small]);
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_is_cut_off_when_its_files_are_all_on_their_way() {
+    let server = Server::start(&["--body-idle-timeout", "300ms", "--head-timeout", "300ms"]);
+    let file = server.put("unread", &Pattern::new(1, 100_000));
+    // The windows have room for less than the file, whose guest has written all of it nevertheless.
+    let connection = Connection::open_with(&server, Builder::new().initial_window_size(65_535)).await;
+    let mut responses = Vec::new();
+    for _ in 0..20 {
+        let (response, _) = connection.begin("GET", &file.path(), &[], true).await;
+        responses.push(in_time(response).await.expect("a response"));
+    }
+    let ended = in_time(connection.driver).await.expect("a task that returns");
+    assert!(ended.is_ok() || ended.is_err_and(|error| error.is_io() || error.is_remote()));
+    for mut response in responses {
+        let mut received = 0;
+        let cut = loop {
+            match in_time(response.body_mut().data()).await {
+                Some(Ok(bytes)) => received += bytes.len(),
+                Some(Err(error)) => break error,
+                None => panic!("{received} bytes look like the whole"),
+            }
+        };
+        assert!(received < 100_000, "{received} bytes, then {cut}");
+    }
+    server.expect_file(&file);
+    server.finish(&[&file]);
+}
+
+#[tokio::test]
+async fn a_server_that_stops_finishes_the_streams_that_run() {
+    let mut server = Server::start(&["--shutdown-grace", "60s"]);
+    let connection = Connection::open(&server).await;
+    let content = Pattern::new(1, 2 << 20);
+    let (response, mut body) = connection.begin("PUT", "/files/running", &[], false).await;
+    send(&mut body, &content, 0, 1 << 20).await;
+    eventually_async("a staged file", async || (!server.folder.leftovers().is_empty()).then_some(())).await;
+    server.signal(Signal::TERM);
+    // It says so, and takes no more streams.
+    eventually_async("no more streams", async || in_time(connection.requests.clone().ready()).await.err()).await;
+    send(&mut body, &content, 1 << 20, 2 << 20).await;
+    body.send_data(Bytes::new(), true).expect("the end of the body");
+    let file = stored(in_time(response).await.expect("a response"), &content).await;
+    connection.cut().await;
+    assert_eq!(server.wait().code(), Some(0));
+    server.folder.expect_files(&[&file]);
+    server.folder.expect_listing(&[&file]);
 }
 
 #[tokio::test]

@@ -20,5 +20,6 @@ mod kill;
 mod limits;
 mod memory;
 mod names;
+mod portals;
 mod ranges;
 mod signals;

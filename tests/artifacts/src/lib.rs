@@ -16,3 +16,6 @@ pub const PROGRAMS: &[Program] = include!(concat!(env!("OUT_DIR"), "/programs.rs
 
 /// All examples of the guest SDK, by name. They are of the world `portico:storage/command`.
 pub const EXAMPLES: &[Program] = include!(concat!(env!("OUT_DIR"), "/examples.rs"));
+
+/// The portal that misbehaves as its client asks.
+pub const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostile.wasm"));

@@ -1,0 +1,195 @@
+//! A portal that misbehaves as its client asks: the path of a request says how. For tests of what a guest can do to its
+//! host, which should be nothing.
+
+use portico_guest::bindings::exports::wasi::http::incoming_handler::Guest;
+use portico_guest::bindings::wasi::clocks::monotonic_clock::subscribe_duration;
+use portico_guest::bindings::wasi::http::outgoing_handler;
+use portico_guest::bindings::wasi::http::types::{
+    ErrorCode, Fields, IncomingRequest, OutgoingBody, OutgoingRequest, OutgoingResponse, ResponseOutparam, Scheme,
+};
+use portico_guest::bindings::wasi::io::streams::OutputStream;
+use portico_guest::bindings::wasi::random::random::get_random_bytes;
+use portico_guest::{FinalOptions, Store};
+use std::hint::black_box;
+use std::io::Write;
+
+/// The component.
+#[derive(Debug)]
+pub struct Hostile;
+
+#[cfg(target_family = "wasm")]
+portico_guest::export_portal!(Hostile);
+
+impl Guest for Hostile {
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        let path = request.path_with_query().unwrap_or_default();
+        match path.as_str() {
+            "/trap" => panic!("as asked"),
+            "/silent" => drop(out),
+            "/error" => ResponseOutparam::set(out, Err(ErrorCode::InternalError(Some("as asked".to_owned())))),
+            "/exit" => std::process::exit(3),
+            "/never" => sleep_for_ever(),
+            "/spin" => spin(),
+            "/recurse" => _ = black_box(recurse(0)),
+            "/memory" => take_all_memory(),
+            "/handles" => take_all_handles(),
+            "/random" => drop(black_box(get_random_bytes(1 << 30))),
+            "/head-then-trap" => {
+                let _begun = begin(out, 10);
+                panic!("as asked");
+            }
+            "/head-then-spin" => {
+                let _begun = begin(out, 10);
+                spin();
+            }
+            // Four bytes of ten, and the body is dropped without its end.
+            "/head-then-return" => drop(begin(out, 10)),
+            // Four bytes of ten, and the body is said to be whole.
+            "/short" => finish(begin(out, 10)),
+            // Twelve bytes of ten.
+            "/long" => {
+                let begun = begin(out, 10);
+                let _ = begun.1.blocking_write_and_flush(b"too long");
+                finish(begun);
+            }
+            "/print" => {
+                print();
+                answer(out, "printed");
+            }
+            "/reach" => answer(out, &reach()),
+            "/headers" => answer(out, &headers(&request)),
+            "/writers" => answer(out, &writers()),
+            "/write-then-trap" => {
+                let mut writer = Store::open().create_final("half", FinalOptions::new()).expect("a writer");
+                writer.sink().expect("a sink").write_all(&[7; 1 << 20]).expect("room");
+                panic!("as asked");
+            }
+            "/put-then-trap" => {
+                let body = request.consume().expect("a body");
+                let stream = body.stream().expect("a stream");
+                Store::open().put_final("whole", stream, FinalOptions::new()).expect("a put");
+                panic!("as asked");
+            }
+            _ => answer(out, "ok"),
+        }
+    }
+}
+
+/// Begins a response of an announced length with four bytes of body.
+fn begin(out: ResponseOutparam, length: u64) -> (OutgoingBody, OutputStream) {
+    let fields = Fields::new();
+    fields.set("content-length", &[length.to_string().into_bytes()]).expect("a field");
+    let response = OutgoingResponse::new(fields);
+    let body = response.body().expect("a body");
+    ResponseOutparam::set(out, Ok(response));
+    let stream = body.write().expect("a stream");
+    let _ = stream.blocking_write_and_flush(b"four");
+    (body, stream)
+}
+
+fn finish((body, stream): (OutgoingBody, OutputStream)) {
+    drop(stream);
+    let _ = OutgoingBody::finish(body, None);
+}
+
+fn answer(out: ResponseOutparam, text: &str) {
+    let fields = Fields::new();
+    fields.set("content-length", &[text.len().to_string().into_bytes()]).expect("a field");
+    let response = OutgoingResponse::new(fields);
+    let body = response.body().expect("a body");
+    ResponseOutparam::set(out, Ok(response));
+    let stream = body.write().expect("a stream");
+    for piece in text.as_bytes().chunks(4096) {
+        let _ = stream.blocking_write_and_flush(piece);
+    }
+    finish((body, stream));
+}
+
+fn sleep_for_ever() {
+    let _ = writeln!(std::io::stderr(), "asleep");
+    loop {
+        subscribe_duration(3_600_000_000_000).block();
+    }
+}
+
+fn spin() {
+    let mut turns = 0_u64;
+    loop {
+        turns = black_box(turns.wrapping_add(1));
+    }
+}
+
+fn recurse(depth: u64) -> u64 {
+    let frame = black_box([depth; 64]);
+    if depth == u64::MAX { 0 } else { recurse(depth + 1) + frame[(depth % 64) as usize] }
+}
+
+fn take_all_memory() {
+    let mut taken = Vec::new();
+    loop {
+        taken.push(black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+fn take_all_handles() {
+    let mut taken = Vec::new();
+    loop {
+        taken.push(Fields::new());
+    }
+}
+
+/// One MiB, in lines, a line without an end, and what would forge lines of a log.
+fn print() {
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "forged\r\u{1b}[2Jline");
+    for line in 0..8_192 {
+        let _ = writeln!(out, "line {line:059} {:063}", 0);
+    }
+    let _ = std::io::stderr().write_all(&[b'e'; 64 << 10]);
+}
+
+/// What there is beyond storage, if anything.
+fn reach() -> String {
+    let file = std::fs::read_to_string("/etc/passwd").is_ok();
+    let folder = std::fs::read_dir("/").is_ok();
+    let made = std::fs::write("made", "x").is_ok();
+    let tcp = std::net::TcpStream::connect("127.0.0.1:22").map_err(|error| error.kind());
+    let listen = std::net::TcpListener::bind("127.0.0.1:0").is_ok();
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").is_ok();
+    let variables = std::env::vars_os().count();
+    let arguments = std::env::args().count();
+    let request = OutgoingRequest::new(Fields::new());
+    request.set_scheme(Some(&Scheme::Http)).expect("a scheme");
+    request.set_authority(Some("127.0.0.1:1")).expect("an authority");
+    request.set_path_with_query(Some("/")).expect("a path");
+    let http = match outgoing_handler::handle(request, None) {
+        Err(code) => Err(code),
+        Ok(response) => {
+            response.subscribe().block();
+            response.get().expect("an answer").expect("for the first time").map(|_| ())
+        }
+    };
+    let denied = matches!(tcp, Err(std::io::ErrorKind::PermissionDenied));
+    format!(
+        "file={file} folder={folder} made={made} tcp_denied={denied} listen={listen} udp={udp} variables={variables} \
+         arguments={arguments} http={http:?}"
+    )
+}
+
+fn headers(request: &IncomingRequest) -> String {
+    let line = |(name, value): &(String, Vec<u8>)| format!("{name}: {}\n", String::from_utf8_lossy(value));
+    request.headers().entries().iter().map(line).collect()
+}
+
+/// Opens writers until the host gives no more; tells how many it gave, and how it refused.
+fn writers() -> String {
+    let store = Store::open();
+    let mut open = Vec::new();
+    loop {
+        match store.create_final(&format!("writer-{}", open.len()), FinalOptions::new()) {
+            Ok(writer) if open.len() < 10_000 => open.push(writer),
+            Ok(_) => return "no limit".to_owned(),
+            Err(error) => return format!("{} then {error:?}", open.len()),
+        }
+    }
+}
