@@ -36,7 +36,7 @@ run: toolchain ## Start the portal on a local store and print what to try (STORE
 
 .PHONY: test
 test: toolchain ## Run every test
-	cargo test --workspace --locked
+	cargo test --workspace --locked --no-fail-fast
 
 .PHONY: lint
 lint: toolchain $(DENY) ## Check formatting, clippy, docs, licences and sources; warnings are errors
@@ -61,7 +61,8 @@ bench: build $(if $(shell command -v go),$(TUSD)) ## Measure side by side (relea
 
 .PHONY: soak
 soak: toolchain ## The same tests for long (KILLS=500 RUNS=20000 GIB=10: kills, model runs, the large file)
-	PORTICO_TEST_KILLS='$(KILLS)' PORTICO_TEST_RUNS='$(RUNS)' PORTICO_TEST_GIB='$(GIB)' cargo test --workspace --locked
+	PORTICO_TEST_KILLS='$(KILLS)' PORTICO_TEST_RUNS='$(RUNS)' PORTICO_TEST_GIB='$(GIB)' \
+	    cargo test --workspace --locked --no-fail-fast
 
 .PHONY: clean
 clean: toolchain ## Remove what cargo built; the cache of tools and peers and the data of `make run` stay
