@@ -1,146 +1,17 @@
 //! HTTP/2 with prior knowledge: many streams on one connection, each of which fails alone.
 
-use crate::fixture::{DEADLINE, Pattern, Server, Stored, eventually_async};
+use crate::fixture::http2::{FRAME, Http2, document, expect_problem, in_time, send, stored};
+use crate::fixture::{Pattern, Server, eventually_async};
 use bytes::Bytes;
-use h2::client::{Builder, ResponseFuture, SendRequest};
-use h2::{Reason, RecvStream, SendStream};
-use http::{Request, Response, StatusCode};
+use h2::Reason;
+use h2::client::Builder;
+use http::{Request, StatusCode};
 use rustix::process::Signal;
-use serde_json::Value;
-use std::future::poll_fn;
-use tokio::net::TcpStream;
-
-/// Largest frame that is sent here, in bytes.
-const FRAME: u64 = 16 << 10;
-
-/// A connection with windows so large that nothing here waits for one by accident.
-struct Connection {
-    requests: SendRequest<Bytes>,
-    driver: tokio::task::JoinHandle<Result<(), h2::Error>>,
-    authority: String,
-}
-
-impl Connection {
-    async fn open(server: &Server) -> Connection {
-        Connection::open_with(
-            server,
-            Builder::new().initial_window_size(8 << 20).initial_connection_window_size(64 << 20),
-        )
-        .await
-    }
-
-    async fn open_with(server: &Server, builder: &Builder) -> Connection {
-        let stream = TcpStream::connect(server.addr).await.expect("the server accepts");
-        stream.set_nodelay(true).expect("TCP_NODELAY");
-        let (requests, connection) = builder.handshake(stream).await.expect("a handshake");
-        Connection { requests, driver: tokio::spawn(connection), authority: server.addr.to_string() }
-    }
-
-    /// Begins a request.
-    async fn begin(
-        &self,
-        method: &str,
-        path: &str,
-        fields: &[(&str, &str)],
-        end: bool,
-    ) -> (ResponseFuture, SendStream<Bytes>) {
-        let request = Request::builder().method(method).uri(format!("http://{}{path}", self.authority));
-        let request = fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let mut requests = in_time(self.requests.clone().ready()).await.expect("a connection that goes on");
-        requests.send_request(request.body(()).expect("a request"), end).expect("a stream")
-    }
-
-    /// Sends a request without a body, and reads a short response.
-    async fn ask(&self, method: &str, path: &str) -> (http::response::Parts, Vec<u8>) {
-        let (response, _) = self.begin(method, path, &[], true).await;
-        document(in_time(response).await.expect("a response")).await
-    }
-
-    async fn put(&self, content: &Pattern) -> Stored {
-        let (response, mut body) = self.begin("PUT", "/files/h2", &[], false).await;
-        send(&mut body, content, 0, content.size()).await;
-        body.send_data(Bytes::new(), true).expect("the end of the body");
-        stored(in_time(response).await.expect("a response"), content).await
-    }
-
-    async fn expect_file(&self, file: &Stored) {
-        let (response, _) = self.begin("GET", &file.path(), &[], true).await;
-        let response = in_time(response).await.expect("a response");
-        assert_eq!(response.status(), StatusCode::OK);
-        let mut body = response.into_body();
-        let mut at = 0;
-        while let Some(bytes) = in_time(body.data()).await {
-            let bytes = bytes.expect("the whole of the file");
-            file.content.expect(at, &bytes);
-            at += bytes.len() as u64;
-            body.flow_control().release_capacity(bytes.len()).expect("what was received");
-        }
-        assert_eq!(at, file.content.size());
-    }
-
-    /// Ends the connection, which works until then.
-    async fn close(self) {
-        assert_eq!(self.ask("GET", "/health").await.1, b"alive\n");
-        self.cut().await;
-    }
-
-    /// Ends the connection, whatever its state.
-    async fn cut(self) {
-        self.driver.abort();
-        // It may have ended before.
-        let _ = in_time(self.driver).await;
-    }
-}
-
-async fn in_time<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(DEADLINE, future).await.expect("in time")
-}
-
-/// Sends a range of content as the server makes room for it.
-async fn send(body: &mut SendStream<Bytes>, content: &Pattern, mut at: u64, end: u64) {
-    while at < end {
-        let mut piece = Bytes::copy_from_slice(content.piece(at, FRAME.min(end - at)));
-        at += piece.len() as u64;
-        while !piece.is_empty() {
-            body.reserve_capacity(piece.len());
-            let room = in_time(poll_fn(|cx| body.poll_capacity(cx))).await.expect("an open stream").expect("room");
-            body.send_data(piece.split_to(room), false).expect("an open stream");
-        }
-    }
-}
-
-async fn document(response: Response<RecvStream>) -> (http::response::Parts, Vec<u8>) {
-    let (head, mut body) = response.into_parts();
-    let mut bytes = Vec::new();
-    while let Some(piece) = in_time(body.data()).await {
-        bytes.extend_from_slice(&piece.expect("the whole of a response"));
-        assert!(bytes.len() < 64 << 10, "a long document");
-    }
-    (head, bytes)
-}
-
-async fn stored(response: Response<RecvStream>, content: &Pattern) -> Stored {
-    let (head, body) = document(response).await;
-    let receipt: Value = serde_json::from_slice(&body).expect("JSON");
-    assert_eq!(head.status, StatusCode::CREATED, "{receipt}");
-    let id = receipt["file_id"].as_str().expect("an id").to_owned();
-    assert_eq!(head.headers["location"], format!("/files/{id}"));
-    assert_eq!((&receipt["size_bytes"], &receipt["sha256"]), (&content.size().into(), &content.sha256_hex().into()));
-    Stored { id, content: content.clone() }
-}
-
-async fn expect_problem(response: Response<RecvStream>, status: u16, uri: &str) {
-    let (head, body) = document(response).await;
-    let problem: Value = serde_json::from_slice(&body).expect("JSON");
-    assert_eq!((head.status.as_u16(), &problem["type"]), (status, &uri.into()), "{problem}");
-    assert_eq!(head.headers["content-type"], "application/problem+json");
-    assert_eq!(problem["status"], status);
-}
 
 #[tokio::test]
 async fn files_of_all_sizes_and_their_conditions() {
     let server = Server::start(&[]);
-    let connection = Connection::open(&server).await;
+    let connection = Http2::open(&server).await;
     let mut files = Vec::new();
     for (seed, size) in [0, 1, 65_535, 65_537, (512 << 10) + 1, 5 << 20].into_iter().enumerate() {
         let file = connection.put(&Pattern::new(seed as u64, size)).await;
@@ -169,7 +40,7 @@ async fn files_of_all_sizes_and_their_conditions() {
 async fn many_streams_of_one_connection_at_once() {
     const STREAMS: u64 = 100;
     let server = Server::start(&[]);
-    let connection = Connection::open(&server).await;
+    let connection = Http2::open(&server).await;
     let contents: Vec<_> = (0..STREAMS).map(|stream| Pattern::new(stream, 50_000 + 1_009 * stream)).collect();
     let mut open = Vec::new();
     for _ in &contents {
@@ -196,7 +67,7 @@ async fn many_streams_of_one_connection_at_once() {
 #[tokio::test]
 async fn a_stream_that_is_reset_leaves_nothing_and_the_others_go_on() {
     let server = Server::start(&[]);
-    let connection = Connection::open(&server).await;
+    let connection = Http2::open(&server).await;
     let content = Pattern::new(1, 300_000);
     let (survivor, mut survivors_body) = connection.begin("PUT", "/files/survivor", &[], false).await;
     send(&mut survivors_body, &content, 0, 100_000).await;
@@ -219,7 +90,7 @@ async fn a_stream_that_is_reset_leaves_nothing_and_the_others_go_on() {
 #[tokio::test]
 async fn a_length_that_is_not_kept_leaves_nothing() {
     let server = Server::start(&[]);
-    let connection = Connection::open(&server).await;
+    let connection = Http2::open(&server).await;
     let content = Pattern::new(1, 100_000);
     for length in ["99999", "100001", "0"] {
         let (response, mut body) = connection.begin("PUT", "/files/odd", &[("content-length", length)], false).await;
@@ -240,7 +111,7 @@ async fn a_length_that_is_not_kept_leaves_nothing() {
 #[tokio::test]
 async fn an_early_answer_ends_its_stream_and_not_the_connection() {
     let server = Server::start(&["--max-object-size", "1MiB"]);
-    let connection = Connection::open(&server).await;
+    let connection = Http2::open(&server).await;
     let content = Pattern::new(1, 4 << 20);
     for fields in [[("content-length", "4194304")].as_slice(), &[]] {
         let (response, mut body) = connection.begin("PUT", "/files/large", fields, false).await;
@@ -257,7 +128,7 @@ async fn an_early_answer_ends_its_stream_and_not_the_connection() {
 #[tokio::test]
 async fn a_stalled_stream_stalls_no_other_and_is_cut_off() {
     let server = Server::start(&["--body-idle-timeout", "1s"]);
-    let connection = Connection::open(&server).await;
+    let connection = Http2::open(&server).await;
     let file = connection.put(&Pattern::new(1, 16 << 20)).await;
     let (reading, _) = connection.begin("GET", &file.path(), &[], true).await;
     let mut reading = in_time(reading).await.expect("a response");
@@ -292,7 +163,7 @@ async fn a_client_that_reads_nothing_is_cut_off_when_its_files_are_all_on_their_
     let server = Server::start(&["--body-idle-timeout", "300ms", "--head-timeout", "300ms"]);
     let file = server.put("unread", &Pattern::new(1, 100_000));
     // The windows have room for less than the file, whose guest has written all of it nevertheless.
-    let connection = Connection::open_with(&server, Builder::new().initial_window_size(65_535)).await;
+    let connection = Http2::open_with(&server, Builder::new().initial_window_size(65_535)).await;
     let mut responses = Vec::new();
     for _ in 0..20 {
         let (response, _) = connection.begin("GET", &file.path(), &[], true).await;
@@ -318,7 +189,7 @@ async fn a_client_that_reads_nothing_is_cut_off_when_its_files_are_all_on_their_
 #[tokio::test]
 async fn a_server_that_stops_finishes_the_streams_that_run() {
     let mut server = Server::start(&["--shutdown-grace", "60s"]);
-    let connection = Connection::open(&server).await;
+    let connection = Http2::open(&server).await;
     let content = Pattern::new(1, 2 << 20);
     let (response, mut body) = connection.begin("PUT", "/files/running", &[], false).await;
     send(&mut body, &content, 0, 1 << 20).await;
@@ -338,7 +209,7 @@ async fn a_server_that_stops_finishes_the_streams_that_run() {
 #[tokio::test]
 async fn another_host_is_refused() {
     let server = Server::start(&[]);
-    let mut connection = Connection::open(&server).await;
+    let mut connection = Http2::open(&server).await;
     for authority in ["evil.example", "localhost.evil.example:80"] {
         connection.authority = authority.to_owned();
         let (response, _) = connection.begin("GET", "/files/x", &[], true).await;
@@ -358,7 +229,7 @@ async fn a_flood_of_resets_costs_its_connection_at_most() {
     server.reset_peak();
     let before = server.peak();
     for _ in 0..20 {
-        let connection = Connection::open(&server).await;
+        let connection = Http2::open(&server).await;
         for _ in 0..1_000 {
             let request = Request::put(format!("http://{}/files/flood", server.addr)).body(()).expect("a request");
             // The server may have had enough of it, and have ended the connection.
@@ -379,7 +250,7 @@ async fn a_flood_of_resets_costs_its_connection_at_most() {
 #[tokio::test]
 async fn headers_beyond_the_limit_are_refused() {
     let server = Server::start(&[]);
-    let connection = Connection::open(&server).await;
+    let connection = Http2::open(&server).await;
     let long = "y".repeat(100_000);
     let (response, _) = connection.begin("GET", "/files/x", &[("x-long", &long)], true).await;
     match in_time(response).await {
@@ -388,7 +259,7 @@ async fn headers_beyond_the_limit_are_refused() {
     }
     connection.cut().await;
     // Whatever became of that connection, the next is served.
-    let connection = Connection::open(&server).await;
+    let connection = Http2::open(&server).await;
     assert_eq!(connection.ask("GET", "/files/x").await.0.status, StatusCode::NOT_FOUND);
     connection.close().await;
     server.finish(&[]);
@@ -417,7 +288,7 @@ fn frames_that_are_none_end_the_connection() {
 #[tokio::test]
 async fn a_client_that_vanishes_takes_all_its_streams_with_it() {
     let server = Server::start(&[]);
-    let connection = Connection::open(&server).await;
+    let connection = Http2::open(&server).await;
     let content = Pattern::new(1, 1 << 20);
     let mut open = Vec::new();
     for _ in 0..20 {
