@@ -99,12 +99,13 @@ impl Scope {
     /// A narrower scope.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a name that is not 1 to 64 bytes of `A-Z a-z 0-9 - _`, or beyond a depth of 8.
+    /// [`Error::InvalidArgument`] for a name that is not 1 to 64 bytes of `A-Z a-z 0-9 - _`, beyond a depth of 8, or
+    /// beyond 250 bytes of names with the dots between them.
     pub fn narrow(&self, name: &str) -> Result<Self> {
         let ok = (1..=SCOPE_NAME_MAX).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
             && self.0.split('.').count() <= SCOPE_DEPTH_MAX
-            // One path component on every filesystem.
+            // One path component on every filesystem, the root's name included.
             && self.0.len() + 1 + name.len() <= 255;
         if ok { Ok(Scope(format!("{}.{name}", self.0))) } else { Err(Error::InvalidArgument(Argument::Scope)) }
     }

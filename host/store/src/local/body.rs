@@ -146,8 +146,9 @@ pub(super) struct OwnRange {
 }
 
 impl OwnRange {
-    /// Leaves what was written where it is.
+    /// Leaves what was written where it is: a part of the session's file.
     pub(super) fn keep(mut self) {
+        self.claim.committed();
         self.keep = true;
     }
 

@@ -78,14 +78,25 @@ impl Disk {
     pub(super) fn create(&self, path: &Path) -> Result<File> {
         self.step("create")?;
         self.room()?;
-        self.open_making_dir(path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)
+        let made = self.make(path)?;
+        made.ok_or_else(|| Error::internal(format!("{} is there already", path.display())))
     }
 
-    /// Opens a file for reading and writing, and makes it if it is missing, its folder too.
-    pub(super) fn open_or_create(&self, path: &Path) -> Result<File> {
+    /// Opens a file for reading and writing, and makes it if it is missing, its folder too. Answers whether it did.
+    pub(super) fn open_or_create(&self, path: &Path) -> Result<(File, bool)> {
         self.step("create")?;
         self.room()?;
-        self.open_making_dir(path, OFlags::RDWR | OFlags::CREATE)
+        loop {
+            match self.make(path)? {
+                Some(file) => return Ok((file, true)),
+                // It may vanish again between the two looks.
+                None => match self.open(path, OFlags::RDWR) {
+                    Ok(fd) => return Ok((regular(fd)?, false)),
+                    Err(Errno::NOENT) => {}
+                    Err(error) => return Err(fault_of(error)),
+                },
+            }
+        }
     }
 
     /// Opens a file for reading and writing.
@@ -232,11 +243,14 @@ impl Disk {
         }
     }
 
-    fn open_making_dir(&self, path: &Path, flags: OFlags) -> Result<File> {
+    /// Makes a file, and its folder if that is missing; `None` if there is such a file.
+    fn make(&self, path: &Path) -> Result<Option<File>> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
         // Whoever clears a session removes its empty folder, so it may vanish between being made and being used.
         for _ in 0..100 {
             match self.open(path, flags) {
-                Ok(fd) => return regular(fd),
+                Ok(fd) => return regular(fd).map(Some),
+                Err(Errno::EXIST) => return Ok(None),
                 Err(Errno::NOENT) => self.ensure_dir(path.parent().unwrap_or(Path::new("")))?,
                 Err(error) => return Err(fault_of(error)),
             }

@@ -6,7 +6,7 @@
 use super::body::{Body, Hashes, OwnName, OwnRange, Target};
 use super::index::parts::{Chain, PartFile, PartRow};
 use super::index::{self, parts};
-use super::sessions::Running;
+use super::sessions::{Claim, Running};
 use super::{Inner, blocking, chain, detached, layout, read};
 use crate::{
     Blake3, ByteRange, Digest, Error, Expected, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, Sha256,
@@ -14,7 +14,9 @@ use crate::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::fs::File;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 struct PartWriter {
@@ -77,12 +79,14 @@ async fn target(
     let session = key.session.clone();
     if let (Some(start), Some(size @ 1..)) = (options.offset, options.expected.size) {
         let end = start + size;
+        // An offset beyond any object may be more than the filesystem has.
+        let fits = end <= inner.options.max_object_size;
         // The claim comes first: whatever another put committed before it is in the index by now.
-        if let Some(claim) = inner.sessions.claim(running, start, end) {
+        if fits && let Some(claim) = inner.sessions.claim(running, start, end) {
             let (of, at) = (scope.clone(), session.clone());
             if !inner.index.read(move |conn| parts::placed(conn, &of, &at, start, end)).await? {
                 let path = layout::placed(scope, &session);
-                let file = blocking(inner, move |inner| inner.disk.open_or_create(&path)).await?;
+                let (file, claim) = blocking(inner, move |inner| open_placed(inner, path, claim)).await?;
                 // A session's file with a second name has become an object, and could not be removed here yet.
                 if file.metadata()?.nlink() == 1 {
                     return Ok(Target::placed(&inner.disk, file, start, claim, running.gate().clone()));
@@ -97,6 +101,21 @@ async fn target(
         Ok(Target::own(&inner.disk, file, OwnName::new(&inner.disk, path), Some(gate)))
     })
     .await
+}
+
+/// Opens the session's own file for a put with a claim. If the put makes it, it goes again unless a part comes to be in it.
+fn open_placed(inner: &Inner, path: PathBuf, claim: Claim) -> Result<(File, Claim)> {
+    let (file, made) = inner.disk.open_or_create(&path)?;
+    if made {
+        let disk = inner.disk.clone();
+        claim.made_file(move || {
+            let removed = disk.unlink(&path).and_then(|_| path.parent().map_or(Ok(false), |dir| disk.remove_dir(dir)));
+            if let Err(error) = removed {
+                tracing::warn!(path = %path.display(), %error, "left behind; the next sweep removes it");
+            }
+        });
+    }
+    Ok((file, claim))
 }
 
 #[async_trait]
@@ -143,7 +162,7 @@ impl Writer<PartReceipt> for PartWriter {
             let receipt = commit(&inner, &scope, row, target, if_exists).await;
             if receipt.as_ref().is_err_and(index::in_doubt) {
                 // Only the next opening can tell whether the row is there; until then no sweep may touch its data.
-                std::mem::forget(running);
+                running.keep_in_doubt();
             }
             drop(passage);
             receipt

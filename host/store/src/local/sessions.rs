@@ -4,7 +4,8 @@
 //! - two claims of one session never overlap, and none is given while the session is sealed;
 //! - after a gate is interrupted and has settled, no byte is written and nothing is committed through it;
 //! - whoever removes, truncates or publishes a session's file holds its seal and has waited for its gates, those of
-//!   dropped puts whose claims are still there included: so nobody can be writing to it.
+//!   dropped puts whose claims are still there included: so nobody can be writing to it;
+//! - a session's file that was made here and holds no part goes with the last claim on it, under a seal.
 
 use crate::{Error, Result, Scope, SessionId};
 use std::collections::HashMap;
@@ -28,7 +29,13 @@ struct Active {
     puts: Vec<Arc<Gate>>,
     claims: Vec<Claimed>,
     sealed: Option<SealedFor>,
+    /// Removes the session's own file, where a claim has made it.
+    unused: Option<Remove>,
+    /// Whether a part was committed in that file since the entry is here.
+    used: bool,
 }
+
+type Remove = Box<dyn FnOnce() + Send>;
 
 /// A range that is claimed, half-open, and the gate that its writing passes through. A put that was dropped is no longer
 /// among the puts, but its last write may still go on; its claim is here as long as that.
@@ -118,7 +125,8 @@ impl Drop for Passage {
 impl Sessions {
     /// Registers a put for as long as the value lives.
     pub(super) fn begin(&self, scope: &Scope, session: &SessionId) -> Running {
-        let running = Running { sessions: self.clone(), name: (scope.clone(), session.clone()), gate: Arc::default() };
+        let name = (scope.clone(), session.clone());
+        let running = Running { sessions: self.clone(), name, gate: Arc::default(), in_doubt: false };
         self.lock().entry(running.name.clone()).or_default().puts.push(running.gate.clone());
         running
     }
@@ -239,6 +247,7 @@ pub(super) struct Running {
     sessions: Sessions,
     name: Name,
     gate: Arc<Gate>,
+    in_doubt: bool,
 }
 
 impl Running {
@@ -246,10 +255,18 @@ impl Running {
     pub(super) fn gate(&self) -> &Arc<Gate> {
         &self.gate
     }
+
+    /// Leaves the put registered for as long as the store is open.
+    pub(super) fn keep_in_doubt(mut self) {
+        self.in_doubt = true;
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if self.in_doubt {
+            return;
+        }
         self.sessions.change(&self.name, |entry| entry.puts.retain(|gate| !Arc::ptr_eq(gate, &self.gate)));
     }
 }
@@ -268,6 +285,16 @@ impl Claim {
         self.range
     }
 
+    /// Says that this claim's put has made the session's own file, and how to remove it if no part comes to be in it.
+    pub(super) fn made_file(&self, remove: impl FnOnce() + Send + 'static) {
+        self.sessions.change(&self.name, |entry| entry.unused = Some(Box::new(remove)));
+    }
+
+    /// Says that a part is in the session's own file.
+    pub(super) fn committed(&self) {
+        self.sessions.change(&self.name, |entry| entry.used = true);
+    }
+
     /// Leaves the range claimed for as long as the store is open.
     pub(super) fn keep_in_doubt(&mut self) {
         self.in_doubt = true;
@@ -279,8 +306,19 @@ impl Drop for Claim {
         if self.in_doubt {
             return;
         }
-        // Claims don't overlap, so its start tells it from others.
-        self.sessions.change(&self.name, |entry| entry.claims.retain(|claim| claim.start != self.range.0));
+        let mut unused = None;
+        self.sessions.change(&self.name, |entry| {
+            // Claims don't overlap, so its start tells it from others.
+            entry.claims.retain(|claim| claim.start != self.range.0);
+            if entry.claims.is_empty() && entry.sealed.is_none() && !entry.used {
+                unused = entry.unused.take();
+                entry.sealed = unused.as_ref().map(|_| SealedFor::Upkeep);
+            }
+        });
+        if let Some(remove) = unused {
+            let _seal = Seal { sessions: self.sessions.clone(), name: self.name.clone() };
+            remove();
+        }
     }
 }
 

@@ -7,7 +7,7 @@ cases! {
     nothing_is_created,
     names_refused,
     eight_deep,
-    eight_deep_with_long_names,
+    long_names_nested,
     same_names_apart,
     keys_of_another,
     records_and_tombstones_apart,
@@ -48,14 +48,14 @@ fn names_refused(store: &Store) {
     }
 }
 
-/// Narrows so often; checks that each level is a scope of its own.
-fn nested(store: &Store, name: &str) {
+/// Narrows so often, and not by one name more; checks that each level is a scope of its own.
+fn nested(store: &Store, name: &str, levels: usize, more: &str) {
     let mut scopes = vec![Store::open()];
-    for depth in 1..=8 {
+    for depth in 1..=levels {
         let narrow = scopes[depth - 1].scope(name).unwrap_or_else(|error| panic!("at depth {depth}: {error}"));
         scopes.push(narrow);
     }
-    refused_argument(scopes[8].scope("n"), Argument::Scope);
+    refused_argument(scopes[levels].scope(more), Argument::Scope);
     for (seed, scope) in (0..).zip(&scopes) {
         let content = pattern(seed, 10);
         assert_free(scope, "file");
@@ -68,11 +68,14 @@ fn nested(store: &Store, name: &str) {
 }
 
 fn eight_deep(store: &Store) {
-    nested(store, "n");
+    nested(store, "n", 8, "n");
 }
 
-fn eight_deep_with_long_names(store: &Store) {
-    nested(store, &"n".repeat(64));
+fn long_names_nested(store: &Store) {
+    // Three names and the bytes between them are 194 bytes; 55 more and one between make 250.
+    nested(store, &"n".repeat(64), 3, &"n".repeat(56));
+    let deepest = (0..3).fold(Store::open(), |scope, _| scope.scope(&"n".repeat(64)).expect("a scope"));
+    deepest.scope(&"n".repeat(55)).expect("a scope of 250 bytes");
 }
 
 fn same_names_apart(store: &Store) {
