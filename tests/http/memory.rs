@@ -35,7 +35,8 @@ fn a_large_file_takes_no_more_memory_than_a_small_one() {
 fn two_hundred_slow_uploads_at_once() {
     const UPLOADS: u64 = 200;
     const SIZE: u64 = MIB + 1;
-    const PIECE: u64 = 16 << 10;
+    // As large as what a client that limits its own rate sends at a time. Each upload has one such piece under way.
+    const PIECE: u64 = 64 << 10;
     let server = Server::start(&[]);
     let warm = server.put("warm-up", &Pattern::new(1, MIB));
     server.reset_peak();

@@ -27,14 +27,20 @@ pub const METADATA_BYTES_MAX: usize = 8 << 10;
 /// Longest key of metadata, in bytes.
 pub const METADATA_KEY_MAX: usize = 64;
 
-/// Bytes that a put gathers before it hands them to its writing and hashing jobs.
+/// Bytes that a put gathers before it hands them to its writing and hashing jobs, if it is one of few.
 pub const WRITE_BATCH: usize = 512 << 10;
+
+/// Bytes that a put gathers at least, however many there are.
+pub const WRITE_BATCH_MIN: usize = 64 << 10;
+
+/// Bytes that all puts of a store together may gather, as long as [`WRITE_BATCH_MIN`] for each is not more.
+pub const GATHER_BUDGET: usize = 32 << 20;
 
 /// Batches that may wait for a job of a put before the put stops reading its source.
 pub const WRITE_QUEUE: usize = 2;
 
 /// Bytes that all puts of a store together may have waiting for their jobs.
-pub const WRITE_BUDGET: usize = 64 << 20;
+pub const WRITE_BUDGET: usize = 32 << 20;
 
 /// Frames below this size, in bytes, are copied together, so that a small frame does not keep alive the large
 /// buffer that it is a piece of.

@@ -1,7 +1,7 @@
 //! The content of one put on its way to a file: gathered, then hashed and written side by side.
 
 use super::disk::Disk;
-use super::lane::{Batch, Gather, Lane, Work};
+use super::lane::{Batch, Budget, Gather, Lane, Share, Work};
 use super::sessions::{Claim, Gate};
 use crate::{Blake3, Error, Result, Sha256};
 use bytes::Bytes;
@@ -9,7 +9,6 @@ use std::fs::File;
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// Content that arrives.
 pub(super) struct Body {
@@ -17,23 +16,23 @@ pub(super) struct Body {
     hashing: Lane<Hashes>,
     /// Absent where the content is only compared with what is stored.
     writing: Option<Lane<Target>>,
-    budget: Arc<Semaphore>,
+    share: Share,
 }
 
 impl Body {
     /// Content that is hashed, and written if there is a target.
-    pub(super) fn new(hashes: Hashes, target: Option<Target>, budget: &Arc<Semaphore>) -> Self {
+    pub(super) fn new(hashes: Hashes, target: Option<Target>, budget: &Arc<Budget>) -> Self {
         Body {
             gather: Gather::default(),
             hashing: Lane::new(hashes),
             writing: target.map(Lane::new),
-            budget: budget.clone(),
+            share: budget.share(),
         }
     }
 
     /// Takes a frame.
     pub(super) async fn add(&mut self, frame: Bytes) -> Result<()> {
-        match self.gather.add(frame) {
+        match self.gather.add(frame, self.share.batch()) {
             Some(frames) => self.push(frames).await,
             None => Ok(()),
         }
@@ -52,7 +51,7 @@ impl Body {
     }
 
     async fn push(&self, frames: Vec<Bytes>) -> Result<()> {
-        let batch = Batch::new(frames, &self.budget).await?;
+        let batch = Batch::new(frames, self.share.budget()).await?;
         if let Some(lane) = &self.writing {
             lane.push(batch.clone()).await?;
         }

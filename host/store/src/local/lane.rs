@@ -7,6 +7,7 @@
 use crate::{Error, Result, limits};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -24,11 +25,51 @@ pub(super) struct Batch {
 
 impl Batch {
     /// A batch, once the budget has room for it.
-    pub(super) async fn new(frames: Vec<Bytes>, budget: &Arc<Semaphore>) -> Result<Arc<Batch>> {
+    pub(super) async fn new(frames: Vec<Bytes>, budget: &Budget) -> Result<Arc<Batch>> {
         let bytes: usize = frames.iter().map(Bytes::len).sum();
         let share = u32::try_from(bytes.min(limits::WRITE_BUDGET)).unwrap_or(u32::MAX);
-        let permit = budget.clone().acquire_many_owned(share).await.map_err(Error::internal)?;
+        let permit = budget.waiting.clone().acquire_many_owned(share).await.map_err(Error::internal)?;
         Ok(Arc::new(Batch { frames, _budget: Some(permit) }))
+    }
+}
+
+/// The memory that all puts of a store share.
+pub(super) struct Budget {
+    /// For what waits for lanes: [`limits::WRITE_BUDGET`].
+    waiting: Arc<Semaphore>,
+    puts: AtomicUsize,
+}
+
+impl Budget {
+    pub(super) fn new() -> Arc<Budget> {
+        Arc::new(Budget { waiting: Arc::new(Semaphore::new(limits::WRITE_BUDGET)), puts: AtomicUsize::new(0) })
+    }
+
+    /// Counts a put in.
+    pub(super) fn share(self: &Arc<Self>) -> Share {
+        self.puts.fetch_add(1, Ordering::Relaxed);
+        Share(self.clone())
+    }
+}
+
+/// The part of one put in the budget.
+pub(super) struct Share(Arc<Budget>);
+
+impl Share {
+    /// Bytes that the put may gather now.
+    pub(super) fn batch(&self) -> usize {
+        let each = limits::GATHER_BUDGET / self.0.puts.load(Ordering::Relaxed).max(1);
+        each.clamp(limits::WRITE_BATCH_MIN, limits::WRITE_BATCH)
+    }
+
+    pub(super) fn budget(&self) -> &Budget {
+        &self.0
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.puts.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -152,7 +193,7 @@ impl<W: Work> Drop for Stopped<'_, W> {
     }
 }
 
-/// Gathers frames into batches of about [`limits::WRITE_BATCH`] bytes.
+/// Gathers frames into batches.
 #[derive(Default)]
 pub(super) struct Gather {
     frames: Vec<Bytes>,
@@ -161,8 +202,8 @@ pub(super) struct Gather {
 }
 
 impl Gather {
-    /// Adds a frame; answers the frames of a batch when it is full.
-    pub(super) fn add(&mut self, frame: Bytes) -> Option<Vec<Bytes>> {
+    /// Adds a frame; answers the frames of a batch when they are at least so many bytes.
+    pub(super) fn add(&mut self, frame: Bytes, batch: usize) -> Option<Vec<Bytes>> {
         self.len += frame.len();
         if frame.len() < limits::SMALL_FRAME {
             self.small.extend_from_slice(&frame);
@@ -170,7 +211,7 @@ impl Gather {
             self.close_small();
             self.frames.push(frame);
         }
-        if self.len >= limits::WRITE_BATCH { self.take() } else { None }
+        if self.len >= batch { self.take() } else { None }
     }
 
     /// What has been gathered, if anything.
@@ -231,18 +272,31 @@ mod tests {
     }
 
     #[test]
+    fn the_more_puts_the_less_each_gathers() {
+        let budget = Budget::new();
+        let alone = budget.share();
+        assert_eq!(alone.batch(), limits::WRITE_BATCH);
+        let others: Vec<_> = (1..200).map(|_| budget.share()).collect();
+        assert!(alone.batch() * 200 <= limits::GATHER_BUDGET && alone.batch() > limits::WRITE_BATCH_MIN);
+        let more: Vec<_> = (0..1_000).map(|_| budget.share()).collect();
+        assert_eq!(alone.batch(), limits::WRITE_BATCH_MIN);
+        drop((others, more));
+        assert_eq!(alone.batch(), limits::WRITE_BATCH);
+    }
+
+    #[test]
     fn frames_keep_their_order_and_small_ones_share_memory() {
         let mut gather = Gather::default();
         let big = Bytes::from(vec![b'B'; limits::SMALL_FRAME]);
         for frame in [Bytes::from("a"), Bytes::from("b"), big.clone(), Bytes::from("c")] {
-            assert!(gather.add(frame).is_none());
+            assert!(gather.add(frame, limits::WRITE_BATCH).is_none());
         }
         let frames = gather.take().unwrap();
         assert_eq!(frames, vec![Bytes::from("ab"), big.clone(), Bytes::from("c")]);
         assert!(gather.take().is_none());
         for _ in 1..limits::WRITE_BATCH / limits::SMALL_FRAME {
-            assert!(gather.add(big.clone()).is_none());
+            assert!(gather.add(big.clone(), limits::WRITE_BATCH).is_none());
         }
-        assert!(gather.add(big).is_some());
+        assert!(gather.add(big, limits::WRITE_BATCH).is_some());
     }
 }

@@ -32,7 +32,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::Semaphore;
 
 pub use facts::{FsFacts, FsKind};
 pub use open_error::OpenError;
@@ -94,7 +93,7 @@ struct Inner {
     sessions: sessions::Sessions,
     names: Arc<publish::Names>,
     staged: Mutex<HashSet<Token>>,
-    budget: Arc<Semaphore>,
+    budget: Arc<lane::Budget>,
     counters: CounterCells,
     /// Holds the lock on the folder.
     root: root::Root,
@@ -190,7 +189,7 @@ impl LocalStore {
                 sessions: sessions::Sessions::default(),
                 names: Arc::default(),
                 staged: Mutex::default(),
-                budget: Arc::new(Semaphore::new(limits::WRITE_BUDGET)),
+                budget: lane::Budget::new(),
                 counters: CounterCells::default(),
             }))
         });
