@@ -23,6 +23,7 @@ mod backend;
 mod digest;
 mod error;
 mod key;
+pub mod lane;
 pub mod limits;
 pub mod local;
 pub mod stream;

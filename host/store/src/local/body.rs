@@ -1,9 +1,10 @@
 //! The content of one put on its way to a file: gathered, then hashed and written side by side.
 
+use super::budget::{Budget, Share};
 use super::disk::Disk;
-use super::lane::{Batch, Budget, Gather, Lane, Share, Work};
 use super::sessions::{Claim, Gate};
-use crate::{Blake3, Error, Result, Sha256};
+use crate::lane::{Gather, Hashes, Lane, Work};
+use crate::{Error, Result};
 use bytes::Bytes;
 use std::fs::File;
 use std::io::IoSlice;
@@ -51,39 +52,11 @@ impl Body {
     }
 
     async fn push(&self, frames: Vec<Bytes>) -> Result<()> {
-        let batch = Batch::new(frames, self.share.budget()).await?;
+        let batch = self.share.budget().batch(frames).await?;
         if let Some(lane) = &self.writing {
             lane.push(batch.clone()).await?;
         }
         self.hashing.push(batch).await
-    }
-}
-
-/// The digests that run over the content.
-#[derive(Default)]
-pub(super) struct Hashes {
-    /// The identity of a part.
-    pub(super) blake3: Option<Blake3>,
-    /// SHA-256 of this content.
-    pub(super) sha256: Option<Sha256>,
-    /// SHA-256 of the object up to the end of this content.
-    pub(super) chain: Option<Sha256>,
-    /// Bytes hashed.
-    pub(super) size: u64,
-}
-
-impl Work for Hashes {
-    fn take(&mut self, frames: &[Bytes]) -> Result<()> {
-        for frame in frames {
-            self.size += frame.len() as u64;
-            if let Some(hash) = &mut self.blake3 {
-                hash.update(frame);
-            }
-            for hash in [&mut self.sha256, &mut self.chain].into_iter().flatten() {
-                hash.update(frame);
-            }
-        }
-        Ok(())
     }
 }
 

@@ -7,12 +7,12 @@
 mod assemble;
 mod backend;
 mod body;
+mod budget;
 mod chain;
 mod create;
 mod disk;
 mod facts;
 mod index;
-mod lane;
 mod layout;
 mod open_error;
 mod publish;
@@ -93,7 +93,7 @@ struct Inner {
     sessions: sessions::Sessions,
     names: Arc<publish::Names>,
     staged: Mutex<HashSet<Token>>,
-    budget: Arc<lane::Budget>,
+    budget: Arc<budget::Budget>,
     counters: CounterCells,
     /// Holds the lock on the folder.
     root: root::Root,
@@ -189,7 +189,7 @@ impl LocalStore {
                 sessions: sessions::Sessions::default(),
                 names: Arc::default(),
                 staged: Mutex::default(),
-                budget: lane::Budget::new(),
+                budget: budget::Budget::new(),
                 counters: CounterCells::default(),
             }))
         });

@@ -1,9 +1,10 @@
 //! Final objects whose content arrives.
 
-use super::body::{Body, Hashes, OwnName, Target};
+use super::body::{Body, OwnName, Target};
 use super::index::finals::FinalRow;
 use super::publish::{publish, settle, stat};
 use super::{Inner, blocking, detached, layout, now_ms};
+use crate::lane::Hashes;
 use crate::{
     Digest, Error, Expected, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, Sha256, Token, Writer,
 };

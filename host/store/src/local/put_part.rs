@@ -3,11 +3,12 @@
 //! A part whose place is known goes straight into the session's own file, if no other write has or had that range;
 //! else it gets a file of its own. A part whose number is taken is only compared.
 
-use super::body::{Body, Hashes, OwnName, OwnRange, Target};
+use super::body::{Body, OwnName, OwnRange, Target};
 use super::index::parts::{Chain, PartFile, PartRow};
 use super::index::{self, parts};
 use super::sessions::{Claim, Running};
 use super::{Inner, blocking, chain, detached, layout, read};
+use crate::lane::Hashes;
 use crate::{
     Blake3, ByteRange, Digest, Error, Expected, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, Sha256,
     TempKey, Token, Writer,

@@ -1,80 +1,35 @@
-//! Work on batches of bytes, in order and off the async threads.
-//!
-//! A put has one lane that writes and one that hashes; both run beside the receiving. Invariants: a lane holds a
+//! Work on batches of bytes, in order and off the async threads: for backends, beside their receiving.
+//! Invariants: a lane holds a
 //! thread only while it has a batch; at most [`limits::WRITE_QUEUE`] batches wait in it; what its state owns (a file,
 //! a claim) is let go only when its last batch is done, even if the put was dropped long before.
 
-use crate::{Error, Result, limits};
+use crate::{Blake3, Error, Result, Sha256, limits};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// What a lane does with a batch.
-pub(super) trait Work: Send + 'static {
+pub trait Work: Send + 'static {
     /// Takes the frames of the next batch. After a failure there is no other.
     fn take(&mut self, frames: &[Bytes]) -> Result<()>;
 }
 
 /// Frames that are handed over together, with their share of the store's budget.
-pub(super) struct Batch {
+pub struct Batch {
     frames: Vec<Bytes>,
     _budget: Option<OwnedSemaphorePermit>,
 }
 
 impl Batch {
-    /// A batch, once the budget has room for it.
-    pub(super) async fn new(frames: Vec<Bytes>, budget: &Budget) -> Result<Arc<Batch>> {
-        let bytes: usize = frames.iter().map(Bytes::len).sum();
-        let share = u32::try_from(bytes.min(limits::WRITE_BUDGET)).unwrap_or(u32::MAX);
-        let permit = budget.waiting.clone().acquire_many_owned(share).await.map_err(Error::internal)?;
-        Ok(Arc::new(Batch { frames, _budget: Some(permit) }))
-    }
-}
-
-/// The memory that all puts of a store share.
-pub(super) struct Budget {
-    /// For what waits for lanes: [`limits::WRITE_BUDGET`].
-    waiting: Arc<Semaphore>,
-    puts: AtomicUsize,
-}
-
-impl Budget {
-    pub(super) fn new() -> Arc<Budget> {
-        Arc::new(Budget { waiting: Arc::new(Semaphore::new(limits::WRITE_BUDGET)), puts: AtomicUsize::new(0) })
-    }
-
-    /// Counts a put in.
-    pub(super) fn share(self: &Arc<Self>) -> Share {
-        self.puts.fetch_add(1, Ordering::Relaxed);
-        Share(self.clone())
-    }
-}
-
-/// The part of one put in the budget.
-pub(super) struct Share(Arc<Budget>);
-
-impl Share {
-    /// Bytes that the put may gather now.
-    pub(super) fn batch(&self) -> usize {
-        let each = limits::GATHER_BUDGET / self.0.puts.load(Ordering::Relaxed).max(1);
-        each.clamp(limits::WRITE_BATCH_MIN, limits::WRITE_BATCH)
-    }
-
-    pub(super) fn budget(&self) -> &Budget {
-        &self.0
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.0.puts.fetch_sub(1, Ordering::Relaxed);
+    /// A batch that gives `budget` back when it has been worked on.
+    pub fn new(frames: Vec<Bytes>, budget: Option<OwnedSemaphorePermit>) -> Arc<Batch> {
+        Arc::new(Batch { frames, _budget: budget })
     }
 }
 
 /// A lane with a state of type `W`.
-pub(super) struct Lane<W: Work> {
+pub struct Lane<W: Work> {
     shared: Arc<Shared<W>>,
     slots: Arc<Semaphore>,
 }
@@ -94,7 +49,7 @@ struct Queue<W> {
 
 impl<W: Work> Lane<W> {
     /// A lane with nothing to do.
-    pub(super) fn new(state: W) -> Self {
+    pub fn new(state: W) -> Self {
         let queue = Queue { state: Some(state), batches: VecDeque::new(), failure: None, running: false };
         Lane {
             shared: Arc::new(Shared { queue: Mutex::new(queue), changed: Notify::new() }),
@@ -103,7 +58,7 @@ impl<W: Work> Lane<W> {
     }
 
     /// Hands over a batch; waits while too many wait already. Answers the failure of an earlier batch.
-    pub(super) async fn push(&self, batch: Arc<Batch>) -> Result<()> {
+    pub async fn push(&self, batch: Arc<Batch>) -> Result<()> {
         let slot = self.slots.clone().acquire_owned().await.map_err(Error::internal)?;
         let mut queue = self.shared.lock();
         if let Some(failure) = &queue.failure {
@@ -119,7 +74,7 @@ impl<W: Work> Lane<W> {
     }
 
     /// Waits until everything is done, and answers the state.
-    pub(super) async fn finish(self) -> Result<W> {
+    pub async fn finish(self) -> Result<W> {
         loop {
             let changed = self.shared.changed.notified();
             {
@@ -193,9 +148,37 @@ impl<W: Work> Drop for Stopped<'_, W> {
     }
 }
 
+/// The digests that run over content, as the state of a lane.
+#[derive(Default)]
+pub struct Hashes {
+    /// The identity of a part.
+    pub blake3: Option<Blake3>,
+    /// SHA-256 of this content.
+    pub sha256: Option<Sha256>,
+    /// SHA-256 of the object up to the end of this content.
+    pub chain: Option<Sha256>,
+    /// Bytes hashed.
+    pub size: u64,
+}
+
+impl Work for Hashes {
+    fn take(&mut self, frames: &[Bytes]) -> Result<()> {
+        for frame in frames {
+            self.size += frame.len() as u64;
+            if let Some(hash) = &mut self.blake3 {
+                hash.update(frame);
+            }
+            for hash in [&mut self.sha256, &mut self.chain].into_iter().flatten() {
+                hash.update(frame);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Gathers frames into batches.
 #[derive(Default)]
-pub(super) struct Gather {
+pub struct Gather {
     frames: Vec<Bytes>,
     small: BytesMut,
     len: usize,
@@ -203,7 +186,7 @@ pub(super) struct Gather {
 
 impl Gather {
     /// Adds a frame; answers the frames of a batch when they are at least so many bytes.
-    pub(super) fn add(&mut self, frame: Bytes, batch: usize) -> Option<Vec<Bytes>> {
+    pub fn add(&mut self, frame: Bytes, batch: usize) -> Option<Vec<Bytes>> {
         self.len += frame.len();
         if frame.len() < limits::SMALL_FRAME {
             self.small.extend_from_slice(&frame);
@@ -215,7 +198,7 @@ impl Gather {
     }
 
     /// What has been gathered, if anything.
-    pub(super) fn take(&mut self) -> Option<Vec<Bytes>> {
+    pub fn take(&mut self) -> Option<Vec<Bytes>> {
         self.close_small();
         self.len = 0;
         let frames = std::mem::take(&mut self.frames);
@@ -245,7 +228,7 @@ mod tests {
     }
 
     fn batch(text: &str) -> Arc<Batch> {
-        Arc::new(Batch { frames: vec![Bytes::copy_from_slice(text.as_bytes())], _budget: None })
+        Batch::new(vec![Bytes::copy_from_slice(text.as_bytes())], None)
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -269,19 +252,6 @@ mod tests {
             assert!(pushed < 10, "the failure of the second batch must be seen soon");
         }
         assert!(matches!(lane.finish().await, Err(Error::NoSpace)));
-    }
-
-    #[test]
-    fn the_more_puts_the_less_each_gathers() {
-        let budget = Budget::new();
-        let alone = budget.share();
-        assert_eq!(alone.batch(), limits::WRITE_BATCH);
-        let others: Vec<_> = (1..200).map(|_| budget.share()).collect();
-        assert!(alone.batch() * 200 <= limits::GATHER_BUDGET && alone.batch() > limits::WRITE_BATCH_MIN);
-        let more: Vec<_> = (0..1_000).map(|_| budget.share()).collect();
-        assert_eq!(alone.batch(), limits::WRITE_BATCH_MIN);
-        drop((others, more));
-        assert_eq!(alone.batch(), limits::WRITE_BATCH);
     }
 
     #[test]
