@@ -15,6 +15,19 @@ impl Digest {
     pub fn to_hex(&self) -> String {
         hex(&self.0)
     }
+
+    /// Reads 64 hexadecimal digits.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digit = |byte: u8| (byte as char).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let mut value = [0; 32];
+        if text.len() != 64 {
+            return None;
+        }
+        for (byte, pair) in value.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Some(Digest(value))
+    }
 }
 
 impl TryFrom<&[u8]> for Digest {
@@ -127,6 +140,16 @@ mod tests {
             tail.update(&content[cut..]);
             assert_eq!(tail.finish(), whole, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn digests_are_read_as_they_are_written() {
+        let mut sha256 = Sha256::new();
+        sha256.update(b"content");
+        let digest = sha256.finish();
+        assert_eq!(Digest::from_hex(&digest.to_hex()), Some(digest));
+        assert_eq!(Digest::from_hex(&"g".repeat(64)), None);
+        assert_eq!(Digest::from_hex(&digest.to_hex()[..63]), None);
     }
 
     #[test]

@@ -1,0 +1,62 @@
+//! What goes on after its caller has gone: commits that must not stop half-way, and the removal of what failed.
+
+use portico_store::{Error, Result};
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Notify;
+
+/// The tasks of a store that outlive their callers.
+#[derive(Clone, Default)]
+pub(crate) struct Background(Arc<Tasks>);
+
+#[derive(Default)]
+struct Tasks {
+    running: AtomicUsize,
+    changed: Notify,
+}
+
+struct Counted(Background);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.running.fetch_sub(1, Ordering::SeqCst);
+        self.0.0.changed.notify_waiters();
+    }
+}
+
+impl Background {
+    /// Does something even if nobody waits for it. Without a runtime, at the end of a process, it is left to a sweep.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        self.0.running.fetch_add(1, Ordering::SeqCst);
+        let counted = Counted(self.clone());
+        runtime.spawn(async move {
+            let _counted = counted;
+            task.await;
+        });
+    }
+
+    /// Does something to its end, also if the caller goes away meanwhile.
+    pub(crate) async fn detached<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.spawn(async move {
+            let _ = answer.send(task.await);
+        });
+        answered.await.map_err(Error::internal)?
+    }
+
+    /// Waits until nothing of it runs any more.
+    pub(crate) async fn settle(&self) {
+        loop {
+            let changed = self.0.changed.notified();
+            if self.0.running.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            changed.await;
+        }
+    }
+}

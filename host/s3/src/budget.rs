@@ -1,0 +1,171 @@
+//! The memory that the uploads of a process share.
+//!
+//! One half is for whoever comes: it is taken as bytes arrive. An upload that gets nothing of it and has no piece on its
+//! way passes its content straight on, if it knows its length; so it needs no memory and waits for nobody. One of unknown
+//! length can't, because S3 wants to know the length of a request first: it waits for a whole piece's worth of the other
+//! half, which it then fills and sends. Invariants: nobody who holds something of the second half waits for more of
+//! anything but its client; and while somebody waits for it, clients that stand still lose it ([`STALL`]). So uploads can't
+//! wait for each other in a circle, and stalled clients can't stop the rest.
+
+use portico_store::{Error, Result};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+/// How long a client may stand still while it holds what others wait for.
+pub(crate) const STALL: Duration = Duration::from_secs(3);
+
+/// How often somebody who waits looks for such clients.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Memory of all uploads.
+pub(crate) struct Budget {
+    arriving: Arc<Semaphore>,
+    pieces: Arc<Semaphore>,
+    half: usize,
+    holders: Mutex<Vec<Weak<Holder>>>,
+    epoch: Instant,
+}
+
+/// An upload that holds memory of the second half.
+pub(crate) struct Holder {
+    /// When its client sent something, in milliseconds since the budget's epoch.
+    moved: AtomicU64,
+    evicted: Notify,
+    is_evicted: std::sync::atomic::AtomicBool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Budget {
+    pub(crate) fn new(bytes: usize) -> Arc<Self> {
+        let half = bytes / 2;
+        Arc::new(Budget {
+            arriving: Arc::new(Semaphore::new(half)),
+            pieces: Arc::new(Semaphore::new(half)),
+            half,
+            holders: Mutex::default(),
+            epoch: Instant::now(),
+        })
+    }
+
+    /// The largest piece that can be gathered, in bytes.
+    pub(crate) fn piece_max(&self) -> u64 {
+        self.half as u64
+    }
+
+    /// Memory for bytes that have arrived, if there is some.
+    pub(crate) fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        self.arriving.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()
+    }
+
+    /// Whether so many bytes could arrive now.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        self.arriving.available_permits() as u64 >= bytes
+    }
+
+    /// Memory for what a piece still lacks.
+    pub(crate) async fn reserve(self: &Arc<Self>, bytes: u64) -> Result<Arc<Holder>> {
+        let bytes = u32::try_from(bytes.min(self.piece_max())).map_err(Error::internal)?;
+        let acquire = self.pieces.clone().acquire_many_owned(bytes);
+        tokio::pin!(acquire);
+        let permit = loop {
+            match tokio::time::timeout(LOOK, &mut acquire).await {
+                Ok(permit) => break permit.map_err(Error::internal)?,
+                Err(_) => self.evict(),
+            }
+        };
+        let holder = Arc::new(Holder {
+            moved: AtomicU64::new(self.now()),
+            evicted: Notify::new(),
+            is_evicted: false.into(),
+            _permit: permit,
+        });
+        let mut holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
+        holders.retain(|holder| holder.strong_count() > 0);
+        holders.push(Arc::downgrade(&holder));
+        Ok(holder)
+    }
+
+    /// Says that the client of a holder has sent something.
+    pub(crate) fn moved(&self, holder: &Holder) {
+        holder.moved.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Says that a piece is complete, so that its upload no longer waits for its client.
+    pub(crate) fn complete(holder: &Holder) {
+        holder.moved.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    fn evict(&self) {
+        let now = self.now();
+        let holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
+        for holder in holders.iter().filter_map(Weak::upgrade) {
+            let still = now.saturating_sub(holder.moved.load(Ordering::Relaxed));
+            if still >= STALL.as_millis() as u64 {
+                holder.is_evicted.store(true, Ordering::SeqCst);
+                holder.evicted.notify_waiters();
+            }
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
+    }
+}
+
+impl Holder {
+    /// Resolves when the upload has to end, because its client stands still and others wait.
+    pub(crate) async fn evicted(&self) {
+        loop {
+            let notified = self.evicted.notified();
+            if self.is_evicted() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.is_evicted.load(Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_stands_still_loses_what_others_wait_for() {
+        let budget = Budget::new(200);
+        assert_eq!(budget.piece_max(), 100);
+        let all = budget.take(100).unwrap();
+        assert!(budget.take(1).is_none(), "the second half is not for bytes that arrive");
+        drop(all);
+        let holder = budget.reserve(80).await.unwrap();
+        // Its time passes in the real clock, so it is set back by hand.
+        holder.moved.store(0, Ordering::Relaxed);
+        let waiting = tokio::spawn({
+            let budget = budget.clone();
+            async move { budget.reserve(80).await.map(drop) }
+        });
+        while budget.now() < STALL.as_millis() as u64 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        holder.evicted().await;
+        drop(holder);
+        waiting.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_sends_or_is_being_sent_keeps_it() {
+        let budget = Budget::new(200);
+        let holder = budget.reserve(80).await.unwrap();
+        budget.evict();
+        assert!(!holder.is_evicted());
+        Budget::complete(&holder);
+        budget.evict();
+        assert!(!holder.is_evicted());
+    }
+}

@@ -1,0 +1,263 @@
+//! The SDK's client, and how each request is made: in time, and tried again.
+//!
+//! Invariant: every request has a time limit, and none is tried again beyond [`crate::S3Options::retry`] or when most
+//! of the latest ones failed. The SDK itself tries nothing twice, because only the caller knows what may be repeated.
+
+use crate::failure::{Failure, Kind};
+use crate::open_error::OpenError;
+use crate::{Checksum, PayloadSigning, S3Options};
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::{
+    Intercept, RequestChecksumCalculation, ResponseChecksumValidation, RuntimeComponents, StalledStreamProtectionConfig,
+};
+use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
+use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::date_time::{DateTime, Format};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Delay before the first repetition; each further one may take twice as long.
+const BACKOFF: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// Repetitions that all requests of this process share, as the SDK's standard mode has them. A success gives one back.
+const RETRY_TOKENS: i64 = 500;
+const RETRY_COST: i64 = 5;
+
+/// Slowest transfer of gathered content that is waited for, in bytes a second.
+const RATE_MIN: u64 = 64 << 10;
+
+type StepHook = dyn Fn(&'static str) -> bool + Send + Sync;
+
+/// A client of one server.
+pub(crate) struct Client {
+    pub(crate) s3: aws_sdk_s3::Client,
+    /// Whether payloads are signed.
+    pub(crate) signs: bool,
+    pub(crate) checksum: Checksum,
+    pub(crate) endpoint: String,
+    timeout: Duration,
+    retry: Duration,
+    tokens: AtomicI64,
+    clock: Clock,
+    step: Option<Box<StepHook>>,
+}
+
+impl Client {
+    pub(crate) async fn new(options: &S3Options, step: Option<Box<StepHook>>) -> Result<Self, OpenError> {
+        let mut trust = tls::TlsContext::builder();
+        if let Some(file) = &options.ca_file {
+            let pem = tokio::fs::read(file)
+                .await
+                .map_err(|cause| OpenError::CaFile { path: file.clone(), reason: cause.to_string() })?;
+            if !pem.windows(27).any(|text| text == b"-----BEGIN CERTIFICATE-----") {
+                return Err(OpenError::CaFile { path: file.clone(), reason: "no PEM certificate in it".to_owned() });
+            }
+            trust = trust.with_trust_store(tls::TrustStore::empty().with_pem_certificate(pem));
+        }
+        let trust = trust.build().map_err(|cause| OpenError::Client(cause.into()))?;
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .tls_context(trust)
+            .build_https();
+        let timeouts = TimeoutConfig::builder().connect_timeout(options.timeout.min(Duration::from_secs(5))).build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .stalled_stream_protection(
+                StalledStreamProtectionConfig::enabled().grace_period(options.timeout).build(),
+            );
+        if let Some(endpoint) = &options.endpoint {
+            loader = loader.endpoint_url(endpoint);
+        }
+        if let Some(region) = &options.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(credentials) = &options.credentials {
+            loader = loader.credentials_provider(credentials.clone());
+        }
+        let shared = loader.load().await;
+        let endpoint = shared.endpoint_url().map(str::to_owned).or_else(|| std::env::var("AWS_ENDPOINT_URL_S3").ok());
+        let clock = Clock::default();
+        let mut config = aws_sdk_s3::config::Builder::from(&shared)
+            .force_path_style(options.path_style.unwrap_or(endpoint.is_some()))
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .interceptor(clock.clone());
+        if shared.region().is_none() {
+            config = config.region(Region::new("us-east-1"));
+        }
+        let signs = match options.payload_signing {
+            PayloadSigning::Always => true,
+            PayloadSigning::Never => false,
+            PayloadSigning::Auto => endpoint.as_deref().is_some_and(is_exposed),
+        };
+        Ok(Client {
+            s3: aws_sdk_s3::Client::from_conf(config.build()),
+            signs,
+            checksum: options.checksum,
+            endpoint: endpoint.unwrap_or_else(|| "AWS".to_owned()),
+            timeout: options.timeout,
+            retry: options.retry,
+            tokens: AtomicI64::new(RETRY_TOKENS),
+            clock,
+            step,
+        })
+    }
+
+    /// The server's time, in milliseconds since the Unix epoch, to the second.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// Time for a request without content of its own.
+    pub(crate) fn short(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Time for a request that carries so many bytes.
+    pub(crate) fn carrying(&self, bytes: u64) -> Duration {
+        self.timeout + Duration::from_secs(bytes / RATE_MIN)
+    }
+
+    /// Time for a request on which the server may work for long: a copy, the completion of a multipart upload.
+    pub(crate) fn long(&self) -> Duration {
+        self.timeout * 10
+    }
+
+    /// Before and after each change: fails if the test that runs this host wants it dead.
+    pub(crate) fn step(&self, name: &'static str) -> Result<(), Failure> {
+        match &self.step {
+            Some(step) if step(name) => Err(Failure::new(Kind::Other, "this host is dead")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a request that may be repeated. `attempt` gets the number of attempts before it.
+    pub(crate) async fn repeat<T, F>(&self, limit: Duration, mut attempt: impl FnMut(u32) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let began = Instant::now();
+        let mut attempts = 0;
+        loop {
+            let failure = match self.once(limit, attempt(attempts)).await {
+                Ok(value) => {
+                    self.give_back();
+                    return Ok(value);
+                }
+                Err(failure) => failure,
+            };
+            attempts += 1;
+            let Some(pause) = self.pause(&failure, attempts, began) else { return Err(failure) };
+            tracing::debug!(error = %failure, cause = ?failure.kind, attempts, "a request to the store is repeated");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Makes a request once, in time.
+    pub(crate) async fn once<T>(
+        &self,
+        limit: Duration,
+        attempt: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::time::timeout(limit, attempt)
+            .await
+            .unwrap_or_else(|_| Err(Failure::new(Kind::Transient, format!("no answer within {limit:?}"))))
+    }
+
+    /// How long to wait before another attempt; `None` if there is to be none.
+    pub(crate) fn pause(&self, failure: &Failure, attempts: u32, began: Instant) -> Option<Duration> {
+        if !failure.kind.is_retryable() {
+            return None;
+        }
+        let ceiling = BACKOFF.saturating_mul(1 << (attempts - 1).min(16)).min(BACKOFF_MAX);
+        let pause = ceiling.mul_f64(0.5 + fastrand::f64() / 2.0);
+        let pause = pause.max(Duration::from_secs(failure.retry_after.unwrap_or(0).into()));
+        if began.elapsed() + pause > self.retry {
+            return None;
+        }
+        let taken = self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |there| {
+            (there >= RETRY_COST).then_some(there - RETRY_COST)
+        });
+        taken.is_ok().then_some(pause)
+    }
+
+    fn give_back(&self) {
+        let _ = self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |there| {
+            (there < RETRY_TOKENS).then_some(there + 1)
+        });
+    }
+}
+
+/// Whether somebody between us and an endpoint could change what is sent: no TLS, and not this machine.
+fn is_exposed(endpoint: &str) -> bool {
+    let Some(rest) = endpoint.strip_prefix("http://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    !(host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()))
+}
+
+/// The difference between the server's clock and ours, as its latest answer told it.
+#[derive(Clone, Debug, Default)]
+struct Clock(Arc<AtomicI64>);
+
+impl Clock {
+    fn now_ms(&self) -> u64 {
+        let ours = i64::try_from(our_ms()).unwrap_or(i64::MAX);
+        u64::try_from(ours.saturating_add(self.0.load(Ordering::Relaxed))).unwrap_or(0)
+    }
+}
+
+fn our_ms() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis())
+}
+
+#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
+impl Intercept for Clock {
+    fn name(&self) -> &'static str {
+        "server clock"
+    }
+
+    fn read_after_transmit(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date");
+        if let Some(date) = date.and_then(|text| DateTime::from_str(text, Format::HttpDate).ok())
+            && let (Ok(theirs), Ok(ours)) = (date.to_millis(), i64::try_from(our_ms()))
+        {
+            let difference = theirs - ours;
+            // A header to the second: a difference under that says nothing.
+            let difference = if difference.abs() <= 1_500 { 0 } else { difference };
+            self.0.store(difference, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_http_over_a_network_is_exposed() {
+        for endpoint in ["https://s3.example.com", "http://127.0.0.1:9000", "http://localhost:1/", "http://[::1]:9000"] {
+            assert!(!is_exposed(endpoint), "{endpoint}");
+        }
+        for endpoint in ["http://10.0.0.1:9000", "http://minio:9000", "http://[fd00::1]", "http://127.0.0.1.example"] {
+            assert!(is_exposed(endpoint), "{endpoint}");
+        }
+    }
+}

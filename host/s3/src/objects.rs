@@ -1,0 +1,321 @@
+//! Requests about single objects and listings: the SDK's operations as this crate uses them.
+//!
+//! Nothing here knows what an object is for. Content that is sent has a known length and a checksum.
+
+use crate::client::Client;
+use crate::failure::{Failure, Kind};
+use crate::frames::Frames;
+use crate::keys::Place;
+use crate::Checksum;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use bytes::Bytes;
+use std::ops::Range;
+use std::time::Duration;
+
+/// Keys of one request of a listing or a deletion (S3).
+pub(crate) const KEYS_MAX: usize = 1_000;
+
+/// When a write may happen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Condition<'a> {
+    Always,
+    /// Nothing is there (`If-None-Match: *`).
+    Absent,
+    /// What is there has this entity tag (`If-Match`).
+    Is(&'a str),
+}
+
+/// An object as a listing shows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub(crate) key: String,
+    pub(crate) size: u64,
+    pub(crate) etag: String,
+    /// In milliseconds since the Unix epoch, by the server's clock.
+    pub(crate) modified_ms: u64,
+}
+
+/// A small object as it is now.
+#[derive(Clone, Debug)]
+pub(crate) struct Small {
+    pub(crate) body: Bytes,
+    pub(crate) etag: String,
+    pub(crate) modified_ms: u64,
+}
+
+/// An answer with content that is still to come.
+pub(crate) struct Content {
+    pub(crate) stream: ByteStream,
+    /// Where the content begins in the object, in bytes.
+    pub(crate) start: u64,
+}
+
+pub(crate) fn missing_is_none<T>(result: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(failure) if failure.kind == Kind::Missing => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The value of the header `x-amz-checksum-crc32`.
+pub(crate) fn crc32(frames: &Frames) -> String {
+    use base64::Engine as _;
+    let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32IsoHdlc);
+    frames.iter().for_each(|frame| digest.update(frame));
+    base64::engine::general_purpose::STANDARD.encode((digest.finalize() as u32).to_be_bytes())
+}
+
+fn ms(time: Option<&aws_sdk_s3::primitives::DateTime>) -> u64 {
+    time.and_then(|time| time.to_millis().ok()).and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0)
+}
+
+/// `bytes=FIRST-LAST` of a half-open range that is not empty.
+pub(crate) fn range_header(range: &Range<u64>) -> String {
+    format!("bytes={}-{}", range.start, range.end - 1)
+}
+
+impl Client {
+    /// The body of a request with gathered content.
+    pub(crate) fn body(&self, frames: &Frames) -> ByteStream {
+        if self.signs { ByteStream::from(frames.joined()) } else { frames.stream() }
+    }
+
+    pub(crate) fn checksum_of(&self, frames: &Frames) -> Option<String> {
+        (self.checksum == Checksum::Crc32).then(|| crc32(frames))
+    }
+
+    /// Makes an object of gathered content in one request, once. Answers its entity tag.
+    pub(crate) async fn put_once(
+        &self,
+        place: &Place,
+        content: &Frames,
+        condition: Condition<'_>,
+        content_type: Option<&str>,
+    ) -> Result<String, Failure> {
+        let size = content.len();
+        let mut request = self
+            .s3
+            .put_object()
+            .bucket(&place.bucket)
+            .key(&place.key)
+            .content_length(i64::try_from(size).unwrap_or(i64::MAX))
+            .set_checksum_crc32(self.checksum_of(content))
+            .set_content_type(content_type.map(str::to_owned))
+            .body(self.body(content));
+        request = match condition {
+            Condition::Always => request,
+            Condition::Absent => request.if_none_match("*"),
+            Condition::Is(etag) => request.if_match(etag),
+        };
+        let sent = async {
+            let sent = if self.signs {
+                request.send().await
+            } else {
+                request.customize().disable_payload_signing().send().await
+            };
+            sent.map_err(|error| Failure::of(format!("PutObject {place}"), error))
+        };
+        let answer = self.once(self.carrying(size), sent).await?;
+        Ok(answer.e_tag.unwrap_or_default())
+    }
+
+    /// Makes an object of gathered content, whatever is there. It may be tried again.
+    pub(crate) async fn put(&self, place: &Place, content: &Frames, content_type: Option<&str>) -> Result<(), Failure> {
+        self.step("put")?;
+        let limit = self.carrying(content.len());
+        self.repeat(limit, |_| self.put_once(place, content, Condition::Always, content_type)).await?;
+        self.step("put done")
+    }
+
+    /// Reads a small object of at most `limit` bytes.
+    pub(crate) async fn get_small(&self, place: &Place, limit: usize) -> Result<Option<Small>, Failure> {
+        let got = self.repeat(self.short(), |_| async {
+            let answer = self
+                .s3
+                .get_object()
+                .bucket(&place.bucket)
+                .key(&place.key)
+                .send()
+                .await
+                .map_err(|error| Failure::of(format!("GetObject {place}"), error))?;
+            let size = answer.content_length.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX);
+            if size > limit {
+                return Err(Failure::new(Kind::Other, format!("{place} has {size} bytes, over {limit}")));
+            }
+            let cut = |cause| Failure::new(Kind::Transient, format!("GetObject {place}: {cause}"));
+            let etag = answer.e_tag.unwrap_or_default();
+            let modified_ms = ms(answer.last_modified.as_ref());
+            let body = answer.body.collect().await.map_err(cut)?.into_bytes();
+            if body.len() != size {
+                return Err(Failure::new(Kind::Transient, format!("GetObject {place}: {} of {size} bytes", body.len())));
+            }
+            Ok(Small { body, etag, modified_ms })
+        });
+        missing_is_none(got.await)
+    }
+
+    /// Begins to read a range, which is not empty. A server may answer with more than the range; see [`Content`].
+    pub(crate) async fn get_range(&self, place: &Place, range: &Range<u64>) -> Result<Content, Failure> {
+        self.repeat(self.short(), |_| async {
+            let answer = self
+                .s3
+                .get_object()
+                .bucket(&place.bucket)
+                .key(&place.key)
+                .range(range_header(range))
+                .send()
+                .await
+                .map_err(|error| Failure::of(format!("GetObject {place} {range:?}"), error))?;
+            // `bytes FIRST-LAST/SIZE`, or nothing if the server ignored the range.
+            let first = answer.content_range.as_deref().and_then(|text| {
+                text.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
+            });
+            Ok(Content { stream: answer.body, start: first.unwrap_or(0) })
+        })
+        .await
+    }
+
+    /// Size and time of an object.
+    pub(crate) async fn head(&self, place: &Place) -> Result<Option<Listed>, Failure> {
+        let got = self.repeat(self.short(), |_| async {
+            let answer = self
+                .s3
+                .head_object()
+                .bucket(&place.bucket)
+                .key(&place.key)
+                .send()
+                .await
+                .map_err(|error| Failure::of(format!("HeadObject {place}"), error))?;
+            Ok(Listed {
+                key: place.key.clone(),
+                size: answer.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                etag: answer.e_tag.clone().unwrap_or_default(),
+                modified_ms: ms(answer.last_modified.as_ref()),
+            })
+        });
+        missing_is_none(got.await)
+    }
+
+    /// Deletes objects whose keys are never used again, and which may be there or not.
+    pub(crate) async fn delete(&self, places: &[Place]) -> Result<(), Failure> {
+        for place in places.chunk_by(|a, b| a.bucket == b.bucket).flat_map(|same| same.chunks(KEYS_MAX)) {
+            self.step("delete")?;
+            self.repeat(self.long(), |_| self.delete_request(place)).await?;
+            self.step("deleted")?;
+        }
+        Ok(())
+    }
+
+    /// Asks once for the deletion of at most [`KEYS_MAX`] objects of one bucket. Never sent twice.
+    pub(crate) async fn delete_once(&self, places: &[Place]) -> Result<(), Failure> {
+        self.step("delete")?;
+        self.once(self.long(), self.delete_request(places)).await?;
+        self.step("deleted")
+    }
+
+    async fn delete_request(&self, places: &[Place]) -> Result<(), Failure> {
+        let Some(first) = places.first() else { return Ok(()) };
+        if places.len() == 1 {
+            let deleted = self.s3.delete_object().bucket(&first.bucket).key(&first.key).send().await;
+            return match deleted.map_err(|error| Failure::of(format!("DeleteObject {first}"), error)) {
+                Err(failure) if failure.kind == Kind::Missing => Ok(()),
+                other => other.map(drop),
+            };
+        }
+        let key = |place: &Place| ObjectIdentifier::builder().key(&place.key).build();
+        let what = || format!("DeleteObjects {first} and {} more", places.len() - 1);
+        let objects: Vec<_> = places
+            .iter()
+            .map(key)
+            .collect::<Result<_, _>>()
+            .map_err(|error| Failure::new(Kind::Other, format!("{}: {error}", what())))?;
+        let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build();
+        let delete = delete.map_err(|error| Failure::new(Kind::Other, format!("{}: {error}", what())))?;
+        let answer = self
+            .s3
+            .delete_objects()
+            .bucket(&first.bucket)
+            .delete(delete)
+            .send()
+            .await
+            .map_err(|error| Failure::of(what(), error))?;
+        match answer.errors().iter().find(|error| error.code() != Some("NoSuchKey")) {
+            None => Ok(()),
+            Some(error) => {
+                let code = error.code().unwrap_or("no code");
+                let kind = if code == "AccessDenied" { Kind::Denied } else { Kind::Transient };
+                Err(Failure::new(kind, format!("{}: {code} for {}", what(), error.key().unwrap_or_default())))
+            }
+        }
+    }
+
+    /// A page of the objects whose keys begin with a prefix, in the order of their keys, after `after`; and whether there
+    /// are more.
+    pub(crate) async fn list(
+        &self,
+        prefix: &Place,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Listed>, bool), Failure> {
+        self.repeat(self.short(), |_| async {
+            let answer = self
+                .s3
+                .list_objects_v2()
+                .bucket(&prefix.bucket)
+                .prefix(&prefix.key)
+                .set_start_after(after.map(str::to_owned))
+                .max_keys(i32::try_from(limit.min(KEYS_MAX)).unwrap_or(i32::MAX))
+                .send()
+                .await
+                .map_err(|error| Failure::of(format!("ListObjectsV2 {prefix}"), error))?;
+            let more = answer.is_truncated().unwrap_or(false);
+            let listed = answer.contents.unwrap_or_default().into_iter().map(|object| Listed {
+                size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                modified_ms: ms(object.last_modified.as_ref()),
+                etag: object.e_tag.unwrap_or_default(),
+                key: object.key.unwrap_or_default(),
+            });
+            Ok((listed.collect(), more))
+        })
+        .await
+    }
+
+    /// How long an object has been there, by the server's clock.
+    pub(crate) fn age(&self, modified_ms: u64) -> Duration {
+        Duration::from_millis(self.now_ms().saturating_sub(modified_ms))
+    }
+}
+
+/// All objects whose keys begin with a prefix, a page at a time.
+pub(crate) struct Listing<'a> {
+    client: &'a Client,
+    prefix: Place,
+    after: Option<String>,
+    page: std::vec::IntoIter<Listed>,
+    more: bool,
+}
+
+impl<'a> Listing<'a> {
+    pub(crate) fn new(client: &'a Client, prefix: Place, after: Option<String>) -> Self {
+        Listing { client, prefix, after, page: Vec::new().into_iter(), more: true }
+    }
+
+    pub(crate) async fn next(&mut self) -> Result<Option<Listed>, Failure> {
+        loop {
+            if let Some(listed) = self.page.next() {
+                self.after = Some(listed.key.clone());
+                return Ok(Some(listed));
+            }
+            if !self.more {
+                return Ok(None);
+            }
+            let (page, more) = self.client.list(&self.prefix, self.after.as_deref(), KEYS_MAX).await?;
+            // A page that is empty or does not go on would be asked for for ever.
+            let advances = page.last().is_some_and(|last| self.after.as_ref().is_none_or(|after| last.key > *after));
+            self.more = more && advances;
+            self.page = page.into_iter();
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What live slots hold: the receipts of parts and of final objects.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use portico_store::{
+    Digest, Error, FileId, FinalKey, FinalReceipt, PartReceipt, Result, Sha256State, TempKey, Token,
+};
+use serde::{Deserialize, Serialize};
+
+/// What a live slot holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub(crate) enum Content {
+    Part(Part),
+    Final(Final),
+    Record,
+}
+
+/// The receipt of a part.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Part {
+    /// The token of its data.
+    pub(crate) data: String,
+    pub(crate) size: u64,
+    /// Its identity.
+    pub(crate) blake3: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) offset: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) chain: Option<Chain>,
+}
+
+/// A suspended SHA-256 of everything up to the end of a part.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Chain {
+    /// The token of the data of the part before it; absent for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) after: Option<String>,
+    /// In base64.
+    pub(crate) state: String,
+}
+
+impl Chain {
+    pub(crate) fn new(after: Option<&Token>, state: &Sha256State) -> Self {
+        Chain { after: after.map(Token::to_string), state: STANDARD.encode(state.as_bytes()) }
+    }
+
+    pub(crate) fn state(&self) -> Option<Sha256State> {
+        STANDARD.decode(&self.state).ok().map(Sha256State::from_bytes)
+    }
+}
+
+/// The receipt of a final object.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Final {
+    /// The token of its data.
+    pub(crate) data: String,
+    pub(crate) size: u64,
+    pub(crate) sha256: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) content_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) metadata: Vec<(String, String)>,
+    /// In milliseconds since the Unix epoch.
+    pub(crate) created_at: u64,
+}
+
+fn damaged(what: &str) -> Error {
+    Error::internal(format!("a receipt has no {what}"))
+}
+
+fn digest(text: &str) -> Result<Digest> {
+    Digest::from_hex(text).ok_or_else(|| damaged("digest"))
+}
+
+fn token(text: &str) -> Result<Token> {
+    Token::parse(text).map_err(|_| damaged("token"))
+}
+
+impl Part {
+    pub(crate) fn token(&self) -> Result<Token> {
+        token(&self.data)
+    }
+
+    pub(crate) fn receipt(&self, key: TempKey, replayed: bool) -> Result<PartReceipt> {
+        Ok(PartReceipt {
+            key,
+            size: self.size,
+            sha256: self.sha256.as_deref().map(digest).transpose()?,
+            offset: self.offset,
+            replayed,
+        })
+    }
+}
+
+impl Final {
+    pub(crate) fn token(&self) -> Result<Token> {
+        token(&self.data)
+    }
+
+    pub(crate) fn receipt(&self, file: FileId, key: FinalKey, replayed: bool) -> Result<FinalReceipt> {
+        Ok(FinalReceipt {
+            file,
+            key,
+            size: self.size,
+            sha256: digest(&self.sha256)?,
+            content_type: self.content_type.clone(),
+            metadata: self.metadata.clone(),
+            created_at: self.created_at,
+            replayed,
+        })
+    }
+}

@@ -1,0 +1,183 @@
+//! The running puts of upload sessions in this process, and the assemblies.
+//!
+//! Invariant: a put passes from open to committing, or from open to interrupted, and never both. So after
+//! [`Registry::interrupt`] has returned, no put that was running before commits any more.
+
+use portico_store::{Error, Result, Scope, SessionId};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+type Session = (Scope, SessionId);
+
+/// What a put is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Open,
+    Interrupted,
+    Committing,
+    Settled,
+}
+
+/// All sessions with running puts or assemblies.
+#[derive(Default)]
+pub(crate) struct Registry {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    puts: HashMap<Session, HashMap<u64, Arc<watch::Sender<Stage>>>>,
+    assembling: HashSet<Session>,
+    next: u64,
+}
+
+impl Registry {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a put in.
+    pub(crate) fn begin(self: &Arc<Self>, scope: &Scope, session: &SessionId) -> Running {
+        let stage = Arc::new(watch::Sender::new(Stage::Open));
+        let session = (scope.clone(), session.clone());
+        let mut inner = self.lock();
+        let id = inner.next;
+        inner.next += 1;
+        inner.puts.entry(session.clone()).or_default().insert(id, stage.clone());
+        Running { registry: self.clone(), session, id, stage }
+    }
+
+    /// Ends the open puts of a session, and waits for those that are being committed.
+    pub(crate) async fn interrupt(&self, scope: &Scope, session: &SessionId) {
+        let puts: Vec<_> = {
+            let inner = self.lock();
+            inner.puts.get(&(scope.clone(), session.clone())).into_iter().flatten().map(|(_, put)| put.clone()).collect()
+        };
+        for put in &puts {
+            put.send_if_modified(|stage| {
+                let open = *stage == Stage::Open;
+                if open {
+                    *stage = Stage::Interrupted;
+                }
+                open
+            });
+        }
+        for put in puts {
+            let _ = put.subscribe().wait_for(|stage| *stage != Stage::Committing).await;
+        }
+    }
+
+    /// Marks sessions as being assembled by this process.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if one of them is.
+    pub(crate) fn assemble(self: &Arc<Self>, sessions: Vec<Session>) -> Result<Assembling> {
+        let mut inner = self.lock();
+        if sessions.iter().any(|session| inner.assembling.contains(session)) {
+            return Err(Error::Conflict);
+        }
+        inner.assembling.extend(sessions.iter().cloned());
+        Ok(Assembling { registry: self.clone(), sessions })
+    }
+}
+
+/// A running put. Dropping it lets go whoever waits for it.
+pub(crate) struct Running {
+    registry: Arc<Registry>,
+    session: Session,
+    id: u64,
+    stage: Arc<watch::Sender<Stage>>,
+}
+
+impl Running {
+    /// Resolves when the put has been interrupted.
+    pub(crate) async fn interrupted(&self) {
+        let _ = self.stage.subscribe().wait_for(|stage| *stage == Stage::Interrupted).await;
+    }
+
+    /// Fails if the put has been interrupted.
+    pub(crate) fn check(&self) -> Result<()> {
+        match *self.stage.borrow() {
+            Stage::Interrupted => Err(Error::Interrupted { received: 0 }),
+            _ => Ok(()),
+        }
+    }
+
+    /// From here on the put can't be interrupted any more.
+    pub(crate) fn commit(&self) -> Result<()> {
+        let mut result = Ok(());
+        self.stage.send_if_modified(|stage| {
+            match *stage {
+                Stage::Interrupted => result = Err(Error::Interrupted { received: 0 }),
+                _ => *stage = Stage::Committing,
+            }
+            true
+        });
+        result
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stage.send_replace(Stage::Settled);
+        let mut inner = self.registry.lock();
+        if let Some(puts) = inner.puts.get_mut(&self.session) {
+            puts.remove(&self.id);
+            if puts.is_empty() {
+                inner.puts.remove(&self.session);
+            }
+        }
+    }
+}
+
+/// Sessions that are being assembled.
+pub(crate) struct Assembling {
+    registry: Arc<Registry>,
+    sessions: Vec<Session>,
+}
+
+impl Drop for Assembling {
+    fn drop(&mut self) {
+        let mut inner = self.registry.lock();
+        for session in &self.sessions {
+            inner.assembling.remove(session);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_put_is_either_interrupted_or_committed() {
+        let registry = Arc::new(Registry::default());
+        let (scope, session) = (Scope::root(), SessionId::parse("session").unwrap());
+        let open = registry.begin(&scope, &session);
+        let committing = registry.begin(&scope, &session);
+        committing.commit().unwrap();
+        let other = registry.begin(&scope, &SessionId::parse("other").unwrap());
+        let interrupt = tokio::spawn({
+            let (registry, scope, session) = (registry.clone(), scope.clone(), session.clone());
+            async move { registry.interrupt(&scope, &session).await }
+        });
+        open.interrupted().await;
+        assert!(matches!(open.commit(), Err(Error::Interrupted { .. })));
+        assert!(committing.check().is_ok() && other.check().is_ok());
+        assert!(!interrupt.is_finished(), "it waits for the one that is being committed");
+        drop(committing);
+        interrupt.await.unwrap();
+        assert!(registry.begin(&scope, &session).commit().is_ok());
+    }
+
+    #[test]
+    fn a_session_is_assembled_once_at_a_time() {
+        let registry = Arc::new(Registry::default());
+        let session = (Scope::root(), SessionId::parse("session").unwrap());
+        let first = registry.assemble(vec![session.clone()]).unwrap();
+        assert!(matches!(registry.assemble(vec![session.clone()]), Err(Error::Conflict)));
+        drop(first);
+        registry.assemble(vec![session]).unwrap();
+    }
+}

@@ -1,0 +1,372 @@
+//! The data of one object on its way: gathered into pieces of known length, which are sent side by side.
+//!
+//! What fits one piece is one request. What does not is a multipart upload, aborted unless it is finished. When the budget
+//! is spent, content is passed straight on or waits; see `budget.rs`. Invariant: the object is there only after
+//! [`Sending::finish`] has returned, and has the size that was counted here.
+
+use crate::budget::{Budget, Holder};
+use crate::failure::Failure;
+use crate::frames::Frames;
+use crate::keys::Place;
+use crate::multipart::{PIECES_MAX, Piece};
+use crate::store::Inner;
+use crate::straight::{self, Straight};
+use bytes::Bytes;
+use portico_store::{Error, Result};
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::task::JoinSet;
+
+const MIB: u64 = 1 << 20;
+
+/// Pieces of content of unknown length after which they get twice as large.
+const PIECES_OF_A_SIZE: u64 = 1_000;
+
+/// Memory that a piece holds until it is sent.
+#[derive(Default)]
+struct Memory {
+    arrived: Option<OwnedSemaphorePermit>,
+    reserved: Option<Arc<Holder>>,
+}
+
+/// The multipart upload of an object. Aborted when it is dropped, unless it was finished.
+struct Upload {
+    inner: Arc<Inner>,
+    place: Place,
+    id: String,
+    /// Its pieces have checksums. Then none can be passed straight on, because its checksum is not known at its beginning.
+    with_checksums: bool,
+    /// There may be another one, whose creation was not answered.
+    may_have_twin: bool,
+    finished: bool,
+}
+
+/// Data that is being sent.
+pub(crate) struct Sending {
+    inner: Arc<Inner>,
+    place: Place,
+    content_type: Option<String>,
+    expected: Option<u64>,
+    /// The piece that is being gathered, and its size when it is full.
+    piece: Frames,
+    piece_size: u64,
+    memory: Memory,
+    /// A piece that is passed straight on.
+    straight: Option<Straight>,
+    /// Bytes of the pieces before.
+    sent: u64,
+    pieces: u64,
+    upload: Option<Upload>,
+    running: JoinSet<Result<Option<Piece>, Failure>>,
+    done: Vec<Piece>,
+    /// Who may lose its memory, for whoever waits for that.
+    holder: watch::Sender<Option<Arc<Holder>>>,
+}
+
+impl Sending {
+    /// Data of that length, if it is known.
+    pub(crate) fn new(
+        inner: &Arc<Inner>,
+        place: Place,
+        expected: Option<u64>,
+        content_type: Option<&str>,
+    ) -> Result<Self> {
+        let mut sending = Sending {
+            inner: inner.clone(),
+            place,
+            content_type: content_type.filter(|text| is_plain_type(text)).map(str::to_owned),
+            expected,
+            piece: Frames::default(),
+            piece_size: 0,
+            memory: Memory::default(),
+            straight: None,
+            sent: 0,
+            pieces: 0,
+            upload: None,
+            running: JoinSet::new(),
+            done: Vec::new(),
+            holder: watch::Sender::new(None),
+        };
+        sending.piece_size = sending.next_size()?;
+        Ok(sending)
+    }
+
+    /// Resolves when this has to end because its client stands still while others wait for its memory.
+    pub(crate) async fn evicted(&self) {
+        let mut holders = self.holder.subscribe();
+        loop {
+            let holder = holders.borrow_and_update().clone();
+            tokio::select! {
+                () = async { match holder { Some(holder) => holder.evicted().await, None => std::future::pending().await } } => return,
+                changed = holders.changed() => if changed.is_err() { return std::future::pending().await },
+            }
+        }
+    }
+
+    /// Takes a frame. Returns when there is room for more.
+    pub(crate) async fn add(&mut self, mut frame: Bytes) -> Result<()> {
+        while !frame.is_empty() {
+            if let Some(straight) = &mut self.straight {
+                straight.send(&mut frame).await?;
+                if straight.is_full() {
+                    let size = straight.size();
+                    self.straight = None;
+                    self.next_piece(size)?;
+                }
+                continue;
+            }
+            let room = usize::try_from(self.piece_size - self.piece.len()).unwrap_or(usize::MAX);
+            let len = frame.len().min(room);
+            if !self.find_memory(len).await? {
+                continue;
+            }
+            self.piece.push(frame.split_to(len));
+            // The last piece waits for the end: what fits one piece is one request.
+            let is_last = self.expected == Some(self.sent + self.piece.len());
+            if self.piece.len() == self.piece_size && !is_last {
+                self.send_piece().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the object, and answers when it is there.
+    pub(crate) async fn finish(mut self) -> Result<()> {
+        if self.straight.is_some() {
+            return Err(Error::internal("content ended before the length that it was sent with"));
+        }
+        let size = self.sent + self.piece.len();
+        if self.upload.is_none() && self.pieces == 0 {
+            self.complete_memory();
+            self.inner.client.put(&self.place, &self.piece, self.content_type.as_deref()).await?;
+            return Ok(());
+        }
+        if self.piece.len() > 0 {
+            self.send_piece().await?;
+        }
+        while self.wait_for_one().await? {}
+        let Some(mut upload) = self.upload.take() else { return self.check_size(size).await };
+        self.done.sort_by_key(|piece| piece.number);
+        self.inner.client.complete_upload(&self.place, &upload.id, &self.done, size).await?;
+        upload.finished = true;
+        Ok(())
+    }
+
+    /// Compares what a server has of content that was passed straight on in one request.
+    async fn check_size(&self, size: u64) -> Result<()> {
+        match self.inner.client.head(&self.place).await? {
+            Some(there) if there.size == size => Ok(()),
+            there => Err(Error::unavailable(format!(
+                "the store has {:?} bytes of {}, and {size} were sent",
+                there.map(|there| there.size),
+                self.place
+            ))),
+        }
+    }
+
+    /// The size of the piece that begins now.
+    fn next_size(&self) -> Result<u64> {
+        let smallest = self.inner.options.part_size as u64;
+        let largest = self.inner.budget.piece_max();
+        match self.expected {
+            Some(expected) if expected <= smallest => Ok(expected),
+            Some(expected) => {
+                let size = expected.div_ceil(PIECES_MAX).next_multiple_of(MIB).max(smallest);
+                // Larger ones are only passed straight on.
+                if size > largest && self.inner.client.signs {
+                    return Err(Error::TooLarge { limit: largest / MIB * MIB * PIECES_MAX });
+                }
+                Ok(size.min(expected - self.sent))
+            }
+            None if self.pieces >= PIECES_MAX => Err(Error::TooLarge { limit: self.sent }),
+            None => Ok((smallest << (self.pieces / PIECES_OF_A_SIZE).min(20)).min(largest / MIB * MIB).max(smallest)),
+        }
+    }
+
+    fn next_piece(&mut self, size: u64) -> Result<()> {
+        self.sent += size;
+        self.pieces += 1;
+        self.piece_size = self.next_size()?;
+        Ok(())
+    }
+
+    /// Finds memory for bytes that have arrived. False if the piece is passed straight on instead.
+    async fn find_memory(&mut self, bytes: usize) -> Result<bool> {
+        loop {
+            if let Some(holder) = &self.memory.reserved {
+                if holder.is_evicted() {
+                    return Err(Error::Interrupted { received: 0 });
+                }
+                self.inner.budget.moved(holder);
+                return Ok(true);
+            }
+            if self.piece_size <= self.inner.budget.piece_max()
+                && let Some(permit) = self.inner.budget.take(bytes)
+            {
+                match &mut self.memory.arrived {
+                    Some(arrived) => arrived.merge(permit),
+                    none => *none = Some(permit),
+                }
+                return Ok(true);
+            }
+            if self.wait_for_one().await? {
+                continue;
+            }
+            let can_pass = self.upload.as_ref().is_none_or(|upload| !upload.with_checksums);
+            if self.expected.is_some() && !self.inner.client.signs && can_pass {
+                self.pass_straight().await?;
+                return Ok(false);
+            }
+            let holder = self.inner.budget.reserve(self.piece_size - self.piece.len()).await?;
+            self.holder.send_replace(Some(holder.clone()));
+            self.memory.reserved = Some(holder);
+        }
+    }
+
+    /// Waits for a piece that is on its way; false if there is none.
+    async fn wait_for_one(&mut self) -> Result<bool> {
+        match self.running.join_next().await {
+            None => Ok(false),
+            Some(piece) => {
+                self.done.extend(piece.map_err(Error::internal)??);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Sends the piece that has been gathered, beside what comes next.
+    async fn send_piece(&mut self) -> Result<()> {
+        self.begin_upload().await?;
+        while self.running.len() >= self.inner.options.concurrency {
+            self.wait_for_one().await?;
+        }
+        self.complete_memory();
+        let (piece, memory) = (std::mem::take(&mut self.piece), std::mem::take(&mut self.memory));
+        let size = piece.len();
+        let Some(upload) = &self.upload else { unreachable!("it has begun") };
+        let (id, with_checksum) = (upload.id.clone(), upload.with_checksums);
+        let (inner, place) = (self.inner.clone(), self.place.clone());
+        let number = self.number()?;
+        self.running.spawn(async move {
+            let sent = inner.client.upload_piece(&place, &id, number, &piece, with_checksum).await;
+            drop((piece, memory));
+            sent.map(Some)
+        });
+        self.next_piece(size)
+    }
+
+    /// Begins to pass the current piece straight on, with what has been gathered of it.
+    async fn pass_straight(&mut self) -> Result<()> {
+        let in_one = self.pieces == 0 && self.expected.is_some_and(|expected| expected <= self.piece_size);
+        if !in_one {
+            self.begin_upload().await?;
+        }
+        let (begun, body) = straight::new(self.piece_size);
+        let (inner, place) = (self.inner.clone(), self.place.clone());
+        let size = self.piece_size;
+        let ended = begun.ended();
+        inner.client.step("piece").map_err(Error::from)?;
+        let number = self.number()?;
+        let upload = self.upload.as_ref().map(|upload| upload.id.clone());
+        let content_type = self.content_type.clone();
+        self.running.spawn(async move {
+            let client = &inner.client;
+            let request = async {
+                match upload {
+                    Some(id) => client.piece_once(&place, &id, number, size, body, None).await.map(Some),
+                    None => client.put_straight(&place, size, body, content_type.as_deref()).await.map(|()| None),
+                }
+            };
+            let sent = straight::in_time(request, ended, client.short()).await?;
+            client.step("piece done")?;
+            Ok(sent)
+        });
+        let (piece, memory) = (std::mem::take(&mut self.piece), std::mem::take(&mut self.memory));
+        let straight = self.straight.insert(begun);
+        for mut frame in piece.into_iter() {
+            while !frame.is_empty() {
+                straight.send(&mut frame).await?;
+            }
+        }
+        drop(memory);
+        Ok(())
+    }
+
+    async fn begin_upload(&mut self) -> Result<()> {
+        if self.upload.is_some() {
+            return Ok(());
+        }
+        // With little memory left, pieces may have to be passed straight on.
+        let has_room = self.expected.is_none() || self.inner.client.signs || self.inner.budget.has_room(self.piece_size);
+        let with_checksums = self.inner.client.checksum == crate::Checksum::Crc32 && has_room;
+        let created = self.inner.client.create_upload(&self.place, self.content_type.as_deref(), with_checksums);
+        let (id, may_have_twin) = created.await?;
+        self.upload = Some(Upload {
+            inner: self.inner.clone(),
+            place: self.place.clone(),
+            id,
+            with_checksums,
+            may_have_twin,
+            finished: false,
+        });
+        Ok(())
+    }
+
+    fn complete_memory(&mut self) {
+        if let Some(holder) = &self.memory.reserved {
+            Budget::complete(holder);
+        }
+        self.holder.send_replace(None);
+    }
+
+    fn number(&self) -> Result<i32> {
+        i32::try_from(self.pieces + 1).map_err(Error::internal)
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if self.finished && !self.may_have_twin {
+            return;
+        }
+        let (inner, place, id, finished) = (self.inner.clone(), self.place.clone(), self.id.clone(), self.finished);
+        let may_have_twin = self.may_have_twin;
+        self.inner.background.spawn(async move {
+            let mut aborted = if finished { Ok(()) } else { inner.client.abort_upload(&place, &id).await };
+            if may_have_twin && aborted.is_ok() {
+                aborted = inner.abort_all(&place).await;
+            }
+            if let Err(error) = aborted {
+                tracing::warn!(%place, %error, "a multipart upload is left behind; a sweep aborts it");
+            }
+        });
+    }
+}
+
+/// Whether a content type has the form that all servers take: `type/subtype` and parameters without quotes.
+fn is_plain_type(text: &str) -> bool {
+    let token = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
+    };
+    let mut pieces = text.split(';');
+    let is_type = pieces.next().and_then(|first| first.split_once('/')).is_some_and(|(a, b)| token(a) && token(b));
+    is_type
+        && pieces.all(|piece| {
+            piece.strip_prefix(' ').unwrap_or(piece).split_once('=').is_some_and(|(name, value)| token(name) && token(value))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain_type;
+
+    #[test]
+    fn content_types_that_servers_take() {
+        for text in ["text/plain", "text/plain; charset=utf-8", "application/vnd.x+json;a=b"] {
+            assert!(is_plain_type(text), "{text}");
+        }
+        for text in ["", " ", "text", "text/", "text/plain;", "a/b; c=\"d\"", "a/b ; c=d", "a b/c"] {
+            assert!(!is_plain_type(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! Slots: small objects whose creation, replacement and removal are the only decisions of a store.
+//!
+//! A slot's body is a line of JSON, filled up with spaces, and, of a record, its value after it. Its states:
+//!
+//! - *absent*, or `free`: nothing is there. A free slot is what is left of something deleted; it may be taken as if it
+//!   were absent, and a sweep removes it.
+//! - `live`: a receipt or a record.
+//! - `gone`: a tombstone. It stays.
+//! - `sealed`: free, and being removed. S3 has no conditional deletion everywhere, and a deletion that is late could hit
+//!   what somebody else put there meanwhile. So whoever removes a slot first seals it by a conditional write, which only
+//!   one can do; a sealed slot is taken by nobody; and the one deletion that belongs to a seal is sent once. If its
+//!   answer is lost, the slot stays sealed, or goes later. After [`SEAL_MAX`] no server accepts that request any more,
+//!   and the slot counts as free.
+//!
+//! Every state carries the random token of the write that made it, so that a write whose answer was lost is recognised.
+//! Invariant: a live slot has at least [`LIVE_MIN`] bytes and any other has fewer, so that a listing tells them apart.
+
+use crate::client::Client;
+use crate::failure::{Failure, Kind};
+use crate::frames::Frames;
+use crate::keys::Place;
+use crate::objects::{Condition, KEYS_MAX, Small};
+use crate::receipt::Content;
+use bytes::Bytes;
+use portico_store::{Error, Result, Token, limits};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// Smallest live slot, in bytes.
+pub(crate) const LIVE_MIN: u64 = 256;
+
+/// Largest slot, in bytes: a record's value, or the metadata of a final object with every character escaped.
+const SLOT_MAX: usize = limits::RECORD_VALUE_MAX + (64 << 10);
+
+/// How long after its signing a request may be accepted (S3: 15 minutes), with some more for good measure.
+pub(crate) const SEAL_MAX: Duration = Duration::from_secs(20 * 60);
+
+/// How long somebody waits for a sealed slot to go.
+const SEAL_WAIT: Duration = Duration::from_secs(3);
+
+/// Requests for slots that go at once.
+pub(crate) const WIDTH: usize = 16;
+
+/// What a slot is.
+#[derive(Clone, Debug)]
+pub(crate) enum State {
+    Live(Content, Bytes),
+    Free,
+    Sealed,
+    Gone(String),
+}
+
+/// A slot that is there.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub(crate) state: State,
+    /// The token of the write that made it so.
+    pub(crate) token: Token,
+    pub(crate) etag: String,
+    /// When, in milliseconds by the server's clock; 0 if it was us just now.
+    pub(crate) modified_ms: u64,
+}
+
+/// What became of an attempt to take a slot.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// It is ours.
+    Done(Slot),
+    /// It is live or gone, and not by us.
+    Other(Slot),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    portico: u32,
+    token: String,
+    #[serde(flatten)]
+    state: Written,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+enum Written {
+    Live {
+        #[serde(flatten)]
+        content: Content,
+    },
+    Free,
+    Sealed,
+    Gone {
+        reason: String,
+    },
+}
+
+/// The version of the form of slots.
+const VERSION: u32 = 1;
+
+fn write(token: &Token, state: &State) -> Bytes {
+    let (state, value) = match state {
+        State::Live(content, value) => (Written::Live { content: content.clone() }, value.clone()),
+        State::Free => (Written::Free, Bytes::new()),
+        State::Sealed => (Written::Sealed, Bytes::new()),
+        State::Gone(reason) => (Written::Gone { reason: reason.clone() }, Bytes::new()),
+    };
+    let is_live = matches!(state, Written::Live { .. });
+    let line = Line { portico: VERSION, token: token.to_string(), state };
+    let mut body = serde_json::to_vec(&line).unwrap_or_else(|_| unreachable!("plain data is JSON"));
+    if is_live {
+        body.resize(body.len().max(LIVE_MIN as usize - 1), b' ');
+    }
+    body.push(b'\n');
+    body.extend_from_slice(&value);
+    debug_assert_eq!(body.len() as u64 >= LIVE_MIN, is_live);
+    body.into()
+}
+
+fn read(place: &Place, small: Small) -> Result<Slot, Failure> {
+    let other = |why: &str| Failure::new(Kind::Other, format!("{place} is no slot: {why}"));
+    let end = small.body.iter().position(|&byte| byte == b'\n').ok_or_else(|| other("it has no line"))?;
+    let line: Line = serde_json::from_slice(&small.body[..end]).map_err(|error| other(&error.to_string()))?;
+    if line.portico != VERSION {
+        return Err(other("it is of another version"));
+    }
+    let state = match line.state {
+        Written::Live { content } => State::Live(content, small.body.slice(end + 1..)),
+        Written::Free => State::Free,
+        Written::Sealed => State::Sealed,
+        Written::Gone { reason } => State::Gone(reason),
+    };
+    let token = Token::parse(&line.token).map_err(|_| other("it has no token"))?;
+    Ok(Slot { state, token, etag: small.etag, modified_ms: small.modified_ms })
+}
+
+/// The slots of a store.
+pub(crate) struct Slots {
+    pub(crate) client: Arc<Client>,
+    /// Where the server has no conditional writes: one writer at a time for a key, in this one process.
+    pub(crate) alone: Option<crate::alone::Alone>,
+}
+
+impl Slots {
+    /// A slot as it is now.
+    pub(crate) async fn get(&self, place: &Place) -> Result<Option<Slot>, Failure> {
+        self.client.get_small(place, SLOT_MAX).await?.map(|small| read(place, small)).transpose()
+    }
+
+    /// Writes a slot if it is as expected: absent, or what `expected` saw. Otherwise answers what is there.
+    pub(crate) async fn write(
+        &self,
+        place: &Place,
+        expected: Option<&Slot>,
+        state: &State,
+    ) -> Result<Result<Slot, Option<Slot>>> {
+        let token = Token::random()?;
+        let body = Frames::from(write(&token, state));
+        let slot = |etag| Slot { state: state.clone(), token: token.clone(), etag, modified_ms: self.client.now_ms() };
+        self.client.step("slot")?;
+        let written = match &self.alone {
+            None => self.write_conditionally(place, expected, &token, &body).await?,
+            Some(alone) => {
+                let _only = alone.lock(place).await?;
+                let there = self.get(place).await?;
+                if there.as_ref().map(|slot| &slot.token) == expected.map(|slot| &slot.token) {
+                    let limit = self.client.carrying(body.len());
+                    let put = |_| self.client.put_once(place, &body, Condition::Always, None);
+                    Ok(self.client.repeat(limit, put).await?)
+                } else {
+                    Err(there)
+                }
+            }
+        };
+        self.client.step("slot done")?;
+        Ok(match written {
+            Ok(etag) => Ok(slot(etag)),
+            Err(Some(there)) if there.token == token => Ok(slot(there.etag)),
+            Err(there) => Err(there),
+        })
+    }
+
+    /// By the conditions of HTTP. Whatever is not a plain yes is looked up before anything is said.
+    async fn write_conditionally(
+        &self,
+        place: &Place,
+        expected: Option<&Slot>,
+        token: &Token,
+        body: &Frames,
+    ) -> Result<Result<String, Option<Slot>>, Failure> {
+        let began = Instant::now();
+        let mut attempts = 0;
+        loop {
+            let condition = expected.map_or(Condition::Absent, |slot| Condition::Is(&slot.etag));
+            let failure = match self.client.put_once(place, body, condition, None).await {
+                Ok(etag) => return Ok(Ok(etag)),
+                Err(failure) => failure,
+            };
+            attempts += 1;
+            match failure.kind {
+                Kind::Precondition | Kind::Missing => return Ok(Err(self.get(place).await?)),
+                kind if kind.is_retryable() => {
+                    let there = self.get(place).await?;
+                    if there.as_ref().map(|slot| &slot.token) != expected.map(|slot| &slot.token) {
+                        return Ok(Err(there));
+                    }
+                    let Some(pause) = self.client.pause(&failure, attempts, began) else { return Err(failure) };
+                    tracing::debug!(error = %failure, token = %token, "a conditional write is repeated");
+                    tokio::time::sleep(pause).await;
+                }
+                _ => return Err(failure),
+            }
+        }
+    }
+
+    /// Takes a slot in which nothing is.
+    pub(crate) async fn take(&self, place: &Place, state: &State) -> Result<Taken> {
+        let began = Instant::now();
+        let mut expected: Option<Slot> = None;
+        loop {
+            match self.write(place, expected.as_ref(), state).await? {
+                Ok(slot) => return Ok(Taken::Done(slot)),
+                // It went between our write and our look.
+                Err(None) if began.elapsed() < SEAL_WAIT => expected = None,
+                Err(None) => return Err(Error::unavailable(format!("{place} can't be made, and is not there"))),
+                Err(Some(there)) => match &there.state {
+                    State::Live(..) | State::Gone(_) => return Ok(Taken::Other(there)),
+                    State::Free => expected = Some(there),
+                    State::Sealed if self.client.age(there.modified_ms) > SEAL_MAX => expected = Some(there),
+                    State::Sealed if began.elapsed() < SEAL_WAIT => {
+                        tokio::time::sleep(Duration::from_millis(20 + fastrand::u64(..30))).await;
+                        expected = None;
+                    }
+                    State::Sealed => {
+                        let wait = SEAL_MAX.saturating_sub(self.client.age(there.modified_ms));
+                        return Err(Error::Unavailable {
+                            retry_after: u32::try_from(wait.as_secs()).ok(),
+                            cause: format!("{place} is being removed").into(),
+                        });
+                    }
+                },
+            }
+        }
+    }
+
+    /// Frees or seals slots as they were seen, [`WIDTH`] at a time. Answers, in order, whether it was this call that did it.
+    pub(crate) async fn end(
+        self: &Arc<Self>,
+        slots: Vec<(Place, Slot)>,
+        state: State,
+    ) -> Result<Vec<(Place, Slot, bool)>> {
+        let mut ended = Vec::with_capacity(slots.len());
+        let mut running = JoinSet::new();
+        let mut slots = slots.into_iter().enumerate();
+        loop {
+            while running.len() < WIDTH {
+                let Some((at, (place, slot))) = slots.next() else { break };
+                let (this, state) = (self.clone(), state.clone());
+                running.spawn(async move {
+                    let written = this.write(&place, Some(&slot), &state).await?;
+                    Ok::<_, Error>((at, (place, slot, written.is_ok())))
+                });
+            }
+            match running.join_next().await {
+                Some(done) => ended.push(done.map_err(Error::internal)??),
+                None => break,
+            }
+        }
+        ended.sort_by_key(|(at, _)| *at);
+        Ok(ended.into_iter().map(|(_, done)| done).collect())
+    }
+
+    /// Removes slots that this call has sealed.
+    pub(crate) async fn remove_sealed(&self, places: &[Place]) -> Result<()> {
+        for places in places.chunks(KEYS_MAX) {
+            self.client.delete_once(places).await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        Place { bucket: "bucket".to_owned(), key: "slot".to_owned() }
+    }
+
+    fn again(state: &State) -> Slot {
+        let token = Token::random().unwrap();
+        let body = write(&token, state);
+        let slot = read(&place(), Small { body, etag: "tag".to_owned(), modified_ms: 7 }).unwrap();
+        assert_eq!(slot.token, token);
+        slot
+    }
+
+    #[test]
+    fn slots_are_read_as_they_were_written() {
+        let value = Bytes::from_static(b"a value\nof two lines");
+        let live = again(&State::Live(Content::Record, value.clone()));
+        assert!(matches!(live.state, State::Live(Content::Record, there) if there == value));
+        assert!(matches!(again(&State::Free).state, State::Free));
+        assert!(matches!(again(&State::Sealed).state, State::Sealed));
+        let reason = "r".repeat(64);
+        assert!(matches!(again(&State::Gone(reason.clone())).state, State::Gone(there) if there == reason));
+    }
+
+    #[test]
+    fn the_size_tells_live_slots_from_others() {
+        let token = Token::random().unwrap();
+        let size = |state| write(&token, &state).len() as u64;
+        assert!(size(State::Live(Content::Record, Bytes::new())) >= LIVE_MIN);
+        for state in [State::Free, State::Sealed, State::Gone("r".repeat(64))] {
+            assert!(size(state) < LIVE_MIN);
+        }
+    }
+
+    #[test]
+    fn what_is_no_slot_is_refused() {
+        for body in ["", "{}", "{}\n", "no JSON\n", "{\"portico\":2,\"token\":\"\",\"state\":\"free\"}\n"] {
+            let small = Small { body: Bytes::from(body), etag: String::new(), modified_ms: 0 };
+            assert!(read(&place(), small).is_err(), "{body}");
+        }
+    }
+}

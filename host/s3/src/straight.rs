@@ -1,0 +1,114 @@
+//! Content of known length that is passed straight on: a request whose body comes from the client while it is sent.
+//!
+//! It needs no memory but for one small frame, and can't be repeated. If its sender is dropped before the end, the request
+//! fails, and whatever the server makes of that lies under a key that nobody else has.
+
+use crate::failure::{Failure, Kind};
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use portico_store::{Error, Result};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+
+/// Longest frame that is handed over, in bytes; one waits while one is being sent.
+const FRAME_MAX: usize = 64 << 10;
+
+/// The sender's side.
+pub(crate) struct Straight {
+    frames: mpsc::Sender<Bytes>,
+    size: u64,
+    rest: u64,
+    ended: Arc<Notify>,
+}
+
+/// The request's side.
+struct Passing {
+    // A body must be `Sync`, and a receiver is used by one.
+    frames: Mutex<mpsc::Receiver<Bytes>>,
+    rest: u64,
+    ended: Arc<Notify>,
+}
+
+/// Both sides, for so many bytes, which are not 0.
+pub(crate) fn new(size: u64) -> (Straight, ByteStream) {
+    let (sender, receiver) = mpsc::channel(1);
+    let ended = Arc::new(Notify::new());
+    let passing = Passing { frames: Mutex::new(receiver), rest: size, ended: ended.clone() };
+    (Straight { frames: sender, size, rest: size, ended }, ByteStream::new(SdkBody::from_body_1_x(passing)))
+}
+
+impl Straight {
+    /// Hands over what fits of a frame.
+    pub(crate) async fn send(&mut self, frame: &mut Bytes) -> Result<()> {
+        let fits = frame.len().min(FRAME_MAX).min(usize::try_from(self.rest).unwrap_or(usize::MAX));
+        let piece = frame.split_to(fits);
+        let failed = |_| Error::unavailable("the store ended a request while its content was being sent");
+        self.frames.send(piece).await.map_err(failed)?;
+        self.rest -= fits as u64;
+        Ok(())
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.rest == 0
+    }
+
+    /// What is notified when the whole body has been sent.
+    pub(crate) fn ended(&self) -> Arc<Notify> {
+        self.ended.clone()
+    }
+}
+
+/// Waits for the answer to a request: without limit while its body is being sent, and for `limit` after that.
+pub(crate) async fn in_time<T>(
+    request: impl Future<Output = Result<T, Failure>>,
+    ended: Arc<Notify>,
+    limit: Duration,
+) -> Result<T, Failure> {
+    let late = async {
+        ended.notified().await;
+        tokio::time::sleep(limit).await;
+    };
+    tokio::select! {
+        answer = request => answer,
+        () = late => Err(Failure::new(Kind::Transient, format!("no answer within {limit:?} after the content"))),
+    }
+}
+
+impl Body for Passing {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
+        if self.rest == 0 {
+            return Poll::Ready(None);
+        }
+        let next = self.frames.get_mut().unwrap_or_else(PoisonError::into_inner).poll_recv(cx);
+        match next {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(None) => Poll::Ready(Some(Err(std::io::ErrorKind::UnexpectedEof.into()))),
+            Poll::Ready(Some(frame)) => {
+                self.rest -= frame.len() as u64;
+                if self.rest == 0 {
+                    self.ended.notify_one();
+                }
+                Poll::Ready(Some(Ok(Frame::data(frame))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest)
+    }
+}
