@@ -70,9 +70,7 @@ impl Client {
             .http_client(http)
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
-            .stalled_stream_protection(
-                StalledStreamProtectionConfig::enabled().grace_period(options.timeout).build(),
-            );
+            .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(options.timeout).build());
         if let Some(endpoint) = &options.endpoint {
             loader = loader.endpoint_url(endpoint);
         }
@@ -190,9 +188,9 @@ impl Client {
     }
 
     fn give_back(&self) {
-        let _ = self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |there| {
-            (there < RETRY_TOKENS).then_some(there + 1)
-        });
+        let _ = self
+            .tokens
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |there| (there < RETRY_TOKENS).then_some(there + 1));
     }
 }
 
@@ -253,7 +251,8 @@ mod tests {
 
     #[test]
     fn only_plain_http_over_a_network_is_exposed() {
-        for endpoint in ["https://s3.example.com", "http://127.0.0.1:9000", "http://localhost:1/", "http://[::1]:9000"] {
+        for endpoint in ["https://s3.example.com", "http://127.0.0.1:9000", "http://localhost:1/", "http://[::1]:9000"]
+        {
             assert!(!is_exposed(endpoint), "{endpoint}");
         }
         for endpoint in ["http://10.0.0.1:9000", "http://minio:9000", "http://[fd00::1]", "http://127.0.0.1.example"] {

@@ -17,7 +17,7 @@
 //! that keep objects as files can't have both; no piece between slashes is longer than 255 bytes.
 
 use crate::Location;
-use portico_store::{FileId, FinalKey, RecordName, Scope, SessionId, TempKey, Token};
+use portico_store::{Cursor, FileId, FinalKey, RecordName, Scope, SessionId, TempKey, Token};
 
 /// Length from which the name of a record is written in two pieces, in bytes.
 const RECORD_PIECE: usize = 128;
@@ -137,6 +137,11 @@ impl Keys {
     /// Of the names of records that begin with a piece of a name, what their keys begin with.
     pub(crate) fn records_from(&self, scope: &Scope, prefix: &str) -> Place {
         below(&self.main, format_args!("record/{scope}/{}", write_record(prefix, true)))
+    }
+
+    /// The key after which a listing of records goes on.
+    pub(crate) fn records_after(&self, scope: &Scope, cursor: &Cursor) -> String {
+        below(&self.main, format_args!("record/{scope}/{}", write_record(cursor.as_str(), false))).key
     }
 
     pub(crate) fn parse_record(&self, scope: &Scope, key: &str) -> Option<RecordName> {

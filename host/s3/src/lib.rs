@@ -34,4 +34,4 @@ mod sweep;
 pub use open_error::OpenError;
 pub use options::{Checksum, GRACE_MIN, Location, PART_SIZE_MIN, PREFIX_MAX, PayloadSigning, S3Options};
 pub use probe::{Capabilities, Finding};
-pub use store::S3Store;
+pub use store::{S3Store, Traffic};

@@ -262,7 +262,8 @@ impl Client {
                     initiated_ms: initiated.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0),
                 });
             }
-            let next = answer.next_key_marker().map(str::to_owned).zip(answer.next_upload_id_marker().map(str::to_owned));
+            let next =
+                answer.next_key_marker().map(str::to_owned).zip(answer.next_upload_id_marker().map(str::to_owned));
             if answer.is_truncated() != Some(true) || next.is_none() || next == after {
                 return Ok(found);
             }

@@ -2,11 +2,11 @@
 //!
 //! Nothing here knows what an object is for. Content that is sent has a known length and a checksum.
 
+use crate::Checksum;
 use crate::client::Client;
 use crate::failure::{Failure, Kind};
 use crate::frames::Frames;
 use crate::keys::Place;
-use crate::Checksum;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
@@ -149,7 +149,10 @@ impl Client {
             let modified_ms = ms(answer.last_modified.as_ref());
             let body = answer.body.collect().await.map_err(cut)?.into_bytes();
             if body.len() != size {
-                return Err(Failure::new(Kind::Transient, format!("GetObject {place}: {} of {size} bytes", body.len())));
+                return Err(Failure::new(
+                    Kind::Transient,
+                    format!("GetObject {place}: {} of {size} bytes", body.len()),
+                ));
             }
             Ok(Small { body, etag, modified_ms })
         });
@@ -169,9 +172,10 @@ impl Client {
                 .await
                 .map_err(|error| Failure::of(format!("GetObject {place} {range:?}"), error))?;
             // `bytes FIRST-LAST/SIZE`, or nothing if the server ignored the range.
-            let first = answer.content_range.as_deref().and_then(|text| {
-                text.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
-            });
+            let first = answer
+                .content_range
+                .as_deref()
+                .and_then(|text| text.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok());
             Ok(Content { stream: answer.body, start: first.unwrap_or(0) })
         })
         .await

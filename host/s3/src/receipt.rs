@@ -2,9 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portico_store::{
-    Digest, Error, FileId, FinalKey, FinalReceipt, PartReceipt, Result, Sha256State, TempKey, Token,
-};
+use portico_store::{Digest, Error, FileId, FinalKey, FinalReceipt, PartReceipt, Result, Sha256State, TempKey, Token};
 use serde::{Deserialize, Serialize};
 
 /// What a live slot holds.

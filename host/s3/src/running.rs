@@ -52,7 +52,13 @@ impl Registry {
     pub(crate) async fn interrupt(&self, scope: &Scope, session: &SessionId) {
         let puts: Vec<_> = {
             let inner = self.lock();
-            inner.puts.get(&(scope.clone(), session.clone())).into_iter().flatten().map(|(_, put)| put.clone()).collect()
+            inner
+                .puts
+                .get(&(scope.clone(), session.clone()))
+                .into_iter()
+                .flatten()
+                .map(|(_, put)| put.clone())
+                .collect()
         };
         for put in &puts {
             put.send_if_modified(|stage| {

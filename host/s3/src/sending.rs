@@ -297,7 +297,8 @@ impl Sending {
             return Ok(());
         }
         // With little memory left, pieces may have to be passed straight on.
-        let has_room = self.expected.is_none() || self.inner.client.signs || self.inner.budget.has_room(self.piece_size);
+        let has_room =
+            self.expected.is_none() || self.inner.client.signs || self.inner.budget.has_room(self.piece_size);
         let with_checksums = self.inner.client.checksum == crate::Checksum::Crc32 && has_room;
         let created = self.inner.client.create_upload(&self.place, self.content_type.as_deref(), with_checksums);
         let (id, may_have_twin) = created.await?;
@@ -345,14 +346,17 @@ impl Drop for Upload {
 
 /// Whether a content type has the form that all servers take: `type/subtype` and parameters without quotes.
 fn is_plain_type(text: &str) -> bool {
-    let token = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
-    };
+    let token =
+        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b));
     let mut pieces = text.split(';');
     let is_type = pieces.next().and_then(|first| first.split_once('/')).is_some_and(|(a, b)| token(a) && token(b));
     is_type
         && pieces.all(|piece| {
-            piece.strip_prefix(' ').unwrap_or(piece).split_once('=').is_some_and(|(name, value)| token(name) && token(value))
+            piece
+                .strip_prefix(' ')
+                .unwrap_or(piece)
+                .split_once('=')
+                .is_some_and(|(name, value)| token(name) && token(value))
         })
 }
 

@@ -1,0 +1,329 @@
+//! Final objects made of parts, within the store.
+//!
+//! The pieces of a new multipart object are copied by the server from the parts' data where their sizes allow, and
+//! streamed through this host where not; see `plan.rs`. The digest is carried by the parts' states, and read back only from
+//! where those end. Only when the object exists are its parts taken away.
+//!
+//! Other processes are not kept out: they may put, delete or assemble the same parts meanwhile. Whoever makes the receipt
+//! first has made the object; a part whose data goes while it is needed makes the assembly fail.
+
+use crate::chain;
+use crate::data::Data;
+use crate::failure::{Failure, Kind};
+use crate::frames::Frames;
+use crate::keys::Place;
+use crate::multipart::{PIECES_MAX, Piece};
+use crate::plan::{self, Limits, Range, plan};
+use crate::put_final::{self, Found, look, publish, settle};
+use crate::put_part::{end_parts, live};
+use crate::read::{self, Reading};
+use crate::receipt::Part;
+use crate::slot::{Slot, WIDTH};
+use crate::store::Inner;
+use crate::straight;
+use bytes::Bytes;
+use portico_store::stream::ByteStream;
+use portico_store::{
+    Digest, Error, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, SessionId, TempKey, Token,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::task::JoinSet;
+
+/// Longest range of one copy, in bytes (S3).
+const COPY_MAX: u64 = 5 << 30;
+
+/// Copies that go at once, for each piece of an upload that does: a copy moves nothing through this host.
+const COPIES: usize = 4;
+
+pub(crate) async fn assemble(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    file: &FileId,
+    list: &[TempKey],
+    options: FinalOptions,
+) -> Result<FinalReceipt> {
+    let (inner, scope, file, list) = (inner.clone(), scope.clone(), file.clone(), list.to_vec());
+    let background = inner.background.clone();
+    background.detached(async move { run(&inner, &scope, &file, &list, options).await }).await
+}
+
+async fn run(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    file: &FileId,
+    list: &[TempKey],
+    options: FinalOptions,
+) -> Result<FinalReceipt> {
+    match look(inner, scope, file).await? {
+        Found::Gone(reason) => return Err(Error::Gone(reason)),
+        Found::Live(..) if options.if_exists == IfExists::Fail => return Err(Error::Conflict),
+        _ => {}
+    }
+    let sessions: BTreeSet<&SessionId> = list.iter().map(|key| &key.session).collect();
+    let named = sessions.iter().map(|session| (scope.clone(), (*session).clone())).collect();
+    let _assembling = inner.registry.assemble(named)?;
+    for session in &sessions {
+        inner.registry.interrupt(scope, session).await;
+    }
+    let slots = slots_of(inner, scope, list).await?;
+    let parts: Arc<Vec<Part>> = Arc::new(slots.iter().filter_map(|slot| live(Some(slot.clone()))).collect());
+    let size = parts.iter().try_fold(0u64, |sum, part| sum.checked_add(part.size)).unwrap_or(u64::MAX);
+    match options.expected.size {
+        Some(expected) if expected != size => return Err(Error::SizeMismatch { expected, actual: size }),
+        _ if size > inner.options.max_object_size => {
+            return Err(Error::TooLarge { limit: inner.options.max_object_size });
+        }
+        _ => {}
+    }
+    let if_exists = options.if_exists;
+    let expected = options.expected.sha256;
+    let token = Token::random()?;
+    let sources: Arc<Vec<Place>> = Arc::new(list.iter().map(|key| inner.keys.temp_data(scope, key)).collect());
+
+    let there = look(inner, scope, file).await?;
+    let receipt = if let Found::Live(there, _) = there {
+        let sha256 = digest(inner, &sources, &parts).await.map_err(missing_part)?;
+        let ours = put_final::receipt(inner, &token, size, check(sha256, expected)?, options);
+        settle(inner, scope, file, &there, &ours, if_exists)?
+    } else {
+        let place = inner.keys.final_data(scope, file, &token);
+        let mut data = Data::new(inner, place.clone());
+        let content_type = options.content_type.clone();
+        // What is read back is read while the server copies. A digest that is known before is checked before.
+        let make = make(inner, &place, &sources, &parts, size, content_type.as_deref());
+        let (reach, carried) = chain::along(&parts);
+        let sha256 = if reach == parts.len() {
+            let sha256 = check(carried.finish(), expected)?;
+            make.await.map_err(missing_part)?;
+            sha256
+        } else {
+            let checked = async { check(digest(inner, &sources, &parts).await?, expected) };
+            tokio::try_join!(checked, make).map_err(missing_part)?.0
+        };
+        data.complete();
+        let receipt = put_final::receipt(inner, &token, size, sha256, options);
+        publish(inner, scope, file, receipt, data, if_exists).await?
+    };
+    consume(inner, scope, list, slots).await;
+    Ok(receipt)
+}
+
+fn check(sha256: Digest, expected: Option<Digest>) -> Result<Digest> {
+    if expected.is_some_and(|expected| expected != sha256) { Err(Error::DigestMismatch) } else { Ok(sha256) }
+}
+
+/// A part's data that is missed went with the part.
+fn missing_part(error: Error) -> Error {
+    match error {
+        Error::Internal(cause) => match cause.downcast::<Failure>() {
+            Ok(failure) if failure.kind == Kind::Missing => Error::NotFound,
+            Ok(failure) => Error::Internal(failure),
+            Err(cause) => Error::Internal(cause),
+        },
+        other => other,
+    }
+}
+
+/// The slots of the parts, all of which must be there.
+async fn slots_of(inner: &Arc<Inner>, scope: &Scope, list: &[TempKey]) -> Result<Vec<Slot>> {
+    let mut running = JoinSet::new();
+    let mut slots: Vec<Option<Slot>> = vec![None; list.len()];
+    let mut keys = list.iter().enumerate();
+    loop {
+        while running.len() < WIDTH {
+            let Some((at, key)) = keys.next() else { break };
+            let (inner, place, token) =
+                (inner.clone(), inner.keys.part(scope, &key.session, key.number), key.token.clone());
+            running.spawn(async move {
+                let slot = inner.slots.get(&place).await?;
+                let is_it = live(slot.clone()).is_some_and(|part| part.data == token.as_str());
+                Ok::<_, Error>((at, slot.filter(|_| is_it).ok_or(Error::NotFound)?))
+            });
+        }
+        let Some(read) = running.join_next().await else { break };
+        let (at, slot) = read.map_err(Error::internal)??;
+        slots[at] = Some(slot);
+    }
+    slots.into_iter().collect::<Option<_>>().ok_or(Error::NotFound)
+}
+
+/// The digest of the whole: carried as far as the states reach, then read.
+async fn digest(inner: &Arc<Inner>, sources: &[Place], parts: &[Part]) -> Result<Digest> {
+    let (reach, mut sha256) = chain::along(parts);
+    for (place, part) in sources.iter().zip(parts).skip(reach).filter(|(_, part)| part.size > 0) {
+        read::hash(inner, place, part.size, &mut sha256).await?;
+        inner.counters.read_back.fetch_add(part.size, Ordering::Relaxed);
+    }
+    Ok(sha256.finish())
+}
+
+/// Makes the data.
+async fn make(
+    inner: &Arc<Inner>,
+    place: &Place,
+    sources: &Arc<Vec<Place>>,
+    parts: &Arc<Vec<Part>>,
+    size: u64,
+    content_type: Option<&str>,
+) -> Result<()> {
+    if size == 0 {
+        return Ok(inner.client.put(place, &Frames::default(), content_type).await?);
+    }
+    if inner.capabilities.copies() {
+        match multipart(inner, place, sources, parts, size, content_type, true).await {
+            Err(Error::Internal(cause)) => match cause.downcast::<Failure>() {
+                // The server said that it has copied, and has not; or that it can't.
+                Ok(failure) if matches!(failure.kind, Kind::Pieces | Kind::Unsupported) => {
+                    inner.capabilities.stop_copying();
+                    tracing::warn!(error = %failure, "the server does not copy; parts are sent through this host instead");
+                    inner.client.delete(std::slice::from_ref(place)).await?;
+                }
+                Ok(failure) => return Err(Error::Internal(failure)),
+                Err(cause) => return Err(Error::Internal(cause)),
+            },
+            other => return other,
+        }
+    }
+    multipart(inner, place, sources, parts, size, content_type, false).await
+}
+
+/// A multipart upload that is aborted unless it is completed.
+struct Upload {
+    inner: Arc<Inner>,
+    place: Place,
+    id: String,
+    completed: bool,
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if self.completed {
+            return;
+        }
+        let (inner, place, id) = (self.inner.clone(), self.place.clone(), self.id.clone());
+        self.inner.background.spawn(async move {
+            if let Err(error) = inner.client.abort_upload(&place, &id).await {
+                tracing::warn!(%place, %error, "a multipart upload is left behind; a sweep aborts it");
+            }
+        });
+    }
+}
+
+async fn multipart(
+    inner: &Arc<Inner>,
+    place: &Place,
+    sources: &Arc<Vec<Place>>,
+    parts: &Arc<Vec<Part>>,
+    size: u64,
+    content_type: Option<&str>,
+    can_copy: bool,
+) -> Result<()> {
+    let limits = Limits {
+        piece_min: crate::PART_SIZE_MIN as u64,
+        copy_max: COPY_MAX,
+        pieces_max: PIECES_MAX,
+        merge: inner.options.part_size,
+        // What is passed straight on needs no memory; what is signed is gathered first.
+        stream_max: if inner.client.signs { inner.budget.piece_max() } else { COPY_MAX },
+        can_copy,
+    };
+    let sizes: Vec<u64> = parts.iter().map(|part| part.size).collect();
+    let pieces =
+        plan(&sizes, &limits).map_err(|_| Error::TooLarge { limit: limits.stream_max.saturating_mul(PIECES_MAX) })?;
+    let (id, _) = inner.client.create_upload(place, content_type, false).await?;
+    let mut upload = Upload { inner: inner.clone(), place: place.clone(), id, completed: false };
+    let mut done: Vec<Piece> = Vec::with_capacity(pieces.len());
+    let mut running = JoinSet::new();
+    let mut pieces = (1..).zip(pieces);
+    let mut streaming = 0;
+    let mut next = pieces.next();
+    loop {
+        while let Some((number, piece)) = next.take() {
+            let is_stream = matches!(piece, plan::Piece::Stream(_));
+            let wide = inner.options.concurrency * COPIES;
+            if running.len() >= wide || (is_stream && streaming >= inner.options.concurrency) {
+                next = Some((number, piece));
+                break;
+            }
+            streaming += usize::from(is_stream);
+            let (inner, sources, place, id) = (inner.clone(), sources.clone(), place.clone(), upload.id.clone());
+            running.spawn(async move {
+                let made = match piece {
+                    plan::Piece::Copy { source, start, end } => {
+                        inner.client.copy_piece(&place, &id, number, &sources[source], &(start..end)).await?
+                    }
+                    plan::Piece::Stream(ranges) => stream(&inner, &place, &id, number, &sources, &ranges).await?,
+                };
+                Ok::<_, Error>((made, is_stream))
+            });
+            next = pieces.next();
+        }
+        let Some(made) = running.join_next().await else { break };
+        let (made, is_stream) = made.map_err(Error::internal)??;
+        streaming -= usize::from(is_stream);
+        done.push(made);
+    }
+    done.sort_by_key(|piece| piece.number);
+    inner.client.complete_upload(place, &upload.id, &done, size).await?;
+    upload.completed = true;
+    Ok(())
+}
+
+/// Sends a piece that is read from parts.
+async fn stream(
+    inner: &Arc<Inner>,
+    place: &Place,
+    id: &str,
+    number: i32,
+    sources: &[Place],
+    ranges: &[Range],
+) -> Result<Piece> {
+    let size = ranges.iter().map(|range| range.end - range.start).sum();
+    inner.counters.streamed.fetch_add(size, Ordering::Relaxed);
+    if inner.client.signs {
+        let _memory = inner.budget.reserve(size).await?;
+        let mut content = Frames::default();
+        for range in ranges {
+            let mut reading = Reading::new(inner, sources[range.source].clone(), range.start..range.end);
+            while let Some(frame) = reading.next().await? {
+                content.push(frame);
+            }
+        }
+        return Ok(inner.client.upload_piece(place, id, number, &content, false).await?);
+    }
+    inner.client.step("piece").map_err(Error::from)?;
+    let (mut straight, body) = straight::new(size);
+    let ended = straight.ended();
+    let send =
+        straight::in_time(inner.client.piece_once(place, id, number, size, body, None), ended, inner.client.short());
+    let feed = async move {
+        for range in ranges {
+            let mut reading = Reading::new(inner, sources[range.source].clone(), range.start..range.end);
+            while let Some(frame) = reading.next().await? {
+                let mut frame: Bytes = frame;
+                while !frame.is_empty() {
+                    straight.send(&mut frame).await?;
+                }
+            }
+        }
+        Ok::<_, Error>(())
+    };
+    let ((), piece) = tokio::try_join!(feed, async { Ok(send.await?) })?;
+    inner.client.step("piece done").map_err(Error::from)?;
+    Ok(piece)
+}
+
+/// Takes away the parts of an object that exists. What is left is taken away by whoever clears the sessions.
+async fn consume(inner: &Arc<Inner>, scope: &Scope, list: &[TempKey], slots: Vec<Slot>) {
+    let mut sessions: BTreeMap<&SessionId, Vec<(u32, Slot)>> = BTreeMap::new();
+    for (key, slot) in list.iter().zip(slots) {
+        sessions.entry(&key.session).or_default().push((key.number, slot));
+    }
+    for (session, slots) in sessions {
+        if let Err(error) = end_parts(inner, scope, session, slots).await {
+            tracing::warn!(%session, %error, "parts of an assembled object are still there");
+        }
+    }
+}

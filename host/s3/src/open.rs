@@ -1,0 +1,159 @@
+//! Opening a store: whose prefix it is, and what the server is able to.
+//!
+//! Invariant: nothing is written under a prefix that holds something else, but for the scratch objects of the probe.
+
+use crate::alone::Alone;
+use crate::background::Background;
+use crate::budget::Budget;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::frames::Frames;
+use crate::keys::{Keys, Place};
+use crate::objects::Condition;
+use crate::probe::{Probe, probe};
+use crate::slot::Slots;
+use crate::store::{Counters, Inner, S3Store};
+use crate::{GRACE_MIN, Location, OpenError, PART_SIZE_MIN, S3Options};
+use bytes::Bytes;
+use portico_store::Token;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The version of the layout of the keys.
+const FORMAT: u32 = 1;
+
+/// Most pieces and copies at once.
+const CONCURRENCY_MAX: usize = 64;
+
+/// What `format` says.
+#[derive(Serialize, Deserialize)]
+struct Format {
+    /// What this is, for whoever finds it.
+    portico_store: u32,
+    /// The store that it belongs to.
+    id: String,
+}
+
+pub(crate) async fn open(
+    options: S3Options,
+    step: Option<Box<dyn Fn(&'static str) -> bool + Send + Sync>>,
+) -> Result<S3Store, OpenError> {
+    check(&options)?;
+    let keys =
+        Keys { main: options.location.clone(), temp: options.temp.clone().unwrap_or_else(|| options.location.clone()) };
+    let client = Arc::new(Client::new(&options, step).await?);
+    let server = |location: &Location, cause: portico_store::Error| OpenError::Server {
+        location: location.to_string(),
+        endpoint: client.endpoint.clone(),
+        cause,
+    };
+    let id = claim(&client, &keys.main, &keys.format(), None).await?;
+    if let Some(format) = keys.temp_format() {
+        claim(&client, &keys.temp, &format, Some(id.clone())).await?;
+    }
+    let Probe { capabilities, conditions } =
+        probe(&client, &keys).await.map_err(|failure| server(&keys.main, failure.into()))?;
+    let alone = match (conditions, options.single_runner) {
+        (true, _) => None,
+        (false, true) => {
+            let alone = Alone::take(client.clone(), keys.owner()).await;
+            Some(alone.map_err(|cause| server(&keys.main, cause))?)
+        }
+        (false, false) => {
+            return Err(OpenError::Lacks {
+                endpoint: client.endpoint.clone(),
+                capability: "conditional writes (If-None-Match and If-Match)",
+                advice: "with the setting single_runner one process at a time can use it safely",
+            });
+        }
+    };
+    Ok(S3Store {
+        inner: Arc::new(Inner {
+            slots: Arc::new(Slots { client: client.clone(), alone }),
+            budget: Budget::new(options.memory),
+            client,
+            keys,
+            options,
+            capabilities,
+            registry: Arc::default(),
+            background: Background::default(),
+            cache: Default::default(),
+            counters: Counters::default(),
+        }),
+    })
+}
+
+fn check(options: &S3Options) -> Result<(), OpenError> {
+    let wrong = |setting, reason: String| Err(OpenError::Setting { setting, reason });
+    if options.part_size < PART_SIZE_MIN {
+        return wrong("part_size", format!("at least {PART_SIZE_MIN} bytes"));
+    }
+    if options.memory / 2 < options.part_size || options.memory / 2 < 2 * PART_SIZE_MIN {
+        return wrong("memory", "at least twice part_size, and 20 MiB".to_owned());
+    }
+    if u32::try_from(options.memory).is_err() {
+        return wrong("memory", "at most 4 GiB".to_owned());
+    }
+    if !(1..=CONCURRENCY_MAX).contains(&options.concurrency) {
+        return wrong("concurrency", format!("from 1 to {CONCURRENCY_MAX}"));
+    }
+    if options.grace < GRACE_MIN {
+        return wrong("grace", format!("at least {} minutes", GRACE_MIN.as_secs() / 60));
+    }
+    if options.timeout.is_zero() {
+        return wrong("timeout", "more than nothing".to_owned());
+    }
+    Ok(())
+}
+
+/// Makes sure that a location is a store of ours, and answers its id. An empty one becomes one.
+async fn claim(client: &Client, location: &Location, format: &Place, id: Option<String>) -> Result<String, OpenError> {
+    let server = |failure: Failure| OpenError::Server {
+        location: location.to_string(),
+        endpoint: client.endpoint.clone(),
+        cause: failure.into(),
+    };
+    let foreign = |reason: &str| OpenError::Foreign { location: location.to_string(), reason: reason.to_owned() };
+    let token = || Token::random().map_err(|error| OpenError::Client(error.into()));
+    let mut there = client.get_small(format, 1 << 10).await.map_err(server)?;
+    if there.is_none() {
+        let prefix = Place { bucket: location.bucket.clone(), key: location.prefix.clone() };
+        let (listed, _) = client.list(&prefix, None, 10).await.map_err(server)?;
+        // With a prefix of its own a store stands alone. In a bucket as a whole it does not mind others.
+        let ours = ["receipt/", "final/", "record/", "part/", "temp/"];
+        let in_the_way = listed.iter().find(|listed| {
+            let rest = listed.key.strip_prefix(&location.prefix).unwrap_or(&listed.key);
+            !location.prefix.is_empty() && !rest.starts_with("probe/") && rest != "format"
+                || ours.iter().any(|name| rest.starts_with(name))
+        });
+        if let Some(other) = in_the_way {
+            return Err(foreign(&format!("it holds {}, and no `format`", other.key)));
+        }
+        let id = match &id {
+            Some(id) => id.clone(),
+            None => token()?.to_string(),
+        };
+        let text = serde_json::to_vec(&Format { portico_store: FORMAT, id })
+            .map_err(|error| OpenError::Client(error.into()))?;
+        let made = client.step("format").map(|()| ());
+        made.map_err(server)?;
+        let body = Frames::from(Bytes::from(text));
+        client.put_if(format, &body, Condition::Absent).await.map_err(server)?;
+        there = client.get_small(format, 1 << 10).await.map_err(server)?;
+    }
+    let there = there.ok_or_else(|| foreign("its `format` is not kept"))?;
+    let written: Format =
+        serde_json::from_slice(&there.body).map_err(|_| foreign("its `format` is not one of this program"))?;
+    if written.portico_store != FORMAT {
+        return Err(foreign(&format!("its layout is version {}, and this is for {FORMAT}", written.portico_store)));
+    }
+    if id.is_some_and(|id| id != written.id) {
+        return Err(foreign("it holds the parts of another store"));
+    }
+    // Some servers hide what lies below a key that is an object of its own.
+    let (listed, _) = client.list(format, None, 1).await.map_err(server)?;
+    if listed.first().is_none_or(|listed| listed.key != format.key) {
+        return Err(foreign("a listing does not show its `format`; is there an object with the name of the prefix?"));
+    }
+    Ok(written.id)
+}

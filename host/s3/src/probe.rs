@@ -1,0 +1,231 @@
+//! What a server is able to: found out against scratch objects when a store is opened.
+
+use crate::client::Client;
+use crate::failure::{Failure, Kind};
+use crate::frames::Frames;
+use crate::keys::{Keys, Place};
+use crate::multipart::Piece;
+use crate::objects::Condition;
+use bytes::Bytes;
+use portico_store::Token;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::task::JoinSet;
+
+/// Writers that race for one key.
+const RACERS: usize = 8;
+
+/// What a server was found to be able to.
+#[derive(Debug)]
+pub struct Capabilities {
+    findings: Vec<Finding>,
+    copies: AtomicBool,
+    pub(crate) uploads: Uploads,
+}
+
+/// One thing that a server can do or can't.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is.
+    pub name: &'static str,
+    /// Whether the server does it.
+    pub works: bool,
+    /// What was seen, and what is done instead.
+    pub note: String,
+}
+
+/// How unfinished multipart uploads are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Uploads {
+    /// By a prefix of their keys.
+    ByPrefix,
+    /// Only all of a bucket at once.
+    WholeBucket,
+    /// Not at all.
+    Never,
+}
+
+impl Capabilities {
+    /// All that was looked at.
+    pub fn report(&self) -> Vec<Finding> {
+        self.findings.clone()
+    }
+
+    pub(crate) fn copies(&self) -> bool {
+        self.copies.load(Ordering::Relaxed)
+    }
+
+    /// It has said that it copied, and had not.
+    pub(crate) fn stop_copying(&self) {
+        self.copies.store(false, Ordering::Relaxed);
+    }
+}
+
+/// What the probe found.
+pub(crate) struct Probe {
+    pub(crate) capabilities: Capabilities,
+    /// Whether writes may rest on conditions.
+    pub(crate) conditions: bool,
+}
+
+fn text(content: &'static str) -> Frames {
+    Frames::from(Bytes::from_static(content.as_bytes()))
+}
+
+pub(crate) async fn probe(client: &Arc<Client>, keys: &Keys) -> Result<Probe, Failure> {
+    let token = Token::random().map_err(|error| Failure::new(Kind::Other, error.to_string()))?;
+    let place = |name: &str| keys.probe(&token, name);
+    let looked = looks(client, keys, &place).await;
+    let scratch = ["content", "raced", "replaced", "checked", "copied"].map(|name| place(name));
+    let cleared = client.delete(&scratch).await;
+    let (findings, conditions, copies, uploads) = looked?;
+    if let Err(failure) = cleared {
+        tracing::warn!(error = %failure, "scratch objects of the probe are left behind; a sweep removes them");
+    }
+    Ok(Probe { capabilities: Capabilities { findings, copies: copies.into(), uploads }, conditions })
+}
+
+async fn looks(
+    client: &Arc<Client>,
+    keys: &Keys,
+    place: &impl Fn(&str) -> Place,
+) -> Result<(Vec<Finding>, bool, bool, Uploads), Failure> {
+    let content = text("0123456789");
+    client.put(&place("content"), &content, None).await?;
+    let (create_only, replace, range, checksum, (copy, uploads)) = tokio::try_join!(
+        create_only(client, place("raced")),
+        replace(client, place("replaced")),
+        range(client, place("content")),
+        checksum(client, place("checked")),
+        async { copy(client, keys, &place("content"), &place("copied")).await },
+    )?;
+    let finding = |name, works, yes: &str, no: &str| Finding {
+        name,
+        works,
+        note: if works { yes.to_owned() } else { no.to_owned() },
+    };
+    let alone = "ignored: usable by one process alone, with single_runner";
+    let findings = vec![
+        finding("create-only writes", create_only, "one of 8 racing writers won", alone),
+        finding("compare-and-swap", replace, "a stale entity tag was refused", alone),
+        finding("ranges", range, "a range was answered", "ignored: what comes before is read and thrown away"),
+        finding("checksums", checksum, "a wrong CRC-32 was refused", "not compared: only lengths are checked"),
+        finding("copies", copy, "a range was copied", "not done: parts are assembled through this host"),
+        finding(
+            "listing of unfinished uploads",
+            uploads != Uploads::Never,
+            if uploads == Uploads::ByPrefix { "by prefix" } else { "only of the whole bucket" },
+            "not done: a lifecycle rule has to remove what killed processes leave",
+        ),
+    ];
+    Ok((findings, create_only && replace, copy, uploads))
+}
+
+/// Of racing writers with `If-None-Match: *` one must win, and what it wrote must be there.
+async fn create_only(client: &Arc<Client>, place: Place) -> Result<bool, Failure> {
+    let mut running = JoinSet::new();
+    for racer in 0..RACERS {
+        let (client, place) = (client.clone(), place.clone());
+        running.spawn(async move {
+            let content = Frames::from(Bytes::from(format!("racer {racer}")));
+            let won = client.put_if(&place, &content, Condition::Absent).await;
+            won.map(|won| won.map(|_| content.joined()))
+        });
+    }
+    let mut winners = Vec::new();
+    let mut failed = None;
+    while let Some(raced) = running.join_next().await {
+        match raced {
+            Ok(Ok(winner)) => winners.extend(winner),
+            Ok(Err(failure)) => failed = Some(failure),
+            Err(_) => return Ok(false),
+        }
+    }
+    match (winners.as_slice(), failed) {
+        ([winner], _) => Ok(client.get_small(&place, 100).await?.is_some_and(|there| there.body == *winner)),
+        (_, Some(failure)) if !matches!(failure.kind, Kind::Unsupported | Kind::Other) => Err(failure),
+        _ => Ok(false),
+    }
+}
+
+/// `If-Match` must take the entity tag that is there and refuse another one, also where nothing is.
+async fn replace(client: &Client, place: Place) -> Result<bool, Failure> {
+    let refused = |result: Result<Option<String>, Failure>| match result {
+        Ok(done) => Ok(done.is_none()),
+        Err(failure) if failure.kind == Kind::Missing => Ok(true),
+        Err(failure) if matches!(failure.kind, Kind::Unsupported | Kind::Other) => Ok(false),
+        Err(failure) => Err(failure),
+    };
+    let Some(first) = client.put_if(&place, &text("first"), Condition::Always).await? else { return Ok(false) };
+    if refused(client.put_if(&place, &text("second"), Condition::Is(&first)).await)? {
+        return Ok(false);
+    }
+    let stale = refused(client.put_if(&place, &text("third"), Condition::Is(&first)).await)?;
+    let kept = client.get_small(&place, 100).await?.is_some_and(|there| there.body == "second");
+    client.delete(std::slice::from_ref(&place)).await?;
+    let absent = refused(client.put_if(&place, &text("fourth"), Condition::Is(&first)).await)?;
+    Ok(stale && kept && absent)
+}
+
+async fn range(client: &Client, place: Place) -> Result<bool, Failure> {
+    let content = client.get_range(&place, &(6..9)).await?;
+    let bytes = content.stream.collect().await.map_err(|error| Failure::new(Kind::Transient, error.to_string()))?;
+    Ok(content.start == 6 && bytes.into_bytes() == "678")
+}
+
+async fn checksum(client: &Client, place: Place) -> Result<bool, Failure> {
+    match client.put_with_wrong_checksum(&place, &text("content")).await {
+        Ok(()) => Ok(false),
+        Err(failure) if matches!(failure.kind, Kind::Damaged | Kind::Other) => Ok(true),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// A multipart upload of one copied range, which is looked for before it is completed.
+async fn copy(client: &Client, keys: &Keys, source: &Place, target: &Place) -> Result<(bool, Uploads), Failure> {
+    let (id, _) = client.create_upload(target, None, false).await?;
+    let looked = look_at_upload(client, keys, source, target, &id).await;
+    match looked {
+        Ok((true, uploads)) => Ok((true, uploads)),
+        other => {
+            client.abort_upload(target, &id).await?;
+            other
+        }
+    }
+}
+
+async fn look_at_upload(
+    client: &Client,
+    keys: &Keys,
+    source: &Place,
+    target: &Place,
+    id: &str,
+) -> Result<(bool, Uploads), Failure> {
+    let is_listed = |prefix: Place| async move {
+        match client.unfinished(&prefix).await {
+            Ok(found) => Ok(found.iter().any(|found| found.id == id)),
+            Err(failure) if matches!(failure.kind, Kind::Unsupported | Kind::Other) => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    };
+    let uploads = if is_listed(keys.probes()).await? {
+        Uploads::ByPrefix
+    } else if is_listed(Place { key: String::new(), ..target.clone() }).await? {
+        Uploads::WholeBucket
+    } else {
+        Uploads::Never
+    };
+    let cannot = |failure: &Failure| {
+        matches!(failure.kind, Kind::Unsupported | Kind::Other | Kind::Pieces | Kind::Missing | Kind::NoUpload)
+    };
+    let copied: Piece = match client.copy_piece(target, id, 1, source, &(2..7)).await {
+        Ok(piece) => piece,
+        Err(failure) if cannot(&failure) => return Ok((false, uploads)),
+        Err(failure) => return Err(failure),
+    };
+    match client.complete_upload(target, id, &[copied], 5).await {
+        Ok(()) => Ok((client.get_small(target, 100).await?.is_some_and(|there| there.body == "23456"), uploads)),
+        Err(failure) if cannot(&failure) => Ok((false, uploads)),
+        Err(failure) => Err(failure),
+    }
+}

@@ -1,0 +1,238 @@
+//! Final objects: put, published, looked up, deleted, voided.
+
+use crate::data::{Body, Data};
+use crate::put_part;
+use crate::receipt::{Content, Final};
+use crate::sending::Sending;
+use crate::slot::{Slot, State, Taken};
+use crate::store::Inner;
+use async_trait::async_trait;
+use bytes::Bytes;
+use portico_store::lane::Hashes;
+use portico_store::{
+    Digest, Error, Expected, FileId, FinalKey, FinalOptions, FinalReceipt, IfExists, Reason, Result, Scope, Sha256,
+    Token, Writer,
+};
+use std::sync::Arc;
+
+/// The reason of a tombstone in place of a deleted object.
+const DELETED: &str = "deleted";
+
+struct FinalWriter {
+    inner: Arc<Inner>,
+    scope: Scope,
+    file: FileId,
+    token: Token,
+    options: FinalOptions,
+    body: Body,
+}
+
+/// What is under a file id.
+pub(crate) enum Found {
+    Nothing,
+    Live(Final, Slot),
+    Gone(String),
+}
+
+pub(crate) fn found(slot: Option<Slot>) -> Result<Found> {
+    let Some(slot) = slot else { return Ok(Found::Nothing) };
+    match &slot.state {
+        State::Live(Content::Final(there), _) => Ok(Found::Live(there.clone(), slot)),
+        State::Live(..) => Err(Error::internal("the receipt of a final object is one of something else")),
+        State::Gone(reason) => Ok(Found::Gone(reason.clone())),
+        State::Free | State::Sealed => Ok(Found::Nothing),
+    }
+}
+
+pub(crate) async fn look(inner: &Inner, scope: &Scope, file: &FileId) -> Result<Found> {
+    found(inner.slots.get(&inner.keys.receipt(scope, file)).await?)
+}
+
+pub(crate) async fn begin(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    file: &FileId,
+    options: FinalOptions,
+) -> Result<Box<dyn Writer<FinalReceipt>>> {
+    let token = Token::random()?;
+    let sending = match (look(inner, scope, file).await?, options.if_exists) {
+        (Found::Gone(reason), _) => return Err(Error::Gone(reason)),
+        (Found::Live(..), IfExists::Fail) => return Err(Error::Conflict),
+        (Found::Live(there, _), IfExists::SameContentOk) => {
+            if options.expected.size.is_some_and(|size| size != there.size) {
+                return Err(Error::Conflict);
+            }
+            None
+        }
+        (Found::Nothing, _) => {
+            let place = inner.keys.final_data(scope, file, &token);
+            let content_type = options.content_type.as_deref();
+            let sending = Sending::new(inner, place.clone(), options.expected.size, content_type)?;
+            Some((sending, Data::new(inner, place)))
+        }
+    };
+    let hashes = Hashes { sha256: Some(Sha256::new()), ..Hashes::default() };
+    let body = Body::new(hashes, sending);
+    let (inner, scope, file) = (inner.clone(), scope.clone(), file.clone());
+    Ok(Box::new(FinalWriter { inner, scope, file, token, options, body }))
+}
+
+#[async_trait]
+impl Writer<FinalReceipt> for FinalWriter {
+    async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        self.body.add(chunk).await
+    }
+
+    async fn interrupted(&self) {
+        self.body.evicted().await;
+    }
+
+    async fn finish(self: Box<Self>, expected: Expected) -> Result<FinalReceipt> {
+        let FinalWriter { inner, scope, file, token, options, body } = *self;
+        let (hashes, data) = body.finish().await?;
+        let sha256 = hashes.sha256.ok_or_else(|| Error::internal("no digest"))?.finish();
+        if expected.sha256.is_some_and(|expected| expected != sha256) {
+            return Err(Error::DigestMismatch);
+        }
+        let if_exists = options.if_exists;
+        let receipt = receipt(&inner, &token, hashes.size, sha256, options);
+        let background = inner.background.clone();
+        background
+            .detached(async move {
+                match data {
+                    Some(data) => publish(&inner, &scope, &file, receipt, data, if_exists).await,
+                    None => match look(&inner, &scope, &file).await? {
+                        Found::Nothing => Err(Error::internal("a final object lost its receipt")),
+                        Found::Gone(reason) => Err(Error::Gone(reason)),
+                        Found::Live(there, _) => settle(&inner, &scope, &file, &there, &receipt, if_exists),
+                    },
+                }
+            })
+            .await
+    }
+}
+
+/// The receipt of an object that comes to exist now.
+pub(crate) fn receipt(inner: &Inner, token: &Token, size: u64, sha256: Digest, options: FinalOptions) -> Final {
+    Final {
+        data: token.to_string(),
+        size,
+        sha256: sha256.to_hex(),
+        content_type: options.content_type,
+        metadata: options.metadata,
+        created_at: inner.client.now_ms(),
+    }
+}
+
+/// Makes data exist, unless something does under its file id.
+pub(crate) async fn publish(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    file: &FileId,
+    receipt: Final,
+    data: Data,
+    if_exists: IfExists,
+) -> Result<FinalReceipt> {
+    data.check_in_time().await?;
+    let place = inner.keys.receipt(scope, file);
+    match inner.slots.take(&place, &State::Live(Content::Final(receipt.clone()), Bytes::new())).await {
+        Ok(Taken::Done(_)) => {
+            data.keep();
+            answer(inner, scope, file, &receipt, false)
+        }
+        Ok(Taken::Other(there)) => match found(Some(there))? {
+            Found::Live(there, _) => settle(inner, scope, file, &there, &receipt, if_exists),
+            Found::Gone(reason) => Err(Error::Gone(reason)),
+            Found::Nothing => Err(Error::internal("a taken slot is free")),
+        },
+        Err(error) => {
+            // The receipt may have been made. If not, a sweep finds the data.
+            data.keep();
+            Err(error)
+        }
+    }
+}
+
+/// What to answer when the file id was taken before.
+pub(crate) fn settle(
+    inner: &Inner,
+    scope: &Scope,
+    file: &FileId,
+    there: &Final,
+    ours: &Final,
+    if_exists: IfExists,
+) -> Result<FinalReceipt> {
+    if if_exists == IfExists::SameContentOk && (there.size, &there.sha256) == (ours.size, &ours.sha256) {
+        answer(inner, scope, file, there, true)
+    } else {
+        Err(Error::Conflict)
+    }
+}
+
+/// The key of an object, as callers see it.
+fn key(inner: &Inner, scope: &Scope, file: &FileId, there: &Final) -> Result<FinalKey> {
+    let place = inner.keys.final_data(scope, file, &there.token()?);
+    Ok(FinalKey { bucket: place.bucket, key: place.key })
+}
+
+pub(crate) fn answer(
+    inner: &Inner,
+    scope: &Scope,
+    file: &FileId,
+    there: &Final,
+    replayed: bool,
+) -> Result<FinalReceipt> {
+    there.receipt(file.clone(), key(inner, scope, file, there)?, replayed)
+}
+
+pub(crate) async fn stat(inner: &Inner, scope: &Scope, file: &FileId) -> Result<FinalReceipt> {
+    match look(inner, scope, file).await? {
+        Found::Nothing => Err(Error::NotFound),
+        Found::Gone(reason) => Err(Error::Gone(reason)),
+        Found::Live(there, _) => answer(inner, scope, file, &there, false),
+    }
+}
+
+/// Puts a tombstone in place of an object's receipt, then removes its data.
+pub(crate) async fn delete(inner: &Arc<Inner>, scope: &Scope, key: &FinalKey) -> Result<bool> {
+    let Some((file, token)) = inner.keys.parse_final(scope, key) else { return Ok(false) };
+    let (inner, scope) = (inner.clone(), scope.clone());
+    let background = inner.background.clone();
+    background
+        .detached(async move {
+            let place = inner.keys.receipt(&scope, &file);
+            let mut there = inner.slots.get(&place).await?;
+            loop {
+                let slot = match found(there)? {
+                    Found::Live(receipt, slot) if receipt.data == token.as_str() => slot,
+                    _ => return Ok(false),
+                };
+                match inner.slots.write(&place, Some(&slot), &State::Gone(DELETED.to_owned())).await? {
+                    Ok(_) => break,
+                    Err(now) => there = now,
+                }
+            }
+            put_part::remove_data(&inner, &[inner.keys.final_data(&scope, &file, &token)]).await;
+            Ok(true)
+        })
+        .await
+}
+
+/// Puts a tombstone where nothing is.
+pub(crate) async fn void(inner: &Arc<Inner>, scope: &Scope, file: &FileId, reason: &Reason) -> Result<bool> {
+    let (place, state) = (inner.keys.receipt(scope, file), State::Gone(reason.to_string()));
+    let (inner, background) = (inner.clone(), inner.background.clone());
+    background.detached(async move { Ok(matches!(inner.slots.take(&place, &state).await?, Taken::Done(_))) }).await
+}
+
+/// The data of an object, for a reader that names its key.
+pub(crate) async fn data_of(inner: &Inner, scope: &Scope, key: &FinalKey) -> Result<(crate::keys::Place, u64)> {
+    let Some((file, token)) = inner.keys.parse_final(scope, key) else { return Err(Error::NotFound) };
+    match look(inner, scope, &file).await? {
+        Found::Live(there, _) if there.data == token.as_str() => {
+            Ok((inner.keys.final_data(scope, &file, &token), there.size))
+        }
+        Found::Gone(reason) => Err(Error::Gone(reason)),
+        _ => Err(Error::NotFound),
+    }
+}

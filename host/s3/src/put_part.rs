@@ -1,0 +1,270 @@
+//! Parts: put, compared, deleted.
+
+use crate::data::{Body, Data};
+use crate::receipt::{Chain, Content, Part};
+use crate::running::Running;
+use crate::sending::Sending;
+use crate::slot::{Slot, State, Taken};
+use crate::store::Inner;
+use crate::{chain, list, read};
+use async_trait::async_trait;
+use bytes::Bytes;
+use portico_store::lane::Hashes;
+use portico_store::{
+    Blake3, Digest, Error, Expected, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, Sha256, TempKey,
+    Token, Writer,
+};
+use std::sync::Arc;
+
+struct PartWriter {
+    inner: Arc<Inner>,
+    scope: Scope,
+    key: TempKey,
+    options: PartOptions,
+    body: Body,
+    /// The predecessor whose state the chain goes on from, where there is a chain.
+    after: Option<Token>,
+    running: Running,
+}
+
+pub(crate) async fn begin(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    session: &SessionId,
+    number: u32,
+    options: PartOptions,
+) -> Result<Box<dyn Writer<PartReceipt>>> {
+    let running = inner.registry.begin(scope, session);
+    let key = TempKey { session: session.clone(), number, token: Token::random()? };
+    let place = inner.keys.part(scope, session, number);
+    let before = async {
+        match options.offset {
+            Some(offset) => chain::before(inner, scope, session, number, offset).await,
+            None => Ok(None),
+        }
+    };
+    let (there, before) = tokio::try_join!(async { Ok(inner.slots.get(&place).await?) }, before)?;
+    let there = live(there);
+    if let Some(there) = &there {
+        let other_size = options.expected.size.is_some_and(|size| size != there.size);
+        if options.if_exists == IfExists::Fail || other_size {
+            return Err(Error::Conflict);
+        }
+    }
+    let sending = match &there {
+        Some(_) => None,
+        None => {
+            let place = inner.keys.temp_data(scope, &key);
+            Some((Sending::new(inner, place.clone(), options.expected.size, None)?, Data::new(inner, place)))
+        }
+    };
+    let (chain, after) = before.filter(|_| there.is_none()).unzip();
+    let hashes = Hashes {
+        blake3: Some(Blake3::new()),
+        sha256: (options.want_sha256 || options.expected.sha256.is_some()).then(Sha256::new),
+        chain,
+        size: 0,
+    };
+    let body = Body::new(hashes, sending);
+    let (inner, scope) = (inner.clone(), scope.clone());
+    Ok(Box::new(PartWriter { inner, scope, key, options, body, after: after.flatten(), running }))
+}
+
+#[async_trait]
+impl Writer<PartReceipt> for PartWriter {
+    async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        self.running.check()?;
+        tokio::select! {
+            biased;
+            () = self.running.interrupted() => Err(Error::Interrupted { received: 0 }),
+            added = self.body.add(chunk) => added,
+        }
+    }
+
+    async fn interrupted(&self) {
+        tokio::select! {
+            () = self.running.interrupted() => {}
+            () = self.body.evicted() => {}
+        }
+    }
+
+    async fn finish(self: Box<Self>, expected: Expected) -> Result<PartReceipt> {
+        let PartWriter { inner, scope, key, options, body, after, running } = *self;
+        running.check()?;
+        let (hashes, data) = tokio::select! {
+            biased;
+            () = running.interrupted() => return Err(Error::Interrupted { received: 0 }),
+            finished = body.finish() => finished?,
+        };
+        let mut sha256 = hashes.sha256.map(Sha256::finish);
+        if let (None, Some(_), Some(data)) = (sha256, expected.sha256, &data) {
+            // It was not expected when the part began, so it was not computed on the way.
+            sha256 = Some(read::digest(&inner, &data.place, hashes.size).await?);
+        }
+        if sha256.is_some() && expected.sha256.is_some_and(|wanted| sha256 != Some(wanted)) {
+            return Err(Error::DigestMismatch);
+        }
+        let Some(blake3) = hashes.blake3.map(|blake3| blake3.finish()) else {
+            return Err(Error::internal("a part without an identity"));
+        };
+        let part = Part {
+            data: key.token.to_string(),
+            size: hashes.size,
+            blake3: blake3.to_hex(),
+            sha256: sha256.as_ref().map(Digest::to_hex),
+            offset: options.offset,
+            chain: hashes.chain.map(|chain| Chain::new(after.as_ref(), &chain.suspend())),
+        };
+        let background = inner.background.clone();
+        background
+            .detached(async move {
+                running.commit()?;
+                let committed = commit(&inner, &scope, key, part, data, options.if_exists, expected.sha256).await;
+                drop(running);
+                committed
+            })
+            .await
+    }
+}
+
+/// Makes the receipt, or compares with what is there.
+async fn commit(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    key: TempKey,
+    part: Part,
+    data: Option<Data>,
+    if_exists: IfExists,
+    expected: Option<Digest>,
+) -> Result<PartReceipt> {
+    let place = inner.keys.part(scope, &key.session, key.number);
+    let there = match data {
+        Some(data) => {
+            data.check_in_time().await?;
+            let state = State::Live(Content::Part(part.clone()), Bytes::new());
+            match inner.slots.take(&place, &state).await {
+                Ok(Taken::Done(slot)) => {
+                    data.keep();
+                    inner.cache.put(&place, &slot);
+                    return part.receipt(key, false);
+                }
+                Ok(Taken::Other(there)) => Some(there),
+                Err(error) => {
+                    // The receipt may have been made. If not, a sweep finds the data.
+                    data.keep();
+                    return Err(error);
+                }
+            }
+        }
+        None => inner.slots.get(&place).await?,
+    };
+    let gone = || Error::unavailable("the part that this was compared with was deleted meanwhile");
+    let there = live(there).ok_or_else(gone)?;
+    if if_exists == IfExists::Fail || (there.size, &there.blake3) != (part.size, &part.blake3) {
+        return Err(Error::Conflict);
+    }
+    let key = TempKey { token: there.token()?, ..key };
+    let mut receipt = there.receipt(key, true)?;
+    receipt.sha256 = receipt.sha256.or(part.sha256.as_deref().and_then(Digest::from_hex));
+    if expected.is_some() && receipt.sha256.is_none() {
+        let stored = inner.keys.temp_data(scope, &receipt.key);
+        let digest = read::digest(inner, &stored, receipt.size).await;
+        let digest = digest.map_err(|error| if matches!(error, Error::NotFound) { gone() } else { error })?;
+        receipt.sha256 = Some(digest);
+    }
+    if expected.is_some() && receipt.sha256 != expected { Err(Error::DigestMismatch) } else { Ok(receipt) }
+}
+
+/// The part that a slot holds.
+pub(crate) fn live(slot: Option<Slot>) -> Option<Part> {
+    match slot?.state {
+        State::Live(Content::Part(part), _) => Some(part),
+        _ => None,
+    }
+}
+
+/// Deletes a part: first its receipt, then its data.
+pub(crate) async fn delete(inner: &Arc<Inner>, scope: &Scope, key: &TempKey) -> Result<bool> {
+    let (inner, scope, key) = (inner.clone(), scope.clone(), key.clone());
+    let background = inner.background.clone();
+    background
+        .detached(async move {
+            let place = inner.keys.part(&scope, &key.session, key.number);
+            let mut there = inner.slots.get(&place).await?;
+            loop {
+                let Some(slot) = there else { return Ok(false) };
+                if live(Some(slot.clone())).is_none_or(|part| part.data != key.token.as_str()) {
+                    return Ok(false);
+                }
+                inner.cache.forget(&place);
+                match inner.slots.write(&place, Some(&slot), &State::Free).await? {
+                    Ok(_) => break,
+                    Err(now) => there = now,
+                }
+            }
+            remove_data(&inner, &[inner.keys.temp_data(&scope, &key)]).await;
+            Ok(true)
+        })
+        .await
+}
+
+/// Interrupts the puts of a session in this process, and deletes its parts.
+pub(crate) async fn delete_session(inner: &Arc<Inner>, scope: &Scope, session: &SessionId) -> Result<u32> {
+    inner.registry.interrupt(scope, session).await;
+    let (inner, scope, session) = (inner.clone(), scope.clone(), session.clone());
+    let background = inner.background.clone();
+    background
+        .detached(async move {
+            let mut count = 0;
+            let mut after = None;
+            loop {
+                let (slots, next) = list::part_slots(&inner, &scope, &session, after).await?;
+                let taken = end_parts(&inner, &scope, &session, slots).await?;
+                count += taken;
+                after = next;
+                if after.is_none() {
+                    return Ok(count);
+                }
+            }
+        })
+        .await
+}
+
+/// Ends parts as they were seen, and removes their slots and data. Answers how many of them this call ended.
+pub(crate) async fn end_parts(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    session: &SessionId,
+    slots: Vec<(u32, Slot)>,
+) -> Result<u32> {
+    let slots = slots.into_iter().map(|(number, slot)| (inner.keys.part(scope, session, number), slot)).collect();
+    let sealed = inner.slots.end(slots, State::Sealed).await?;
+    let mut count = 0;
+    let (mut slots, mut data) = (Vec::new(), Vec::new());
+    for (place, slot, ours) in sealed {
+        inner.cache.forget(&place);
+        if !ours {
+            continue;
+        }
+        if let Some(part) = live(Some(slot)) {
+            count += 1;
+            let number = place.key.rsplit_once('!').and_then(|(_, number)| number.parse().ok()).unwrap_or(0);
+            let key = TempKey { session: session.clone(), number, token: part.token()? };
+            data.push(inner.keys.temp_data(scope, &key));
+        }
+        slots.push(place);
+    }
+    // From here on nothing can be undone; what fails is left to a sweep.
+    remove_data(inner, &data).await;
+    if let Err(error) = inner.slots.remove_sealed(&slots).await {
+        tracing::warn!(%error, "slots of deleted parts are left behind; a sweep removes them");
+    }
+    Ok(count)
+}
+
+/// Removes data whose receipts are no more.
+pub(crate) async fn remove_data(inner: &Inner, places: &[crate::keys::Place]) {
+    if let Err(error) = inner.client.delete(places).await {
+        tracing::warn!(%error, "data is left behind; a sweep removes it");
+    }
+}

@@ -1,0 +1,148 @@
+//! Reading: a stream over one or several requests, which ends only where the content does.
+
+use crate::failure::{Failure, Kind};
+use crate::keys::Place;
+use crate::put_final::data_of;
+use crate::put_part::live;
+use crate::store::Inner;
+use async_trait::async_trait;
+use aws_sdk_s3::primitives::ByteStream as Answer;
+use bytes::Bytes;
+use portico_store::stream::ByteStream;
+use portico_store::{ByteRange, Digest, Error, FinalKey, Result, Scope, Sha256, TempKey};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub(crate) async fn part(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    key: &TempKey,
+    range: ByteRange,
+) -> Result<Box<dyn ByteStream>> {
+    let slot = inner.slots.get(&inner.keys.part(scope, &key.session, key.number)).await?;
+    let part = live(slot).filter(|part| part.data == key.token.as_str()).ok_or(Error::NotFound)?;
+    let (start, end) = range.within(part.size)?;
+    open(inner, inner.keys.temp_data(scope, key), start..end).await
+}
+
+pub(crate) async fn final_object(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    key: &FinalKey,
+    range: ByteRange,
+) -> Result<Box<dyn ByteStream>> {
+    let (place, size) = data_of(inner, scope, key).await?;
+    let (start, end) = range.within(size)?;
+    open(inner, place, start..end).await
+}
+
+/// Opens a stream of data that has a receipt. Its first request is answered before this is, so that the stream goes on to
+/// its end even if the data is deleted then.
+async fn open(inner: &Arc<Inner>, place: Place, range: Range<u64>) -> Result<Box<dyn ByteStream>> {
+    let mut reading = Reading::new(inner, place, range);
+    reading.request().await.map_err(gone)?;
+    Ok(Box::new(reading))
+}
+
+/// Data that went with its receipt since that was read.
+fn gone(failure: Failure) -> Error {
+    if failure.kind == Kind::Missing { Error::NotFound } else { failure.into() }
+}
+
+/// The SHA-256 of data.
+///
+/// # Errors
+/// [`Error::NotFound`] if it is not there.
+pub(crate) async fn digest(inner: &Arc<Inner>, place: &Place, size: u64) -> Result<Digest> {
+    let mut sha256 = Sha256::new();
+    hash(inner, place, size, &mut sha256).await?;
+    Ok(sha256.finish())
+}
+
+/// Goes on with a SHA-256 over data.
+///
+/// # Errors
+/// [`Error::NotFound`] if it is not there.
+pub(crate) async fn hash(inner: &Arc<Inner>, place: &Place, size: u64, sha256: &mut Sha256) -> Result<()> {
+    let mut reading = open(inner, place.clone(), 0..size).await?;
+    while let Some(chunk) = reading.next().await? {
+        sha256.update(&chunk);
+    }
+    Ok(())
+}
+
+/// Content of an object on its way here.
+pub(crate) struct Reading {
+    inner: Arc<Inner>,
+    place: Place,
+    /// What is still to come.
+    range: Range<u64>,
+    answer: Option<Answer>,
+    /// Bytes before the range, which a server that ignores ranges sends too.
+    skip: u64,
+    /// Failures since bytes have come.
+    attempts: u32,
+    moved: Instant,
+}
+
+impl Reading {
+    pub(crate) fn new(inner: &Arc<Inner>, place: Place, range: Range<u64>) -> Self {
+        let inner = inner.clone();
+        Reading { inner, place, range, answer: None, skip: 0, attempts: 0, moved: Instant::now() }
+    }
+
+    async fn request(&mut self) -> Result<(), Failure> {
+        if !self.range.is_empty() {
+            let content = self.inner.client.get_range(&self.place, &self.range).await?;
+            let Some(skip) = self.range.start.checked_sub(content.start) else {
+                let what =
+                    format!("{} was asked for from {}, and came from {}", self.place, self.range.start, content.start);
+                return Err(Failure::new(Kind::Other, what));
+            };
+            self.skip = skip;
+            self.answer = Some(content.stream);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ByteStream for Reading {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            if self.range.is_empty() {
+                return Ok(None);
+            }
+            let Some(answer) = &mut self.answer else {
+                // Only after some bytes: a deleted object can't be asked for again.
+                self.request().await?;
+                continue;
+            };
+            let failure = match answer.next().await {
+                Some(Ok(mut chunk)) => {
+                    let skip = usize::try_from(self.skip).unwrap_or(usize::MAX).min(chunk.len());
+                    self.skip -= skip as u64;
+                    let _ = chunk.split_to(skip);
+                    let rest = usize::try_from(self.range.end - self.range.start).unwrap_or(usize::MAX);
+                    chunk.truncate(rest);
+                    if chunk.is_empty() {
+                        continue;
+                    }
+                    self.range.start += chunk.len() as u64;
+                    (self.attempts, self.moved) = (0, Instant::now());
+                    return Ok(Some(chunk));
+                }
+                Some(Err(cause)) => Failure::new(Kind::Transient, format!("reading {}: {cause}", self.place)),
+                None => Failure::new(Kind::Transient, format!("{} ended before its end", self.place)),
+            };
+            self.answer = None;
+            self.attempts += 1;
+            let Some(pause) = self.inner.client.pause(&failure, self.attempts, self.moved) else {
+                return Err(failure.into());
+            };
+            tracing::debug!(error = %failure, at = self.range.start, "a download from the store goes on with another request");
+            tokio::time::sleep(pause).await;
+        }
+    }
+}

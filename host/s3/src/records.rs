@@ -1,0 +1,88 @@
+//! Records. A version is the token of the write that made it.
+
+use crate::keys::Place;
+use crate::receipt::Content;
+use crate::slot::{Slot, State, Taken};
+use crate::store::Inner;
+use bytes::Bytes;
+use portico_store::{Error, Record, RecordName, Result, Scope, limits};
+use std::sync::Arc;
+
+fn state(value: &[u8]) -> Result<State> {
+    if value.len() > limits::RECORD_VALUE_MAX {
+        return Err(Error::TooLarge { limit: limits::RECORD_VALUE_MAX as u64 });
+    }
+    Ok(State::Live(Content::Record, Bytes::copy_from_slice(value)))
+}
+
+fn live(slot: Option<Slot>) -> Option<(Slot, Bytes)> {
+    let slot = slot?;
+    match &slot.state {
+        State::Live(Content::Record, value) => Some((slot.clone(), value.clone())),
+        _ => None,
+    }
+}
+
+pub(crate) async fn create(inner: &Inner, scope: &Scope, name: &RecordName, value: &[u8]) -> Result<String> {
+    let (place, state) = (inner.keys.record(scope, name), state(value)?);
+    let (slots, background) = (inner.slots.clone(), inner.background.clone());
+    background
+        .detached(async move {
+            match slots.take(&place, &state).await? {
+                Taken::Done(slot) => Ok(slot.token.to_string()),
+                Taken::Other(_) => Err(Error::Conflict),
+            }
+        })
+        .await
+}
+
+pub(crate) async fn get(inner: &Inner, scope: &Scope, name: &RecordName) -> Result<Record> {
+    let slot = inner.slots.get(&inner.keys.record(scope, name)).await?;
+    let (slot, value) = live(slot).ok_or(Error::NotFound)?;
+    Ok(Record { name: name.clone(), version: slot.token.to_string(), value: value.to_vec() })
+}
+
+pub(crate) async fn replace(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    name: &RecordName,
+    version: &str,
+    value: &[u8],
+) -> Result<String> {
+    let (place, state) = (inner.keys.record(scope, name), state(value)?);
+    match change(inner, place, Some(version), state).await? {
+        Some(slot) => Ok(slot.token.to_string()),
+        None => Err(Error::NotFound),
+    }
+}
+
+pub(crate) async fn delete(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    name: &RecordName,
+    version: Option<&str>,
+) -> Result<bool> {
+    let place = inner.keys.record(scope, name);
+    Ok(change(inner, place, version, State::Free).await?.is_some())
+}
+
+/// Changes a record, if it has that version; `None` if there is no record.
+async fn change(inner: &Arc<Inner>, place: Place, version: Option<&str>, state: State) -> Result<Option<Slot>> {
+    let (inner, version) = (inner.clone(), version.map(str::to_owned));
+    let background = inner.background.clone();
+    background
+        .detached(async move {
+            let mut there = inner.slots.get(&place).await?;
+            loop {
+                let Some((slot, _)) = live(there) else { return Ok(None) };
+                if version.as_deref().is_some_and(|version| version != slot.token.as_str()) {
+                    return Err(Error::Conflict);
+                }
+                match inner.slots.write(&place, Some(&slot), &state).await? {
+                    Ok(slot) => return Ok(Some(slot)),
+                    Err(now) => there = now,
+                }
+            }
+        })
+        .await
+}

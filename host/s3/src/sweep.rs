@@ -1,0 +1,241 @@
+//! What killed and failed operations leave, in any process: found by listings, removed after a grace time.
+//!
+//! Data without a receipt may still get one. The first sweep that finds it leaves a mark; one that comes a grace time after
+//! the mark, by the server's clock, reads the receipt again, and only then removes data and mark. Whoever makes a receipt
+//! so late that this matters looks for the mark first (`data.rs`). So sweeps need no clock of ours, and may run in any
+//! number of processes beside running puts. Invariant: only keys of the forms of `keys.rs` are removed.
+
+use crate::failure::Failure;
+use crate::frames::Frames;
+use crate::keys::{Place, parse_data, parse_part, parse_scoped, parse_temp};
+use crate::multipart::Unfinished;
+use crate::objects::{Condition, Listed, Listing};
+use crate::probe::Uploads;
+use crate::put_final::{Found, look};
+use crate::put_part::live;
+use crate::slot::{LIVE_MIN, SEAL_MAX, Slot, State};
+use crate::store::Inner;
+use bytes::Bytes;
+use portico_store::{Result, SweepReport};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Names of foreign things that a report holds.
+const FOREIGN_MAX: usize = 100;
+
+pub(crate) async fn sweep(inner: &Arc<Inner>) -> Result<SweepReport> {
+    let mut report = SweepReport::default();
+    orphans(inner, Kind::Temp, &mut report).await?;
+    orphans(inner, Kind::Final, &mut report).await?;
+    marks(inner).await?;
+    slots(inner, inner.keys.all_parts(), &mut report).await?;
+    slots(inner, inner.keys.all_records(), &mut report).await?;
+    uploads(inner, &mut report).await?;
+    probes(inner, &mut report).await?;
+    Ok(report)
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Temp,
+    Final,
+}
+
+fn foreign(report: &mut SweepReport, key: &str) {
+    if report.foreign.len() < FOREIGN_MAX {
+        report.foreign.push(key.to_owned());
+    }
+}
+
+/// Data without a receipt. Data and slots are listed side by side, in the same order; a slot is read only where it does
+/// not go without saying that the data is its own.
+async fn orphans(inner: &Arc<Inner>, kind: Kind, report: &mut SweepReport) -> Result<()> {
+    let (data, slots) = match kind {
+        Kind::Temp => (inner.keys.all_temp_data(), inner.keys.all_parts()),
+        Kind::Final => (inner.keys.all_final_data(), inner.keys.all_receipts()),
+    };
+    let mut all_data = Listing::new(&inner.client, data.clone(), None);
+    let mut all_slots = Listing::new(&inner.client, slots.clone(), None);
+    let mut slot = all_slots.next().await?;
+    let mut group: Vec<Listed> = Vec::new();
+    let mut owner: Option<String> = None;
+    loop {
+        let listed = all_data.next().await?;
+        let rest = listed.as_ref().and_then(|listed| listed.key.strip_prefix(&data.key));
+        let of = rest.and_then(|rest| rest.rsplit_once('!')).map(|(of, _)| of.to_owned());
+        if of != owner || listed.is_none() {
+            if let Some(owner) = owner.take() {
+                let key = format!("{}{owner}", slots.key);
+                while slot.as_ref().is_some_and(|slot| slot.key < key) {
+                    slot = all_slots.next().await?;
+                }
+                let is_live = slot.as_ref().is_some_and(|slot| slot.key == key && slot.size >= LIVE_MIN);
+                // The one that there is belongs to the receipt that there is.
+                if !(is_live && group.len() == 1) {
+                    for listed in &group {
+                        orphan(inner, kind, &data, listed, report).await?;
+                    }
+                }
+            }
+            group.clear();
+            owner = of;
+        }
+        match listed {
+            None => return Ok(()),
+            Some(listed) if owner.is_none() => foreign(report, &listed.key),
+            Some(listed) => group.push(listed),
+        }
+    }
+}
+
+/// Data that may be without a receipt.
+async fn orphan(
+    inner: &Arc<Inner>,
+    kind: Kind,
+    prefix: &Place,
+    listed: &Listed,
+    report: &mut SweepReport,
+) -> Result<()> {
+    let place = Place { bucket: prefix.bucket.clone(), key: listed.key.clone() };
+    let has_receipt = match (kind, parse_scoped(&listed.key, &prefix.key)) {
+        (_, None) => return Ok(foreign(report, &listed.key)),
+        (Kind::Temp, Some((scope, rest))) => {
+            let Some(key) = parse_temp(rest) else { return Ok(foreign(report, &listed.key)) };
+            let slot = inner.slots.get(&inner.keys.part(&scope, &key.session, key.number)).await?;
+            live(slot).is_some_and(|part| part.data == key.token.as_str())
+        }
+        (Kind::Final, Some((scope, rest))) => {
+            let Some((file, token)) = parse_data(rest) else { return Ok(foreign(report, &listed.key)) };
+            matches!(look(inner, &scope, &file).await?, Found::Live(there, _) if there.data == token.as_str())
+        }
+    };
+    let mark = inner.keys.mark(&place);
+    let marked = inner.client.head(&mark).await?;
+    match marked {
+        _ if has_receipt => {
+            if marked.is_some() {
+                inner.client.delete(&[mark]).await?;
+            }
+        }
+        None => {
+            inner.client.step("mark")?;
+            let content = Frames::from(Bytes::from_static(b"found without a receipt\n"));
+            inner.client.put_if(&mark, &content, Condition::Absent).await?;
+        }
+        Some(mark_there) if inner.client.age(mark_there.modified_ms) >= inner.options.grace => {
+            // The receipt was read after the mark had been there for the grace time.
+            inner.client.delete(&[place]).await?;
+            inner.client.delete(&[mark]).await?;
+            report.removed += 1;
+            report.bytes += listed.size;
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+/// Marks whose data is gone: their puts have cleaned up after themselves.
+async fn marks(inner: &Arc<Inner>) -> Result<()> {
+    let prefix = inner.keys.marks();
+    let mut listing = Listing::new(&inner.client, prefix.clone(), None);
+    while let Some(listed) = listing.next().await? {
+        let Some(rest) = listed.key.strip_prefix(&prefix.key) else { continue };
+        let location = if rest.starts_with("temp/") { &inner.keys.temp } else { &inner.keys.main };
+        let data = Place { bucket: location.bucket.clone(), key: format!("{}{rest}", location.prefix) };
+        let is_old = inner.client.age(listed.modified_ms) >= inner.options.grace;
+        if is_old && inner.client.head(&data).await?.is_none() {
+            inner.client.delete(&[Place { bucket: prefix.bucket.clone(), key: listed.key }]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Free slots that nobody has taken for the grace time, and sealed ones whose removal failed.
+async fn slots(inner: &Arc<Inner>, prefix: Place, report: &mut SweepReport) -> Result<()> {
+    let mut listing = Listing::new(&inner.client, prefix.clone(), None);
+    while let Some(listed) = listing.next().await? {
+        let age = inner.client.age(listed.modified_ms);
+        if listed.size >= LIVE_MIN || age < SEAL_MAX.min(inner.options.grace) {
+            continue;
+        }
+        let is_ours = match parse_scoped(&listed.key, &prefix.key) {
+            Some((_, rest)) if prefix == inner.keys.all_parts() => parse_part(rest).is_some(),
+            Some((scope, _)) => inner.keys.parse_record(&scope, &listed.key).is_some(),
+            None => false,
+        };
+        if !is_ours {
+            foreign(report, &listed.key);
+            continue;
+        }
+        let place = Place { bucket: prefix.bucket.clone(), key: listed.key };
+        match inner.slots.get(&place).await? {
+            Some(slot) if is_due(&slot, age, inner.options.grace) => {
+                if inner.slots.write(&place, Some(&slot), &State::Sealed).await?.is_ok() {
+                    inner.slots.remove_sealed(std::slice::from_ref(&place)).await?;
+                    report.removed += 1;
+                    report.bytes += listed.size;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_due(slot: &Slot, age: Duration, grace: Duration) -> bool {
+    match slot.state {
+        State::Free => age >= grace,
+        State::Sealed => age >= SEAL_MAX,
+        State::Live(..) | State::Gone(_) => false,
+    }
+}
+
+/// Unfinished multipart uploads of our data to which nothing has been added for the grace time.
+async fn uploads(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<()> {
+    let prefixes = [inner.keys.all_temp_data(), inner.keys.all_final_data(), inner.keys.probes()];
+    for prefix in &prefixes {
+        let found = match inner.capabilities.uploads {
+            Uploads::ByPrefix => inner.client.unfinished(prefix).await?,
+            Uploads::WholeBucket => inner.client.unfinished(&Place { key: String::new(), ..prefix.clone() }).await?,
+            Uploads::Never => Vec::new(),
+        };
+        for upload in found.iter().filter(|upload| upload.place.key.starts_with(&prefix.key)) {
+            let age = |ms| inner.client.age(ms);
+            if age(upload.initiated_ms) < inner.options.grace {
+                continue;
+            }
+            let newest = inner.client.newest_piece(upload).await?.unwrap_or(upload.initiated_ms);
+            if age(newest) >= inner.options.grace {
+                inner.client.abort_upload(&upload.place, &upload.id).await?;
+                report.removed += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Scratch objects of openings that were killed.
+async fn probes(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<()> {
+    let prefix = inner.keys.probes();
+    let mut listing = Listing::new(&inner.client, prefix.clone(), None);
+    while let Some(listed) = listing.next().await? {
+        if inner.client.age(listed.modified_ms) >= inner.options.grace {
+            inner.client.delete(&[Place { bucket: prefix.bucket.clone(), key: listed.key }]).await?;
+            report.removed += 1;
+            report.bytes += listed.size;
+        }
+    }
+    Ok(())
+}
+
+impl Inner {
+    /// Drops all multipart uploads of one key.
+    pub(crate) async fn abort_all(&self, place: &Place) -> Result<(), Failure> {
+        for Unfinished { place: found, id, .. } in self.client.unfinished(place).await? {
+            if found == *place {
+                self.client.abort_upload(place, &id).await?;
+            }
+        }
+        Ok(())
+    }
+}
