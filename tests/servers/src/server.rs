@@ -166,7 +166,7 @@ impl Server {
     }
 
     /// Puts the clock of a server in this process forward: its `Date` headers, and the times of what is made from now
-    /// on.
+    /// on. Requests are taken whatever their own time.
     ///
     /// # Panics
     /// For other servers.

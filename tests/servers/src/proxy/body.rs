@@ -94,6 +94,6 @@ impl Body for Passed {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }

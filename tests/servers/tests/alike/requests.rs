@@ -1,6 +1,6 @@
 //! What a request brings with it: checksums, a body that comes to its end, a signature.
 
-use crate::support::{Place, is, refusal};
+use crate::support::{Place, date, is, refusal};
 use aws_sdk_s3::config::{Credentials, RequestChecksumCalculation};
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
@@ -83,33 +83,10 @@ impl From<Pieces> for ByteStream {
 
 pub(crate) async fn dates(place: Place) {
     place.put("k", b"1").await;
-    let head = place.client.head_object().bucket(&place.bucket).key("k").customize();
-    let seen = std::sync::Arc::new(std::sync::Mutex::new(None));
-    let head = head.interceptor(See(seen.clone())).send().await.unwrap();
-    let date = httpdate::parse_http_date(seen.lock().unwrap().as_ref().unwrap()).unwrap();
+    let head = place.client.head_object().bucket(&place.bucket).key("k").send().await.unwrap();
     let modified = SystemTime::try_from(head.last_modified.unwrap()).unwrap();
-    assert!(modified <= date, "{modified:?} {date:?}");
-    assert!(date.duration_since(modified).unwrap().as_secs() < 60);
-}
-
-/// Keeps the `Date` of an answer.
-#[derive(Debug)]
-struct See(std::sync::Arc<std::sync::Mutex<Option<String>>>);
-
-impl aws_sdk_s3::config::Intercept for See {
-    fn name(&self) -> &'static str {
-        "See"
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef<'_>,
-        _: &aws_sdk_s3::config::RuntimeComponents,
-        _: &mut aws_sdk_s3::config::ConfigBag,
-    ) -> Result<(), aws_sdk_s3::error::BoxError> {
-        *self.0.lock().expect("no panic") = context.response().headers().get("date").map(str::to_owned);
-        Ok(())
-    }
+    let age = date(&place).await.duration_since(modified).expect("nothing is newer than now");
+    assert!(age.as_secs() < 60);
 }
 
 pub(crate) async fn strangers(place: Place) {

@@ -7,6 +7,7 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::Bytes;
 use portico_test_servers::Server;
+use std::time::SystemTime;
 
 /// Smallest part but the last.
 pub(crate) const PART_MIN: usize = 5 << 20;
@@ -94,4 +95,11 @@ pub(crate) fn refusal<T, E: ProvideErrorMetadata + std::fmt::Debug>(
 /// As [`refusal`] has them.
 pub(crate) fn is(status: u16, code: &str) -> (u16, String) {
     (status, code.to_owned())
+}
+
+/// The server's clock, as its answers have it.
+pub(crate) async fn date(place: &Place) -> SystemTime {
+    let error = place.client.head_object().bucket(&place.bucket).key("absent").send().await.unwrap_err();
+    let date = error.raw_response().expect("an answer").headers().get("date").expect("a date").to_owned();
+    httpdate::parse_http_date(&date).expect("a date")
 }
