@@ -1,0 +1,28 @@
+//! What a lying server does otherwise than S3.
+
+/// Lies of a server in the process, each seen on a real one. The default is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lies {
+    /// `If-None-Match` on a put or a completion is taken for absent.
+    pub ignores_if_none_match: bool,
+    /// `If-Match`, on whatever, and `x-amz-copy-source-if-match` are taken for absent.
+    pub ignores_if_match: bool,
+    /// `UploadPartCopy` answers 200 and stores a part of no bytes, which a completion then takes.
+    pub copy_stores_nothing: bool,
+    /// `UploadPartCopy` answers 501.
+    pub copy_not_implemented: bool,
+    /// `UploadPartCopy` copies the whole source.
+    pub copy_ignores_range: bool,
+    /// Checksums in headers and trailers are not compared.
+    pub checksum_not_verified: bool,
+    /// A request for a range is answered 200, with everything.
+    pub range_ignored: bool,
+    /// The last byte of a `PutObject` is lost.
+    pub truncates_objects: bool,
+    /// `CompleteMultipartUpload` does its work and answers 404 `NoSuchUpload`.
+    pub loses_uploads: bool,
+    /// `ListMultipartUploads` answers 501.
+    pub no_list_uploads: bool,
+    /// Pages of listings end after 7 entries, whatever is asked.
+    pub small_pages: bool,
+}

@@ -1,0 +1,22 @@
+//! S3 servers for tests, each on a free port of the loopback interface, and a proxy that fails on order.
+//!
+//! [`Server::s3s`] is in the test process and does what AWS documents; [`Server::lying`] is the same but for its
+//! [`Lies`]. [`Server::minio`], [`Server::moto`] and [`Server::garage`] are programs beside the process, one of each
+//! for all tests of it, and end with it however it ends. [`Server::from_env`] is whatever somebody points it at. All
+//! tasks are on a runtime of this crate, so a server can outlive the runtime of the test that started it.
+
+mod availability;
+mod double;
+mod garage;
+mod minio;
+mod moto;
+mod process;
+mod proxy;
+mod runtime;
+mod server;
+
+pub use availability::{Availability, available, skipped, wanted};
+pub use double::Lies;
+pub use process::Missing;
+pub use proxy::{Fault, FaultProxy};
+pub use server::Server;

@@ -1,0 +1,95 @@
+//! Servers in processes of their own, one of each kind for all tests of a process, which end when that ends.
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What a server lacks that would have to be there to start it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Missing(pub String);
+
+/// How long a server may take to answer its first request.
+const START: Duration = Duration::from_secs(60);
+
+/// A program that runs until its stdin's other end is closed, which the end of this process does too.
+pub(crate) struct Process {
+    _stdin: ChildStdin,
+    folder: PathBuf,
+}
+
+/// Starts the program, waits until that pipe is closed, ends the program by its id and removes its folder. A key that
+/// interrupts the tests goes to the shell as well, which therefore ignores it.
+const SHELL: &str = r#"
+trap '' INT HUP
+folder=$1
+shift
+"$@" >"$folder/log" 2>&1 </dev/null &
+program=$!
+cat >/dev/null
+kill "$program"
+wait "$program"
+rm -rf "$folder"
+"#;
+
+impl Process {
+    /// Starts a program with a folder of its own, which `with` prepares and which goes with the program.
+    pub(crate) fn start(name: &str, with: impl FnOnce(&Path) -> Command) -> Process {
+        let folder = tempfile::Builder::new().prefix(&format!("portico-{name}-")).tempdir().expect("a folder").keep();
+        let command = with(&folder);
+        let mut shell = Command::new("sh");
+        shell.args([OsStr::new("-c"), OsStr::new(SHELL), OsStr::new(name), folder.as_os_str(), command.get_program()]);
+        shell.args(command.get_args()).current_dir(&folder);
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let stdin = shell.spawn().expect("sh starts").stdin.take().expect("a pipe");
+        Process { _stdin: stdin, folder }
+    }
+
+    /// Waits until a `GET` of a path is answered with a status that begins as it must.
+    ///
+    /// # Panics
+    /// With the program's log where that takes too long.
+    pub(crate) fn wait(&self, address: SocketAddr, path: &str, status: &str) {
+        let begun = Instant::now();
+        while !get(address, path).is_some_and(|found| found.starts_with(status)) {
+            let log = || std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            assert!(begun.elapsed() < START, "no answer from {address}{path}:\n{}", log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// The status of a `GET`, where there is one.
+fn get(address: SocketAddr, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).ok()?;
+    Some(String::from_utf8_lossy(&head[9..]).into_owned())
+}
+
+/// Addresses that were free a moment ago, each another.
+pub(crate) fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+    let listeners: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("an address"))
+}
+
+/// A program that a variable names, or else lies below `.cache` in the workspace.
+pub(crate) fn find(variable: &str, cached: &str) -> Result<PathBuf, Missing> {
+    let named = std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let path = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache").join(cached));
+    if path.is_file() {
+        return Ok(path.canonicalize().unwrap_or(path));
+    }
+    Err(Missing(format!("no program at {} ({variable})", path.display())))
+}

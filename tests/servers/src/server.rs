@@ -1,0 +1,206 @@
+//! A server that runs, and what a test needs to use it.
+
+use crate::double::{self, Clock, Lies};
+use crate::process::Missing;
+use crate::{garage, minio, moto, runtime};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    SharedCredentialsProvider,
+};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use portico_s3::{Location, S3Options};
+use std::any::Any;
+use std::time::Duration;
+
+/// An S3 server that runs as long as this is kept.
+pub struct Server {
+    name: &'static str,
+    access: Access,
+    client: Client,
+    /// The bucket to use, where no other may be made.
+    bucket: Option<String>,
+    /// What the keys of [`Server::options`] begin with.
+    prefix: String,
+    clock: Option<Clock>,
+    _alive: Box<dyn Any + Send + Sync>,
+}
+
+/// Where a server is and who may use it.
+#[derive(Clone)]
+pub(crate) struct Access {
+    pub(crate) endpoint: String,
+    pub(crate) region: String,
+    pub(crate) access_key: String,
+    pub(crate) secret_key: String,
+}
+
+impl Server {
+    /// A server in this process that does what AWS documents.
+    pub async fn s3s() -> Server {
+        Self::lying(Lies::default()).await
+    }
+
+    /// A server in this process that tells some lies.
+    pub async fn lying(lies: Lies) -> Server {
+        let clock = Clock::default();
+        let (access_key, secret_key) = ("portico-access", "portico-secret");
+        let (endpoint, task) = {
+            let clock = clock.clone();
+            runtime::serve(move |listener| double::serve(listener, [access_key, secret_key], lies, clock))
+        };
+        let access = Access {
+            endpoint,
+            region: "us-east-1".to_owned(),
+            access_key: access_key.to_owned(),
+            secret_key: secret_key.to_owned(),
+        };
+        Server { clock: Some(clock), ..Self::new("s3s", access, task) }
+    }
+
+    /// The MinIO of this process.
+    ///
+    /// # Errors
+    /// Where there is none to start.
+    pub async fn minio() -> Result<Server, Missing> {
+        let (access, process) = minio::start().await?;
+        Ok(Self::new("minio", access, process))
+    }
+
+    /// The moto server of this process, which checks signatures.
+    ///
+    /// # Errors
+    /// Where there is none to start.
+    pub async fn moto() -> Result<Server, Missing> {
+        let (access, process) = moto::start().await?;
+        Ok(Self::new("moto", access, process))
+    }
+
+    /// The Garage of this process.
+    ///
+    /// # Errors
+    /// Where there is none to start.
+    pub async fn garage() -> Result<Server, Missing> {
+        let (access, process) = garage::start().await?;
+        Ok(Self::new("garage", access, process))
+    }
+
+    /// The server that `PORTICO_TEST_S3_ENDPOINT`, `_REGION`, `_ACCESS_KEY` and `_SECRET_KEY` name; absent without an
+    /// endpoint. With `PORTICO_TEST_S3_BUCKET` all is below a fresh prefix of that bucket, one for each answer of this.
+    pub async fn from_env() -> Option<Server> {
+        let variable =
+            |name: &str| std::env::var(format!("PORTICO_TEST_S3_{name}")).ok().filter(|value| !value.is_empty());
+        let access = Access {
+            endpoint: variable("ENDPOINT")?,
+            region: variable("REGION").unwrap_or_else(|| "us-east-1".to_owned()),
+            access_key: variable("ACCESS_KEY").expect("PORTICO_TEST_S3_ACCESS_KEY"),
+            secret_key: variable("SECRET_KEY").expect("PORTICO_TEST_S3_SECRET_KEY"),
+        };
+        let mut server = Self::new("env", access, ());
+        server.bucket = variable("BUCKET");
+        if server.bucket.is_some() {
+            server.prefix = format!("{}/store", fresh_name());
+        }
+        Some(server)
+    }
+
+    fn new(name: &'static str, access: Access, alive: impl Any + Send + Sync) -> Server {
+        let client = client(&access);
+        let prefix = "store".to_owned();
+        Server { name, access, client, bucket: None, prefix, clock: None, _alive: Box::new(alive) }
+    }
+
+    /// What names of tests begin with: `s3s`, `minio`, `moto`, `garage` or `env`.
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
+    /// The URL, without a path.
+    pub fn endpoint(&self) -> &str {
+        &self.access.endpoint
+    }
+
+    /// The region that requests are signed for.
+    pub fn region(&self) -> &str {
+        &self.access.region
+    }
+
+    /// Who signs.
+    pub fn access_key(&self) -> &str {
+        &self.access.access_key
+    }
+
+    /// What signs.
+    pub fn secret_key(&self) -> &str {
+        &self.access.secret_key
+    }
+
+    /// A plain client of the SDK, to look at what is there: one attempt, checksums only where S3 requires them.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// A bucket that nobody else uses; of a server with one bucket for all that one.
+    pub async fn bucket(&self) -> String {
+        if let Some(bucket) = &self.bucket {
+            return bucket.clone();
+        }
+        let bucket = fresh_name();
+        self.client.create_bucket().bucket(&bucket).send().await.expect("a bucket");
+        bucket
+    }
+
+    /// Options for a store in a bucket, below `store/`, that report a failure after seconds.
+    pub fn options(&self, bucket: &str) -> S3Options {
+        let location = Location::parse(&format!("{bucket}/{}", self.prefix)).expect("a location");
+        let mut options = S3Options::new(location);
+        options.endpoint = Some(self.access.endpoint.clone());
+        options.region = Some(self.access.region.clone());
+        options.credentials = Some(SharedCredentialsProvider::new(credentials(&self.access)));
+        options.retry = Duration::from_secs(3);
+        options.timeout = Duration::from_secs(5);
+        options
+    }
+
+    /// Puts the clock of a server in this process forward: its `Date` headers, and the times of what is made from now
+    /// on. Requests are taken whatever their own time.
+    ///
+    /// # Panics
+    /// For other servers.
+    pub fn advance(&self, by: Duration) {
+        self.clock.as_ref().expect("a server in this process").advance(by);
+    }
+}
+
+/// A name that no other test has, fit for a bucket.
+fn fresh_name() -> String {
+    format!("t-{:016x}", fastrand::u64(..))
+}
+
+fn credentials(access: &Access) -> Credentials {
+    Credentials::new(&access.access_key, &access.secret_key, None, None, "test")
+}
+
+fn client(access: &Access) -> Client {
+    let http = if access.endpoint.starts_with("https:") {
+        Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+    } else {
+        Builder::new().build_http()
+    };
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(http)
+        .endpoint_url(&access.endpoint)
+        .region(Region::new(access.region.clone()))
+        .credentials_provider(credentials(access))
+        .force_path_style(true)
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(60)).build())
+        .build();
+    Client::from_conf(config)
+}

@@ -1,0 +1,82 @@
+//! One table of checks on each server: the double in the process answers as the real ones do.
+
+mod listing;
+mod multipart;
+mod objects;
+mod requests;
+#[path = "../support/mod.rs"]
+mod support;
+
+use libtest_mimic::{Arguments, Trial};
+use portico_test_servers::{Availability, Server, available, skipped, wanted};
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+use support::Place;
+
+type Run = fn(Place) -> Pin<Box<dyn Future<Output = ()>>>;
+type Check = (&'static str, Run);
+
+/// The name and the function of each check.
+macro_rules! checks {
+    ($($module:ident :: $name:ident),* $(,)?) => {
+        [$((stringify!($name), (|place| Box::pin($module::$name(place))) as Run)),*]
+    };
+}
+
+const CHECKS: &[Check] = &checks![
+    objects::an_object_is_the_same_wherever_it_is_asked_for,
+    objects::put_if_none_match,
+    objects::put_if_match,
+    objects::one_of_many_creates_wins,
+    objects::one_of_many_replacements_wins,
+    objects::reads_if_match,
+    objects::ranges,
+    objects::deletes,
+    objects::deletes_of_many,
+    listing::pages_of_a_thousand,
+    listing::order_and_odd_keys,
+    listing::delimiter,
+    listing::uploads_and_aborts,
+    multipart::parts_with_gaps_and_again,
+    multipart::unknown_uploads,
+    multipart::completions_refused,
+    multipart::completions_on_conditions,
+    multipart::copies,
+    multipart::copies_refused,
+    requests::wrong_checksums,
+    requests::right_checksums,
+    requests::checksums_in_trailers,
+    requests::bodies_that_break_off,
+    requests::dates,
+    requests::strangers,
+    requests::missing_buckets,
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let runtime = Arc::new(tokio::runtime::Runtime::new().expect("a runtime"));
+    let mut trials = Vec::new();
+    for server in wanted() {
+        let skipped = skipped(&server);
+        for (name, check) in CHECKS {
+            let (runtime, named) = (runtime.clone(), server.clone());
+            let run = move || {
+                Ok(runtime.block_on(async {
+                    check(Place::new(ready(&named).await?).await).await;
+                    Ok::<_, String>(())
+                })?)
+            };
+            let trial = Trial::test(format!("{server}::{name}"), run).with_ignored_flag(skipped.is_some());
+            trials.push(trial);
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+async fn ready(name: &str) -> Result<Server, String> {
+    match available(name).await {
+        Availability::Ready(server) => Ok(server),
+        Availability::Skipped(why) | Availability::Failed(why) => Err(why),
+    }
+}
