@@ -7,7 +7,6 @@
 //! Other processes are not kept out: they may put, delete or assemble the same parts meanwhile. Whoever makes the receipt
 //! first has made the object; a part whose data goes while it is needed makes the assembly fail.
 
-use crate::chain;
 use crate::data::Data;
 use crate::failure::{Failure, Kind};
 use crate::frames::Frames;
@@ -18,15 +17,17 @@ use crate::put_final::{self, Found, look, publish, settle};
 use crate::put_part::{end_parts, live};
 use crate::read::{self, Reading};
 use crate::receipt::Part;
-use crate::slot::{Slot, WIDTH};
+use crate::slot::Slot;
 use crate::store::Inner;
 use crate::straight;
+use crate::upload::Upload;
+use crate::{chain, list};
 use bytes::Bytes;
 use portico_store::stream::ByteStream;
 use portico_store::{
     Digest, Error, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, SessionId, TempKey, Token,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::task::JoinSet;
@@ -128,25 +129,31 @@ fn missing_part(error: Error) -> Error {
 
 /// The slots of the parts, all of which must be there.
 async fn slots_of(inner: &Arc<Inner>, scope: &Scope, list: &[TempKey]) -> Result<Vec<Slot>> {
-    let mut running = JoinSet::new();
-    let mut slots: Vec<Option<Slot>> = vec![None; list.len()];
-    let mut keys = list.iter().enumerate();
-    loop {
-        while running.len() < WIDTH {
-            let Some((at, key)) = keys.next() else { break };
-            let (inner, place, token) =
-                (inner.clone(), inner.keys.part(scope, &key.session, key.number), key.token.clone());
-            running.spawn(async move {
-                let slot = inner.slots.get(&place).await?;
-                let is_it = live(slot.clone()).is_some_and(|part| part.data == token.as_str());
-                Ok::<_, Error>((at, slot.filter(|_| is_it).ok_or(Error::NotFound)?))
-            });
-        }
-        let Some(read) = running.join_next().await else { break };
-        let (at, slot) = read.map_err(Error::internal)??;
-        slots[at] = Some(slot);
+    let mut wanted: BTreeMap<&SessionId, BTreeSet<u32>> = BTreeMap::new();
+    for key in list {
+        wanted.entry(&key.session).or_default().insert(key.number);
     }
-    slots.into_iter().collect::<Option<_>>().ok_or(Error::NotFound)
+    let mut found: HashMap<(&SessionId, u32), Slot> = HashMap::with_capacity(list.len());
+    for (session, numbers) in wanted {
+        // A listing says which of the slots that this process knows are still as it knows them.
+        let mut after = numbers.first().and_then(|first| first.checked_sub(1));
+        loop {
+            let (slots, next) = list::part_slots(inner, scope, session, after).await?;
+            let ours = slots.into_iter().filter(|(number, _)| numbers.contains(number));
+            found.extend(ours.map(|(number, slot)| ((session, number), slot)));
+            after = next;
+            if after.is_none() || numbers.last() <= after.as_ref() {
+                break;
+            }
+        }
+    }
+    let mut slots = Vec::with_capacity(list.len());
+    for key in list {
+        let slot = found.get(&(&key.session, key.number)).ok_or(Error::NotFound)?;
+        live(Some(slot.clone())).filter(|part| part.data == key.token.as_str()).ok_or(Error::NotFound)?;
+        slots.push(slot.clone());
+    }
+    Ok(slots)
 }
 
 /// The digest of the whole: carried as far as the states reach, then read.
@@ -189,28 +196,6 @@ async fn make(
     multipart(inner, place, sources, parts, size, content_type, false).await
 }
 
-/// A multipart upload that is aborted unless it is completed.
-struct Upload {
-    inner: Arc<Inner>,
-    place: Place,
-    id: String,
-    completed: bool,
-}
-
-impl Drop for Upload {
-    fn drop(&mut self) {
-        if self.completed {
-            return;
-        }
-        let (inner, place, id) = (self.inner.clone(), self.place.clone(), self.id.clone());
-        self.inner.background.spawn(async move {
-            if let Err(error) = inner.client.abort_upload(&place, &id).await {
-                tracing::warn!(%place, %error, "a multipart upload is left behind; a sweep aborts it");
-            }
-        });
-    }
-}
-
 async fn multipart(
     inner: &Arc<Inner>,
     place: &Place,
@@ -232,8 +217,7 @@ async fn multipart(
     let sizes: Vec<u64> = parts.iter().map(|part| part.size).collect();
     let pieces =
         plan(&sizes, &limits).map_err(|_| Error::TooLarge { limit: limits.stream_max.saturating_mul(PIECES_MAX) })?;
-    let (id, _) = inner.client.create_upload(place, content_type, false).await?;
-    let mut upload = Upload { inner: inner.clone(), place: place.clone(), id, completed: false };
+    let upload = Upload::begin(inner, place, content_type, false).await?;
     let mut done: Vec<Piece> = Vec::with_capacity(pieces.len());
     let mut running = JoinSet::new();
     let mut pieces = (1..).zip(pieces);
@@ -265,10 +249,7 @@ async fn multipart(
         streaming -= usize::from(is_stream);
         done.push(made);
     }
-    done.sort_by_key(|piece| piece.number);
-    inner.client.complete_upload(place, &upload.id, &done, size).await?;
-    upload.completed = true;
-    Ok(())
+    upload.complete(done, size).await
 }
 
 /// Sends a piece that is read from parts.

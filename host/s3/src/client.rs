@@ -165,7 +165,8 @@ impl Client {
         limit: Duration,
         attempt: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        tokio::time::timeout(limit, attempt)
+        // In a box: the SDK's futures are large, and part of all that wait for them.
+        tokio::time::timeout(limit, Box::pin(attempt))
             .await
             .unwrap_or_else(|_| Err(Failure::new(Kind::Transient, format!("no answer within {limit:?}"))))
     }

@@ -4,8 +4,8 @@ use crate::keys::Place;
 use crate::sending::Sending;
 use crate::store::Inner;
 use bytes::Bytes;
-use portico_store::lane::{Batch, Gather, Hashes, Lane};
-use portico_store::{Error, Result, limits};
+use portico_store::lane::{Batch, Gather, Hashes, Lane, Share};
+use portico_store::{Error, Result};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -31,6 +31,13 @@ impl Data {
     /// Leaves it: it has a receipt, or may have one.
     pub(crate) fn keep(mut self) {
         self.keep = true;
+    }
+
+    /// Leaves it if its receipt may have been made although that failed. If it was not, a sweep finds the data.
+    pub(crate) fn in_doubt(self, error: &Error) {
+        if !matches!(error, Error::Denied(_) | Error::NoSpace) {
+            self.keep();
+        }
     }
 
     /// Whether its receipt may still be made. A sweep that finds data without a receipt marks it, and removes it a grace
@@ -66,11 +73,12 @@ pub(crate) struct Body {
     gather: Gather,
     hashing: Lane<Hashes>,
     sending: Option<(Sending, Data)>,
+    share: Share,
 }
 
 impl Body {
-    pub(crate) fn new(hashes: Hashes, sending: Option<(Sending, Data)>) -> Self {
-        Body { gather: Gather::default(), hashing: Lane::new(hashes), sending }
+    pub(crate) fn new(inner: &Inner, hashes: Hashes, sending: Option<(Sending, Data)>) -> Self {
+        Body { gather: Gather::default(), hashing: Lane::new(hashes), sending, share: inner.puts.share() }
     }
 
     pub(crate) async fn evicted(&self) {
@@ -82,7 +90,7 @@ impl Body {
 
     /// Takes a frame.
     pub(crate) async fn add(&mut self, frame: Bytes) -> Result<()> {
-        match self.gather.add(frame, limits::WRITE_BATCH_MIN) {
+        match self.gather.add(frame, self.share.batch()) {
             Some(frames) => self.push(frames).await,
             None => Ok(()),
         }

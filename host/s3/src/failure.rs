@@ -68,6 +68,13 @@ impl Failure {
         Failure { kind, retry_after: None, what: what.into(), request_id: None, cause: None }
     }
 
+    /// The failure of a change that may have been made all the same.
+    pub(crate) fn in_doubt(mut self) -> Self {
+        self.kind = Kind::Transient;
+        self.what = format!("{}; it may have been done all the same", self.what);
+        self
+    }
+
     /// What the SDK reports of a request.
     pub(crate) fn of<E>(what: String, error: SdkError<E, HttpResponse>) -> Self
     where

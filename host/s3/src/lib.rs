@@ -30,6 +30,7 @@ mod slot;
 mod store;
 mod straight;
 mod sweep;
+mod upload;
 
 pub use open_error::OpenError;
 pub use options::{Checksum, GRACE_MIN, Location, PART_SIZE_MIN, PREFIX_MAX, PayloadSigning, S3Options};

@@ -206,7 +206,16 @@ impl Client {
     pub(crate) async fn delete(&self, places: &[Place]) -> Result<(), Failure> {
         for place in places.chunk_by(|a, b| a.bucket == b.bucket).flat_map(|same| same.chunks(KEYS_MAX)) {
             self.step("delete")?;
-            self.repeat(self.long(), |_| self.delete_request(place)).await?;
+            let deleted = self.repeat(self.long(), |_| self.delete_request(place)).await;
+            match deleted {
+                // Some servers have no requests for many keys, or want them in another form.
+                Err(failure) if place.len() > 1 && matches!(failure.kind, Kind::Unsupported | Kind::Other) => {
+                    for only in place.chunks(1) {
+                        self.repeat(self.long(), |_| self.delete_request(only)).await?;
+                    }
+                }
+                other => other?,
+            }
             self.step("deleted")?;
         }
         Ok(())
@@ -215,7 +224,15 @@ impl Client {
     /// Asks once for the deletion of at most [`KEYS_MAX`] objects of one bucket. Never sent twice.
     pub(crate) async fn delete_once(&self, places: &[Place]) -> Result<(), Failure> {
         self.step("delete")?;
-        self.once(self.long(), self.delete_request(places)).await?;
+        match self.once(self.long(), self.delete_request(places)).await {
+            // Refused as a whole, so that nothing was deleted.
+            Err(failure) if places.len() > 1 && matches!(failure.kind, Kind::Unsupported | Kind::Other) => {
+                for only in places.chunks(1) {
+                    self.once(self.long(), self.delete_request(only)).await?;
+                }
+            }
+            other => other?,
+        }
         self.step("deleted")
     }
 

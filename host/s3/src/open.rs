@@ -71,6 +71,7 @@ pub(crate) async fn open(
         inner: Arc::new(Inner {
             slots: Arc::new(Slots { client: client.clone(), alone }),
             budget: Budget::new(options.memory),
+            puts: Arc::default(),
             client,
             keys,
             options,
@@ -135,8 +136,7 @@ async fn claim(client: &Client, location: &Location, format: &Place, id: Option<
         };
         let text = serde_json::to_vec(&Format { portico_store: FORMAT, id })
             .map_err(|error| OpenError::Client(error.into()))?;
-        let made = client.step("format").map(|()| ());
-        made.map_err(server)?;
+        client.step("format").map_err(server)?;
         let body = Frames::from(Bytes::from(text));
         client.put_if(format, &body, Condition::Absent).await.map_err(server)?;
         there = client.get_small(format, 1 << 10).await.map_err(server)?;

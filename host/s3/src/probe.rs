@@ -76,7 +76,7 @@ pub(crate) async fn probe(client: &Arc<Client>, keys: &Keys) -> Result<Probe, Fa
     let token = Token::random().map_err(|error| Failure::new(Kind::Other, error.to_string()))?;
     let place = |name: &str| keys.probe(&token, name);
     let looked = looks(client, keys, &place).await;
-    let scratch = ["content", "raced", "replaced", "checked", "copied"].map(|name| place(name));
+    let scratch = ["content", "raced", "replaced", "checked", "copied"].map(place);
     let cleared = client.delete(&scratch).await;
     let (findings, conditions, copies, uploads) = looked?;
     if let Err(failure) = cleared {

@@ -30,14 +30,14 @@ struct FinalWriter {
 /// What is under a file id.
 pub(crate) enum Found {
     Nothing,
-    Live(Final, Slot),
+    Live(Box<Final>, Box<Slot>),
     Gone(String),
 }
 
 pub(crate) fn found(slot: Option<Slot>) -> Result<Found> {
     let Some(slot) = slot else { return Ok(Found::Nothing) };
     match &slot.state {
-        State::Live(Content::Final(there), _) => Ok(Found::Live(there.clone(), slot)),
+        State::Live(Content::Final(there), _) => Ok(Found::Live(Box::new(there.clone()), Box::new(slot))),
         State::Live(..) => Err(Error::internal("the receipt of a final object is one of something else")),
         State::Gone(reason) => Ok(Found::Gone(reason.clone())),
         State::Free | State::Sealed => Ok(Found::Nothing),
@@ -72,7 +72,7 @@ pub(crate) async fn begin(
         }
     };
     let hashes = Hashes { sha256: Some(Sha256::new()), ..Hashes::default() };
-    let body = Body::new(hashes, sending);
+    let body = Body::new(inner, hashes, sending);
     let (inner, scope, file) = (inner.clone(), scope.clone(), file.clone());
     Ok(Box::new(FinalWriter { inner, scope, file, token, options, body }))
 }

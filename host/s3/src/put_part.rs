@@ -65,7 +65,7 @@ pub(crate) async fn begin(
         chain,
         size: 0,
     };
-    let body = Body::new(hashes, sending);
+    let body = Body::new(inner, hashes, sending);
     let (inner, scope) = (inner.clone(), scope.clone());
     Ok(Box::new(PartWriter { inner, scope, key, options, body, after: after.flatten(), running }))
 }
@@ -150,8 +150,7 @@ async fn commit(
                 }
                 Ok(Taken::Other(there)) => Some(there),
                 Err(error) => {
-                    // The receipt may have been made. If not, a sweep finds the data.
-                    data.keep();
+                    data.in_doubt(&error);
                     return Err(error);
                 }
             }

@@ -20,10 +20,17 @@ pub(crate) async fn part(
     key: &TempKey,
     range: ByteRange,
 ) -> Result<Box<dyn ByteStream>> {
-    let slot = inner.slots.get(&inner.keys.part(scope, &key.session, key.number)).await?;
-    let part = live(slot).filter(|part| part.data == key.token.as_str()).ok_or(Error::NotFound)?;
-    let (start, end) = range.within(part.size)?;
-    open(inner, inner.keys.temp_data(scope, key), start..end).await
+    let size = async || {
+        let slot = inner.slots.get(&inner.keys.part(scope, &key.session, key.number)).await?;
+        let part = live(slot).filter(|part| part.data == key.token.as_str());
+        part.map(|part| part.size).ok_or(Error::NotFound)
+    };
+    let (start, end) = range.within(size().await?)?;
+    match open(inner, inner.keys.temp_data(scope, key), start..end).await {
+        // It went with its receipt since that was read; or it is lost.
+        Err(Error::NotFound) => Err(size().await.err().unwrap_or_else(|| lost(&key))),
+        opened => opened,
+    }
 }
 
 pub(crate) async fn final_object(
@@ -34,7 +41,14 @@ pub(crate) async fn final_object(
 ) -> Result<Box<dyn ByteStream>> {
     let (place, size) = data_of(inner, scope, key).await?;
     let (start, end) = range.within(size)?;
-    open(inner, place, start..end).await
+    match open(inner, place, start..end).await {
+        Err(Error::NotFound) => Err(data_of(inner, scope, key).await.err().unwrap_or_else(|| lost(&key.key))),
+        opened => opened,
+    }
+}
+
+fn lost(what: &dyn std::fmt::Display) -> Error {
+    Error::internal(format!("{what} has a receipt, and its data is not there"))
 }
 
 /// Opens a stream of data that has a receipt. Its first request is answered before this is, so that the stream goes on to

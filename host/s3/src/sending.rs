@@ -11,6 +11,7 @@ use crate::keys::Place;
 use crate::multipart::{PIECES_MAX, Piece};
 use crate::store::Inner;
 use crate::straight::{self, Straight};
+use crate::upload::Upload;
 use bytes::Bytes;
 use portico_store::{Error, Result};
 use std::sync::Arc;
@@ -27,18 +28,6 @@ const PIECES_OF_A_SIZE: u64 = 1_000;
 struct Memory {
     arrived: Option<OwnedSemaphorePermit>,
     reserved: Option<Arc<Holder>>,
-}
-
-/// The multipart upload of an object. Aborted when it is dropped, unless it was finished.
-struct Upload {
-    inner: Arc<Inner>,
-    place: Place,
-    id: String,
-    /// Its pieces have checksums. Then none can be passed straight on, because its checksum is not known at its beginning.
-    with_checksums: bool,
-    /// There may be another one, whose creation was not answered.
-    may_have_twin: bool,
-    finished: bool,
 }
 
 /// Data that is being sent.
@@ -107,7 +96,11 @@ impl Sending {
     pub(crate) async fn add(&mut self, mut frame: Bytes) -> Result<()> {
         while !frame.is_empty() {
             if let Some(straight) = &mut self.straight {
-                straight.send(&mut frame).await?;
+                if let Err(error) = straight.send(&mut frame).await {
+                    // The request knows better why.
+                    while self.wait_for_one().await? {}
+                    return Err(error);
+                }
                 if straight.is_full() {
                     let size = straight.size();
                     self.straight = None;
@@ -145,11 +138,10 @@ impl Sending {
             self.send_piece().await?;
         }
         while self.wait_for_one().await? {}
-        let Some(mut upload) = self.upload.take() else { return self.check_size(size).await };
-        self.done.sort_by_key(|piece| piece.number);
-        self.inner.client.complete_upload(&self.place, &upload.id, &self.done, size).await?;
-        upload.finished = true;
-        Ok(())
+        match self.upload.take() {
+            Some(upload) => upload.complete(self.done, size).await,
+            None => self.check_size(size).await,
+        }
     }
 
     /// Compares what a server has of content that was passed straight on in one request.
@@ -300,16 +292,8 @@ impl Sending {
         let has_room =
             self.expected.is_none() || self.inner.client.signs || self.inner.budget.has_room(self.piece_size);
         let with_checksums = self.inner.client.checksum == crate::Checksum::Crc32 && has_room;
-        let created = self.inner.client.create_upload(&self.place, self.content_type.as_deref(), with_checksums);
-        let (id, may_have_twin) = created.await?;
-        self.upload = Some(Upload {
-            inner: self.inner.clone(),
-            place: self.place.clone(),
-            id,
-            with_checksums,
-            may_have_twin,
-            finished: false,
-        });
+        let content_type = self.content_type.as_deref();
+        self.upload = Some(Upload::begin(&self.inner, &self.place, content_type, with_checksums).await?);
         Ok(())
     }
 
@@ -322,25 +306,6 @@ impl Sending {
 
     fn number(&self) -> Result<i32> {
         i32::try_from(self.pieces + 1).map_err(Error::internal)
-    }
-}
-
-impl Drop for Upload {
-    fn drop(&mut self) {
-        if self.finished && !self.may_have_twin {
-            return;
-        }
-        let (inner, place, id, finished) = (self.inner.clone(), self.place.clone(), self.id.clone(), self.finished);
-        let may_have_twin = self.may_have_twin;
-        self.inner.background.spawn(async move {
-            let mut aborted = if finished { Ok(()) } else { inner.client.abort_upload(&place, &id).await };
-            if may_have_twin && aborted.is_ok() {
-                aborted = inner.abort_all(&place).await;
-            }
-            if let Err(error) = aborted {
-                tracing::warn!(%place, %error, "a multipart upload is left behind; a sweep aborts it");
-            }
-        });
     }
 }
 

@@ -179,7 +179,9 @@ impl Slots {
         })
     }
 
-    /// By the conditions of HTTP. Whatever is not a plain yes is looked up before anything is said.
+    /// By the conditions of HTTP. Whatever is not a plain yes is looked up before anything is said. If an attempt may have
+    /// been made without our knowing, and something else is there now, nobody can tell whether ours was there before it:
+    /// then the outcome is unknown, and the answer says so.
     async fn write_conditionally(
         &self,
         place: &Place,
@@ -189,6 +191,8 @@ impl Slots {
     ) -> Result<Result<String, Option<Slot>>, Failure> {
         let began = Instant::now();
         let mut attempts = 0;
+        let mut in_doubt = false;
+        let doubtful = |in_doubt: bool, failure: Failure| if in_doubt { failure.in_doubt() } else { failure };
         loop {
             let condition = expected.map_or(Condition::Absent, |slot| Condition::Is(&slot.etag));
             let failure = match self.client.put_once(place, body, condition, None).await {
@@ -196,19 +200,21 @@ impl Slots {
                 Err(failure) => failure,
             };
             attempts += 1;
-            match failure.kind {
-                Kind::Precondition | Kind::Missing => return Ok(Err(self.get(place).await?)),
-                kind if kind.is_retryable() => {
-                    let there = self.get(place).await?;
-                    if there.as_ref().map(|slot| &slot.token) != expected.map(|slot| &slot.token) {
-                        return Ok(Err(there));
-                    }
-                    let Some(pause) = self.client.pause(&failure, attempts, began) else { return Err(failure) };
-                    tracing::debug!(error = %failure, token = %token, "a conditional write is repeated");
-                    tokio::time::sleep(pause).await;
-                }
-                _ => return Err(failure),
+            in_doubt |= failure.kind == Kind::Transient;
+            let refused = matches!(failure.kind, Kind::Precondition | Kind::Missing);
+            if !refused && !failure.kind.is_retryable() {
+                return Err(doubtful(in_doubt, failure));
             }
+            let there = self.get(place).await.map_err(|failure| doubtful(in_doubt, failure))?;
+            let ours = there.as_ref().is_some_and(|slot| slot.token == *token);
+            let unchanged = there.as_ref().map(|slot| &slot.token) == expected.map(|slot| &slot.token);
+            if ours || ((refused || !unchanged) && !in_doubt) {
+                return Ok(Err(there));
+            }
+            let pause = if unchanged { self.client.pause(&failure, attempts, began) } else { None };
+            let Some(pause) = pause else { return Err(doubtful(in_doubt, failure)) };
+            tracing::debug!(error = %failure, token = %token, "a conditional write is repeated");
+            tokio::time::sleep(pause).await;
         }
     }
 

@@ -14,6 +14,7 @@ use crate::running::Registry;
 use crate::slot::Slots;
 use crate::{OpenError, S3Options, assemble, list, put_final, put_part, read, records, sweep};
 use async_trait::async_trait;
+use portico_store::lane::Puts;
 use portico_store::stream::ByteStream;
 use portico_store::{
     Backend, ByteRange, Cursor, Error, FileId, FinalKey, FinalOptions, FinalReceipt, Info, Page, PartOptions,
@@ -30,6 +31,7 @@ pub(crate) struct Inner {
     pub(crate) options: S3Options,
     pub(crate) capabilities: Capabilities,
     pub(crate) budget: Arc<Budget>,
+    pub(crate) puts: Arc<Puts>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) background: Background,
     pub(crate) cache: Cache,

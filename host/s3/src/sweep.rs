@@ -5,10 +5,8 @@
 //! so late that this matters looks for the mark first (`data.rs`). So sweeps need no clock of ours, and may run in any
 //! number of processes beside running puts. Invariant: only keys of the forms of `keys.rs` are removed.
 
-use crate::failure::Failure;
 use crate::frames::Frames;
 use crate::keys::{Place, parse_data, parse_part, parse_scoped, parse_temp};
-use crate::multipart::Unfinished;
 use crate::objects::{Condition, Listed, Listing};
 use crate::probe::Uploads;
 use crate::put_final::{Found, look};
@@ -98,14 +96,23 @@ async fn orphan(
 ) -> Result<()> {
     let place = Place { bucket: prefix.bucket.clone(), key: listed.key.clone() };
     let has_receipt = match (kind, parse_scoped(&listed.key, &prefix.key)) {
-        (_, None) => return Ok(foreign(report, &listed.key)),
+        (_, None) => {
+            foreign(report, &listed.key);
+            return Ok(());
+        }
         (Kind::Temp, Some((scope, rest))) => {
-            let Some(key) = parse_temp(rest) else { return Ok(foreign(report, &listed.key)) };
+            let Some(key) = parse_temp(rest) else {
+                foreign(report, &listed.key);
+                return Ok(());
+            };
             let slot = inner.slots.get(&inner.keys.part(&scope, &key.session, key.number)).await?;
             live(slot).is_some_and(|part| part.data == key.token.as_str())
         }
         (Kind::Final, Some((scope, rest))) => {
-            let Some((file, token)) = parse_data(rest) else { return Ok(foreign(report, &listed.key)) };
+            let Some((file, token)) = parse_data(rest) else {
+                foreign(report, &listed.key);
+                return Ok(());
+            };
             matches!(look(inner, &scope, &file).await?, Found::Live(there, _) if there.data == token.as_str())
         }
     };
@@ -169,12 +176,13 @@ async fn slots(inner: &Arc<Inner>, prefix: Place, report: &mut SweepReport) -> R
         }
         let place = Place { bucket: prefix.bucket.clone(), key: listed.key };
         match inner.slots.get(&place).await? {
-            Some(slot) if is_due(&slot, age, inner.options.grace) => {
-                if inner.slots.write(&place, Some(&slot), &State::Sealed).await?.is_ok() {
-                    inner.slots.remove_sealed(std::slice::from_ref(&place)).await?;
-                    report.removed += 1;
-                    report.bytes += listed.size;
-                }
+            Some(slot)
+                if is_due(&slot, age, inner.options.grace)
+                    && inner.slots.write(&place, Some(&slot), &State::Sealed).await?.is_ok() =>
+            {
+                inner.slots.remove_sealed(std::slice::from_ref(&place)).await?;
+                report.removed += 1;
+                report.bytes += listed.size;
             }
             _ => {}
         }
@@ -226,16 +234,4 @@ async fn probes(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<()> {
         }
     }
     Ok(())
-}
-
-impl Inner {
-    /// Drops all multipart uploads of one key.
-    pub(crate) async fn abort_all(&self, place: &Place) -> Result<(), Failure> {
-        for Unfinished { place: found, id, .. } in self.client.unfinished(place).await? {
-            if found == *place {
-                self.client.abort_upload(place, &id).await?;
-            }
-        }
-        Ok(())
-    }
 }

@@ -6,6 +6,7 @@
 use crate::{Blake3, Error, Result, Sha256, limits};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
@@ -176,6 +177,35 @@ impl Work for Hashes {
     }
 }
 
+/// The running puts of a store, which share [`limits::GATHER_BUDGET`].
+#[derive(Default)]
+pub struct Puts(AtomicUsize);
+
+impl Puts {
+    /// Counts a put in.
+    pub fn share(self: &Arc<Self>) -> Share {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Share(self.clone())
+    }
+}
+
+/// The share of one put in what may be gathered.
+pub struct Share(Arc<Puts>);
+
+impl Share {
+    /// Bytes that the put may gather now.
+    pub fn batch(&self) -> usize {
+        let each = limits::GATHER_BUDGET / self.0.0.load(Ordering::Relaxed).max(1);
+        each.clamp(limits::WRITE_BATCH_MIN, limits::WRITE_BATCH)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Gathers frames into batches.
 #[derive(Default)]
 pub struct Gather {
@@ -252,6 +282,19 @@ mod tests {
             assert!(pushed < 10, "the failure of the second batch must be seen soon");
         }
         assert!(matches!(lane.finish().await, Err(Error::NoSpace)));
+    }
+
+    #[test]
+    fn the_more_puts_the_less_each_gathers() {
+        let puts = Arc::new(Puts::default());
+        let alone = puts.share();
+        assert_eq!(alone.batch(), limits::WRITE_BATCH);
+        let others: Vec<_> = (1..200).map(|_| puts.share()).collect();
+        assert!(alone.batch() * 200 <= limits::GATHER_BUDGET && alone.batch() > limits::WRITE_BATCH_MIN);
+        let more: Vec<_> = (0..1_000).map(|_| puts.share()).collect();
+        assert_eq!(alone.batch(), limits::WRITE_BATCH_MIN);
+        drop((others, more));
+        assert_eq!(alone.batch(), limits::WRITE_BATCH);
     }
 
     #[test]

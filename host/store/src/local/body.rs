@@ -1,9 +1,9 @@
 //! The content of one put on its way to a file: gathered, then hashed and written side by side.
 
-use super::budget::{Budget, Share};
+use super::budget::Budget;
 use super::disk::Disk;
 use super::sessions::{Claim, Gate};
-use crate::lane::{Gather, Hashes, Lane, Work};
+use crate::lane::{Gather, Hashes, Lane, Share, Work};
 use crate::{Error, Result};
 use bytes::Bytes;
 use std::fs::File;
@@ -18,6 +18,7 @@ pub(super) struct Body {
     /// Absent where the content is only compared with what is stored.
     writing: Option<Lane<Target>>,
     share: Share,
+    budget: Arc<Budget>,
 }
 
 impl Body {
@@ -27,7 +28,8 @@ impl Body {
             gather: Gather::default(),
             hashing: Lane::new(hashes),
             writing: target.map(Lane::new),
-            share: budget.share(),
+            share: budget.puts.share(),
+            budget: budget.clone(),
         }
     }
 
@@ -52,7 +54,7 @@ impl Body {
     }
 
     async fn push(&self, frames: Vec<Bytes>) -> Result<()> {
-        let batch = self.share.budget().batch(frames).await?;
+        let batch = self.budget.batch(frames).await?;
         if let Some(lane) = &self.writing {
             lane.push(batch.clone()).await?;
         }

@@ -1,0 +1,70 @@
+//! A multipart upload that is under way.
+
+use crate::failure::Failure;
+use crate::keys::Place;
+use crate::multipart::{Piece, Unfinished};
+use crate::store::Inner;
+use portico_store::Result;
+use std::sync::Arc;
+
+/// A multipart upload. Aborted when it is dropped, unless it was completed.
+pub(crate) struct Upload {
+    inner: Arc<Inner>,
+    place: Place,
+    pub(crate) id: String,
+    /// Its pieces have checksums. Then none can be passed straight on, because its checksum is not known at its beginning.
+    pub(crate) with_checksums: bool,
+    /// There may be another one, whose creation was not answered.
+    may_have_twin: bool,
+    completed: bool,
+}
+
+impl Upload {
+    pub(crate) async fn begin(
+        inner: &Arc<Inner>,
+        place: &Place,
+        content_type: Option<&str>,
+        with_checksums: bool,
+    ) -> Result<Self> {
+        let (id, may_have_twin) = inner.client.create_upload(place, content_type, with_checksums).await?;
+        let (inner, place) = (inner.clone(), place.clone());
+        Ok(Upload { inner, place, id, with_checksums, may_have_twin, completed: false })
+    }
+
+    /// Makes the object, of `size` bytes.
+    pub(crate) async fn complete(mut self, mut pieces: Vec<Piece>, size: u64) -> Result<()> {
+        pieces.sort_by_key(|piece| piece.number);
+        self.inner.client.complete_upload(&self.place, &self.id, &pieces, size).await?;
+        self.completed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let Upload { completed, may_have_twin, .. } = *self;
+        if completed && !may_have_twin {
+            return;
+        }
+        let (inner, place, id) = (self.inner.clone(), self.place.clone(), std::mem::take(&mut self.id));
+        self.inner.background.spawn(async move {
+            let mut aborted = if completed { Ok(()) } else { inner.client.abort_upload(&place, &id).await };
+            if may_have_twin && aborted.is_ok() {
+                aborted = abort_all(&inner, &place).await;
+            }
+            if let Err(error) = aborted {
+                tracing::warn!(%place, %error, "a multipart upload is left behind; a sweep aborts it");
+            }
+        });
+    }
+}
+
+/// Drops all multipart uploads of one key.
+async fn abort_all(inner: &Inner, place: &Place) -> Result<(), Failure> {
+    for Unfinished { place: found, id, .. } in inner.client.unfinished(place).await? {
+        if found == *place {
+            inner.client.abort_upload(place, &id).await?;
+        }
+    }
+    Ok(())
+}
