@@ -245,11 +245,19 @@ async fn multipart(
             next = pieces.next();
         }
         let Some(made) = running.join_next().await else { break };
-        let (made, is_stream) = made.map_err(Error::internal)??;
-        streaming -= usize::from(is_stream);
-        done.push(made);
+        match made.map_err(Error::internal).flatten() {
+            Ok((made, is_stream)) => {
+                streaming -= usize::from(is_stream);
+                done.push(made);
+            }
+            Err(error) => {
+                // None is cancelled: a copy could be done after the upload has been aborted.
+                while running.join_next().await.is_some() {}
+                return Err(error);
+            }
+        }
     }
-    upload.complete(done, size).await
+    Ok(upload.complete(done, size).await?)
 }
 
 /// Sends a piece that is read from parts.

@@ -2,9 +2,13 @@
 
 use portico_store::{Error, Result};
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
+
+/// A future whose kind does not matter.
+type Boxed<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
 /// The tasks of a store that outlive their callers.
 #[derive(Clone, Default)]
@@ -37,16 +41,18 @@ impl Background {
         });
     }
 
-    /// Does something to its end, also if the caller goes away meanwhile.
-    pub(crate) async fn detached<T: Send + 'static>(
+    /// Does something to its end, also if the caller goes away meanwhile. Begins at once.
+    pub(crate) fn detached<T: Send + 'static>(
         &self,
         task: impl Future<Output = Result<T>> + Send + 'static,
-    ) -> Result<T> {
+    ) -> Boxed<T> {
         let (answer, answered) = tokio::sync::oneshot::channel();
+        // In a box, so that it is no part of whoever waits for it.
+        let task: Boxed<T> = Box::pin(task);
         self.spawn(async move {
             let _ = answer.send(task.await);
         });
-        answered.await.map_err(Error::internal)?
+        Box::pin(async move { answered.await.map_err(Error::internal)? })
     }
 
     /// Waits until nothing of it runs any more.

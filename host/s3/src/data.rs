@@ -18,7 +18,7 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    /// Data that is complete now, or will be soon.
+    /// Data of which there may be something from now on.
     pub(crate) fn new(inner: &Arc<Inner>, place: Place) -> Self {
         Data { inner: inner.clone(), place, complete_since: Instant::now(), keep: false }
     }
@@ -72,18 +72,18 @@ impl Drop for Data {
 pub(crate) struct Body {
     gather: Gather,
     hashing: Lane<Hashes>,
-    sending: Option<(Sending, Data)>,
+    sending: Option<Sending>,
     share: Share,
 }
 
 impl Body {
-    pub(crate) fn new(inner: &Inner, hashes: Hashes, sending: Option<(Sending, Data)>) -> Self {
+    pub(crate) fn new(inner: &Inner, hashes: Hashes, sending: Option<Sending>) -> Self {
         Body { gather: Gather::default(), hashing: Lane::new(hashes), sending, share: inner.puts.share() }
     }
 
     pub(crate) async fn evicted(&self) {
         match &self.sending {
-            Some((sending, _)) => sending.evicted().await,
+            Some(sending) => sending.evicted().await,
             None => std::future::pending().await,
         }
     }
@@ -97,7 +97,7 @@ impl Body {
     }
 
     async fn push(&mut self, frames: Vec<Bytes>) -> Result<()> {
-        if let Some((sending, _)) = &mut self.sending {
+        if let Some(sending) = &mut self.sending {
             for frame in &frames {
                 sending.add(frame.clone()).await?;
             }
@@ -113,9 +113,8 @@ impl Body {
         let hashes = self.hashing.finish();
         match self.sending {
             None => Ok((hashes.await?, None)),
-            Some((sending, mut data)) => {
-                let (hashes, ()) = tokio::try_join!(hashes, sending.finish())?;
-                data.complete();
+            Some(sending) => {
+                let (hashes, data) = tokio::try_join!(hashes, sending.finish())?;
                 Ok((hashes, Some(data)))
             }
         }

@@ -67,8 +67,7 @@ pub(crate) async fn begin(
         (Found::Nothing, _) => {
             let place = inner.keys.final_data(scope, file, &token);
             let content_type = options.content_type.as_deref();
-            let sending = Sending::new(inner, place.clone(), options.expected.size, content_type)?;
-            Some((sending, Data::new(inner, place)))
+            Some(Sending::new(inner, place, options.expected.size, content_type)?)
         }
     };
     let hashes = Hashes { sha256: Some(Sha256::new()), ..Hashes::default() };

@@ -55,7 +55,7 @@ pub(crate) async fn begin(
         Some(_) => None,
         None => {
             let place = inner.keys.temp_data(scope, &key);
-            Some((Sending::new(inner, place.clone(), options.expected.size, None)?, Data::new(inner, place)))
+            Some(Sending::new(inner, place, options.expected.size, None)?)
         }
     };
     let (chain, after) = before.filter(|_| there.is_none()).unzip();

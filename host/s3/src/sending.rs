@@ -1,10 +1,12 @@
 //! The data of one object on its way: gathered into pieces of known length, which are sent side by side.
 //!
-//! What fits one piece is one request. What does not is a multipart upload, aborted unless it is finished. When the budget
-//! is spent, content is passed straight on or waits; see `budget.rs`. Invariant: the object is there only after
-//! [`Sending::finish`] has returned, and has the size that was counted here.
+//! What fits one piece is one request. What does not is a multipart upload. When the budget is spent, content is passed
+//! straight on or waits; see `budget.rs`. Invariants: after [`Sending::finish`] the object is there with the size that was
+//! counted here. A request is never cancelled, because it could be done after what undoes it: if this is dropped before
+//! its end, its requests end first, then the upload is aborted and the data deleted, in the background.
 
 use crate::budget::{Budget, Holder};
+use crate::data::Data;
 use crate::failure::Failure;
 use crate::frames::Frames;
 use crate::keys::Place;
@@ -33,6 +35,8 @@ struct Memory {
 /// Data that is being sent.
 pub(crate) struct Sending {
     inner: Arc<Inner>,
+    /// Absent once it is finished.
+    data: Option<Data>,
     place: Place,
     content_type: Option<String>,
     expected: Option<u64>,
@@ -62,6 +66,7 @@ impl Sending {
     ) -> Result<Self> {
         let mut sending = Sending {
             inner: inner.clone(),
+            data: None,
             place,
             content_type: content_type.filter(|text| is_plain_type(text)).map(str::to_owned),
             expected,
@@ -123,25 +128,45 @@ impl Sending {
         Ok(())
     }
 
-    /// Makes the object, and answers when it is there.
-    pub(crate) async fn finish(mut self) -> Result<()> {
+    /// Makes the object, and answers it when it is there.
+    pub(crate) async fn finish(mut self) -> Result<Data> {
         if self.straight.is_some() {
             return Err(Error::internal("content ended before the length that it was sent with"));
         }
         let size = self.sent + self.piece.len();
         if self.upload.is_none() && self.pieces == 0 {
             self.complete_memory();
-            self.inner.client.put(&self.place, &self.piece, self.content_type.as_deref()).await?;
-            return Ok(());
+            let (piece, memory) = (std::mem::take(&mut self.piece), std::mem::take(&mut self.memory));
+            let (inner, place, content_type) = (self.inner.clone(), self.place.clone(), self.content_type.clone());
+            self.request(async move {
+                let put = inner.client.put(&place, &piece, content_type.as_deref()).await;
+                drop(memory);
+                put.map(|()| None)
+            });
+            self.wait_for_one().await?;
+        } else {
+            if self.piece.len() > 0 {
+                self.send_piece().await?;
+            }
+            while self.wait_for_one().await? {}
+            match self.upload.take() {
+                Some(upload) => {
+                    let pieces = std::mem::take(&mut self.done);
+                    self.request(async move { upload.complete(pieces, size).await.map(|()| None) });
+                    self.wait_for_one().await?;
+                }
+                None => self.check_size(size).await?,
+            }
         }
-        if self.piece.len() > 0 {
-            self.send_piece().await?;
-        }
-        while self.wait_for_one().await? {}
-        match self.upload.take() {
-            Some(upload) => upload.complete(self.done, size).await,
-            None => self.check_size(size).await,
-        }
+        let mut data = self.data.take().unwrap_or_else(|| Data::new(&self.inner, self.place.clone()));
+        data.complete();
+        Ok(data)
+    }
+
+    /// Begins a request, from which on there may be data.
+    fn request(&mut self, request: impl Future<Output = Result<Option<Piece>, Failure>> + Send + 'static) {
+        self.data.get_or_insert_with(|| Data::new(&self.inner, self.place.clone()));
+        self.running.spawn(request);
     }
 
     /// Compares what a server has of content that was passed straight on in one request.
@@ -228,7 +253,7 @@ impl Sending {
 
     /// Sends the piece that has been gathered, beside what comes next.
     async fn send_piece(&mut self) -> Result<()> {
-        self.begin_upload().await?;
+        self.begin_upload(false).await?;
         while self.running.len() >= self.inner.options.concurrency {
             self.wait_for_one().await?;
         }
@@ -239,7 +264,7 @@ impl Sending {
         let (id, with_checksum) = (upload.id.clone(), upload.with_checksums);
         let (inner, place) = (self.inner.clone(), self.place.clone());
         let number = self.number()?;
-        self.running.spawn(async move {
+        self.request(async move {
             let sent = inner.client.upload_piece(&place, &id, number, &piece, with_checksum).await;
             drop((piece, memory));
             sent.map(Some)
@@ -251,7 +276,7 @@ impl Sending {
     async fn pass_straight(&mut self) -> Result<()> {
         let in_one = self.pieces == 0 && self.expected.is_some_and(|expected| expected <= self.piece_size);
         if !in_one {
-            self.begin_upload().await?;
+            self.begin_upload(true).await?;
         }
         let (begun, body) = straight::new(self.piece_size);
         let (inner, place) = (self.inner.clone(), self.place.clone());
@@ -261,7 +286,7 @@ impl Sending {
         let number = self.number()?;
         let upload = self.upload.as_ref().map(|upload| upload.id.clone());
         let content_type = self.content_type.clone();
-        self.running.spawn(async move {
+        self.request(async move {
             let client = &inner.client;
             let request = async {
                 match upload {
@@ -284,16 +309,17 @@ impl Sending {
         Ok(())
     }
 
-    async fn begin_upload(&mut self) -> Result<()> {
-        if self.upload.is_some() {
-            return Ok(());
+    /// Begins the multipart upload if it has not begun. With `straight` its first piece is passed straight on.
+    async fn begin_upload(&mut self, straight: bool) -> Result<()> {
+        if self.upload.is_none() {
+            // With little memory left, later pieces may have to be passed straight on.
+            let gathers = self.expected.is_none() || self.inner.client.signs;
+            let has_room = gathers || (!straight && self.inner.budget.has_room(self.piece_size));
+            let with_checksums = self.inner.client.checksum == crate::Checksum::Crc32 && has_room;
+            let (inner, place, content_type) = (self.inner.clone(), self.place.clone(), self.content_type.clone());
+            let begun = async move { Upload::begin(&inner, &place, content_type.as_deref(), with_checksums).await };
+            self.upload = Some(self.inner.background.detached(begun).await?);
         }
-        // With little memory left, pieces may have to be passed straight on.
-        let has_room =
-            self.expected.is_none() || self.inner.client.signs || self.inner.budget.has_room(self.piece_size);
-        let with_checksums = self.inner.client.checksum == crate::Checksum::Crc32 && has_room;
-        let content_type = self.content_type.as_deref();
-        self.upload = Some(Upload::begin(&self.inner, &self.place, content_type, with_checksums).await?);
         Ok(())
     }
 
@@ -306,6 +332,20 @@ impl Sending {
 
     fn number(&self) -> Result<i32> {
         i32::try_from(self.pieces + 1).map_err(Error::internal)
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        // The end of a request that is passed straight on; it fails.
+        self.straight = None;
+        let (data, upload, mut running) = (self.data.take(), self.upload.take(), std::mem::take(&mut self.running));
+        if data.is_some() {
+            self.inner.background.spawn(async move {
+                while running.join_next().await.is_some() {}
+                drop((upload, data));
+            });
+        }
     }
 }
 

@@ -32,7 +32,7 @@ impl Upload {
     }
 
     /// Makes the object, of `size` bytes.
-    pub(crate) async fn complete(mut self, mut pieces: Vec<Piece>, size: u64) -> Result<()> {
+    pub(crate) async fn complete(mut self, mut pieces: Vec<Piece>, size: u64) -> Result<(), Failure> {
         pieces.sort_by_key(|piece| piece.number);
         self.inner.client.complete_upload(&self.place, &self.id, &pieces, size).await?;
         self.completed = true;
