@@ -62,6 +62,17 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     ("moto", "copies_refused", "x-amz-copy-source-if-match is ignored"),
     ("moto", "wrong_checksums", "checksums are not compared"),
     ("moto", "right_checksums", "checksums are not answered"),
+    ("garage", "put_if_none_match", "If-None-Match is ignored"),
+    ("garage", "put_if_match", "If-Match is ignored by PutObject"),
+    ("garage", "one_of_many_creates_wins", "If-None-Match is ignored"),
+    ("garage", "one_of_many_replacements_wins", "If-Match is ignored by PutObject"),
+    ("garage", "reads_if_match", "412 has no code"),
+    ("garage", "uploads_and_aborts", "uploads are listed in no order"),
+    ("garage", "completions_refused", "parts of any size are accepted"),
+    ("garage", "completions_on_conditions", "conditions are ignored by CompleteMultipartUpload"),
+    ("garage", "wrong_checksums", "the code is InvalidDigest"),
+    ("garage", "checksums_in_trailers", "signed chunks with a trailer are refused"),
+    ("garage", "strangers", "the code is AccessDenied"),
 ];
 
 fn main() -> ExitCode {
