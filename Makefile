@@ -1,5 +1,6 @@
 # The one entry for people and CI: `make help` lists what there is. Each target sets up what it needs on a machine that
-# has rustup (1.28 or later) and a C compiler; only the peer of `make bench` needs Go, and says so where it is missing.
+# has rustup (1.28 or later) and a C compiler; the peer of `make bench` and the MinIO of the tests need Go, and it is said
+# where they are missing. `make test-s3` needs Python as well.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,6 +13,14 @@ DENY_VERSION := 0.20.2
 TUSD_VERSION := v2.9.1
 DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 TUSD := $(CACHE)/tusd-$(TUSD_VERSION)/tusd
+
+# S3 servers of the tests, where the tests look for them.
+MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
+MOTO_VERSION := 5.2.5
+GARAGE_VERSION := 2.5.0
+MINIO := $(CACHE)/minio/minio
+MOTO := $(CACHE)/moto/bin/moto_server
+GARAGE := $(CACHE)/garage/bin/garage
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 GUESTS := -p portico-guest -p portico-portal -p portico-test-hostile -p portico-test-programs
@@ -27,7 +36,7 @@ GIB ?= 10
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: toolchain ## Start the portal on a local store and print what to try (STORE=file:DIR LISTEN=HOST:PORT)
@@ -35,8 +44,12 @@ run: toolchain ## Start the portal on a local store and print what to try (STORE
 	scripts/run '$(TARGET_DIR)/debug/portico' '$(STORE)' '$(LISTEN)'
 
 .PHONY: test
-test: toolchain ## Run every test
+test: toolchain $(if $(shell command -v go),$(MINIO)) ## Run every test (builds MinIO where Go is)
 	cargo test --workspace --locked --no-fail-fast
+
+.PHONY: test-s3
+test-s3: toolchain $(MINIO) $(MOTO) $(GARAGE) ## Run every test, those of S3 on four servers (needs Go and Python; 10 minutes the first time)
+	PORTICO_TEST_SERVERS=s3s,minio,moto,garage cargo test --workspace --locked --no-fail-fast
 
 .PHONY: lint
 lint: toolchain $(DENY) ## Check formatting, clippy, docs, licences and sources; warnings are errors
@@ -60,7 +73,7 @@ bench: build $(if $(shell command -v go),$(TUSD)) ## Measure side by side (relea
 	    --tusd '$(TUSD)' --tusd-version '$(TUSD_VERSION)' $(ARGS)
 
 .PHONY: soak
-soak: toolchain ## The same tests for long (KILLS=500 RUNS=20000 GIB=10: kills, model runs, the large file)
+soak: toolchain $(if $(shell command -v go),$(MINIO)) ## The same tests for long (KILLS=500 RUNS=20000 GIB=10: kills, model runs, the large file)
 	PORTICO_TEST_KILLS='$(KILLS)' PORTICO_TEST_RUNS='$(RUNS)' PORTICO_TEST_GIB='$(GIB)' \
 	    cargo test --workspace --locked --no-fail-fast
 
@@ -83,3 +96,16 @@ $(DENY): | toolchain
 
 $(TUSD):
 	GOBIN='$(@D)' go install github.com/tus/tusd/v2/cmd/tusd@$(TUSD_VERSION)
+
+$(MINIO):
+	GOBIN='$(@D)' go install github.com/minio/minio@$(MINIO_VERSION)
+
+$(MOTO):
+	python3 -m venv '$(CACHE)/moto'
+	'$(CACHE)/moto/bin/pip' install -q 'moto[server]==$(MOTO_VERSION)'
+
+# A release build takes several times as long, and the tests move little.
+$(GARAGE):
+	env -u CARGO_TARGET_DIR CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0 \
+	    cargo install garage --locked --debug --version $(GARAGE_VERSION) --root '$(CACHE)/garage'
+$(GARAGE): | toolchain

@@ -1,11 +1,10 @@
 //! MinIO, built by `make` where Go is.
 
-use crate::process::{Missing, Process, find, free_addresses};
-use crate::runtime::blocking;
+use crate::process::{Missing, Process, Shared, find, free_addresses};
 use crate::server::Access;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// The program, or what is missing.
 pub(crate) fn program() -> Result<PathBuf, Missing> {
@@ -14,12 +13,11 @@ pub(crate) fn program() -> Result<PathBuf, Missing> {
 
 /// Starts it at the first call.
 pub(crate) async fn start() -> Result<(Access, Arc<Process>), Missing> {
-    static SHARED: Mutex<Option<(Access, Arc<Process>)>> = Mutex::new(None);
-    let program = program()?;
-    Ok(blocking(move || SHARED.lock().expect("no panic").get_or_insert_with(|| run(program)).clone()).await)
+    static SHARED: Shared = Shared::new();
+    Ok(SHARED.get(program()?, run).await)
 }
 
-fn run(program: PathBuf) -> (Access, Arc<Process>) {
+fn run(program: &Path) -> (Access, Process) {
     let access_key = "portico-access".to_owned();
     let secret_key = format!("{:032x}", fastrand::u128(..));
     let [address, console] = free_addresses();
@@ -35,5 +33,5 @@ fn run(program: PathBuf) -> (Access, Arc<Process>) {
     process.wait(address, "/", "403");
     let access =
         Access { endpoint: format!("http://{address}"), region: "us-east-1".to_owned(), access_key, secret_key };
-    (access, Arc::new(process))
+    (access, process)
 }

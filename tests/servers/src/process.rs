@@ -1,10 +1,13 @@
 //! Servers in processes of their own, one of each kind for all tests of a process, which end when that ends.
 
+use crate::runtime::blocking;
+use crate::server::Access;
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// What a server lacks that would have to be there to start it.
@@ -54,28 +57,71 @@ impl Process {
         Process { _stdin: stdin, folder }
     }
 
+    /// The program's folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Waits until a `GET` of a path is answered with a status that begins as it must.
     ///
     /// # Panics
     /// With the program's log where that takes too long.
     pub(crate) fn wait(&self, address: SocketAddr, path: &str, status: &str) {
+        let is = |answer: &str| answer.get(9..).is_some_and(|rest| rest.starts_with(status));
+        self.until(|| ask(address, &format!("GET {path}"), "", "").filter(|answer| is(answer)));
+    }
+
+    /// Tries something until there is a result.
+    ///
+    /// # Panics
+    /// With the program's log where that takes too long.
+    pub(crate) fn until<T>(&self, mut attempt: impl FnMut() -> Option<T>) -> T {
         let begun = Instant::now();
-        while !get(address, path).is_some_and(|found| found.starts_with(status)) {
+        loop {
+            if let Some(result) = attempt() {
+                return result;
+            }
             let log = || std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-            assert!(begun.elapsed() < START, "no answer from {address}{path}:\n{}", log());
+            assert!(begun.elapsed() < START, "the server did not start:\n{}", log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 }
 
-/// The status of a `GET`, where there is one.
-fn get(address: SocketAddr, path: &str) -> Option<String> {
+/// The one server of its kind in this process.
+pub(crate) struct Shared(Mutex<Option<(Access, Arc<Process>)>>);
+
+impl Shared {
+    pub(crate) const fn new() -> Self {
+        Shared(Mutex::new(None))
+    }
+
+    /// Starts it at the first call.
+    pub(crate) async fn get(
+        &'static self,
+        program: PathBuf,
+        run: fn(&Path) -> (Access, Process),
+    ) -> (Access, Arc<Process>) {
+        let get = move || {
+            let mut started = self.0.lock().expect("a server that started");
+            let start = || {
+                let (access, process) = run(&program);
+                (access, Arc::new(process))
+            };
+            started.get_or_insert_with(start).clone()
+        };
+        blocking(get).await
+    }
+}
+
+/// A request on a connection of its own, and all that is answered.
+pub(crate) fn ask(address: SocketAddr, line: &str, headers: &str, body: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
-    let mut head = [0; 12];
-    stream.read_exact(&mut head).ok()?;
-    Some(String::from_utf8_lossy(&head[9..]).into_owned())
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    write!(stream, "{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n{body}").ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    Some(String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// Addresses that were free a moment ago, each another.

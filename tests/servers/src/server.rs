@@ -48,9 +48,10 @@ impl Server {
     pub async fn lying(lies: Lies) -> Server {
         let clock = Clock::default();
         let (access_key, secret_key) = ("portico-access", "portico-secret");
+        let folder = tempfile::Builder::new().prefix("portico-s3s-").tempdir().expect("a folder");
         let (endpoint, task) = {
-            let clock = clock.clone();
-            runtime::serve(move |listener| double::serve(listener, [access_key, secret_key], lies, clock))
+            let (path, clock) = (folder.path().to_owned(), clock.clone());
+            runtime::serve(move |listener| double::serve(listener, path, [access_key, secret_key], lies, clock))
         };
         let access = Access {
             endpoint,
@@ -58,7 +59,7 @@ impl Server {
             access_key: access_key.to_owned(),
             secret_key: secret_key.to_owned(),
         };
-        Server { clock: Some(clock), ..Self::new("s3s", access, task) }
+        Server { clock: Some(clock), ..Self::new("s3s", access, (task, folder)) }
     }
 
     /// The MinIO of this process.
@@ -89,7 +90,8 @@ impl Server {
     }
 
     /// The server that `PORTICO_TEST_S3_ENDPOINT`, `_REGION`, `_ACCESS_KEY` and `_SECRET_KEY` name; absent without an
-    /// endpoint. With `PORTICO_TEST_S3_BUCKET` all is below a fresh prefix of that bucket, one for each answer of this.
+    /// endpoint. With `PORTICO_TEST_S3_BUCKET` all is below a fresh prefix of that bucket, one for each answer of this;
+    /// else buckets are made. Neither is removed.
     pub async fn from_env() -> Option<Server> {
         let variable =
             |name: &str| std::env::var(format!("PORTICO_TEST_S3_{name}")).ok().filter(|value| !value.is_empty());

@@ -20,10 +20,10 @@ use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::S3ServiceBuilder;
 use s3s::{Body, S3Result, s3_error};
 use state::State;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -44,7 +44,7 @@ impl Clock {
 }
 
 struct Double {
-    folder: TempDir,
+    folder: PathBuf,
     state: Mutex<State>,
     lies: Lies,
     clock: Clock,
@@ -67,9 +67,8 @@ impl S3Auth for Keys {
     }
 }
 
-/// Serves until it is dropped.
-pub(crate) async fn serve(listener: TcpListener, keys: [&'static str; 2], lies: Lies, clock: Clock) {
-    let folder = tempfile::Builder::new().prefix("portico-s3s-").tempdir().expect("a folder");
+/// Serves until it is dropped, with its data in a folder.
+pub(crate) async fn serve(listener: TcpListener, folder: PathBuf, keys: [&'static str; 2], lies: Lies, clock: Clock) {
     let double = Double { folder, state: Mutex::default(), lies, clock: clock.clone() };
     let mut service = S3ServiceBuilder::new(double);
     service.set_auth(Keys(keys));

@@ -39,7 +39,7 @@ impl Double {
 
     pub(super) async fn receive(&self, body: Option<StreamingBlob>, promised: Promised) -> S3Result<Content> {
         let promised = (!self.lies.checksum_not_verified).then_some(promised);
-        Content::receive(self.folder.path(), body, promised).await
+        Content::receive(&self.folder, body, promised).await
     }
 
     fn write(
