@@ -21,6 +21,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// What happens to a request.
@@ -54,6 +55,8 @@ type Filter = Box<dyn Fn(&str) -> bool + Send>;
 struct Shared {
     upstream: String,
     state: Mutex<State>,
+    /// Requests that [`Fault::Delay`] holds or has passed on, and that are not answered yet.
+    delayed: watch::Sender<usize>,
 }
 
 #[derive(Default)]
@@ -74,7 +77,7 @@ impl FaultProxy {
     /// Starts one before a server whose endpoint is `http:`.
     pub async fn start(server: &Server) -> FaultProxy {
         let upstream = server.endpoint().strip_prefix("http://").expect("an endpoint without TLS").to_owned();
-        let shared = Arc::new(Shared { upstream, state: Mutex::default() });
+        let shared = Arc::new(Shared { upstream, state: Mutex::default(), delayed: watch::Sender::new(0) });
         let (endpoint, task) = {
             let shared = shared.clone();
             runtime::serve(move |listener| serve(listener, shared))
@@ -111,6 +114,11 @@ impl FaultProxy {
         let mut state = self.shared.state();
         state.plans.clear();
         state.only = None;
+    }
+
+    /// Waits until the server has answered all requests that were delayed.
+    pub async fn idle(&self) {
+        let _ = self.shared.delayed.subscribe().wait_for(|delayed| *delayed == 0).await;
     }
 
     /// All requests since the start in their order, counted or not: `PUT /bucket/key?partNumber&uploadId`.
@@ -154,7 +162,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             let (shared, reset) = (shared.clone(), reset.clone());
             async move {
                 let planned = shared.note(&request);
-                let answered = respond(&shared.upstream, request, planned).await;
+                let answered = respond(&shared, request, planned).await;
                 if answered.is_err() {
                     reset.on_close();
                 }
@@ -168,10 +176,11 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 
 /// The answer to a request; an error closes the client's connection.
 async fn respond(
-    upstream: &str,
+    shared: &Arc<Shared>,
     mut request: Request<Incoming>,
     planned: Option<Fault>,
 ) -> io::Result<Response<Passed>> {
+    let upstream = &shared.upstream;
     match planned {
         None => pass(upstream, request).await.map(|response| response.map(Passed::whole)),
         Some(Fault::ResetBefore) => Err(io::Error::other("reset before")),
@@ -185,7 +194,7 @@ async fn respond(
             let body = if head { None } else { Passed::half(body).await };
             body.map(|body| Response::from_parts(parts, body)).ok_or_else(|| io::Error::other("cut an empty answer"))
         }
-        Some(Fault::Delay(time)) => delayed(upstream, request, time).await,
+        Some(Fault::Delay(time)) => delayed(shared, request, time).await,
         Some(Fault::Error500) => {
             while request.frame().await.is_some() {}
             Ok(error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"))
@@ -216,17 +225,19 @@ where
 }
 
 /// Passes a request on after a time, whether or not its client still waits.
-async fn delayed(upstream: &str, request: Request<Incoming>, time: Duration) -> io::Result<Response<Passed>> {
+async fn delayed(shared: &Arc<Shared>, request: Request<Incoming>, time: Duration) -> io::Result<Response<Passed>> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let request = Request::from_parts(parts, Full::new(body));
-    let upstream = upstream.to_owned();
+    let shared = shared.clone();
     let (answer, answered) = tokio::sync::oneshot::channel();
+    shared.delayed.send_modify(|delayed| *delayed += 1);
     tokio::spawn(async move {
         tokio::time::sleep(time).await;
-        if let Err(Ok(mut response)) = answer.send(pass(&upstream, request).await) {
+        if let Err(Ok(mut response)) = answer.send(pass(&shared.upstream, request).await) {
             drain(&mut response).await;
         }
+        shared.delayed.send_modify(|delayed| *delayed -= 1);
     });
     let answered = answered.await.map_err(io::Error::other)?;
     answered.map(|response| response.map(Passed::whole))
