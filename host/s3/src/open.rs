@@ -51,8 +51,11 @@ pub(crate) async fn open(
     if let Some(format) = keys.temp_format() {
         claim(&client, &keys.temp, &format, Some(id.clone())).await?;
     }
-    let Probe { capabilities, conditions } =
+    let Probe { capabilities, conditions, whole } =
         probe(&client, &keys).await.map_err(|failure| server(&keys.main, failure.into()))?;
+    if !whole {
+        return Err(truncates(&client));
+    }
     let alone = match (conditions, options.single_runner) {
         (true, _) => None,
         (false, true) => {
@@ -107,6 +110,14 @@ fn check(options: &S3Options) -> Result<(), OpenError> {
     Ok(())
 }
 
+fn truncates(client: &Client) -> OpenError {
+    OpenError::Lacks {
+        endpoint: client.endpoint.clone(),
+        capability: "keeping objects whole",
+        advice: "it answered that it stored an object, and has another one; nothing can be kept in it",
+    }
+}
+
 /// Makes sure that a location is a store of ours, and answers its id. An empty one becomes one.
 async fn claim(client: &Client, location: &Location, format: &Place, id: Option<String>) -> Result<String, OpenError> {
     let server = |failure: Failure| OpenError::Server {
@@ -137,9 +148,14 @@ async fn claim(client: &Client, location: &Location, format: &Place, id: Option<
         let text = serde_json::to_vec(&Format { portico_store: FORMAT, id })
             .map_err(|error| OpenError::Client(error.into()))?;
         client.step("format").map_err(server)?;
-        let body = Frames::from(Bytes::from(text));
-        client.put_if(format, &body, Condition::Absent).await.map_err(server)?;
+        let text = Bytes::from(text);
+        client.put_if(format, &Frames::from(text.clone()), Condition::Absent).await.map_err(server)?;
         there = client.get_small(format, 1 << 10).await.map_err(server)?;
+        if there.as_ref().is_some_and(|there| there.body.len() < text.len() && text.starts_with(&there.body)) {
+            // Ours, and of no use to anybody.
+            client.delete(std::slice::from_ref(format)).await.map_err(server)?;
+            return Err(truncates(client));
+        }
     }
     let there = there.ok_or_else(|| foreign("its `format` is not kept"))?;
     let written: Format =

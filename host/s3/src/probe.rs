@@ -66,6 +66,8 @@ pub(crate) struct Probe {
     pub(crate) capabilities: Capabilities,
     /// Whether writes may rest on conditions.
     pub(crate) conditions: bool,
+    /// Whether an object that was stored is there as it was sent.
+    pub(crate) whole: bool,
 }
 
 fn text(content: &'static str) -> Frames {
@@ -78,20 +80,26 @@ pub(crate) async fn probe(client: &Arc<Client>, keys: &Keys) -> Result<Probe, Fa
     let looked = looks(client, keys, &place).await;
     let scratch = ["content", "raced", "replaced", "checked", "copied"].map(place);
     let cleared = client.delete(&scratch).await;
-    let (findings, conditions, copies, uploads) = looked?;
+    let Looked { findings, whole, conditions, copies, uploads } = looked?;
     if let Err(failure) = cleared {
         tracing::warn!(error = %failure, "scratch objects of the probe are left behind; a sweep removes them");
     }
-    Ok(Probe { capabilities: Capabilities { findings, copies: copies.into(), uploads }, conditions })
+    Ok(Probe { capabilities: Capabilities { findings, copies: copies.into(), uploads }, conditions, whole })
 }
 
-async fn looks(
-    client: &Arc<Client>,
-    keys: &Keys,
-    place: &impl Fn(&str) -> Place,
-) -> Result<(Vec<Finding>, bool, bool, Uploads), Failure> {
+struct Looked {
+    findings: Vec<Finding>,
+    whole: bool,
+    conditions: bool,
+    copies: bool,
+    uploads: Uploads,
+}
+
+async fn looks(client: &Arc<Client>, keys: &Keys, place: &impl Fn(&str) -> Place) -> Result<Looked, Failure> {
     let content = text("0123456789");
     client.put(&place("content"), &content, None).await?;
+    let there = client.get_small(&place("content"), 100).await?;
+    let whole = there.is_some_and(|there| there.body == content.joined());
     let (create_only, replace, range, checksum, (copy, uploads)) = tokio::try_join!(
         create_only(client, place("raced")),
         replace(client, place("replaced")),
@@ -106,6 +114,7 @@ async fn looks(
     };
     let alone = "ignored: usable by one process alone, with single_runner";
     let findings = vec![
+        finding("whole objects", whole, "what was stored is there as it was sent", "not kept: it can't be used"),
         finding("create-only writes", create_only, "one of 8 racing writers won", alone),
         finding("compare-and-swap", replace, "a stale entity tag was refused", alone),
         finding("ranges", range, "a range was answered", "ignored: what comes before is read and thrown away"),
@@ -118,7 +127,7 @@ async fn looks(
             "not done: a lifecycle rule has to remove what killed processes leave",
         ),
     ];
-    Ok((findings, create_only && replace, copy, uploads))
+    Ok(Looked { findings, whole, conditions: create_only && replace, copies: copy, uploads })
 }
 
 /// Of racing writers with `If-None-Match: *` one must win, and what it wrote must be there.
