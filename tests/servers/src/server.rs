@@ -1,6 +1,6 @@
 //! A server that runs, and what a test needs to use it.
 
-use crate::double::{self, Clock, Lies};
+use crate::double::{self, Clock, Lies, Told};
 use crate::process::Missing;
 use crate::{garage, minio, moto, runtime};
 use aws_sdk_s3::Client;
@@ -26,6 +26,7 @@ pub struct Server {
     /// What the keys of [`Server::options`] begin with.
     prefix: String,
     clock: Option<Clock>,
+    told: Option<Told>,
     _alive: Box<dyn Any + Send + Sync>,
 }
 
@@ -46,12 +47,13 @@ impl Server {
 
     /// A server in this process that tells some lies.
     pub async fn lying(lies: Lies) -> Server {
-        let clock = Clock::default();
+        let (clock, told) = (Clock::default(), Told::default());
+        told.set(lies);
         let (access_key, secret_key) = ("portico-access", "portico-secret");
         let folder = tempfile::Builder::new().prefix("portico-s3s-").tempdir().expect("a folder");
         let (endpoint, task) = {
-            let (path, clock) = (folder.path().to_owned(), clock.clone());
-            runtime::serve(move |listener| double::serve(listener, path, [access_key, secret_key], lies, clock))
+            let (path, clock, told) = (folder.path().to_owned(), clock.clone(), told.clone());
+            runtime::serve(move |listener| double::serve(listener, path, [access_key, secret_key], told, clock))
         };
         let access = Access {
             endpoint,
@@ -59,7 +61,7 @@ impl Server {
             access_key: access_key.to_owned(),
             secret_key: secret_key.to_owned(),
         };
-        Server { clock: Some(clock), ..Self::new("s3s", access, (task, folder)) }
+        Server { clock: Some(clock), told: Some(told), ..Self::new("s3s", access, (task, folder)) }
     }
 
     /// The MinIO of this process.
@@ -112,7 +114,7 @@ impl Server {
     fn new(name: &'static str, access: Access, alive: impl Any + Send + Sync) -> Server {
         let client = client(&access);
         let prefix = "store".to_owned();
-        Server { name, access, client, bucket: None, prefix, clock: None, _alive: Box::new(alive) }
+        Server { name, access, client, bucket: None, prefix, clock: None, told: None, _alive: Box::new(alive) }
     }
 
     /// What names of tests begin with: `s3s`, `minio`, `moto`, `garage` or `env`.
@@ -174,6 +176,14 @@ impl Server {
     /// For other servers.
     pub fn advance(&self, by: Duration) {
         self.clock.as_ref().expect("a server in this process").advance(by);
+    }
+
+    /// Makes a server in this process tell other lies from now on.
+    ///
+    /// # Panics
+    /// For other servers.
+    pub fn lie(&self, lies: Lies) {
+        self.told.as_ref().expect("a server in this process").set(lies);
     }
 }
 

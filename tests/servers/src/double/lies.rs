@@ -1,5 +1,7 @@
 //! What a lying server does otherwise than S3.
 
+use std::sync::{Arc, Mutex};
+
 /// Lies of a server in the process, each seen on a real one. The default is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lies {
@@ -25,4 +27,18 @@ pub struct Lies {
     pub no_list_uploads: bool,
     /// Pages of listings end after 7 entries, whatever is asked.
     pub small_pages: bool,
+}
+
+/// The lies that are told at present.
+#[derive(Clone, Default)]
+pub(crate) struct Told(Arc<Mutex<Lies>>);
+
+impl Told {
+    pub(crate) fn set(&self, lies: Lies) {
+        *self.0.lock().expect("no panic under the lock") = lies;
+    }
+
+    pub(super) fn get(&self) -> Lies {
+        *self.0.lock().expect("no panic under the lock")
+    }
 }

@@ -14,7 +14,7 @@ const SMALL_PAGE: i32 = 7;
 
 impl Double {
     fn page(&self, asked: Option<i32>) -> usize {
-        let most = if self.lies.small_pages { SMALL_PAGE } else { PAGE };
+        let most = if self.lies().small_pages { SMALL_PAGE } else { PAGE };
         asked.unwrap_or(PAGE).clamp(0, most) as usize
     }
 
@@ -68,7 +68,7 @@ impl Double {
     }
 
     pub(super) fn list_uploads(&self, input: ListMultipartUploadsInput) -> S3Result<ListMultipartUploadsOutput> {
-        if self.lies.no_list_uploads {
+        if self.lies().no_list_uploads {
             return Err(s3_error!(NotImplemented));
         }
         let page = self.page(input.max_uploads);

@@ -11,6 +11,7 @@ mod service;
 mod state;
 
 pub use lies::Lies;
+pub(crate) use lies::Told;
 
 use hyper::header::{DATE, HeaderValue};
 use hyper::service::service_fn;
@@ -46,13 +47,17 @@ impl Clock {
 struct Double {
     folder: PathBuf,
     state: Mutex<State>,
-    lies: Lies,
+    told: Told,
     clock: Clock,
 }
 
 impl Double {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no panic under the lock")
+    }
+
+    fn lies(&self) -> Lies {
+        self.told.get()
     }
 }
 
@@ -68,8 +73,8 @@ impl S3Auth for Keys {
 }
 
 /// Serves until it is dropped, with its data in a folder.
-pub(crate) async fn serve(listener: TcpListener, folder: PathBuf, keys: [&'static str; 2], lies: Lies, clock: Clock) {
-    let double = Double { folder, state: Mutex::default(), lies, clock: clock.clone() };
+pub(crate) async fn serve(listener: TcpListener, folder: PathBuf, keys: [&'static str; 2], told: Told, clock: Clock) {
+    let double = Double { folder, state: Mutex::default(), told, clock: clock.clone() };
     let mut service = S3ServiceBuilder::new(double);
     service.set_auth(Keys(keys));
     // `s3s` compares the times of requests with the real clock, which ours may be far ahead of.

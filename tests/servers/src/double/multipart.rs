@@ -57,7 +57,7 @@ impl Double {
     }
 
     pub(super) fn copy_part(&self, input: UploadPartCopyInput) -> S3Result<UploadPartCopyOutput> {
-        if self.lies.copy_not_implemented {
+        if self.lies().copy_not_implemented {
             return Err(s3_error!(NotImplemented));
         }
         let CopySource::Bucket { bucket, key, .. } = &input.copy_source else {
@@ -66,8 +66,8 @@ impl Double {
         let source = self.state().object(bucket, key)?.clone();
         matches(&source, self.if_match(input.copy_source_if_match.as_ref()))?;
         let size = source.content.size;
-        let range = match input.copy_source_range.as_deref().filter(|_| !self.lies.copy_ignores_range) {
-            _ if self.lies.copy_stores_nothing => 0..0,
+        let range = match input.copy_source_range.as_deref().filter(|_| !self.lies().copy_ignores_range) {
+            _ if self.lies().copy_stores_nothing => 0..0,
             None => 0..size,
             Some(text) => within(text, size)
                 .ok_or_else(|| s3_error!(InvalidArgument, "the range {text} is not in a source of {size} bytes"))?,
@@ -107,7 +107,7 @@ impl Double {
         may_write(bucket.objects.get(&input.key), self.if_match(if_match), self.if_none_match(if_none_match))?;
         bucket.objects.insert(input.key.clone(), object);
         bucket.uploads.remove(&(input.key.clone(), input.upload_id));
-        if self.lies.loses_uploads {
+        if self.lies().loses_uploads {
             return Err(s3_error!(NoSuchUpload));
         }
         Ok(CompleteMultipartUploadOutput {
@@ -138,7 +138,7 @@ impl Double {
             contents.push(there.content.clone());
         }
         let (_, all_but_last) = contents.split_last().expect("at least one");
-        if all_but_last.iter().any(|content| content.size < PART_MIN) && !self.lies.copy_stores_nothing {
+        if all_but_last.iter().any(|content| content.size < PART_MIN) && !self.lies().copy_stores_nothing {
             return Err(s3_error!(EntityTooSmall));
         }
         Ok(contents)

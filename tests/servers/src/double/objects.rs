@@ -23,7 +23,7 @@ impl Double {
         let checksum_crc32 = promised.crc32();
         let input = request.input;
         let mut content = self.receive(input.body, promised).await?;
-        if self.lies.truncates_objects && content.size > 0 {
+        if self.lies().truncates_objects && content.size > 0 {
             content = content.slice(0..content.size - 1)?;
         }
         let object = Object {
@@ -38,7 +38,7 @@ impl Double {
     }
 
     pub(super) async fn receive(&self, body: Option<StreamingBlob>, promised: Promised) -> S3Result<Content> {
-        let promised = (!self.lies.checksum_not_verified).then_some(promised);
+        let promised = (!self.lies().checksum_not_verified).then_some(promised);
         Content::receive(&self.folder, body, promised).await
     }
 
@@ -58,18 +58,18 @@ impl Double {
     }
 
     pub(super) fn if_match<'a>(&self, condition: Option<&'a ETagCondition>) -> Option<&'a ETagCondition> {
-        condition.filter(|_| !self.lies.ignores_if_match)
+        condition.filter(|_| !self.lies().ignores_if_match)
     }
 
     pub(super) fn if_none_match<'a>(&self, condition: Option<&'a ETagCondition>) -> Option<&'a ETagCondition> {
-        condition.filter(|_| !self.lies.ignores_if_none_match)
+        condition.filter(|_| !self.lies().ignores_if_none_match)
     }
 
     pub(super) fn get(&self, input: GetObjectInput) -> S3Result<GetObjectOutput> {
         let object = self.state().object(&input.bucket, &input.key)?.clone();
         matches(&object, self.if_match(input.if_match.as_ref()))?;
         let size = object.content.size;
-        let asked = input.range.filter(|_| !self.lies.range_ignored);
+        let asked = input.range.filter(|_| !self.lies().range_ignored);
         let range = asked.map_or(Ok(0..size), |range| range.check(size))?;
         Ok(GetObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
