@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use portico_store::lane::Hashes;
 use portico_store::{
-    Blake3, Digest, Error, Expected, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, Sha256, TempKey,
-    Token, Writer,
+    Argument, Blake3, Digest, Error, Expected, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, Sha256,
+    TempKey, Token, Writer, limits,
 };
 use std::sync::Arc;
 
@@ -103,6 +103,10 @@ impl Writer<PartReceipt> for PartWriter {
         }
         if sha256.is_some() && expected.sha256.is_some_and(|wanted| sha256 != Some(wanted)) {
             return Err(Error::DigestMismatch);
+        }
+        let ends = options.offset.unwrap_or(0).saturating_add(hashes.size);
+        if data.is_some() && ends > limits::SIZE_MAX {
+            return Err(Error::InvalidArgument(Argument::Offset));
         }
         let Some(blake3) = hashes.blake3.map(|blake3| blake3.finish()) else {
             return Err(Error::internal("a part without an identity"));
