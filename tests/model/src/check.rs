@@ -133,7 +133,8 @@ fn add(events: &mut Events, history: &Inner, id: Id, entry: &Entry, at: &At, hap
             if let SlotAct::Replayed { token, answered, .. }
             | SlotAct::Seen { token, answered, .. }
             | SlotAct::Listed { token, answered, .. }
-            | SlotAct::Taken { token, answered } = &mut act
+            | SlotAct::Taken { token, answered }
+            | SlotAct::Used { token, answered } = &mut act
             {
                 *answered = history.is_answered(token);
             }

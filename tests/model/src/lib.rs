@@ -52,8 +52,11 @@ pub use truth::Truth;
 use async_trait::async_trait;
 use portico_store::Backend;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// What the model needs to know of a backend: how its hosts are opened, and how one looks beneath its interface.
+/// What the model needs to know of a backend: how its hosts are opened, and how one looks beneath its interface. What the
+/// contract leaves to a backend with several hosts is a question with an answer here, which is that of a backend that has
+/// one.
 #[async_trait]
 pub trait World: Send + Sync {
     /// How many hosts share the store.
@@ -61,9 +64,30 @@ pub trait World: Send + Sync {
         1
     }
 
-    /// Whether a crash may not come between an assembly's object and the end of its parts.
+    /// Whether an assembly makes its object and ends its parts in one act. Where it does not, a crash may come between, and
+    /// another host may delete a part, or use it too, while it is being used.
     fn assembly_is_atomic(&self) -> bool {
         true
+    }
+
+    /// Whether `unavailable` says that nothing was done. Where it does not, the operation may have been done.
+    fn failures_are_certain(&self) -> bool {
+        true
+    }
+
+    /// Whether opening a store changes what an earlier life left in it, so that crashes of it are worth many trials.
+    fn opening_repairs(&self) -> bool {
+        true
+    }
+
+    /// Sizes in bytes at which the backend begins to do something else, to be tried beside those of all backends.
+    fn sizes(&self) -> &'static [usize] {
+        &[]
+    }
+
+    /// How long an operation takes at most that waits for nobody.
+    fn patience(&self) -> Duration {
+        Duration::from_millis(60)
     }
 
     /// Opens a host on the store. It asks [`Faults::step`] before and after each thing that it changes, and once that

@@ -79,9 +79,10 @@ impl How {
     }
 }
 
-/// A size in bytes: mostly small, often at a border of what a backend gathers.
-pub(crate) fn random_size(rng: &mut fastrand::Rng) -> usize {
+/// A size in bytes: mostly small, often at a border of what a backend gathers, seldom one of these.
+pub(crate) fn random_size(rng: &mut fastrand::Rng, also: &[usize]) -> usize {
     match rng.u8(..20) {
+        _ if !also.is_empty() && rng.u8(..16) == 0 => *pick(rng, also),
         0..2 => 0,
         2..5 => rng.usize(1..100),
         5..11 => rng.usize(100..70_000),
@@ -116,7 +117,7 @@ impl Op {
             0..32 => Self::put_part(rng, names, slot),
             32..40 => {
                 let content = match rng.u8(..3) {
-                    0 => Content::of(random_size(rng), rng.u64(..2)),
+                    0 => Content::of(random_size(rng, &[]), rng.u64(..2)),
                     _ => names.whole(names.index(&session)),
                 };
                 let how = How::random(rng, content.bytes.len());
@@ -166,7 +167,7 @@ impl Op {
     /// A part, mostly of the size and at the offset that it is meant to have, with one of two contents.
     fn put_part(rng: &mut fastrand::Rng, names: &Names, slot: Slot) -> Op {
         let at = names.index(&slot.0);
-        let size = if rng.u8(..10) == 0 { random_size(rng) } else { names.size(at, slot.1) };
+        let size = if rng.u8(..10) == 0 { random_size(rng, &[]) } else { names.size(at, slot.1) };
         let content = Content::of(size, rng.u64(..3) / 2);
         let offset = match rng.u8(..10) {
             0 => None,

@@ -8,8 +8,6 @@ use crate::{Settings, World, parallel};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long the second may take before it is taken to wait for the first, which then goes on.
-const PATIENCE: Duration = Duration::from_millis(60);
 /// Longest time of one pair: beyond it somebody waits for ever.
 const PAIR_MAX: Duration = Duration::from_secs(60);
 /// The name of a retry with an assembly after it.
@@ -23,6 +21,8 @@ struct Pair {
     first: (&'static str, Op),
     second: (&'static str, Vec<Op>),
     abandoned: bool,
+    /// The host of the second, counted from that of the first.
+    host: usize,
 }
 
 /// Tries pairs, each on stores of its own: all of them, or, without time for that, every so many of them from a random
@@ -37,7 +37,7 @@ pub async fn every_pair<W: World + 'static>(
     let names = Arc::new(cases::names());
     let stride = if settings.thorough { 1 } else { STRIDE };
     let from = fastrand::usize(..stride);
-    let all = pairs(&names).into_iter().enumerate();
+    let all = pairs(&names, world().hosts().min(2)).into_iter().enumerate();
     let chosen = all.filter(move |(at, pair)| at % stride == from || pair.is_essential()).map(|(_, pair)| pair);
     parallel::each(chosen, move |pair| {
         let (world, names) = (world.clone(), names.clone());
@@ -63,7 +63,8 @@ impl Pair {
 
     fn tell(&self, step: u64) -> String {
         let going = if self.abandoned { " and abandoned" } else { "" };
-        format!("{} held up{going} at its step {step}, then {}", self.first.0, self.second.0)
+        let there = if self.host > 0 { " on another host" } else { "" };
+        format!("{} held up{going} at its step {step}, then {}{there}", self.first.0, self.second.0)
     }
 }
 
@@ -76,7 +77,7 @@ fn setup(ops: &Ops<'_>) -> Vec<Op> {
     setup
 }
 
-fn pairs(names: &Names) -> Vec<Pair> {
+fn pairs(names: &Names, hosts: usize) -> Vec<Pair> {
     let ops = Ops(names);
     let (f, g) = (0, 1);
     let three = [(0, 1), (0, 3), (0, 4)];
@@ -108,8 +109,10 @@ fn pairs(names: &Names) -> Vec<Pair> {
         let retry = vec![ops.placed(0, 2, 0), ops.list(0), ops.assemble(f, &ALL)];
         let seconds = kinds.iter().map(|(name, op)| (*name, vec![op.clone()])).chain([(RETRY, retry)]);
         for second in seconds {
-            for abandoned in [false, true] {
-                pairs.push(Pair { first: first.clone(), second: second.clone(), abandoned });
+            for (abandoned, host) in
+                [false, true].into_iter().flat_map(|going| (0..hosts).map(move |host| (going, host)))
+            {
+                pairs.push(Pair { first: first.clone(), second: second.clone(), abandoned, host });
             }
         }
     }
@@ -119,7 +122,8 @@ fn pairs(names: &Names) -> Vec<Pair> {
 /// One pair, the first held up at a step; `false` if it has not so many.
 async fn hold(world: &dyn World, names: &Arc<Names>, pair: &Pair, step: u64) -> Result<bool, String> {
     let mut stage = Stage::new(world, names);
-    let host = stage.open().await?;
+    let host = stage.open(0).await?;
+    let other = if pair.host == 0 { host.clone() } else { stage.open(pair.host).await? };
     stage.prepare(&host, &setup(&Ops(names))).await?;
 
     host.faults.hold_after(step);
@@ -138,14 +142,14 @@ async fn hold(world: &dyn World, names: &Arc<Names>, pair: &Pair, step: u64) -> 
         first.abort();
     }
     let mut second = {
-        let (host, ops) = (host.clone(), pair.second.1.clone());
+        let ops = pair.second.1.clone();
         tokio::spawn(async move {
             for op in ops {
-                let _ = host.perform(op, &mut fastrand::Rng::with_seed(2)).await;
+                let _ = other.perform(op, &mut fastrand::Rng::with_seed(2)).await;
             }
         })
     };
-    let waited = tokio::time::timeout(PATIENCE, &mut second).await;
+    let waited = tokio::time::timeout(world.patience(), &mut second).await;
     host.faults.release();
     if !ended {
         // It may have been abandoned, but not have panicked.

@@ -5,7 +5,7 @@ use crate::faults::Faults;
 use crate::history::History;
 use crate::names::Names;
 use crate::ops::{Op, random_size};
-use crate::perform::{Host, abandon};
+use crate::perform::{Host, Promises, abandon};
 use crate::truth::Truth;
 use crate::{World, parallel};
 use portico_store::Backend;
@@ -74,7 +74,7 @@ pub async fn random<W: World + 'static>(
 
 async fn one(world: &dyn World, seed: u64) -> Result<(), String> {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let mut names = Names::new(|| random_size(&mut rng));
+    let mut names = Names::new(|| random_size(&mut rng, world.sizes()));
     let history = Arc::new(History::default());
     let mut start = Truth::default();
     for life in 0..rng.usize(2..=LIVES) {
@@ -107,7 +107,13 @@ async fn live(
         let faults = Arc::new(Faults::random(dies_at, rng.fork()));
         lives.push(faults.clone());
         match world.open(host, &faults).await {
-            Ok(backend) => hosts.push(Host { backend, faults, history: history.clone(), names: names.clone() }),
+            Ok(backend) => hosts.push(Host {
+                backend,
+                faults,
+                history: history.clone(),
+                names: names.clone(),
+                promises: Promises::of(world),
+            }),
             Err(_) if faults.is_dead() => {}
             Err(error) => return Err(error),
         }

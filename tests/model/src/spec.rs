@@ -41,6 +41,10 @@ pub(crate) enum SlotAct {
     Taken { token: String, answered: bool },
     /// Whatever was there has been taken away.
     Cleared,
+    /// That write was there, and its content was used.
+    Used { token: String, answered: bool },
+    /// Of what that write made nothing is there any more, whoever has taken it away.
+    Ended { token: String },
 }
 
 impl SlotState {
@@ -62,7 +66,7 @@ impl State for SlotState {
     type Act = SlotAct;
 
     fn only_seen(act: &SlotAct) -> bool {
-        !matches!(act, SlotAct::Put { .. } | SlotAct::Taken { .. } | SlotAct::Cleared)
+        !matches!(act, SlotAct::Put { .. } | SlotAct::Taken { .. } | SlotAct::Cleared | SlotAct::Ended { .. })
     }
 
     fn after(&self, act: &SlotAct) -> Option<SlotState> {
@@ -84,6 +88,13 @@ impl State for SlotState {
             }
             SlotAct::Taken { token, answered } => self.learn(token, *answered, |_| true).map(|_| SlotState::Empty),
             SlotAct::Cleared => Some(SlotState::Empty),
+            SlotAct::Used { token, answered } => self.learn(token, *answered, |_| true),
+            SlotAct::Ended { token } => match self {
+                SlotState::Part { write: Write::Token(there), .. } if there == token => Some(SlotState::Empty),
+                // Which write this is nobody knows yet.
+                SlotState::Part { write: Write::Unanswered(_), .. } => None,
+                _ => Some(self.clone()),
+            },
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::faults::Faults;
 use crate::history::History;
 use crate::names::Names;
 use crate::ops::Op;
-use crate::perform::Host;
+use crate::perform::{Host, Promises};
 use crate::run::close;
 use crate::truth::Truth;
 use crate::{World, parallel};
@@ -63,10 +63,11 @@ impl<'a> Stage<'a> {
         Stage { world, names: names.clone(), history: Arc::default(), start: Truth::default() }
     }
 
-    pub(crate) async fn open(&self) -> Result<Host, String> {
+    pub(crate) async fn open(&self, host: usize) -> Result<Host, String> {
         let faults = Arc::new(Faults::none());
-        let backend = self.world.open(0, &faults).await?;
-        Ok(Host { backend, faults, history: self.history.clone(), names: self.names.clone() })
+        let backend = self.world.open(host, &faults).await?;
+        let promises = Promises::of(self.world);
+        Ok(Host { backend, faults, history: self.history.clone(), names: self.names.clone(), promises })
     }
 
     /// Does operations that must all be done, or be cut off as they are meant to.
@@ -93,12 +94,24 @@ impl<'a> Stage<'a> {
 /// What is there after the operation when nothing happens to it.
 async fn undisturbed(world: &dyn World, names: &Arc<Names>, case: &Case) -> Result<Vec<String>, String> {
     let mut stage = Stage::new(world, names);
-    let host = stage.open().await?;
+    let host = stage.open(0).await?;
     stage.prepare(&host, &case.setup).await?;
     stage.prepare(&host, std::slice::from_ref(&case.op)).await?;
+    stage.prepare(&host, &clearing(world, &case.op)).await?;
     drop(host);
     stage.close().await?;
     Ok(stage.start.summary())
+}
+
+/// What a client does in the end where an assembly that died may have left some of its parts.
+fn clearing(world: &dyn World, op: &Op) -> Vec<Op> {
+    match op {
+        Op::Assemble { parts, .. } if !world.assembly_is_atomic() => {
+            let sessions: BTreeSet<_> = parts.iter().map(|(slot, _)| slot.0.clone()).collect();
+            sessions.into_iter().map(|session| Op::DeleteSession { session }).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// One crash at a step of the operation, if it has so many, which is answered with the names of the steps taken.
@@ -110,7 +123,7 @@ async fn crash(
     goal: &[String],
 ) -> Result<(bool, Vec<&'static str>), String> {
     let mut stage = Stage::new(world, names);
-    let host = stage.open().await?;
+    let host = stage.open(0).await?;
     stage.prepare(&host, &case.setup).await?;
     host.faults.die_after(step);
     let _ = host.perform(case.op.clone(), &mut fastrand::Rng::with_seed(1)).await;
@@ -119,7 +132,8 @@ async fn crash(
     drop(host);
 
     // The opening dies too, at a later step each time, until it has no more.
-    for step in 0..STEPS_MAX {
+    let openings = if world.opening_repairs() || step == 0 { STEPS_MAX } else { 0 };
+    for step in 0..openings {
         let faults = Arc::new(Faults::none());
         faults.die_after(step);
         let opened = world.open(0, &faults).await;
@@ -132,12 +146,13 @@ async fn crash(
     }
     stage.close().await.map_err(|story| format!("(at {at:?}) {story}"))?;
 
-    let host = stage.open().await?;
+    let host = stage.open(0).await?;
     let again = std::slice::from_ref(&case.op);
     for op in if case.retry.is_empty() { again } else { &case.retry[..] } {
         // Some of what it did may be done already; where it leads is what counts.
         let _ = host.perform(op.clone(), &mut fastrand::Rng::with_seed(1)).await;
     }
+    stage.prepare(&host, &clearing(world, &case.op)).await?;
     drop(host);
     stage.close().await.map_err(|story| format!("(at {at:?}) done again: {story}"))?;
     let there = stage.start.summary();

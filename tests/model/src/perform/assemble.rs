@@ -90,8 +90,10 @@ impl Host {
         result: &Result<FinalReceipt, Error>,
     ) -> Option<Vec<At>> {
         let mut acts = self.made(id, file, stamp, how, result)?;
-        if result.is_ok() {
+        if result.is_ok() && self.promises.assembly_is_atomic {
             acts.extend(taken(parts));
+        } else if result.is_ok() {
+            acts.extend(used(parts));
         }
         Some(acts)
     }
@@ -101,6 +103,15 @@ fn taken(parts: &[(Slot, TempKey)]) -> impl Iterator<Item = At> {
     parts
         .iter()
         .map(|(slot, key)| At::Slot(slot.clone(), SlotAct::Taken { token: key.token.to_string(), answered: false }))
+}
+
+/// Each was there, and is there no more.
+fn used(parts: &[(Slot, TempKey)]) -> impl Iterator<Item = At> {
+    parts.iter().flat_map(|(slot, key)| {
+        let token = key.token.to_string();
+        let there = SlotAct::Used { token: token.clone(), answered: false };
+        [At::Slot(slot.clone(), there), At::Slot(slot.clone(), SlotAct::Ended { token })]
+    })
 }
 
 fn repeats(keys: &[TempKey]) -> bool {

@@ -7,6 +7,7 @@ mod assemble;
 mod lists;
 pub(crate) mod small;
 
+use crate::World;
 use crate::content::{Content, Source, Stamp, drain};
 use crate::faults::Faults;
 use crate::history::{At, Entry, Excuse, History, Id};
@@ -28,6 +29,22 @@ pub(crate) struct Host {
     pub(crate) faults: Arc<Faults>,
     pub(crate) history: Arc<History>,
     pub(crate) names: Arc<Names>,
+    pub(crate) promises: Promises,
+}
+
+/// What a world promises, of what others leave open.
+#[derive(Clone, Copy)]
+pub(crate) struct Promises {
+    /// See [`World::assembly_is_atomic`].
+    pub(crate) assembly_is_atomic: bool,
+    /// See [`World::failures_are_certain`].
+    pub(crate) failures_are_certain: bool,
+}
+
+impl Promises {
+    pub(crate) fn of(world: &dyn World) -> Self {
+        Promises { assembly_is_atomic: world.assembly_is_atomic(), failures_are_certain: world.failures_are_certain() }
+    }
 }
 
 /// How an operation ended, for whoever did it alone.
@@ -62,13 +79,18 @@ impl Host {
         }
     }
 
-    /// Notes an error that no state excuses, unless the host is dead: then nothing is known of what was done.
+    /// Notes an error that no state excuses, unless the host is dead, or fails without knowing what it did: then nothing
+    /// is known of what was done, as if it had never answered.
     pub(crate) fn unexpected(&self, id: Id, error: &Error) {
-        if !self.faults.is_dead() {
+        if !self.faults.is_dead() && !self.is_in_doubt(error) {
             use std::error::Error as _;
             let cause = error.source().map(|cause| format!(" ({cause})")).unwrap_or_default();
             self.history.wrong(id, format!("answered: {error}{cause}"));
         }
+    }
+
+    fn is_in_doubt(&self, error: &Error) -> bool {
+        !self.promises.failures_are_certain && matches!(error, Error::Unavailable { .. })
     }
 
     /// The key of a write at a part number, if one was seen.
@@ -133,7 +155,9 @@ impl Host {
                 self.history.answer_at(id, now, "interrupted".to_owned(), Vec::new(), excuse);
             }
             // What it was compared with was deleted meanwhile.
-            Err(Error::Unavailable { .. }) if how.if_exists == IfExists::SameContentOk => {
+            Err(error @ Error::Unavailable { .. })
+                if how.if_exists == IfExists::SameContentOk && !self.is_in_doubt(error) =>
+            {
                 self.history.answer(id, "unavailable".to_owned(), refused(SlotAct::Absent));
             }
             Err(error) => self.refused_for_content(id, error, &how),
