@@ -3,10 +3,13 @@
 //! A test is named `BACKEND::PROGRAM::CASE`. Those of `runner` test the runner: a program does what must make a case
 //! fail.
 
+mod servers;
+
 use libtest_mimic::{Arguments, Trial};
 use portico_host::{StorageCtx, StorageCtxView, StorageView};
 use portico_store::{Backend, Scope};
 use portico_test_suite::{Base, Case, Host, HostState, Runner, TestBackend, backends};
+use servers::Wanted;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,9 +28,13 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let runner = Arc::new(runtime.block_on(Runner::new(Portico)).expect("programs that run"));
     let mut trials = Vec::new();
-    for backend in backends::all() {
+    for (name, wanted) in runtime.block_on(servers::backends()) {
         for case in runner.cases().iter().filter(|case| !case.is_self_check()) {
-            trials.push(trial(&runner, &backend, case, runtime.handle()));
+            trials.push(match &wanted {
+                Wanted::Ready(backend) => trial(&runner, backend, case, runtime.handle()),
+                Wanted::Skipped(why) => absent(&name, case, why).with_ignored_flag(true),
+                Wanted::Failed(why) => absent(&name, case, why),
+            });
         }
     }
     for case in runner.cases().iter().filter(|case| case.is_self_check()) {
@@ -38,7 +45,7 @@ fn main() -> ExitCode {
 
 fn trial(runner: &Arc<Runner<Portico>>, backend: &Arc<dyn TestBackend>, case: &Case, runtime: &Handle) -> Trial {
     let name = format!("{}::{}::{}", backend.name(), case.program, case.name);
-    let lacks = case.needs.clone().filter(|needs| !backend.capabilities().contains(&needs.as_str()));
+    let lacks = case.needs.iter().find(|needs| !backend.capabilities().contains(&needs.as_str())).cloned();
     let (runner, backend, case, runtime) = (runner.clone(), backend.clone(), case.clone(), runtime.clone());
     let run = move || Ok(runtime.block_on(runner.run(&case, &*backend, LIMIT))?);
     let trial = Trial::test(name, run);
@@ -46,6 +53,12 @@ fn trial(runner: &Arc<Runner<Portico>>, backend: &Arc<dyn TestBackend>, case: &C
         Some(lacks) => trial.with_kind(format!("needs {lacks}")).with_ignored_flag(true),
         None => trial,
     }
+}
+
+/// A case of a backend that is not there.
+fn absent(backend: &str, case: &Case, why: &str) -> Trial {
+    let why = why.to_owned();
+    Trial::test(format!("{backend}::{}::{}", case.program, case.name), move || Err(why.into())).with_kind("absent")
 }
 
 /// A case that must fail, for the reason that its name begins with.

@@ -1,7 +1,7 @@
 //! What a store holds after a case, against what the instances said of it.
 //!
-//! It is looked at four times: by the listings, in the storage itself, by the listings after it was closed and opened,
-//! and in the storage again after a sweep. All four must agree with what was said, and with each other.
+//! It is looked at four times: by the listings of each host, in the storage itself, by the listings after it was closed
+//! and opened, and in the storage again after a sweep. All four must agree with what was said, and with each other.
 
 use crate::board::Claims;
 use crate::source;
@@ -60,16 +60,22 @@ fn content(pieces: &[crate::bindings::portico::conformance::fixture::Piece]) -> 
     (pieces.iter().map(|piece| piece.size).sum(), sha256.finish().to_hex())
 }
 
-/// Looks at a store, and closes it. Answers what is wrong.
+/// Looks at a store, and closes its hosts. Answers what is wrong.
 pub(crate) async fn audit(
     test_store: &dyn TestStore,
-    store: Arc<dyn Backend>,
+    hosts: Vec<Arc<dyn Backend>>,
     claimed: &Claimed,
 ) -> Result<Vec<String>, BoxError> {
-    let before = listings(&*store, &claimed.scopes).await?;
-    drop(store);
-    let found = sorted(test_store.inspect().await?);
     let mut faults = claimed.faults.clone();
+    let before = listings(&*hosts[0], &claimed.scopes).await?;
+    for other in &hosts[1..] {
+        let there = listings(&**other, &claimed.scopes).await?;
+        if there != before {
+            faults.push(format!("one host lists {before:?}, and another {there:?}"));
+        }
+    }
+    drop(hosts);
+    let found = sorted(test_store.inspect().await?);
     faults.extend(found.faults.iter().cloned());
     compare(&found, claimed, &mut faults);
 

@@ -12,8 +12,10 @@ pub struct Case {
     pub name: String,
     /// How many instances run at once.
     pub instances: u32,
-    /// What a backend must be able to.
-    pub needs: Option<String>,
+    /// How many hosts share the store. Instances go to them in turn.
+    pub hosts: u32,
+    /// What a backend must be able to, `several-hosts` included.
+    pub needs: Vec<String>,
 }
 
 impl Case {
@@ -31,11 +33,15 @@ pub(crate) fn parse(program: &'static str, text: &str) -> Vec<Case> {
 fn parse_line(program: &'static str, line: &str) -> Case {
     let mut words = line.split(' ');
     let name = words.next().unwrap_or_default().to_owned();
-    let mut case = Case { program, name, instances: 1, needs: None };
+    let mut case = Case { program, name, instances: 1, hosts: 1, needs: Vec::new() };
     for word in words {
         match word.split_once('=') {
             Some(("instances", count)) => case.instances = count.parse().expect("a number of instances"),
-            Some(("needs", capability)) => case.needs = Some(capability.to_owned()),
+            Some(("hosts", count)) => {
+                case.hosts = count.parse().expect("a number of hosts");
+                case.needs.push("several-hosts".to_owned());
+            }
+            Some(("needs", capability)) => case.needs.push(capability.to_owned()),
             _ => panic!("{program} says something unknown of a case: {line}"),
         }
     }

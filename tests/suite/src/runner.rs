@@ -7,7 +7,7 @@ use crate::board::Board;
 use crate::fixture::{self, Fixture};
 use crate::host::{Base, Host};
 use crate::programs::{self, Case};
-use crate::stores::{BoxError, TestBackend};
+use crate::stores::{BoxError, TestBackend, TestStore};
 use portico_store::Backend;
 use portico_test_artifacts::PROGRAMS;
 use std::collections::HashMap;
@@ -88,7 +88,7 @@ impl<H: Host> Runner<H> {
         host.add_to_linker(&mut linker)?;
         let mut runner = Runner { host, engine, programs: HashMap::new(), cases: Vec::new() };
         // A program gets storage to print its cases, because it can't be linked without, but does nothing with it.
-        let scratch = backends::Local.fresh().await?;
+        let scratch = backends::Local.fresh(&[]).await?;
         let store = scratch.open().await?;
         for program in PROGRAMS {
             let component = Component::new(&runner.engine, program.component)?;
@@ -116,13 +116,22 @@ impl<H: Host> Runner<H> {
     /// # Panics
     /// If the case is not one of [`Runner::cases`].
     pub async fn run(self: &Arc<Self>, case: &Case, backend: &dyn TestBackend, limit: Duration) -> Result<(), Failure> {
-        let test_store = backend.fresh().await.map_err(Failure::Store)?;
-        let store = test_store.open().await.map_err(Failure::Store)?;
+        let test_store = backend.fresh(&case.needs).await.map_err(Failure::Store)?;
+        let ended = self.run_in(&*test_store, case, limit).await;
+        let removed = test_store.remove().await.map_err(Failure::Store);
+        ended.and(removed)
+    }
+
+    async fn run_in(self: &Arc<Self>, test_store: &dyn TestStore, case: &Case, limit: Duration) -> Result<(), Failure> {
+        let mut hosts = Vec::new();
+        for _ in 0..case.hosts {
+            hosts.push(test_store.open().await.map_err(Failure::Store)?);
+        }
         let board = Arc::new(Board::new(case.instances));
-        let instances = self.instances(case, &board, &store);
+        let instances = self.instances(case, &board, &hosts);
         tokio::time::timeout(limit, instances).await.map_err(|_| Failure::TimedOut(limit))??;
         let claimed = Claimed::new(board.look(|state| state.claims.clone()));
-        match audit::audit(&*test_store, store, &claimed).await.map_err(Failure::Store)? {
+        match audit::audit(test_store, hosts, &claimed).await.map_err(Failure::Store)? {
             faults if faults.is_empty() => Ok(()),
             faults => Err(Failure::Audit(faults)),
         }
@@ -133,12 +142,12 @@ impl<H: Host> Runner<H> {
         self: &Arc<Self>,
         case: &Case,
         board: &Arc<Board>,
-        store: &Arc<dyn Backend>,
+        hosts: &[Arc<dyn Backend>],
     ) -> Result<(), Failure> {
         let mut instances = JoinSet::new();
-        for instance in 0..case.instances {
-            let (runner, case, board, store) = (self.clone(), case.clone(), board.clone(), store.clone());
-            instances.spawn(async move { runner.instance(&case, instance, board, store).await });
+        for (instance, host) in (0..case.instances).zip(hosts.iter().cycle()) {
+            let (runner, case, board, host) = (self.clone(), case.clone(), board.clone(), host.clone());
+            instances.spawn(async move { runner.instance(&case, instance, board, host).await });
         }
         while let Some(ended) = instances.join_next().await {
             ended.map_err(|error| Failure::Store(error.into()))??;

@@ -12,24 +12,27 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[async_trait]
 pub trait TestBackend: Send + Sync + 'static {
     /// Its name in the names of the tests.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// What it is able to, of what a case may need. A case that needs something else is shown as ignored.
     ///
-    /// - `small-limit`: the largest content of one put is at most 8 MiB.
-    fn capabilities(&self) -> &'static [&'static str];
+    /// - `small-limit`: its stores can be made to take at most 8 MiB in one put.
+    /// - `large`: its stores can be made to take at least 32 MiB in one put.
+    /// - `several-hosts`: a store can be opened by several hosts at once.
+    fn capabilities(&self) -> &[&'static str];
 
-    /// An empty store for one case. What is made for it goes when it is dropped.
+    /// An empty store for one case that needs these of its capabilities.
     ///
     /// # Errors
     /// If there can't be one.
-    async fn fresh(&self) -> Result<Box<dyn TestStore>, BoxError>;
+    async fn fresh(&self, needs: &[String]) -> Result<Box<dyn TestStore>, BoxError>;
 }
 
 /// A store for one case.
 #[async_trait]
 pub trait TestStore: Send + Sync {
-    /// Opens the store. What an earlier call returned has been dropped.
+    /// Opens a host on the store. What an earlier call returned has been dropped, except with `several-hosts`: then this
+    /// is one more host.
     ///
     /// # Errors
     /// If it can't be opened.
@@ -41,6 +44,12 @@ pub trait TestStore: Send + Sync {
     /// # Errors
     /// If it can't be looked at.
     async fn inspect(&self) -> Result<Found, BoxError>;
+
+    /// Takes away all that was made for it. What was opened has been dropped.
+    ///
+    /// # Errors
+    /// If something stays.
+    async fn remove(&self) -> Result<(), BoxError>;
 }
 
 /// What a storage really holds.

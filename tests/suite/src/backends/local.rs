@@ -2,6 +2,7 @@
 //!
 //! It is looked at without the backend's code: the files as any program sees them, the index as SQLite reads it.
 
+use super::max_object_size;
 use crate::stores::{BoxError, Found, FoundObject, FoundPart, TestBackend, TestStore};
 use async_trait::async_trait;
 use portico_store::local::{LocalOptions, LocalStore};
@@ -16,9 +17,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Largest content of one put, in bytes: small enough to be exceeded in a test.
-const MAX_OBJECT_SIZE: u64 = 8 << 20;
-
 /// How long a store may have to do in the background after its last user has gone.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -27,35 +25,44 @@ pub struct Local;
 
 #[async_trait]
 impl TestBackend for Local {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "local"
     }
 
-    fn capabilities(&self) -> &'static [&'static str] {
-        &["small-limit"]
+    fn capabilities(&self) -> &[&'static str] {
+        &["small-limit", "large"]
     }
 
-    async fn fresh(&self) -> Result<Box<dyn TestStore>, BoxError> {
-        Ok(Box::new(Folder(tempfile::tempdir()?)))
+    async fn fresh(&self, needs: &[String]) -> Result<Box<dyn TestStore>, BoxError> {
+        Ok(Box::new(Folder { folder: tempfile::tempdir()?, max_object_size: max_object_size(needs) }))
     }
 }
 
-struct Folder(TempDir);
+struct Folder {
+    /// It goes when this is dropped.
+    folder: TempDir,
+    max_object_size: u64,
+}
 
 #[async_trait]
 impl TestStore for Folder {
     async fn open(&self) -> Result<Arc<dyn Backend>, BoxError> {
-        let options = LocalOptions { max_object_size: MAX_OBJECT_SIZE, lock_wait: SETTLE, ..LocalOptions::default() };
-        Ok(Arc::new(LocalStore::open(&self.0.path().join("store"), options).await?))
+        let max_object_size = self.max_object_size;
+        let options = LocalOptions { max_object_size, lock_wait: SETTLE, ..LocalOptions::default() };
+        Ok(Arc::new(LocalStore::open(&self.folder.path().join("store"), options).await?))
     }
 
     async fn inspect(&self) -> Result<Found, BoxError> {
-        let root = self.0.path().join("store");
+        let root = self.folder.path().join("store");
         tokio::task::spawn_blocking(move || {
             let _lock = lock(&root)?;
             inspect(&root)
         })
         .await?
+    }
+
+    async fn remove(&self) -> Result<(), BoxError> {
+        Ok(())
     }
 }
 
@@ -218,8 +225,8 @@ mod tests {
 
     /// A store with an object, a part of its own file and a placed part, closed again.
     async fn store() -> (Folder, PathBuf) {
-        let folder = Folder(tempfile::tempdir().unwrap());
-        let root = folder.0.path().join("store");
+        let folder = Folder { folder: tempfile::tempdir().unwrap(), max_object_size: max_object_size(&[]) };
+        let root = folder.folder.path().join("store");
         let store = folder.open().await.unwrap();
         let (scope, session) = (Scope::root(), SessionId::parse("session").unwrap());
         let mut content = stream::from_bytes("content");
