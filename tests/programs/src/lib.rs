@@ -6,6 +6,7 @@
 
 pub mod bindings;
 mod content;
+pub mod hosts;
 mod pattern;
 
 pub use bindings::portico::conformance::fixture;
