@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// What a server lacks that would have to be there to start it.
@@ -33,7 +33,7 @@ shift
 "$@" >"$folder/log" 2>&1 </dev/null &
 program=$!
 cat >/dev/null
-kill "$program"
+kill -9 "$program"
 wait "$program"
 rm -rf "$folder"
 "#;
@@ -55,6 +55,13 @@ impl Process {
         let shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let stdin = shell.spawn().expect("sh starts").stdin.take().expect("a pipe");
         Process { _stdin: stdin, folder }
+    }
+
+    /// A folder for what servers in this process keep. With a program that does nothing it too goes when the process
+    /// ends, which may be by a signal.
+    pub(crate) fn own() -> &'static Path {
+        static OWN: OnceLock<Process> = OnceLock::new();
+        OWN.get_or_init(|| Process::start("s3s", |_| Command::new("true"))).folder()
     }
 
     /// The program's folder.

@@ -1,7 +1,7 @@
 //! A server that runs, and what a test needs to use it.
 
 use crate::double::{self, Clock, Lies, Told};
-use crate::process::Missing;
+use crate::process::{Missing, Process};
 use crate::{garage, minio, moto, runtime};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -50,7 +50,7 @@ impl Server {
         let (clock, told) = (Clock::default(), Told::default());
         told.set(lies);
         let (access_key, secret_key) = ("portico-access", "portico-secret");
-        let folder = tempfile::Builder::new().prefix("portico-s3s-").tempdir().expect("a folder");
+        let folder = tempfile::tempdir_in(Process::own()).expect("a folder");
         let (endpoint, task) = {
             let (path, clock, told) = (folder.path().to_owned(), clock.clone(), told.clone());
             runtime::serve(move |listener| double::serve(listener, path, [access_key, secret_key], told, clock))
