@@ -5,6 +5,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Runs a command that must fail so, saying these words.
 #[track_caller]
@@ -60,6 +61,23 @@ fn a_bad_value_is_exit_code_2_and_named_with_its_source() {
     for (flag, value, key) in [
         ("--store", "/srv/store", "store"),
         ("--store", "file:", "store"),
+        ("--store", "s3:bucket", "store"),
+        ("--store", "s3://Bucket", "store"),
+        ("--store", "s3://bucket/../x", "store"),
+        ("--s3-temp", "file:/tmp", "s3_temp"),
+        ("--s3-temp", "s3://bucket/a//b", "s3_temp"),
+        ("--s3-endpoint", "127.0.0.1:9000", "s3_endpoint"),
+        ("--s3-region", "eu central", "s3_region"),
+        ("--s3-path-style", "yes", "s3_path_style"),
+        ("--s3-payload-signing", "true", "s3_payload_signing"),
+        ("--s3-checksum", "md5", "s3_checksum"),
+        ("--s3-single-runner", "auto", "s3_single_runner"),
+        ("--s3-part-size", "4MiB", "s3_part_size"),
+        ("--s3-concurrency", "0", "s3_concurrency"),
+        ("--s3-memory", "15MiB", "s3_memory"),
+        ("--s3-timeout", "0s", "s3_timeout"),
+        ("--s3-retry", "1", "s3_retry"),
+        ("--s3-grace", "29m", "s3_grace"),
         ("--listen", "8080", "listen"),
         ("--listen", "localhost:8080", "listen"),
         ("--durability", "maybe", "durability"),
@@ -78,7 +96,8 @@ fn a_bad_value_is_exit_code_2_and_named_with_its_source() {
         ("--log-format", "xml", "log_format"),
     ] {
         let flag_and_value = format!("{flag}={value}");
-        let store: &[&str] = if flag == "--store" { &[] } else { &["--store", &*store] };
+        let store = if flag.starts_with("--s3") { "s3://bucket/prefix" } else { &*store };
+        let store: &[&str] = if flag == "--store" { &[] } else { &["--store", store] };
         let arguments = [&["serve", &*flag_and_value], store].concat();
         refused(&arguments, 2, &[&format!("portico: {key} = `{value}`"), &format!("from {flag}")]);
     }
@@ -95,6 +114,12 @@ fn a_bad_value_is_exit_code_2_and_named_with_its_source() {
         refused(&["serve", "--store", &store, "--config", &config], 2, &words);
     }
     refused(&["serve", "--config", "/nonexistent/portico.toml"], 2, &["/nonexistent/portico.toml"]);
+
+    let mixed = ["check", "--store", &*store, "--s3-retry", "1s"];
+    refused(&mixed, 2, &["s3_retry (from --s3-retry) is for s3: stores only", &store]);
+    let mixed = ["check", "--store", "s3://bucket", "--durability", "none"];
+    refused(&mixed, 2, &["durability (from --durability) is for file: stores only", "s3://bucket"]);
+    refused(&["check", "--store", "s3://bucket", "--rebuild"], 2, &["--rebuild", "file:"]);
 
     let mut command = portico(["serve", "--store", &store]);
     command.env("PORTICO_GUEST_CPU", "10");
@@ -153,6 +178,7 @@ fn check_shows_the_configuration_and_tries_the_store() {
     let mut command =
         portico(["check", "--store", &store, "--config", &config.display().to_string(), "--log", "error"]);
     command.env("PORTICO_MAX_REQUESTS", "8").env("PORTICO_SERVICE_HOST", "set by a platform");
+    command.env("PORTICO_S3_RETRY", "90s");
     let said = run(command);
     assert_eq!((said.code, &*said.err), (Some(0), ""), "{said:?}");
     let has = |words: &[&str]| said.out.lines().any(|line| words.iter().all(|word| line.contains(word)));
@@ -162,6 +188,7 @@ fn check_shows_the_configuration_and_tries_the_store() {
         &["guest_cpu", "3s", &*file],
         &["max_requests", "8", "from PORTICO_MAX_REQUESTS"],
         &["log ", "error", "from --log"],
+        &["s3_retry ", "90s", "from PORTICO_S3_RETRY, not in force: for s3: stores only"],
         &["max_object_size", "5TiB", "default"],
         &["store: local folder", &*folder.root().display().to_string()],
         &["filesystem: ", "MiB free of"],
@@ -169,8 +196,35 @@ fn check_shows_the_configuration_and_tries_the_store() {
     ] {
         assert!(has(line), "no {line:?} in {}", said.out);
     }
+    assert!(!has(&["s3_temp"]), "{}", said.out);
     folder.expect_files(&[]);
     folder.expect_listing(&[]);
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_exit_code_2_and_named() {
+    // Nobody listens on port 1.
+    let flags = [
+        "--store=s3://bucket/prefix",
+        "--s3-endpoint=http://127.0.0.1:1",
+        "--s3-retry=1s",
+        "--s3-region=us-east-1",
+        "--log=error",
+    ];
+    for command in ["serve", "check", "sweep"] {
+        let mut process = portico([command].iter().chain(&flags));
+        process.env("AWS_ACCESS_KEY_ID", "id").env("AWS_SECRET_ACCESS_KEY", "secret-of-a-test");
+        let start = Instant::now();
+        let said = run(process);
+        let took = start.elapsed();
+        assert_eq!(said.code, Some(2), "{command}: {said:?}");
+        for word in ["cannot open the store", "127.0.0.1:1"] {
+            assert!(said.err.contains(word), "{command}: no {word:?} in {}", said.err);
+        }
+        assert!(!said.out.contains("listening"), "{command}: {said:?}");
+        assert!(!format!("{said:?}").contains("secret-of-a-test"), "{command}: {said:?}");
+        assert!(took < Duration::from_secs(10), "{command} took {took:?}");
+    }
 }
 
 #[test]
@@ -270,7 +324,7 @@ fn a_portal_that_is_none_is_refused_before_the_port_is_taken() {
 
 #[test]
 fn starting_takes_so_long() {
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     let server = Server::start(&[]);
     let took = start.elapsed();
     tell(&format!("from start to listening: {} ms, unoptimised", took.as_millis()));

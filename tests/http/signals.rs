@@ -1,9 +1,10 @@
 //! Signals: what runs is finished, what cannot be finished in time is cut off, and nothing half-written stays.
 
-use crate::fixture::{Connection, Pattern, Server, Stored, eventually};
-use rustix::process::Signal;
+use crate::fixture::{Connection, Pattern, Server, Stored, eventually, portico};
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::ErrorKind;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 use std::time::Instant;
 
 /// Begins a put whose guest is running and has some of the body.
@@ -107,4 +108,17 @@ fn silent_clients_do_not_hold_it_up() {
     silent.expect_end();
     between_requests.expect_end();
     within_a_head.drain_to_end();
+}
+
+#[test]
+fn it_ends_while_its_store_does_not_answer() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = format!("--s3-endpoint=http://{}", silent.local_addr().expect("a port"));
+    let mut command = portico(["serve", "--store=s3://bucket", "--s3-region=us-east-1", "--s3-timeout=1h", &*endpoint]);
+    command.env("AWS_ACCESS_KEY_ID", "id").env("AWS_SECRET_ACCESS_KEY", "secret");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
+    let (_connection, _) = silent.accept().expect("its request");
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
+    let said = child.wait_with_output().expect("its end");
+    assert_eq!((said.status.code(), &*said.stdout), (Some(0), &b""[..]), "{said:?}");
 }

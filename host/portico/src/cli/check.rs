@@ -1,10 +1,13 @@
 //! `portico check`.
 
-use super::{Error, log, store};
-use crate::config::{Config, StoreUrl};
-use portico_store::local::{FsFacts, LocalOptions, LocalStore};
+use super::store::Store;
+use super::{Error, log};
+use crate::config::{Config, Source, StoreConfig};
+use portico_s3::Finding;
+use portico_store::local::{FsFacts, LocalOptions, LocalStore, OpenError, RebuildReport};
 use portico_store::{Backend, ByteRange, PartOptions, Scope, SessionId, put_part, stream};
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,21 +18,30 @@ const PROBE: &[u8] = b"portico check";
 pub(super) fn check(config: &Config, rebuild: Option<Rebuild>) -> Result<ExitCode, Error> {
     log::start(config);
     let mut out = std::io::stdout().lock();
-    let StoreUrl::Local(path) = &config.store;
-    let facts = LocalStore::facts(path)?;
-    configuration(&mut out, config).and_then(|()| filesystem(&mut out, &facts)).map_err(Error::Output)?;
     let tokio = super::tokio()?;
-    if let Some(Rebuild { force }) = rebuild {
-        let options = LocalOptions { lock_wait: Duration::ZERO, ..config.local.clone() };
-        let report = tokio.block_on(LocalStore::rebuild(path, options, force))?;
-        writeln!(out, "{report}").map_err(Error::Output)?;
+    match &config.store {
+        StoreConfig::Local { path, options } => {
+            let facts = LocalStore::facts(path)?;
+            configuration(&mut out, config).and_then(|()| filesystem(&mut out, &facts)).map_err(Error::Output)?;
+            if let Some(Rebuild { force }) = rebuild {
+                let report = tokio.block_on(make_index(path, options, force))?;
+                writeln!(out, "{report}").map_err(Error::Output)?;
+            }
+        }
+        StoreConfig::S3(_) if rebuild.is_some() => return Err(Error::NoIndex),
+        StoreConfig::S3(_) => configuration(&mut out, config).map_err(Error::Output)?,
     }
-    let (summary, tried) = tokio.block_on(async {
-        let store = store::open_now(config).await?;
-        Ok::<_, Error>((store.info().summary, try_out(&store).await))
+    let store = tokio.block_on(Store::open_now(config))?;
+    let backend = store.backend();
+    writeln!(out, "store: {}", backend.info().summary).map_err(Error::Output)?;
+    if let Store::S3(store) = &store {
+        capabilities(&mut out, &store.capabilities().report()).map_err(Error::Output)?;
+    }
+    tokio.block_on(async {
+        let tried = try_out(&*backend).await;
+        store.settle().await;
+        tried
     })?;
-    writeln!(out, "store: {summary}").map_err(Error::Output)?;
-    tried?;
     writeln!(out, "it can be written, read and deleted from").map_err(Error::Output)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -40,11 +52,33 @@ pub(super) struct Rebuild {
     pub(super) force: bool,
 }
 
+async fn make_index(path: &Path, options: &LocalOptions, force: bool) -> Result<RebuildReport, OpenError> {
+    LocalStore::rebuild(path, LocalOptions { lock_wait: Duration::ZERO, ..options.clone() }, force).await
+}
+
+/// What is in force, and what the environment has that is not.
 fn configuration(out: &mut impl Write, config: &Config) -> std::io::Result<()> {
     for (key, given) in &config.given {
-        writeln!(out, "{:<18} {:<24} {}", key.name, given.text, given.source)?;
+        match key.only_for.filter(|kind| *kind != config.store.kind()) {
+            None => writeln!(out, "{:<18} {:<24} {}", key.name, given.text, given.source)?,
+            Some(_) if given.source == Source::Default => {}
+            Some(kind) => {
+                let why = format_args!("not in force: for {} stores only", kind.scheme());
+                writeln!(out, "{:<18} {:<24} {}, {why}", key.name, given.text, given.source)?;
+            }
+        }
     }
     writeln!(out)
+}
+
+/// What the server was found to be able to.
+fn capabilities(out: &mut impl Write, findings: &[Finding]) -> std::io::Result<()> {
+    for Finding { name, works, note } in findings {
+        let word = if *works { "ok" } else { "missing" };
+        let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+        writeln!(out, "{word:<7} {name}{note}")?;
+    }
+    Ok(())
 }
 
 fn filesystem(out: &mut impl Write, facts: &FsFacts) -> std::io::Result<()> {

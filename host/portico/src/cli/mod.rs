@@ -1,12 +1,13 @@
 //! The command line.
 //!
 //! Invariant: a command returns an exit code or an [`Error`], and prints no error itself. Exit codes: 0 done, 1 failed,
-//! 2 wrong usage or configuration.
+//! 2 wrong usage or configuration, or an S3 server that does not do what the configuration says.
 
 mod check;
 mod log;
 mod portal;
 mod serve;
+mod stop;
 mod store;
 mod sweep;
 
@@ -28,9 +29,15 @@ pub enum Error {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The store cannot be opened.
+    /// The folder cannot be opened as a store.
     #[error("cannot open the store")]
     Open(#[from] OpenError),
+    /// The bucket cannot be opened as a store.
+    #[error("cannot open the store")]
+    OpenS3(#[from] portico_s3::OpenError),
+    /// A rebuild was asked for where there is no index.
+    #[error("--rebuild is for file: stores only: an S3 store has no index")]
+    NoIndex,
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] portico_store::Error),
@@ -66,7 +73,8 @@ pub enum Error {
 impl Error {
     /// The exit code that it ends the process with.
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(if matches!(self, Error::Config(_)) { 2 } else { 1 })
+        let wrong = matches!(self, Error::Config(_) | Error::OpenS3(_) | Error::NoIndex);
+        ExitCode::from(if wrong { 2 } else { 1 })
     }
 
     /// It and its causes, in one line.

@@ -1,18 +1,23 @@
 //! `portico serve`.
 
-use super::{Error, log, portal, store};
+use super::stop::Stop;
+use super::store::Store;
+use super::{Error, log, portal};
 use crate::config::Config;
 use crate::runtime::Runtime;
 use crate::server::Server;
-use portico_store::{Backend, Scope};
+use portico_store::{Backend, Scope, SweepReport};
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long work that blocks may take to return when everything else has ended.
 const BLOCKING_END: Duration = Duration::from_secs(5);
+
+/// Between two sweeps of a store that is not swept at opening. The first comes at a random time within this one, so that
+/// processes that start together do not sweep together.
+const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Serves until the process is told to end.
 pub(super) fn serve(config: Config) -> Result<ExitCode, Error> {
@@ -25,53 +30,52 @@ pub(super) fn serve(config: Config) -> Result<ExitCode, Error> {
 
 async fn run(config: Config) -> Result<(), Error> {
     // From here on a signal ends the process in order.
-    let stop = Stop::new().map_err(Error::Start)?;
-    let store = store::await_turn(&config).await?;
+    let mut stop = Stop::new().map_err(Error::Start)?;
+    let store = tokio::select! {
+        store = Store::await_turn(&config) => store?,
+        () = stop.next() => return Ok(()),
+    };
     let component = portal::component(&config)?;
-    let store = Arc::new(store);
-    let backend: Arc<dyn Backend> = store.clone();
+    let backend = store.backend();
     let runtime = Runtime::new(&component, backend.clone(), Scope::root(), config.limits)?;
     let listening = |cause| Error::Listen { addr: config.listen, cause };
     let server = Server::bind(config.listen, runtime, backend.clone(), config.settings).await.map_err(listening)?;
     let addr = server.local_addr().map_err(listening)?;
-    store.describe_holder(&format!("portico serve at http://{addr}"));
+    let sweeps = match &store {
+        Store::Local(store) => {
+            store.describe_holder(&format!("portico serve at http://{addr}"));
+            None
+        }
+        Store::S3(_) => Some(tokio::spawn(sweep_by_timer(backend.clone()))),
+    };
     let mut out = std::io::stdout();
     writeln!(out, "listening on http://{addr}").and_then(|()| out.flush()).map_err(Error::Output)?;
     tracing::info!(%addr, store = backend.info().summary, pid = std::process::id(), "serving");
     server.run(stop.requested()).await;
+    if let Some(sweeps) = sweeps {
+        sweeps.abort();
+    }
+    store.settle().await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// The signals that end the process, and one that must not: of a file-size limit, whose write fails with an error too.
-struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-    _file_size: Signal,
-}
-
-impl Stop {
-    fn new() -> std::io::Result<Stop> {
-        Ok(Stop {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            _file_size: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
-        })
-    }
-
-    /// Resolves at the first signal. A second one ends the process at once.
-    async fn requested(mut self) {
-        self.next().await;
-        tokio::spawn(async move {
-            self.next().await;
-            std::process::exit(1);
-        });
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+/// Sweeps a store again and again.
+async fn sweep_by_timer(store: Arc<dyn Backend>) {
+    // Without randomness the first sweep comes at once, which is merely early.
+    let share = f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX);
+    let mut wait = SWEEP_EVERY.mul_f64(share);
+    loop {
+        tokio::time::sleep(wait).await;
+        wait = SWEEP_EVERY;
+        match store.sweep().await {
+            Ok(SweepReport { removed, bytes, foreign }) => {
+                tracing::info!(removed, bytes, foreign = foreign.len(), "swept");
+                for name in foreign {
+                    tracing::debug!(name, "not a thing of this store; it is left alone");
+                }
+            }
+            Err(error) => tracing::warn!(error = crate::fault::chain(&error), "the store could not be swept"),
         }
     }
 }

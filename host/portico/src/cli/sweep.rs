@@ -1,8 +1,8 @@
 //! `portico sweep`.
 
-use super::{Error, log, store};
+use super::store::Store;
+use super::{Error, log};
 use crate::config::Config;
-use portico_store::Backend;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -10,11 +10,15 @@ use std::process::ExitCode;
 pub(super) fn sweep(config: &Config) -> Result<ExitCode, Error> {
     log::start(config);
     let report = super::tokio()?.block_on(async {
-        let store = store::open_now(config).await?;
-        let mut report = store.sweep().await?;
-        // Opening a store sweeps it, so what killed processes had left is gone already.
-        report.removed += store.swept_at_opening().removed;
-        report.bytes += store.swept_at_opening().bytes;
+        let store = Store::open_now(config).await?;
+        let swept = store.backend().sweep().await;
+        store.settle().await;
+        let mut report = swept?;
+        // Opening a local store sweeps it, so what killed processes had left is gone already.
+        if let Store::Local(store) = &store {
+            report.removed += store.swept_at_opening().removed;
+            report.bytes += store.swept_at_opening().bytes;
+        }
         Ok::<_, Error>(report)
     })?;
     let mut out = std::io::stdout().lock();

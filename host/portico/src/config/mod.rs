@@ -1,15 +1,17 @@
 //! The configuration: defaults, under the file, under the environment, under the flags.
 //!
-//! Invariant: what is written somewhere is either in force or an error that names it, with one exception: variables
-//! of the environment that begin like ours and are none of ours, which platforms set for reasons of their own.
+//! Invariant: what is written somewhere is either in force or an error that names it, with two exceptions, both of the
+//! environment, which is not written for one command: variables that begin like ours and are none of ours, which
+//! platforms set for reasons of their own, and those of settings that mean nothing for the kind of the store.
 
 mod keys;
+mod store;
 mod units;
 
-pub use keys::{KEYS, Key};
+pub use keys::{KEYS, Key, StoreKind};
+pub use store::StoreConfig;
 
 use crate::{runtime, server};
-use portico_store::local::{Durability, LocalOptions};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -71,6 +73,18 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A value was given, by a flag or in the file, that means nothing for the store.
+    #[error("{key} ({source_name}) is for {scheme} stores only, and the store is {store}")]
+    OtherStore {
+        /// The key.
+        key: &'static str,
+        /// Where it was given.
+        source_name: String,
+        /// What the URLs of the stores begin with that it is for.
+        scheme: &'static str,
+        /// The store.
+        store: String,
+    },
 }
 
 /// Where a value comes from.
@@ -106,13 +120,6 @@ pub struct Given {
     pub source: Source,
 }
 
-/// Where things are stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreUrl {
-    /// A folder of the local filesystem.
-    Local(PathBuf),
-}
-
 /// How the log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -125,10 +132,8 @@ pub enum LogFormat {
 /// The configuration in force.
 #[derive(Debug)]
 pub struct Config {
-    /// Where things are stored.
-    pub store: StoreUrl,
-    /// How a local store is opened.
-    pub local: LocalOptions,
+    /// Where things are stored, and how that is opened.
+    pub store: StoreConfig,
     /// Where to listen.
     pub listen: SocketAddr,
     /// The component to serve in place of the built-in one.
@@ -192,18 +197,8 @@ impl Config {
             shutdown_grace: values.parse("shutdown_grace", units::time)?,
             trusted_proxies: values.parse("trusted_proxies", units::list)?,
         };
-        let local = LocalOptions {
-            durability: values.parse("durability", |text| match text {
-                "full" => Ok(Durability::Full),
-                "none" => Ok(Durability::None),
-                _ => Err("expected full or none".to_owned()),
-            })?,
-            max_object_size: values.parse("max_object_size", units::size)?,
-            lock_wait: values.parse("lock_wait", units::time)?,
-        };
         Ok(Config {
-            store: values.parse("store", store_url)?,
-            local,
+            store: store::read(&values)?,
             listen: values.parse("listen", listen)?,
             portal: values.parse("portal", |text| Ok(Some(PathBuf::from(text)).filter(|_| !text.is_empty())))?,
             limits,
@@ -226,8 +221,13 @@ impl Config {
 struct Values<'a>(&'a [(&'static Key, Given)]);
 
 impl Values<'_> {
-    fn parse<T>(&self, name: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, ConfigError> {
+    fn given(&self, name: &str) -> &Given {
         let (_, given) = self.0.iter().find(|(key, _)| key.name == name).expect("each name is one of KEYS");
+        given
+    }
+
+    fn parse<T>(&self, name: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, ConfigError> {
+        let given = self.given(name);
         parse(&given.text).map_err(|reason| ConfigError::Value {
             key: name,
             value: given.text.clone(),
@@ -258,7 +258,7 @@ fn read_file(path: &Path) -> Result<File, ConfigError> {
             key: key.name,
             value: value.to_string(),
             source_name: source.to_string(),
-            reason: "expected a string, a whole number, or a list of strings".to_owned(),
+            reason: "expected a string, a whole number, true or false, or a list of strings".to_owned(),
         })?;
         file.insert(name, Given { text, source });
     }
@@ -270,6 +270,7 @@ fn plain(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(truth) => Some(truth.to_string()),
         toml::Value::Array(items) => {
             items.iter().map(toml::Value::as_str).collect::<Option<Vec<_>>>().map(|items| items.join(","))
         }
@@ -296,15 +297,6 @@ fn value_of(key: &'static Key, sources: &Sources, file: &File) -> Result<Option<
     }
     let default = || key.default.map(|text| Given { text: text.to_owned(), source: Source::Default });
     Ok(file.get(key.name).cloned().or_else(default))
-}
-
-fn store_url(text: &str) -> Result<StoreUrl, String> {
-    match text.split_once(':') {
-        Some(("file", "")) => Err("names no folder: expected file:DIR".to_owned()),
-        Some(("file", path)) => Ok(StoreUrl::Local(PathBuf::from(path))),
-        Some(("s3", _)) => Err("the S3 backend is not part of this version; use file:DIR".to_owned()),
-        _ => Err("expected file:DIR".to_owned()),
-    }
 }
 
 fn listen(text: &str) -> Result<SocketAddr, String> {

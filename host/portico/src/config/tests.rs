@@ -1,4 +1,6 @@
 use super::*;
+use portico_s3::{GRACE_MIN, Location, S3Options};
+use portico_store::local::LocalOptions;
 use std::time::Duration;
 
 /// A configuration of flags, environment and file, with a store unless one of them gives one.
@@ -18,6 +20,18 @@ fn load(
     Config::load(&Sources { flags, environment, file: file.map(|_| path) })
 }
 
+/// As [`load`], with an S3 store, of no file.
+fn load_s3(flags: &[(&'static str, &str)]) -> Result<Config, ConfigError> {
+    load(&[&[("store", "s3://bucket/prefix")], flags].concat(), &[], None)
+}
+
+fn s3_options(config: Config) -> S3Options {
+    match config.store {
+        StoreConfig::S3(options) => *options,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn message(result: Result<Config, ConfigError>) -> String {
     match result {
         Ok(config) => panic!("no error: {config:?}"),
@@ -31,8 +45,12 @@ fn defaults_are_those_of_the_parts() {
     let (limits, settings) = (runtime::Limits::default(), server::Settings::default());
     assert_eq!(format!("{:?}", config.limits), format!("{limits:?}"));
     assert_eq!(format!("{:?}", config.settings), format!("{settings:?}"));
-    assert_eq!(config.local.max_object_size, portico_store::limits::OBJECT_SIZE_MAX);
-    assert_eq!(config.local.lock_wait, Duration::from_secs(10));
+    // Only that a server waits for its turn is the program's own.
+    let local = LocalOptions { lock_wait: Duration::from_secs(10), ..LocalOptions::default() };
+    let local = StoreConfig::Local { path: "/tmp/store".into(), options: local };
+    assert_eq!(format!("{:?}", config.store), format!("{local:?}"));
+    let s3 = S3Options::new(Location::parse("bucket/prefix").unwrap());
+    assert_eq!(format!("{:?}", s3_options(load_s3(&[]).unwrap())), format!("{s3:?}"));
     assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
     assert_eq!(config.portal, None);
 }
@@ -57,10 +75,14 @@ fn flags_win_over_environment_over_file() {
 #[test]
 fn a_bad_value_is_named_with_its_source() {
     // Any text is a path, and the store comes from a flag here.
-    for key in KEYS.iter().filter(|key| !matches!(key.name, "portal" | "store")) {
-        let text = message(load(&[], &[], Some(&format!("{} = 'a=b=c'", key.name))));
+    for key in KEYS.iter().filter(|key| !matches!(key.name, "portal" | "store" | "s3_ca_file")) {
+        let store = match key.only_for {
+            Some(StoreKind::S3) => "s3://bucket",
+            Some(StoreKind::Local) | None => "file:/tmp/store",
+        };
+        let text = message(load(&[("store", store)], &[], Some(&format!("{} = 'a=b=c'", key.name))));
         assert!(text.starts_with(&format!("{} = `a=b=c` (from ", key.name)), "{text}");
-        let text = message(load(&[], &[(&key.variable(), "a=b=c")], None));
+        let text = message(load(&[("store", store)], &[(&key.variable(), "a=b=c")], None));
         assert!(text.contains(&format!("(from {})", key.variable())), "{text}");
     }
 }
@@ -87,14 +109,93 @@ fn what_is_no_toml_or_no_plain_value_is_an_error() {
 fn a_store_is_needed_and_must_be_one_that_exists_here() {
     let text = message(Config::load(&Sources::default()));
     assert!(text.contains("--store") && text.contains("PORTICO_STORE"), "{text}");
-    for (url, part) in
-        [("s3://bucket/x", "S3 backend"), ("file:", "no folder"), ("/tmp/x", "file:DIR"), ("", "file:DIR")]
-    {
+    for (url, part) in [
+        ("file:", "no folder"),
+        ("/tmp/x", "file:DIR"),
+        ("", "s3://BUCKET"),
+        ("s3:bucket", "s3://BUCKET"),
+        ("s3://", "not the name of a bucket"),
+        ("s3://Bucket/x", "not the name of a bucket"),
+        ("s3://bucket//x", "not a prefix"),
+    ] {
         let text = message(load(&[("store", url)], &[], None));
         assert!(text.contains(part) && text.contains("from --store"), "{url}: {text}");
     }
     let config = load(&[("store", "file:a:b")], &[], None).unwrap();
-    assert_eq!(config.store, StoreUrl::Local("a:b".into()));
+    assert!(matches!(config.store, StoreConfig::Local { path, .. } if path == Path::new("a:b")));
+    let config = load(&[("store", "s3://bucket/a/b/")], &[], None).unwrap();
+    assert_eq!(s3_options(config).location.to_string(), "s3://bucket/a/b/");
+}
+
+#[test]
+fn each_setting_of_an_s3_store_is_in_force() {
+    let file = "s3_temp = 's3://other/parts'\ns3_endpoint = 'http://127.0.0.1:9000'\ns3_region = 'eu-central-1'\n\
+        s3_path_style = true\ns3_ca_file = '/etc/ca.pem'\ns3_payload_signing = 'never'\ns3_checksum = 'none'\n\
+        s3_single_runner = true\ns3_part_size = '16MiB'\ns3_concurrency = 9\ns3_memory = '32MiB'\n\
+        s3_timeout = '3s'\ns3_retry = '0s'\ns3_grace = '1s'\nmax_object_size = '1GiB'";
+    let options = s3_options(load(&[("store", "s3://bucket")], &[], Some(file)).unwrap());
+    let expected = S3Options {
+        temp: Some(Location::parse("other/parts").unwrap()),
+        endpoint: Some("http://127.0.0.1:9000".to_owned()),
+        region: Some("eu-central-1".to_owned()),
+        path_style: Some(true),
+        ca_file: Some("/etc/ca.pem".into()),
+        payload_signing: portico_s3::PayloadSigning::Never,
+        checksum: portico_s3::Checksum::None,
+        single_runner: true,
+        part_size: 16 << 20,
+        concurrency: 9,
+        memory: 32 << 20,
+        timeout: Duration::from_secs(3),
+        retry: Duration::ZERO,
+        grace: Duration::from_secs(1),
+        max_object_size: 1 << 30,
+        ..S3Options::new(Location::parse("bucket").unwrap())
+    };
+    assert_eq!(format!("{options:?}"), format!("{expected:?}"));
+}
+
+#[test]
+fn sizes_and_times_of_an_s3_store_fit_each_other() {
+    let grace = format!("{}s", GRACE_MIN.as_secs());
+    for flags in [
+        [("s3_part_size", "5MiB"), ("s3_memory", "10MiB")],
+        [("s3_single_runner", "true"), ("s3_grace", "0s")],
+        [("s3_single_runner", "false"), ("s3_grace", &grace)],
+    ] {
+        load_s3(&flags).unwrap();
+    }
+    for (flags, words) in [
+        ([("s3_part_size", "5242879"), ("s3_memory", "64MiB")], ["s3_part_size = `5242879`", "5MiB"]),
+        ([("s3_part_size", "6GiB"), ("s3_memory", "64GiB")], ["s3_part_size = `6GiB`", "5GiB"]),
+        ([("s3_part_size", "64MiB"), ("s3_concurrency", "1")], ["s3_memory = `64MiB` (default)", "s3_part_size"]),
+        ([("s3_part_size", "5MiB"), ("s3_memory", "10485759")], ["s3_memory = `10485759`", "s3_part_size"]),
+        ([("s3_single_runner", "false"), ("s3_grace", "29m")], ["s3_grace = `29m`", "at least 30m"]),
+    ] {
+        let text = message(load_s3(&flags));
+        assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    }
+    for endpoint in ["127.0.0.1:9000", "ftp://host", "http://user:word@host", "https://host/?a=b", "https://", "/x"] {
+        assert!(message(load_s3(&[("s3_endpoint", endpoint)])).starts_with("s3_endpoint = "), "{endpoint}");
+    }
+}
+
+#[test]
+fn settings_of_another_kind_of_store_are_errors_unless_the_environment_has_them() {
+    for key in KEYS {
+        let store = match key.only_for {
+            None => continue,
+            Some(StoreKind::Local) => "s3://bucket",
+            Some(StoreKind::S3) => "file:/tmp/store",
+        };
+        let default = key.default.unwrap();
+        let text = message(load(&[("store", store), (key.name, default)], &[], None));
+        let words = [&format!("{} (from --{}) is for ", key.name, key.flag()), store];
+        assert!(text.starts_with(words[0]) && text.ends_with(words[1]), "{text}");
+        let text = message(load(&[("store", store)], &[], Some(&format!("{} = '{default}'", key.name))));
+        assert!(text.contains("portico.toml) is for "), "{text}");
+        load(&[("store", store)], &[(&key.variable(), "a=b=c")], None).unwrap();
+    }
 }
 
 #[test]

@@ -28,6 +28,11 @@ pub(super) fn count(text: &str, least: u64, most: u64) -> Result<u64, String> {
     text.parse().ok().filter(|number| (least..=most).contains(number)).ok_or_else(form)
 }
 
+/// `true` or `false`.
+pub(super) fn truth(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| "expected true or false".to_owned())
+}
+
 /// What parses, separated by commas; nothing for an empty text.
 pub(super) fn list<T: std::str::FromStr>(text: &str) -> Result<Vec<T>, String> {
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
