@@ -211,7 +211,7 @@ fn a_server_that_does_not_answer_is_exit_code_2_and_named() {
         "--s3-region=us-east-1",
         "--log=error",
     ];
-    for command in ["serve", "check", "sweep"] {
+    for command in ["serve", "check", "sweep", "conformance"] {
         let mut process = portico([command].iter().chain(&flags));
         process.env("AWS_ACCESS_KEY_ID", "id").env("AWS_SECRET_ACCESS_KEY", "secret-of-a-test");
         let start = Instant::now();

@@ -9,6 +9,7 @@ mod bodies;
 mod cli;
 mod clients;
 mod conditions;
+mod conformance;
 mod digests;
 mod disk_full;
 mod files;

@@ -6,16 +6,13 @@
 mod servers;
 
 use libtest_mimic::{Arguments, Trial};
-use portico_host::{StorageCtx, StorageCtxView, StorageView};
-use portico_store::{Backend, Scope};
-use portico_test_suite::{Base, Case, Host, HostState, Runner, TestBackend, backends};
+use portico_host::cli::HostUnderTest;
+use portico_test_suite::{Case, Runner, TestBackend, backends};
 use servers::Wanted;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use wasmtime::component::Linker;
-use wasmtime_wasi::{WasiCtxView, WasiView};
 
 /// How long a case may take. They take less than a second on an idle machine.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -26,7 +23,7 @@ const LIMIT_OF_ENDLESS: Duration = Duration::from_secs(2);
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let runner = Arc::new(runtime.block_on(Runner::new(Portico)).expect("programs that run"));
+    let runner = Arc::new(runtime.block_on(Runner::new(HostUnderTest)).expect("programs that run"));
     let mut trials = Vec::new();
     for (name, wanted) in runtime.block_on(servers::backends()) {
         for case in runner.cases().iter().filter(|case| !case.is_self_check()) {
@@ -43,7 +40,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn trial(runner: &Arc<Runner<Portico>>, backend: &Arc<dyn TestBackend>, case: &Case, runtime: &Handle) -> Trial {
+fn trial(runner: &Arc<Runner<HostUnderTest>>, backend: &Arc<dyn TestBackend>, case: &Case, runtime: &Handle) -> Trial {
     let name = format!("{}::{}::{}", backend.name(), case.program, case.name);
     let lacks = case.needs.iter().find(|needs| !backend.capabilities().contains(&needs.as_str())).cloned();
     let (runner, backend, case, runtime) = (runner.clone(), backend.clone(), case.clone(), runtime.clone());
@@ -62,7 +59,7 @@ fn absent(backend: &str, case: &Case, why: &str) -> Trial {
 }
 
 /// A case that must fail, for the reason that its name begins with.
-fn self_check(runner: &Arc<Runner<Portico>>, case: &Case, runtime: &Handle) -> Trial {
+fn self_check(runner: &Arc<Runner<HostUnderTest>>, case: &Case, runtime: &Handle) -> Trial {
     let (runner, runtime, case) = (runner.clone(), runtime.clone(), case.clone());
     let limit = if case.name.starts_with("timed_out") { LIMIT_OF_ENDLESS } else { LIMIT };
     Trial::test(format!("runner::{}", case.name), move || {
@@ -72,46 +69,4 @@ fn self_check(runner: &Arc<Runner<Portico>>, case: &Case, runtime: &Handle) -> T
             Ok(()) => Err("it passed".into()),
         }
     })
-}
-
-/// The host under test.
-struct Portico;
-
-struct Guest {
-    base: Base,
-    storage: StorageCtx,
-}
-
-impl Host for Portico {
-    type State = Guest;
-
-    fn add_to_linker(&self, linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-        portico_host::add_to_linker(linker)
-    }
-
-    fn state(&self, base: Base, backend: Arc<dyn Backend>) -> Guest {
-        Guest { base, storage: StorageCtx::new(backend, Scope::root()) }
-    }
-
-    fn limit(&self, store: &mut wasmtime::Store<Guest>) {
-        store.set_hostcall_fuel(portico_host::limits::HOSTCALL_BYTES);
-    }
-}
-
-impl HostState for Guest {
-    fn base(&mut self) -> &mut Base {
-        &mut self.base
-    }
-}
-
-impl WasiView for Guest {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        self.base.ctx()
-    }
-}
-
-impl StorageView for Guest {
-    fn storage(&mut self) -> StorageCtxView<'_> {
-        StorageCtxView { ctx: &mut self.storage, table: &mut self.base.table }
-    }
 }

@@ -4,6 +4,7 @@
 //! 2 wrong usage or configuration, or an S3 server that does not do what the configuration says.
 
 mod check;
+mod conformance;
 mod log;
 mod portal;
 mod serve;
@@ -11,12 +12,14 @@ mod stop;
 mod store;
 mod sweep;
 
+pub use conformance::HostUnderTest;
 pub use portal::BUILT_IN_PORTAL;
 
 use crate::config::{Config, ConfigError, KEYS, Sources};
 use crate::runtime::SetupError;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use portico_store::local::OpenError;
+use portico_test_suite::BoxError;
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
@@ -62,6 +65,15 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// The conformance programs cannot be run on the store at all.
+    #[error("cannot run the conformance programs")]
+    Conformance(#[source] BoxError),
+    /// No case of the conformance programs has the filter in its name.
+    #[error("no case has `{0}` in its name; --list shows all")]
+    NoCase(String),
+    /// A signal ended the command.
+    #[error("stopped by a signal")]
+    Stopped,
     /// The operating system refuses what every process needs.
     #[error("cannot start")]
     Start(#[source] io::Error),
@@ -73,7 +85,7 @@ pub enum Error {
 impl Error {
     /// The exit code that it ends the process with.
     pub fn exit_code(&self) -> ExitCode {
-        let wrong = matches!(self, Error::Config(_) | Error::OpenS3(_) | Error::NoIndex);
+        let wrong = matches!(self, Error::Config(_) | Error::OpenS3(_) | Error::NoIndex | Error::NoCase(_));
         ExitCode::from(if wrong { 2 } else { 1 })
     }
 
@@ -103,6 +115,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Er
             let rebuild = check::Rebuild { force: matches.get_flag("force") };
             check::check(&config, matches.get_flag("rebuild").then_some(rebuild))
         }
+        "conformance" => conformance::conformance(&config, &conformance::Plan::of(matches)),
         _ => sweep::sweep(&config),
     }
 }
@@ -120,6 +133,10 @@ fn command() -> Command {
                 .arg(switch("force").requires("rebuild").help("Rebuild even an index that is whole")),
         )
         .subcommand(configured("sweep", "Remove what killed or failed operations left in the store"))
+        .subcommand(conformance::Plan::arguments(configured(
+            "conformance",
+            "Run the conformance programs, each case in a new store beneath the configured one",
+        )))
 }
 
 fn switch(name: &'static str) -> Arg {
@@ -168,7 +185,7 @@ mod tests {
 
     #[test]
     fn each_key_has_its_flag_in_each_command() {
-        for name in ["serve", "check", "sweep"] {
+        for name in ["serve", "check", "sweep", "conformance"] {
             let line = ["portico", name].map(str::to_owned).into_iter();
             let flags = KEYS.iter().map(|key| format!("--{}=a=b", key.flag()));
             let matches = command().try_get_matches_from(line.chain(flags)).unwrap();

@@ -58,7 +58,7 @@ fn a_writer_with_bytes(store: &Store) {
         sink.flush().expect("a flush");
         store.interrupt("session").expect("an end");
         // A write is taken on trust, so whether the sink tells it depends on how much is written; `finish` does.
-        let written = sink.write_all(&[2; 599_000]).and_then(|()| sink.flush());
+        let written = sink.write_all(&vec![2; 599_000]).and_then(|()| sink.flush());
         if written.is_err() {
             let failure = stream_error(written);
             assert!(matches!(failure, Error::Interrupted { received: 1_000.. }), "{failure:?}");

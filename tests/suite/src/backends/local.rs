@@ -5,7 +5,7 @@
 use super::max_object_size;
 use crate::stores::{BoxError, Found, FoundObject, FoundPart, TestBackend, TestStore};
 use async_trait::async_trait;
-use portico_store::local::{LocalOptions, LocalStore};
+use portico_store::local::{Durability, LocalOptions, LocalStore};
 use portico_store::{Backend, Digest, Scope, Sha256};
 use rusqlite::{Connection, OpenFlags};
 use std::collections::BTreeSet;
@@ -34,22 +34,66 @@ impl TestBackend for Local {
     }
 
     async fn fresh(&self, needs: &[String]) -> Result<Box<dyn TestStore>, BoxError> {
-        Ok(Box::new(Folder { folder: tempfile::tempdir()?, max_object_size: max_object_size(needs) }))
+        Ok(Box::new(Folder::new(tempfile::tempdir()?, needs, Durability::Full)))
+    }
+}
+
+/// Stores in folders of their own below a folder that is made for all of them, and goes with this.
+pub struct LocalBelow {
+    folder: TempDir,
+    durability: Durability,
+}
+
+impl LocalBelow {
+    /// Makes a folder for the stores below one that is given, and that one if it does not exist.
+    ///
+    /// # Errors
+    /// If that can't be done, or the folder that is given is a store itself.
+    pub fn new(below: &Path, durability: Durability) -> Result<Self, BoxError> {
+        if ["format", "index.sqlite"].iter().any(|name| below.join(name).exists()) {
+            return Err(format!("{} is a store; give a folder that is none", below.display()).into());
+        }
+        let make = || {
+            fs::create_dir_all(below)?;
+            tempfile::Builder::new().prefix("conformance-").tempdir_in(below)
+        };
+        let folder = make().map_err(|error| format!("{}: {error}", below.display()))?;
+        Ok(LocalBelow { folder, durability })
+    }
+}
+
+#[async_trait]
+impl TestBackend for LocalBelow {
+    fn name(&self) -> &str {
+        Local.name()
+    }
+
+    fn capabilities(&self) -> &[&'static str] {
+        Local.capabilities()
+    }
+
+    async fn fresh(&self, needs: &[String]) -> Result<Box<dyn TestStore>, BoxError> {
+        Ok(Box::new(Folder::new(tempfile::tempdir_in(&self.folder)?, needs, self.durability)))
     }
 }
 
 struct Folder {
     /// It goes when this is dropped.
     folder: TempDir,
-    max_object_size: u64,
+    options: LocalOptions,
+}
+
+impl Folder {
+    fn new(folder: TempDir, needs: &[String], durability: Durability) -> Self {
+        let max_object_size = max_object_size(needs);
+        Folder { folder, options: LocalOptions { durability, max_object_size, lock_wait: SETTLE } }
+    }
 }
 
 #[async_trait]
 impl TestStore for Folder {
     async fn open(&self) -> Result<Arc<dyn Backend>, BoxError> {
-        let max_object_size = self.max_object_size;
-        let options = LocalOptions { max_object_size, lock_wait: SETTLE, ..LocalOptions::default() };
-        Ok(Arc::new(LocalStore::open(&self.folder.path().join("store"), options).await?))
+        Ok(Arc::new(LocalStore::open(&self.folder.path().join("store"), self.options.clone()).await?))
     }
 
     async fn inspect(&self) -> Result<Found, BoxError> {
@@ -225,7 +269,7 @@ mod tests {
 
     /// A store with an object, a part of its own file and a placed part, closed again.
     async fn store() -> (Folder, PathBuf) {
-        let folder = Folder { folder: tempfile::tempdir().unwrap(), max_object_size: max_object_size(&[]) };
+        let folder = Folder::new(tempfile::tempdir().unwrap(), &[], Durability::Full);
         let root = folder.folder.path().join("store");
         let store = folder.open().await.unwrap();
         let (scope, session) = (Scope::root(), SessionId::parse("session").unwrap());

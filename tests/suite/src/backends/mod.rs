@@ -3,7 +3,7 @@
 mod local;
 mod s3;
 
-pub use local::Local;
+pub use local::{Local, LocalBelow};
 pub use s3::S3;
 
 /// Largest content of one put in a store for these needs, in bytes. With `small-limit` it is small enough to be exceeded
