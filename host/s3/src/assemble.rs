@@ -31,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 use tokio::task::JoinSet;
 
 /// Longest range of one copy, in bytes (S3).
@@ -293,6 +294,33 @@ async fn stream(
         return Ok(inner.client.upload_piece(place, id, number, &content, false).await?);
     }
     inner.client.step("piece").map_err(Error::from)?;
+    let mut attempts = 0;
+    let mut failed: Option<Instant> = None;
+    let piece = loop {
+        let failure = match pass(inner, place, id, number, sources, ranges).await? {
+            Ok(piece) => break piece,
+            Err(failure) => failure,
+        };
+        attempts += 1;
+        let since = *failed.get_or_insert_with(Instant::now);
+        let Some(pause) = inner.client.pause(&failure, attempts, since) else { return Err(failure.into()) };
+        tracing::debug!(error = %failure, attempts, "a piece of an assembly is sent again");
+        tokio::time::sleep(pause).await;
+    };
+    inner.client.step("piece done").map_err(Error::from)?;
+    Ok(piece)
+}
+
+/// Sends a piece while it is read, once. Fails if it can't be read; answers what became of the request.
+async fn pass(
+    inner: &Arc<Inner>,
+    place: &Place,
+    id: &str,
+    number: i32,
+    sources: &[Place],
+    ranges: &[Range],
+) -> Result<Result<Piece, Failure>> {
+    let size = ranges.iter().map(|range| range.end - range.start).sum();
     let (mut straight, body) = straight::new(size);
     let ended = straight.ended();
     let send =
@@ -303,15 +331,17 @@ async fn stream(
             while let Some(frame) = reading.next().await? {
                 let mut frame: Bytes = frame;
                 while !frame.is_empty() {
-                    straight.send(&mut frame).await?;
+                    if straight.send(&mut frame).await.is_err() {
+                        // The request has ended, and knows why.
+                        return Ok(());
+                    }
                 }
             }
         }
         Ok::<_, Error>(())
     };
-    let ((), piece) = tokio::try_join!(feed, async { Ok(send.await?) })?;
-    inner.client.step("piece done").map_err(Error::from)?;
-    Ok(piece)
+    let (fed, sent) = tokio::join!(feed, send);
+    fed.map(|()| sent)
 }
 
 /// Takes away the parts of an object that exists. What is left is taken away by whoever clears the sessions.
