@@ -95,26 +95,9 @@ async fn orphan(
     report: &mut SweepReport,
 ) -> Result<()> {
     let place = Place { bucket: prefix.bucket.clone(), key: listed.key.clone() };
-    let has_receipt = match (kind, parse_scoped(&listed.key, &prefix.key)) {
-        (_, None) => {
-            foreign(report, &listed.key);
-            return Ok(());
-        }
-        (Kind::Temp, Some((scope, rest))) => {
-            let Some(key) = parse_temp(rest) else {
-                foreign(report, &listed.key);
-                return Ok(());
-            };
-            let slot = inner.slots.get(&inner.keys.part(&scope, &key.session, key.number)).await?;
-            live(slot).is_some_and(|part| part.data == key.token.as_str())
-        }
-        (Kind::Final, Some((scope, rest))) => {
-            let Some((file, token)) = parse_data(rest) else {
-                foreign(report, &listed.key);
-                return Ok(());
-            };
-            matches!(look(inner, &scope, &file).await?, Found::Live(there, _) if there.data == token.as_str())
-        }
+    let Some(has_receipt) = has_receipt(inner, kind, prefix, &listed.key).await? else {
+        foreign(report, &listed.key);
+        return Ok(());
     };
     let mark = inner.keys.mark(&place);
     let marked = inner.client.head(&mark).await?;
@@ -141,16 +124,44 @@ async fn orphan(
     Ok(())
 }
 
-/// Marks whose data is gone: their puts have cleaned up after themselves.
+/// Whether a receipt speaks of the data of a key; `None` if that is no key of ours.
+async fn has_receipt(inner: &Arc<Inner>, kind: Kind, prefix: &Place, key: &str) -> Result<Option<bool>> {
+    let Some((scope, rest)) = parse_scoped(key, &prefix.key) else { return Ok(None) };
+    Ok(match kind {
+        Kind::Temp => match parse_temp(rest) {
+            Some(key) => {
+                let slot = inner.slots.get(&inner.keys.part(&scope, &key.session, key.number)).await?;
+                Some(live(slot).is_some_and(|part| part.data == key.token.as_str()))
+            }
+            None => None,
+        },
+        Kind::Final => match parse_data(rest) {
+            Some((file, token)) => {
+                let found = look(inner, &scope, &file).await?;
+                Some(matches!(found, Found::Live(there, _) if there.data == token.as_str()))
+            }
+            None => None,
+        },
+    })
+}
+
+/// Marks whose data is gone, because its put has cleaned up after itself, or has got its receipt after all.
 async fn marks(inner: &Arc<Inner>) -> Result<()> {
     let prefix = inner.keys.marks();
     let mut listing = Listing::new(&inner.client, prefix.clone(), None);
     while let Some(listed) = listing.next().await? {
         let Some(rest) = listed.key.strip_prefix(&prefix.key) else { continue };
-        let location = if rest.starts_with("temp/") { &inner.keys.temp } else { &inner.keys.main };
+        let (kind, location, all) = if rest.starts_with("temp/") {
+            (Kind::Temp, &inner.keys.temp, inner.keys.all_temp_data())
+        } else {
+            (Kind::Final, &inner.keys.main, inner.keys.all_final_data())
+        };
         let data = Place { bucket: location.bucket.clone(), key: format!("{}{rest}", location.prefix) };
         let is_old = inner.client.age(listed.modified_ms) >= inner.options.grace;
-        if is_old && inner.client.head(&data).await?.is_none() {
+        if is_old
+            && (inner.client.head(&data).await?.is_none()
+                || has_receipt(inner, kind, &all, &data.key).await? == Some(true))
+        {
             inner.client.delete(&[Place { bucket: prefix.bucket.clone(), key: listed.key }]).await?;
         }
     }
