@@ -8,13 +8,20 @@
 //! wait for each other in a circle, and stalled clients can't stop the rest.
 
 use portico_store::{Error, Result};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// How long a client may stand still while it holds what others wait for.
+/// How long a client may stand still while it holds what another one waits for. The more wait, the shorter: else whoever
+/// comes last waits this long for every few of those before it that stand still too.
 pub(crate) const STALL: Duration = Duration::from_secs(3);
+
+/// Shortest such time, however many wait.
+const STALL_MIN: Duration = Duration::from_millis(500);
+
+/// Waiters for which the time is half of [`STALL`].
+const STALL_HALVES_AT: u32 = 4;
 
 /// How often somebody who waits looks for such clients.
 const LOOK: Duration = Duration::from_millis(250);
@@ -25,6 +32,7 @@ pub(crate) struct Budget {
     pieces: Arc<Semaphore>,
     half: usize,
     holders: Mutex<Vec<Weak<Holder>>>,
+    waiting: AtomicU32,
     epoch: Instant,
 }
 
@@ -45,6 +53,7 @@ impl Budget {
             pieces: Arc::new(Semaphore::new(half)),
             half,
             holders: Mutex::default(),
+            waiting: AtomicU32::new(0),
             epoch: Instant::now(),
         })
     }
@@ -69,12 +78,14 @@ impl Budget {
         let bytes = u32::try_from(bytes.min(self.piece_max())).map_err(Error::internal)?;
         let acquire = self.pieces.clone().acquire_many_owned(bytes);
         tokio::pin!(acquire);
+        let waiting = Waiting::new(&self.waiting);
         let permit = loop {
             match tokio::time::timeout(LOOK, &mut acquire).await {
                 Ok(permit) => break permit.map_err(Error::internal)?,
                 Err(_) => self.evict(),
             }
         };
+        drop(waiting);
         let holder = Arc::new(Holder {
             moved: AtomicU64::new(self.now()),
             evicted: Notify::new(),
@@ -99,18 +110,40 @@ impl Budget {
 
     fn evict(&self) {
         let now = self.now();
+        let limit = (STALL * STALL_HALVES_AT / (STALL_HALVES_AT + self.others_waiting())).max(STALL_MIN);
         let holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
         for holder in holders.iter().filter_map(Weak::upgrade) {
             let still = now.saturating_sub(holder.moved.load(Ordering::Relaxed));
-            if still >= STALL.as_millis() as u64 {
+            if still >= limit.as_millis() as u64 {
                 holder.is_evicted.store(true, Ordering::SeqCst);
                 holder.evicted.notify_waiters();
             }
         }
     }
 
+    /// Of those who wait, all but the one who looks.
+    fn others_waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed).saturating_sub(1)
+    }
+
     fn now(&self) -> u64 {
         u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
+    }
+}
+
+/// Somebody who waits, counted.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicU32) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Waiting(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
