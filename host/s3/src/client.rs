@@ -17,6 +17,8 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::{DateTime, Format};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -52,12 +54,7 @@ impl Client {
     pub(crate) async fn new(options: &S3Options, step: Option<Box<StepHook>>) -> Result<Self, OpenError> {
         let mut trust = tls::TlsContext::builder();
         if let Some(file) = &options.ca_file {
-            let pem = tokio::fs::read(file)
-                .await
-                .map_err(|cause| OpenError::CaFile { path: file.clone(), reason: cause.to_string() })?;
-            if !pem.windows(27).any(|text| text == b"-----BEGIN CERTIFICATE-----") {
-                return Err(OpenError::CaFile { path: file.clone(), reason: "no PEM certificate in it".to_owned() });
-            }
+            let pem = certificates(file).await.map_err(|reason| OpenError::CaFile { path: file.clone(), reason })?;
             trust = trust.with_trust_store(tls::TrustStore::empty().with_pem_certificate(pem));
         }
         let trust = trust.build().map_err(|cause| OpenError::Client(cause.into()))?;
@@ -193,6 +190,17 @@ impl Client {
             .tokens
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |there| (there < RETRY_TOKENS).then_some(there + 1));
     }
+}
+
+/// Reads a file of PEM certificates, all of which can be trusted. The SDK panics over those that can't.
+async fn certificates(file: &std::path::Path) -> Result<Vec<u8>, String> {
+    let pem = tokio::fs::read(file).await.map_err(|cause| cause.to_string())?;
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|cause| format!("not PEM: {cause}"))?;
+        roots.add(certificate).map_err(|cause| cause.to_string())?;
+    }
+    if roots.is_empty() { Err("no PEM certificate in it".to_owned()) } else { Ok(pem) }
 }
 
 /// Whether somebody between us and an endpoint could change what is sent: no TLS, and not this machine.

@@ -6,9 +6,15 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 pub(crate) const REQUEST_ID: &str = "REQUEST-0123456789";
 
@@ -41,11 +47,27 @@ type Body = BoxBody<Bytes, hyper::Error>;
 
 impl Front {
     pub(crate) async fn start(upstream: &str) -> Front {
+        Self::over(upstream, None).await
+    }
+
+    /// One that is reached over TLS, with the certificate in [`certificate`].
+    pub(crate) async fn start_with_tls(upstream: &str) -> Front {
+        let certificates = CertificateDer::pem_file_iter(certificate()).expect("a file").map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_file(folder().join("loopback-key.pem")).expect("a key");
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, key))
+            .expect("a certificate and its key");
+        Self::over(upstream, Some(TlsAcceptor::from(Arc::new(config)))).await
+    }
+
+    async fn over(upstream: &str, tls: Option<TlsAcceptor>) -> Front {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let endpoint = format!("{scheme}://{}", listener.local_addr().expect("an address"));
         let answer = Arc::default();
         let upstream = upstream.strip_prefix("http://").expect("without TLS").to_owned();
-        let task = tokio::spawn(serve(listener, upstream, Arc::clone(&answer)));
+        let task = tokio::spawn(serve(listener, tls, upstream, Arc::clone(&answer)));
         Front { endpoint, answer, task }
     }
 
@@ -55,7 +77,16 @@ impl Front {
     }
 }
 
-async fn serve(listener: TcpListener, upstream: String, answer: Arc<Mutex<Option<Answer>>>) {
+/// Signed by itself, for 127.0.0.1, until 2124. Its key is beside it, so it proves nothing to anybody.
+pub(crate) fn certificate() -> PathBuf {
+    folder().join("loopback.pem")
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/errors")
+}
+
+async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, upstream: String, answer: Arc<Mutex<Option<Answer>>>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
@@ -75,7 +106,16 @@ async fn serve(listener: TcpListener, upstream: String, answer: Arc<Mutex<Option
                 }
             }
         });
-        connections.spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        let (tls, server) = (tls.clone(), hyper::server::conn::http1::Builder::new());
+        connections.spawn(async move {
+            match tls {
+                None => server.serve_connection(TokioIo::new(stream), service).await,
+                Some(tls) => match tls.accept(stream).await {
+                    Ok(stream) => server.serve_connection(TokioIo::new(stream), service).await,
+                    Err(_) => Ok(()),
+                },
+            }
+        });
         while connections.try_join_next().is_some() {}
     }
 }

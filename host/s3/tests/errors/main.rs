@@ -260,3 +260,23 @@ async fn a_file_of_certificates_that_holds_none() {
     }
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+/// A certificate that nobody has signed but itself is trusted where the options name it, and nowhere else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_ones_own() {
+    let server = Server::s3s().await;
+    let bucket = server.bucket().await;
+    let front = Front::start_with_tls(server.endpoint()).await;
+    let mut options = short(&server, &bucket, &front.endpoint);
+    match S3Store::open(options.clone()).await {
+        Err(OpenError::Server { cause, .. }) => {
+            assert_eq!(kind(&cause), Kind::Unavailable(None), "{cause:?}");
+            assert!(chain(&cause).contains("certificate"), "{}", chain(&cause));
+        }
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it opens"),
+    }
+    options.ca_file = Some(front::certificate());
+    let store = S3Store::open(options).await.expect("the store opens");
+    can_be_done(&store).await;
+}
