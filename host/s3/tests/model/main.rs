@@ -100,7 +100,7 @@ impl World for Shared {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn random_histories_can_be_explained() {
-    told(portico_model::random(|| Shared::of(3), Settings::from_env(24)).await);
+    told(portico_model::random(|| Shared::of(3), Settings::from_env(16)).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -126,7 +126,6 @@ async fn every_crash_is_survived() {
         "delete",
         "deleted",
         "format",
-        "mark",
         "piece",
         "piece done",
         "put",
