@@ -59,6 +59,10 @@ impl Host {
         if result.is_ok() && lies(&how) {
             self.history.wrong(id, "assembled what it should have refused");
         }
+        if self.faults.is_dead() && !self.promises.assembly_is_atomic {
+            // It died between the object and the end of the parts, or before: nobody got this answer.
+            return result.map(drop);
+        }
         let (acts, excuse) = match &result {
             Err(Error::NotFound) => {
                 let missing = |(slot, key): &(Slot, TempKey)| {
