@@ -20,10 +20,10 @@ use tokio::task::JoinSet;
 const WIDTH: usize = 4;
 
 /// How long a request waits for its answer, without content; ten times that where the server has work to do.
-const TIMEOUT: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Longer than that, so that the client has gone when the request is made.
-const DELAY: Fault = Fault::Delay(Duration::from_millis(1_500));
+const DELAY: Fault = Fault::Delay(Duration::from_secs(4));
 
 const FAULTS: [Fault; 7] = [
     Fault::ResetAfter,
@@ -115,7 +115,7 @@ impl World {
         let first = operation.run(&store, &scope, &prepared, false).await;
         let took = began.elapsed();
         store.settle().await;
-        assert!(proxy.seen().len() as u64 >= before + nth, "{name}: there was no such request");
+        let seen_by_proxy = proxy.seen().len() as u64;
         proxy.clear();
         proxy.idle().await;
         let seen = operation.seen(&self.direct, &scope, &prepared).await;
@@ -126,11 +126,12 @@ impl World {
             other => panic!("{name}: {other:?}"),
         }
         if let Plan::Once(..) = plan {
+            assert!(seen_by_proxy >= before + nth, "{name}: there was no such request");
             // What one fault does to one request is mended by another request.
             assert!(first.is_ok(), "{name}: {first:?}");
             assert!(operation.is_tidy(&self.direct, &scope).await, "{name}: parts are left");
         } else {
-            assert!(took < Duration::from_secs(30), "{name}: {took:?}");
+            assert!(took < Duration::from_secs(60), "{name}: {took:?}");
         }
         let again = operation.run(&store, &scope, &prepared, true).await;
         match &again {
