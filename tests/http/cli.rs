@@ -1,6 +1,7 @@
 //! The command line: what it refuses, with which exit code, and in which words an operator finds the fault.
 
-use crate::fixture::{Folder, Pattern, Server, portico, run, tell};
+use crate::fixture::{Pattern, Server, portico, run, tell};
+use crate::folder::Folder;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
@@ -145,7 +146,7 @@ fn it_listens_to_this_machine_only() {
 fn a_second_process_on_a_store_is_told_who_has_it() {
     let server = Server::start(&[]);
     let file = server.put("kept", &Pattern::new(1, 100_000));
-    let store = store_of(&server.folder);
+    let store = store_of(&server.store);
     let holder = format!("pid {}, portico serve", server.pid());
     for arguments in [
         ["serve", "--store", &*store, "--listen", "127.0.0.1:0", "--lock-wait", "100ms"].as_slice(),
@@ -161,7 +162,7 @@ fn a_second_process_on_a_store_is_told_who_has_it() {
     server.expect_file(&file);
 
     // One that may wait gets it as soon as the first has ended.
-    let folder = server.folder.clone();
+    let folder = server.store.clone();
     let waiting = std::thread::spawn(move || Server::start_on(&folder, &["--lock-wait", "60s"]));
     server.stop(&[&file]);
     let second = waiting.join().expect("a server that gets its turn");
@@ -231,7 +232,7 @@ fn a_server_that_does_not_answer_is_exit_code_2_and_named() {
 fn sweep_removes_leftovers_and_nothing_else() {
     let server = Server::start(&[]);
     let file = server.put("kept", &Pattern::new(1, 100_000));
-    let folder = server.folder.clone();
+    let folder = server.store.clone();
     server.finish(&[&file]);
     let staged = folder.root().join("staging/0123456789abcdef0123456789abcdef");
     let foreign = folder.root().join("staging/somebody-elses");
@@ -282,7 +283,7 @@ fn folders_that_are_no_store_are_refused_and_left_alone() {
     let lost = |change: &dyn Fn(&Path)| {
         let server = Server::start(&[]);
         let file = server.put("kept", &Pattern::new(1, 1_000));
-        let folder = server.folder.clone();
+        let folder = server.store.clone();
         server.finish(&[&file]);
         change(&folder.root());
         folder

@@ -1,6 +1,8 @@
 //! `portico conformance`: the conformance programs over a store that an operator names.
 
-use crate::fixture::{Folder, Said, portico, run};
+use crate::fixture::server::Said;
+use crate::fixture::{portico, run};
+use crate::folder::Folder;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

@@ -1,6 +1,8 @@
 //! A full disk: a put is refused with 507 and leaves nothing, what is there stays readable, and deletes make room.
 
-use crate::fixture::{Connection, Folder, Pattern, Response, Server, SmallDisk, Stored, portico, tell};
+use crate::fixture::{Connection, Pattern, Response, Server, Stored, portico, tell};
+use crate::folder::Folder;
+use crate::small_disk::SmallDisk;
 use std::process::Command;
 use std::sync::Arc;
 

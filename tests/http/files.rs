@@ -1,6 +1,7 @@
 //! Whole files there and back: every size at which something changes, and what is told of them.
 
-use crate::fixture::{Pattern, Server, Stored, receipt};
+use crate::fixture::stored::receipt;
+use crate::fixture::{Pattern, Server, Stored};
 use std::time::SystemTime;
 
 /// Empty, one byte, around a piece of a stock stream, around what a put gathers before it writes, and several of those.
@@ -17,7 +18,7 @@ fn a_file_goes_in_comes_out_and_goes() {
         connection.send_put("/files/some%20name.bin", &[("Content-Type", "text/x-test; a=b")], &content);
         let response = connection.response();
         let file = Stored::new(&response, &content);
-        assert_eq!(response.json(), receipt(&file, "text/x-test; a=b", "some name.bin"));
+        assert_eq!(response.json(), receipt(&server.store, &file, "text/x-test; a=b", "some name.bin"));
         assert_eq!(response.head.field("connection"), None, "{size}");
         server.expect_files(&[&file]);
 
@@ -102,7 +103,7 @@ fn without_a_type_it_is_octets_and_a_type_is_kept_as_it_is() {
         connection.send_put("/files/typed", &fields, &content);
         let response = connection.response();
         let file = Stored::new(&response, &content);
-        assert_eq!(response.json(), receipt(&file, kept, "typed"));
+        assert_eq!(response.json(), receipt(&server.store, &file, kept, "typed"));
         connection.ask(&format!("HEAD {}", file.path()), &[]).head.expect(200, &[("content-type", Some(kept))]);
         files.push(file);
     }

@@ -2,7 +2,8 @@
 //!
 //! `PORTICO_TEST_KILLS` says how many times.
 
-use crate::fixture::{Connection, Folder, Pattern, Server, Stored};
+use crate::Store;
+use crate::fixture::{Connection, Pattern, Server, Stored};
 use rustix::process::Signal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,28 +24,29 @@ const KILLS_OF_A_STORE: u64 = 10;
 fn what_is_acknowledged_survives_a_kill_and_nothing_half_written_does() {
     let kills = std::env::var("PORTICO_TEST_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number"));
     for first in (0..kills).step_by(KILLS_OF_A_STORE as usize) {
-        let folder = Arc::new(Folder::new());
+        let store = Arc::new(Store::new());
         let mut files = Vec::new();
         let mut unanswered = Vec::new();
         for round in first..kills.min(first + KILLS_OF_A_STORE) {
-            let server = restart(&folder, &mut files, &mut unanswered);
+            let server = restart(&store, &mut files, &mut unanswered);
             let (put, cut) = put_until_killed(server, round);
             files.extend(put);
             unanswered.extend(cut);
         }
-        let server = restart(&folder, &mut files, &mut unanswered);
+        let server = restart(&store, &mut files, &mut unanswered);
         server.finish(&files.iter().collect::<Vec<_>>());
     }
 }
 
 /// Starts the server on what the last kill has left; all that was acknowledged must be there, and nothing else but
 /// what was acknowledged to a client that had no time to hear it, whole.
-fn restart(folder: &Arc<Folder>, files: &mut Vec<Stored>, unanswered: &mut Vec<Pattern>) -> Server {
-    let server = Server::start_on(folder, &[]);
+fn restart(store: &Arc<Store>, files: &mut Vec<Stored>, unanswered: &mut Vec<Pattern>) -> Server {
+    store.clear_up();
+    let server = Server::start_on(store, &[]);
     let known: Vec<&str> = files.iter().map(|file| &*file.id).collect();
-    let unknown: Vec<String> = folder.finals().into_iter().filter(|id| !known.contains(&&**id)).collect();
+    let unknown: Vec<String> = store.finals().into_iter().filter(|id| !known.contains(&&**id)).collect();
     for id in unknown {
-        let put = unanswered.iter().position(|content| folder.has_content(&id, content));
+        let put = unanswered.iter().position(|content| store.has_content(&id, content));
         let put = put.unwrap_or_else(|| panic!("nobody put {id}, or not whole"));
         files.push(Stored { id, content: unanswered.remove(put) });
     }

@@ -14,6 +14,8 @@ mod digests;
 mod disk_full;
 mod files;
 mod fixture;
+#[path = "fixture/folder.rs"]
+mod folder;
 mod heads;
 mod host;
 mod http2;
@@ -24,3 +26,8 @@ mod names;
 mod portals;
 mod ranges;
 mod signals;
+#[path = "fixture/small_disk.rs"]
+mod small_disk;
+
+/// Where servers of these tests store. Those of `s3.rs`, which are mostly the same, store in a bucket.
+use folder::Folder as Store;

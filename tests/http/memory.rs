@@ -64,5 +64,5 @@ fn two_hundred_slow_uploads_at_once() {
     for file in &files {
         assert_eq!(server.ask(&format!("DELETE {}", file.path()), &[]).head.status, 204);
     }
-    server.folder.expect_files(&[&warm]);
+    server.store.expect_files(&[&warm]);
 }

@@ -1,6 +1,7 @@
 //! Portals that misbehave: each gets its one request the right answer or a cut, and nobody else notices.
 
-use crate::fixture::{Connection, Folder, Pattern, Server, eventually};
+use crate::Store;
+use crate::fixture::{Connection, Pattern, Server, eventually};
 use portico_test_artifacts::HOSTILE;
 use std::fs;
 use std::io::ErrorKind;
@@ -15,12 +16,12 @@ const LITTLE_CPU: [&str; 2] = ["--guest-cpu", "200ms"];
 
 /// Serves the portal that does what its client asks, with little memory and few slots.
 fn hostile(flags: &[&str]) -> Server {
-    let folder = Arc::new(Folder::new());
-    let portal = folder.beside("hostile.wasm");
+    let store = Arc::new(Store::new());
+    let portal = store.beside("hostile.wasm");
     fs::write(&portal, HOSTILE).expect("a file");
     let portal = portal.display().to_string();
     let few = ["--portal", &*portal, "--guest-memory", "16MiB", "--max-requests", "4"];
-    Server::start_on(&folder, &[&few, flags].concat())
+    Server::start_on(&store, &[&few, flags].concat())
 }
 
 #[track_caller]

@@ -1,5 +1,6 @@
 //! Signals: what runs is finished, what cannot be finished in time is cut off, and nothing half-written stays.
 
+use crate::Store;
 use crate::fixture::{Connection, Pattern, Server, Stored, eventually, portico};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::ErrorKind;
@@ -7,14 +8,17 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 use std::time::Instant;
 
-/// Begins a put whose guest is running and has some of the body.
-fn begun(server: &Server, content: &Pattern, sent: u64) -> Connection {
+/// Half of a put.
+const HALF: u64 = if Store::SHOWS > 1 << 20 { Store::SHOWS } else { 1 << 20 };
+
+/// Begins a put whose guest is running and has half of the body.
+fn begun(server: &Server, content: &Pattern) -> Connection {
     let mut connection = server.connect();
     let length = content.size().to_string();
     connection.request("PUT /files/running", &[("Content-Length", &length), ("Expect", "100-continue")]);
     assert_eq!(connection.head().status, 100);
-    content.pieces_of(0..sent).for_each(|piece| connection.send(piece));
-    eventually("a staged file", || (!server.folder.leftovers().is_empty()).then_some(()));
+    content.pieces_of(0..HALF).for_each(|piece| connection.send(piece));
+    eventually("a staged file", || (!server.store.leftovers().is_empty()).then_some(()));
     connection
 }
 
@@ -31,21 +35,21 @@ fn a_running_put_is_finished() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut server = Server::start(&["--shutdown-grace", "60s"]);
         let kept = server.put("kept", &Pattern::new(1, 1_000));
-        let content = Pattern::new(2, 2 << 20);
-        let mut connection = begun(&server, &content, 1 << 20);
+        let content = Pattern::new(2, 2 * HALF);
+        let mut connection = begun(&server, &content);
         let mut idle = server.connect();
         assert_eq!(idle.ask("GET /health", &[]).head.status, 200);
 
         server.signal(signal);
         expect_refusal(&server);
         idle.expect_end();
-        content.pieces_of(1 << 20..2 << 20).for_each(|piece| connection.send(piece));
+        content.pieces_of(HALF..2 * HALF).for_each(|piece| connection.send(piece));
         let response = connection.response();
         let file = Stored::new(&response, &content);
         connection.expect_end();
         assert_eq!(server.wait().code(), Some(0));
-        server.folder.expect_files(&[&kept, &file]);
-        server.folder.expect_listing(&[&kept, &file]);
+        server.store.expect_files(&[&kept, &file]);
+        server.store.expect_listing(&[&kept, &file]);
     }
 }
 
@@ -62,26 +66,26 @@ fn a_running_get_is_finished() {
     connection.expect_content(&head, &file.content, 0..file.content.size());
     connection.expect_end();
     assert_eq!(server.wait().code(), Some(0));
-    server.folder.expect_listing(&[&file]);
+    server.store.expect_listing(&[&file]);
 }
 
 #[test]
 fn what_takes_longer_than_the_grace_is_cut_off_and_leaves_nothing() {
     let mut server = Server::start(&["--shutdown-grace", "200ms"]);
-    let connection = begun(&server, &Pattern::new(2, 2 << 20), 1 << 20);
+    let connection = begun(&server, &Pattern::new(2, 2 * HALF));
     server.signal(Signal::TERM);
     assert_eq!(server.wait().code(), Some(0));
     let told = connection.drain_to_end();
     assert!(!told.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&told));
-    server.folder.expect_files(&[]);
-    server.folder.expect_listing(&[]);
+    server.store.expect_files(&[]);
+    server.store.expect_listing(&[]);
 }
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let mut server = Server::start(&["--shutdown-grace", "1h"]);
     let kept = server.put("kept", &Pattern::new(1, 1_000));
-    let connection = begun(&server, &Pattern::new(2, 2 << 20), 1 << 20);
+    let connection = begun(&server, &Pattern::new(2, 2 * HALF));
     server.signal(Signal::TERM);
     expect_refusal(&server);
     server.signal(Signal::TERM);
@@ -89,8 +93,9 @@ fn a_second_signal_ends_it_at_once() {
     assert_eq!(server.wait().code(), Some(1));
     assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
     assert_eq!(connection.drain_to_end(), b"");
-    // Such an end leaves what the next start removes.
-    let again = Server::start_on(&server.folder, &[]);
+    // Such an end leaves what a start or a sweep removes.
+    server.store.clear_up();
+    let again = Server::start_on(&server.store, &[]);
     again.expect_file(&kept);
     again.finish(&[&kept]);
 }

@@ -1,0 +1,27 @@
+//! The tests of `main.rs` that are about HTTP and not about a disk, over S3: each server has a bucket of its own, of an
+//! S3 server of its own in this process.
+//!
+//! Not here, because they are about the local store or about neither: `cli`, `conformance` and `disk_full` (folders,
+//! locks, an index, a disk without room) and `memory` (its bounds are those of a store that gathers nothing). What S3
+//! has in their place, and what only S3 has, is in `s3/`, which also runs on real servers.
+
+mod bodies;
+#[path = "fixture/bucket.rs"]
+mod bucket;
+mod clients;
+mod conditions;
+mod digests;
+mod files;
+mod fixture;
+mod heads;
+mod host;
+mod http2;
+mod kill;
+mod limits;
+mod names;
+mod portals;
+mod ranges;
+mod signals;
+
+/// Where servers of these tests store.
+use bucket::Bucket as Store;
