@@ -1,0 +1,87 @@
+//! Tests of the `portico` binary over HTTP that are about S3: several servers of one bucket, kills and sweeps, outages,
+//! memory, and the commands. They run on the double in this process and on each real server that is wanted; one that is
+//! missing is shown as ignored, by the names of its cases, where it may be missing.
+//!
+//! What puts the clock of the S3 server forward runs on the double alone.
+
+#[path = "../fixture/bucket.rs"]
+#[expect(dead_code, reason = "the tests of `s3.rs` use the rest")]
+mod bucket;
+mod commands;
+#[path = "../fixture/mod.rs"]
+#[expect(dead_code, reason = "the tests of `main.rs` use the rest")]
+mod fixture;
+mod hosts;
+mod killed;
+mod memory;
+mod outage;
+mod whole;
+
+use bucket::{Bucket as Store, block};
+use fixture::Stored;
+use libtest_mimic::{Arguments, Trial};
+use portico_test_servers::{Availability, Server as S3Server, available, skipped, wanted};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+type Check = (&'static str, fn(&Arc<S3Server>));
+
+/// The name and the function of each check.
+macro_rules! checks {
+    ($($module:ident :: $name:ident),* $(,)?) => {
+        &[$((concat!(stringify!($module), "::", stringify!($name)), $module::$name as fn(&Arc<S3Server>))),*]
+    };
+}
+
+/// What runs on each server.
+const EVERYWHERE: &[Check] = checks![
+    commands::check_says_what_the_server_is_able_to,
+    hosts::a_file_of_one_server_is_a_file_of_the_other,
+    hosts::a_server_that_is_killed_takes_nothing_acknowledged_with_it,
+    outage::a_put_in_the_middle_of_which_the_store_goes_is_told_so,
+    outage::a_get_in_the_middle_of_which_the_store_goes_is_cut_off,
+    outage::it_says_that_it_is_not_ready,
+    whole::a_large_file_goes_in_comes_out_and_goes,
+    whole::a_body_of_unknown_length_is_stored_whole,
+];
+
+/// What runs on the double alone: it turns the clock, or is about this side of the connection.
+const ON_THE_DOUBLE: &[Check] = checks![
+    commands::conformance_runs_over_a_bucket_and_leaves_nothing,
+    killed::a_sweep_removes_what_a_killed_put_has_left,
+    memory::a_large_file_takes_little_memory,
+    memory::clients_that_stand_still_keep_nobody_from_finishing,
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    for name in wanted() {
+        let is_skipped = skipped(&name).is_some();
+        let own = if name == "s3s" { ON_THE_DOUBLE } else { &[] };
+        for (check, run) in EVERYWHERE.iter().chain(own) {
+            let named = name.clone();
+            let run = move || match block(available(&named)) {
+                Availability::Ready(server) => {
+                    run(&Arc::new(server));
+                    Ok(())
+                }
+                Availability::Skipped(why) | Availability::Failed(why) => Err(why.into()),
+            };
+            trials.push(Trial::test(format!("{name}::{check}"), run).with_ignored_flag(is_skipped));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Ends a server whose store may hold what a failure or a kill has left: on the double that is swept first, and then
+/// these files and no others are there; elsewhere they and no others are listed.
+fn finish_after_failures(s3: &S3Server, server: fixture::Server, files: &[&Stored]) {
+    files.iter().for_each(|file| server.expect_file(file));
+    if s3.name() == "s3s" {
+        server.store.clear_up();
+        server.finish(files);
+    } else {
+        server.store.expect_listing(files);
+    }
+}
