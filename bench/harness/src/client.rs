@@ -1,8 +1,8 @@
 //! An HTTP/1.1 client that costs as little as can be: a blocking socket, a connection for each request, and content
 //! that lies in memory.
 
-use super::content::Content;
-use super::{Error, Result};
+use crate::content::Content;
+use crate::{Error, Result};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -14,25 +14,27 @@ const SILENCE: Duration = Duration::from_secs(60);
 const ANSWER_MAX: u64 = 1 << 20;
 
 /// A request that is not finished.
-pub(crate) struct Exchange {
+pub struct Exchange {
     stream: TcpStream,
 }
 
 /// An answer.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
     head: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+    /// Its body, up to what is kept.
+    pub body: Vec<u8>,
 }
 
 impl Answer {
     /// A header, by its name in lower case.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.head.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str())
     }
 
     /// Fails unless it has that status.
-    pub(crate) fn expect(self, status: u16) -> Result<Answer> {
+    pub fn expect(self, status: u16) -> Result<Answer> {
         if self.status == status {
             return Ok(self);
         }
@@ -40,7 +42,7 @@ impl Answer {
     }
 
     /// A field of its JSON object, which must be a text.
-    pub(crate) fn field(&self, name: &str) -> Result<String> {
+    pub fn field(&self, name: &str) -> Result<String> {
         let object: serde_json::Value = serde_json::from_slice(&self.body)?;
         Ok(object[name].as_str().ok_or_else(|| format!("no {name} in {object}"))?.to_owned())
     }
@@ -48,7 +50,7 @@ impl Answer {
 
 impl Exchange {
     /// Sends the head of a request with a body of so many bytes. `headers` are whole lines with their ends.
-    pub(crate) fn begin(to: SocketAddr, method: &str, path: &str, headers: &str, size: u64) -> Result<Exchange> {
+    pub fn begin(to: SocketAddr, method: &str, path: &str, headers: &str, size: u64) -> Result<Exchange> {
         let mut stream = TcpStream::connect(to)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE))?;
@@ -61,12 +63,12 @@ impl Exchange {
     }
 
     /// The socket, for the body.
-    pub(crate) fn body(&mut self) -> &mut impl Write {
+    pub fn body(&mut self) -> &mut impl Write {
         &mut self.stream
     }
 
     /// Reads the answer. Of a body beyond what is kept only the length matters; it is counted and thrown away.
-    pub(crate) fn finish(self) -> Result<Answer> {
+    pub fn finish(self) -> Result<Answer> {
         let mut reader = BufReader::with_capacity(1 << 20, self.stream);
         let mut line = String::new();
         let mut head = Vec::new();
@@ -120,19 +122,12 @@ fn dechunk(reader: &mut impl BufRead) -> Result<Vec<u8>> {
 }
 
 /// A request without a body.
-pub(crate) fn ask(to: SocketAddr, method: &str, path: &str, headers: &str) -> Result<Answer> {
+pub fn ask(to: SocketAddr, method: &str, path: &str, headers: &str) -> Result<Answer> {
     Exchange::begin(to, method, path, headers, 0)?.finish()
 }
 
 /// A request whose body is so many bytes of `content`.
-pub(crate) fn send(
-    to: SocketAddr,
-    method: &str,
-    path: &str,
-    headers: &str,
-    content: &Content,
-    size: u64,
-) -> Result<Answer> {
+pub fn send(to: SocketAddr, method: &str, path: &str, headers: &str, content: &Content, size: u64) -> Result<Answer> {
     let mut exchange = Exchange::begin(to, method, path, headers, size)?;
     let sent = content.send(size, exchange.body());
     // A server that refuses says why before it closes.

@@ -1,12 +1,12 @@
 //! The table: one line for each measurement, with what it was measured against and whether it is good enough.
 
-use super::Result;
+use crate::Result;
 use std::io::Write;
 use std::path::Path;
 
 /// What a measurement should come to.
 #[derive(Clone, Copy)]
-pub(crate) enum Target {
+pub enum Target {
     /// This or more.
     AtLeast(f64),
     /// This or less.
@@ -14,21 +14,24 @@ pub(crate) enum Target {
 }
 
 /// One measurement.
-pub(crate) struct Row {
-    pub(crate) name: String,
-    pub(crate) ours: String,
-    /// `-` where there is no other side.
-    pub(crate) theirs: String,
+pub struct Row {
+    /// What is measured.
+    pub name: String,
+    /// Ours, as people read it.
+    pub ours: String,
+    /// What ours is measured against; `-` where there is no other side.
+    pub theirs: String,
     /// What the target speaks of.
-    pub(crate) value: f64,
+    pub value: f64,
     /// Its unit: `x` for a ratio of the two sides.
-    pub(crate) unit: &'static str,
-    pub(crate) target: Target,
+    pub unit: &'static str,
+    /// What the value should come to.
+    pub target: Target,
 }
 
 impl Row {
     /// A measurement that has no other side.
-    pub(crate) fn alone(name: &str, value: f64, unit: &'static str, at_most: f64) -> Row {
+    pub fn alone(name: &str, value: f64, unit: &'static str, at_most: f64) -> Row {
         Row {
             name: name.to_owned(),
             ours: if unit == "bytes" { format!("{value} {unit}") } else { format!("{value:.1} {unit}") },
@@ -58,42 +61,38 @@ impl Row {
 }
 
 /// Prints what is measured as it comes.
-pub(crate) struct Report {
-    out: std::io::Stdout,
+#[derive(Default)]
+pub struct Report {
     missed: usize,
     skipped: usize,
 }
 
 impl Report {
-    pub(crate) fn new() -> Report {
-        Report { out: std::io::stdout(), missed: 0, skipped: 0 }
-    }
-
     /// A line of text.
-    pub(crate) fn say(&mut self, text: &str) -> Result<()> {
-        Ok(writeln!(self.out, "{text}")?)
+    pub fn say(&mut self, text: &str) -> Result<()> {
+        Ok(writeln!(std::io::stdout(), "{text}")?)
     }
 
     /// The heading of the table.
-    pub(crate) fn heading(&mut self) -> Result<()> {
+    pub fn heading(&mut self) -> Result<()> {
         self.say(&format!("\n{:<44} {:>12} {:>12} {:>10}  (target)", "", "ours", "theirs", "ratio"))
     }
 
     /// One measurement, and beneath it how it was made.
-    pub(crate) fn row(&mut self, row: &Row, how: &str) -> Result<()> {
+    pub fn row(&mut self, row: &Row, how: &str) -> Result<()> {
         self.missed += usize::from(!row.met());
         self.say(&row.line())?;
         self.say(&format!("    {how}"))
     }
 
     /// A measurement that this machine cannot make.
-    pub(crate) fn skipped(&mut self, name: &str, why: &str) -> Result<()> {
+    pub fn skipped(&mut self, name: &str, why: &str) -> Result<()> {
         self.skipped += 1;
         self.say(&format!("{name:<44} SKIPPED: {why}"))
     }
 
     /// Sums up; true if every target was met. What was skipped was not met.
-    pub(crate) fn end(mut self) -> Result<bool> {
+    pub fn end(mut self) -> Result<bool> {
         let (missed, skipped) = (self.missed, self.skipped);
         self.say(&format!("\n{missed} missed, {skipped} skipped"))?;
         Ok(missed + skipped == 0)
@@ -101,7 +100,7 @@ impl Report {
 }
 
 /// What this machine is: processor, cores, memory, load, kernel, and the file system below `dir`.
-pub(crate) fn machine(dir: &Path) -> Result<String> {
+pub fn machine(dir: &Path) -> Result<String> {
     let read = |path: &str| std::fs::read_to_string(path);
     let after = |text: &str, name: &str| {
         let line = text.lines().find(|line| line.starts_with(name));

@@ -1,6 +1,6 @@
 //! A server in a process of its own. It is killed when its value is dropped.
 
-use super::Result;
+use crate::Result;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -13,23 +13,28 @@ use std::time::{Duration, Instant};
 const START: Duration = Duration::from_secs(30);
 
 /// A running server.
-pub(crate) struct Server {
+pub struct Server {
     child: Child,
-    pub(crate) addr: SocketAddr,
+    /// Where it listens.
+    pub addr: SocketAddr,
 }
 
-/// `portico serve` on a port that the system chooses. `more` are further arguments.
-pub(crate) fn portico(binary: &Path, store: &Path, more: &[&str]) -> Command {
+/// `portico serve` on a folder, on a port that the system chooses. `more` are further arguments.
+pub fn portico(binary: &Path, folder: &Path, more: &[&str]) -> Command {
+    portico_on(binary, &format!("file:{}", folder.display()), more)
+}
+
+/// `portico serve` on the store of a URL.
+pub fn portico_on(binary: &Path, store: &str, more: &[&str]) -> Command {
     let mut command = Command::new(binary);
-    let store = format!("file:{}", store.display());
-    command.args(["serve", "--listen", "127.0.0.1:0", "--store", &store]).args(more);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--store", store]).args(more);
     command
 }
 
 impl Server {
     /// Starts a server that says on the first line of its output where it listens: `listening on http://ADDR`. What
     /// it writes to its standard error goes to `log`.
-    pub(crate) fn announced(mut command: Command, log: &Path) -> Result<Server> {
+    pub fn announced(mut command: Command, log: &Path) -> Result<Server> {
         let mut child = start(command.stdout(Stdio::piped()), log)?;
         let output = child.stdout.take();
         let (say, hear) = mpsc::channel();
@@ -47,7 +52,7 @@ impl Server {
     }
 
     /// Starts a server that is told its address, and waits until it accepts connections there.
-    pub(crate) fn at(mut command: Command, addr: SocketAddr, log: &Path) -> Result<Server> {
+    pub fn at(mut command: Command, addr: SocketAddr, log: &Path) -> Result<Server> {
         let server = Server { child: start(command.stdout(Stdio::null()), log)?, addr };
         let end = Instant::now() + START;
         while TcpStream::connect(addr).is_err() {
@@ -60,7 +65,7 @@ impl Server {
     }
 
     /// Most memory that it had resident, in bytes, since it started or [`Server::reset_peak`].
-    pub(crate) fn peak(&self) -> Result<u64> {
+    pub fn peak(&self) -> Result<u64> {
         let status = std::fs::read_to_string(self.proc("status"))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
         let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
@@ -68,7 +73,7 @@ impl Server {
     }
 
     /// Forgets the peak; see `clear_refs` in proc(5).
-    pub(crate) fn reset_peak(&self) -> Result<()> {
+    pub fn reset_peak(&self) -> Result<()> {
         Ok(std::fs::write(self.proc("clear_refs"), "5")?)
     }
 
@@ -85,19 +90,55 @@ impl Drop for Server {
     }
 }
 
+/// What a program that has ended cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// Seconds from its start to its end.
+    pub wall: f64,
+    /// Seconds of processor time, its own and that of what it started, to a hundredth.
+    pub cpu: f64,
+}
+
+/// Runs a program to its end, while no other child of this process ends. What it writes to its standard output is
+/// answered, and to its standard error goes to `log`.
+pub fn run(mut command: Command, log: &Path) -> Result<(Cost, String)> {
+    let before = children_cpu()?;
+    let started = Instant::now();
+    let child = start(command.stdout(Stdio::piped()), log)?;
+    let output = child.wait_with_output()?;
+    let wall = started.elapsed().as_secs_f64();
+    let cost = Cost { wall, cpu: children_cpu()? - before };
+    if !output.status.success() {
+        let log = std::fs::read_to_string(log).unwrap_or_default();
+        return Err(format!("{} failed: {}\n{log}", command.get_program().display(), output.status).into());
+    }
+    Ok((cost, String::from_utf8_lossy(&output.stdout).into_owned()))
+}
+
+/// Seconds of processor time of all children that have ended, and of theirs; see `cutime` and `cstime` in proc(5).
+fn children_cpu() -> Result<f64> {
+    /// Linux tells user space processor time in hundredths of a second, whatever it counts in itself.
+    const TICKS: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // The name of the program, in parentheses, is the second field, and the only one that may have spaces.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |field: usize| fields.get(field - 3).and_then(|text| text.parse().ok()).unwrap_or(f64::NAN);
+    Ok((ticks(16) + ticks(17)) / TICKS)
+}
+
 fn start(command: &mut Command, log: &Path) -> Result<Child> {
     let program = command.get_program().to_owned();
     let child = command.stdin(Stdio::null()).stderr(File::create(log)?).spawn();
     Ok(child.map_err(|error| format!("cannot start {}: {error}", program.display()))?)
 }
 
-fn failed(server: Server, said: &str, log: &Path) -> super::Error {
+fn failed(server: Server, said: &str, log: &Path) -> crate::Error {
     drop(server);
     let log = std::fs::read_to_string(log).unwrap_or_default();
     format!("a server did not start: {said}\n{log}").into()
 }
 
 /// An address that is free now.
-pub(crate) fn free_addr() -> Result<SocketAddr> {
+pub fn free_addr() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

@@ -1,6 +1,6 @@
 //! The bytes that are sent: one block of noise, over and over. It compresses badly and costs nothing to make.
 
-use super::{MIB, Result};
+use crate::{MIB, Result};
 use portico_store::Sha256;
 use std::io::Write;
 
@@ -8,12 +8,12 @@ use std::io::Write;
 const BLOCK: usize = 1 << 20;
 
 /// Content of any length.
-pub(crate) struct Content {
+pub struct Content {
     block: Vec<u8>,
 }
 
-impl Content {
-    pub(crate) fn new() -> Content {
+impl Default for Content {
+    fn default() -> Content {
         // xorshift64, by G. Marsaglia.
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let mut word = || {
@@ -24,9 +24,11 @@ impl Content {
         };
         Content { block: (0..BLOCK / 8).flat_map(|_| word()).collect() }
     }
+}
 
+impl Content {
     /// The pieces that make up so many bytes.
-    pub(crate) fn pieces(&self, size: u64) -> impl Iterator<Item = &[u8]> {
+    pub fn pieces(&self, size: u64) -> impl Iterator<Item = &[u8]> {
         let mut left = size;
         std::iter::from_fn(move || {
             let piece = usize::try_from(left).unwrap_or(BLOCK).min(BLOCK);
@@ -36,7 +38,7 @@ impl Content {
     }
 
     /// Writes so many bytes.
-    pub(crate) fn send(&self, size: u64, to: &mut impl Write) -> Result<()> {
+    pub fn send(&self, size: u64, to: &mut impl Write) -> Result<()> {
         for piece in self.pieces(size) {
             to.write_all(piece)?;
         }
@@ -44,7 +46,7 @@ impl Content {
     }
 
     /// The SHA-256 of so many bytes, in hexadecimal.
-    pub(crate) fn sha256(&self, size: u64) -> String {
+    pub fn sha256(&self, size: u64) -> String {
         let mut hash = Sha256::new();
         self.pieces(size).for_each(|piece| hash.update(piece));
         hash.finish().to_hex()
@@ -52,12 +54,12 @@ impl Content {
 }
 
 /// Bytes a second, as people read it.
-pub(crate) fn rate(size: u64, seconds: f64) -> String {
+pub fn rate(size: u64, seconds: f64) -> String {
     format!("{:.0} MiB/s", size as f64 / seconds / MIB as f64)
 }
 
 /// A size in bytes, as people read it.
-pub(crate) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     let gib = 1024 * MIB;
     if bytes >= gib && bytes.is_multiple_of(gib) {
         format!("{} GiB", bytes / gib)

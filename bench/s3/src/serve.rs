@@ -1,0 +1,78 @@
+//! A server before the store: `portico serve` with one PUT, against tusd with its S3 store and one PATCH.
+
+use crate::Bench;
+use crate::bucket::Bucket;
+use crate::harness::Result;
+use crate::harness::content::{rate, size};
+use crate::harness::process::{Server, free_addr, portico_on};
+use crate::harness::report::{Report, Row, Target};
+use crate::harness::turns::{alternate, median, spread};
+use crate::harness::uploads::{patch, put};
+use crate::minio::{REGION, endpoint, give_access};
+use crate::recorder::Recorder;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+const BUCKET: &str = "bench-serve";
+
+/// Bytes of the upload with which it is looked how content is sent: more than a part of either.
+const SAMPLE: u64 = 64 << 20;
+
+/// `portico serve` on a bucket of an S3 server, with its defaults.
+pub(crate) fn portico(bench: &Bench, s3: SocketAddr, bucket: &str, log: &str) -> Result<Server> {
+    let store = format!("s3://{bucket}/portico");
+    let endpoint = endpoint(s3);
+    let more = ["--s3-endpoint", endpoint.as_str(), "--s3-region", REGION];
+    let mut command = portico_on(&bench.args.portico, &store, &more);
+    give_access(&mut command, &bench.dir);
+    Server::announced(command, &bench.dir.join(log))
+}
+
+fn tusd(bench: &Bench, program: &Path, s3: SocketAddr) -> Result<Server> {
+    let addr = free_addr()?;
+    let mut command = Command::new(program);
+    command.args(["-host", &addr.ip().to_string(), "-port", &addr.port().to_string()]);
+    command.args(["-s3-bucket", BUCKET, "-s3-object-prefix", "tusd/", "-s3-endpoint", &endpoint(s3)]);
+    give_access(&mut command, &bench.dir);
+    Server::at(command, addr, &bench.dir.join("tusd.log"))
+}
+
+pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result<()> {
+    let name = format!("PUT {} with SHA-256 / tusd without", size(bench.size));
+    let Some(program) = bench.args.tusd.as_deref().filter(|tusd| tusd.is_file()) else {
+        return report.skipped(&name, "no tusd; `make bench-s3` builds it where Go is");
+    };
+    let bucket = Bucket::create(bench.minio.addr, BUCKET)?;
+    let sha256 = bench.content.sha256(SAMPLE);
+    let (our_recorder, their_recorder) = (Recorder::before(bench.minio.addr)?, Recorder::before(bench.minio.addr)?);
+    put(portico(bench, our_recorder.addr, BUCKET, "serve.log")?.addr, &bench.content, SAMPLE, &sha256)?;
+    patch(tusd(bench, program, their_recorder.addr)?.addr, &bench.content, SAMPLE)?;
+
+    let sha256 = bench.content.sha256(bench.size);
+    let ours = portico(bench, bench.minio.addr, BUCKET, "serve.log")?;
+    let theirs = tusd(bench, program, bench.minio.addr)?;
+    let ours_once = || put(ours.addr, &bench.content, bench.size, &sha256);
+    let theirs_once = || patch(theirs.addr, &bench.content, bench.size);
+    let times = alternate(bench.rounds, &bench.dir, ours_once, theirs_once)?;
+    let left = bucket.clear("")?;
+    let (our, their) = (median(&times.ours), median(&times.theirs));
+    report.row(
+        &Row {
+            name,
+            ours: rate(bench.size, our),
+            theirs: rate(bench.size, their),
+            value: their / our,
+            unit: "x",
+            target: Target::AtLeast(1.2),
+        },
+        &format!(
+            "one request each by the same client, the creation of tusd's upload not counted; each with its defaults; \
+             ours {}, theirs {}; {left} bytes were left behind by both",
+            spread(&times.ours),
+            spread(&times.theirs)
+        ),
+    )?;
+    report.say(&format!("    {:<31} {}", "ours", our_recorder.modes()))?;
+    report.say(&format!("    {:<31} {}", format!("tusd {}", bench.args.tusd_version), their_recorder.modes()))
+}
