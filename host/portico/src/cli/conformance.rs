@@ -70,23 +70,24 @@ pub(super) fn conformance(config: &Config, plan: &Plan) -> Result<ExitCode, Erro
     // What the programs make of the store is no news but where it is wrong.
     log::start_quiet(config);
     super::tokio()?.block_on(async {
-        let runner = Arc::new(Runner::new(HostUnderTest).await.map_err(Error::Conformance)?);
         let name = plan.name.as_deref().unwrap_or(match config.store {
             StoreConfig::Local { .. } => "local",
             StoreConfig::S3(_) => "s3",
         });
+        // A store that cannot be used is told before the programs are compiled, which takes its time.
+        let backend = if plan.list { None } else { Some(backend(config, name).await?) };
+        let runner = Arc::new(Runner::new(HostUnderTest).await.map_err(Error::Conformance)?);
         let cases = runner.cases().iter().filter(|case| !case.is_self_check());
         let named = cases.map(|case| (format!("{name}::{}::{}", case.program, case.name), case.clone()));
         let chosen: Vec<(String, Case)> = named.filter(|(name, _)| name.contains(&plan.filter)).collect();
         if chosen.is_empty() {
             return Err(Error::NoCase(plan.filter.clone()));
         }
-        if plan.list {
+        let Some(backend) = backend else {
             let mut out = std::io::stdout().lock();
             let listed = chosen.iter().try_for_each(|(name, _)| writeln!(out, "{name}"));
             return listed.map(|()| ExitCode::SUCCESS).map_err(Error::Output);
-        }
-        let backend = backend(config, name).await?;
+        };
         let mut tally = Tally { out: std::io::stdout(), passed: 0, skipped: 0, failed: Vec::new() };
         // What runs is in this thread: a case waits and compares, and its programs are in the others.
         LocalSet::new().run_until(run(&runner, &backend, chosen, plan.jobs, &mut tally)).await?;
