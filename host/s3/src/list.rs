@@ -90,6 +90,32 @@ async fn live_slots(
     Ok((found, false))
 }
 
+/// The entries that come next below a prefix, at most `limit`, and whether there may be more after the last of them. What
+/// has been deleted since it was listed makes room for what comes after it, so that a page with more after it is full.
+async fn page<T>(
+    inner: &Arc<Inner>,
+    prefix: &Place,
+    mut after: Option<String>,
+    limit: u32,
+    entry: impl Fn(&Listed, Slot) -> Result<Option<T>>,
+) -> Result<(Vec<T>, bool)> {
+    let mut entries = Vec::new();
+    let mut wanted = limit;
+    loop {
+        let (listed, more) = live_slots(inner, prefix, after, wanted).await?;
+        after = listed.last().map(|listed| listed.key.clone());
+        for (listed, slot) in slots(inner, &prefix.bucket, listed).await? {
+            if let Some(entry) = entry(&listed, slot)? {
+                wanted -= 1;
+                entries.push(entry);
+            }
+        }
+        if !more || wanted == 0 {
+            return Ok((entries, more));
+        }
+    }
+}
+
 pub(crate) async fn parts(
     inner: &Arc<Inner>,
     scope: &Scope,
@@ -101,16 +127,14 @@ pub(crate) async fn parts(
     let after = after.map_err(|_| Error::InvalidArgument(Argument::Cursor))?;
     let prefix = inner.keys.session_parts(scope, session);
     let after = after.map(|number| inner.keys.part(scope, session, number).key);
-    let (listed, more) = live_slots(inner, &prefix, after, limit).await?;
-    let number = |listed: &Listed| listed.key.strip_prefix(&prefix.key).and_then(|number| number.parse::<u32>().ok());
-    let next = cursor(more, listed.last().and_then(number).map(|number| number.to_string()))?;
-    let mut entries = Vec::with_capacity(listed.len());
-    for (listed, slot) in slots(inner, &prefix.bucket, listed).await? {
-        // One that has been deleted since the listing is left out.
-        let (Some(part), Some(number)) = (live(Some(slot)), number(&listed)) else { continue };
+    let entry = |listed: &Listed, slot| {
+        let number = listed.key.strip_prefix(&prefix.key).and_then(|number| number.parse::<u32>().ok());
+        let (Some(part), Some(number)) = (live(Some(slot)), number) else { return Ok(None) };
         let key = TempKey { session: session.clone(), number, token: part.token()? };
-        entries.push(part.receipt(key, false)?);
-    }
+        part.receipt(key, false).map(Some)
+    };
+    let (entries, more) = page(inner, &prefix, after, limit, entry).await?;
+    let next = cursor(more, entries.last().map(|part| part.key.number.to_string()))?;
     Ok(Page { entries, next })
 }
 
@@ -158,15 +182,15 @@ pub(crate) async fn finals(
 ) -> Result<Page<FinalReceipt>> {
     let prefix = inner.keys.receipts(scope);
     let after = after.map(|cursor| format!("{}{cursor}", prefix.key));
-    let (listed, more) = live_slots(inner, &prefix, after, limit).await?;
-    let file = |listed: &Listed| listed.key.strip_prefix(&prefix.key).and_then(|id| FileId::parse(id).ok());
-    let next = cursor(more, listed.last().and_then(file).map(|file| file.to_string()))?;
-    let mut entries = Vec::with_capacity(listed.len());
-    for (listed, slot) in slots(inner, &prefix.bucket, listed).await? {
-        if let (Some(file), Found::Live(there, _)) = (file(&listed), found(Some(slot))?) {
-            entries.push(answer(inner, scope, &file, &there, false)?);
+    let entry = |listed: &Listed, slot| {
+        let file = listed.key.strip_prefix(&prefix.key).and_then(|id| FileId::parse(id).ok());
+        match (file, found(Some(slot))?) {
+            (Some(file), Found::Live(there, _)) => answer(inner, scope, &file, &there, false).map(Some),
+            _ => Ok(None),
         }
-    }
+    };
+    let (entries, more) = page(inner, &prefix, after, limit, entry).await?;
+    let next = cursor(more, entries.last().map(|object| object.file.to_string()))?;
     Ok(Page { entries, next })
 }
 
