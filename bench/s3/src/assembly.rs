@@ -67,13 +67,15 @@ impl Sides<'_> {
         Ok(parts)
     }
 
-    /// Seconds of an assembly, which consumes the parts and is checked and taken away.
+    /// Seconds of an assembly, and the bytes that passed until all of it was done, also in the background. It consumes the
+    /// parts, and is checked and taken away.
     async fn assembly(&self, store: &S3Store, parts: &[TempKey], passed: impl Fn() -> u64) -> Result<(f64, u64)> {
         let file = FileId::parse(Token::random()?.as_str())?;
         let before = passed();
         let start = Instant::now();
         let receipt = assemble_final(store, &Scope::root(), &file, parts, FinalOptions::default()).await?;
         let seconds = start.elapsed().as_secs_f64();
+        store.settle().await;
         let bytes = passed() - before;
         if receipt.size != self.bench.size || receipt.sha256.to_hex() != self.sha256 {
             return Err("an assembly answered another size or digest than that of its parts".into());
