@@ -344,15 +344,20 @@ async fn pass(
     fed.map(|()| sent)
 }
 
-/// Takes away the parts of an object that exists. What is left is taken away by whoever clears the sessions.
+/// Takes away the parts of an object that exists. When this returns they are no more; what is left of them is removed in
+/// the background. What could not be ended is taken away by whoever clears the sessions.
 async fn consume(inner: &Arc<Inner>, scope: &Scope, list: &[TempKey], slots: Vec<Slot>) {
     let mut sessions: BTreeMap<&SessionId, Vec<(u32, Slot)>> = BTreeMap::new();
     for (key, slot) in list.iter().zip(slots) {
         sessions.entry(&key.session).or_default().push((key.number, slot));
     }
     for (session, slots) in sessions {
-        if let Err(error) = end_parts(inner, scope, session, slots).await {
-            tracing::warn!(%session, %error, "parts of an assembled object are still there");
+        match end_parts(inner, scope, session, slots).await {
+            Ok(ended) => {
+                let here = inner.clone();
+                inner.background.spawn(async move { ended.remove(&here).await });
+            }
+            Err(error) => tracing::warn!(%session, %error, "parts of an assembled object are still there"),
         }
     }
 }

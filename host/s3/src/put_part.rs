@@ -1,6 +1,7 @@
 //! Parts: put, compared, deleted.
 
 use crate::data::{Body, Data};
+use crate::keys::Place;
 use crate::receipt::{Chain, Content, Part};
 use crate::running::Running;
 use crate::sending::Sending;
@@ -222,8 +223,9 @@ pub(crate) async fn delete_session(inner: &Arc<Inner>, scope: &Scope, session: &
             let mut after = None;
             loop {
                 let (slots, next) = list::part_slots(&inner, &scope, &session, after).await?;
-                let taken = end_parts(&inner, &scope, &session, slots).await?;
-                count += taken;
+                let ended = end_parts(&inner, &scope, &session, slots).await?;
+                count += ended.count;
+                ended.remove(&inner).await;
                 after = next;
                 if after.is_none() {
                     return Ok(count);
@@ -233,40 +235,53 @@ pub(crate) async fn delete_session(inner: &Arc<Inner>, scope: &Scope, session: &
         .await
 }
 
-/// Ends parts as they were seen, and removes their slots and data. Answers how many of them this call ended.
+/// Parts that are no more, and what is left of them.
+pub(crate) struct Ended {
+    /// How many of them one call ended.
+    count: u32,
+    slots: Vec<Place>,
+    data: Vec<Place>,
+}
+
+impl Ended {
+    /// Removes what is left of them: the slots first, which others may wait for. Nothing can be undone; what fails is left
+    /// to a sweep.
+    pub(crate) async fn remove(self, inner: &Inner) {
+        if let Err(error) = inner.slots.remove_sealed(&self.slots).await {
+            tracing::warn!(%error, "slots of deleted parts are left behind; a sweep removes them");
+        }
+        remove_data(inner, &self.data).await;
+    }
+}
+
+/// Ends parts as they were seen.
 pub(crate) async fn end_parts(
     inner: &Arc<Inner>,
     scope: &Scope,
     session: &SessionId,
     slots: Vec<(u32, Slot)>,
-) -> Result<u32> {
+) -> Result<Ended> {
     let slots = slots.into_iter().map(|(number, slot)| (inner.keys.part(scope, session, number), slot)).collect();
     let sealed = inner.slots.end(slots, State::Sealed).await?;
-    let mut count = 0;
-    let (mut slots, mut data) = (Vec::new(), Vec::new());
+    let mut ended = Ended { count: 0, slots: Vec::new(), data: Vec::new() };
     for (place, slot, ours) in sealed {
         inner.cache.forget(&place);
         if !ours {
             continue;
         }
         if let Some(part) = live(Some(slot)) {
-            count += 1;
+            ended.count += 1;
             let number = place.key.rsplit_once('!').and_then(|(_, number)| number.parse().ok()).unwrap_or(0);
             let key = TempKey { session: session.clone(), number, token: part.token()? };
-            data.push(inner.keys.temp_data(scope, &key));
+            ended.data.push(inner.keys.temp_data(scope, &key));
         }
-        slots.push(place);
+        ended.slots.push(place);
     }
-    // From here on nothing can be undone; what fails is left to a sweep.
-    remove_data(inner, &data).await;
-    if let Err(error) = inner.slots.remove_sealed(&slots).await {
-        tracing::warn!(%error, "slots of deleted parts are left behind; a sweep removes them");
-    }
-    Ok(count)
+    Ok(ended)
 }
 
 /// Removes data whose receipts are no more.
-pub(crate) async fn remove_data(inner: &Inner, places: &[crate::keys::Place]) {
+pub(crate) async fn remove_data(inner: &Inner, places: &[Place]) {
     if let Err(error) = inner.client.delete(places).await {
         tracing::warn!(%error, "data is left behind; a sweep removes it");
     }
