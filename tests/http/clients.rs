@@ -144,7 +144,7 @@ fn a_client_that_goes_in_the_middle_leaves_nothing() {
             connection.request("PUT /files/gone", &[("Content-Length", "12582912"), ("Expect", "100-continue")]);
             assert_eq!(connection.head().status, 100);
             content.pieces_of(0..sent).for_each(|piece| connection.send(piece));
-            if sent >= Store::SHOWS {
+            if sent >= Store::shows() {
                 eventually("a staged file", || (!server.store.leftovers().is_empty()).then_some(()));
             }
             if reset {

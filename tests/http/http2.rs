@@ -191,7 +191,7 @@ async fn a_client_that_reads_nothing_is_cut_off_when_its_files_are_all_on_their_
 async fn a_server_that_stops_finishes_the_streams_that_run() {
     let mut server = Server::start(&["--shutdown-grace", "60s"]);
     let connection = Http2::open(&server).await;
-    let half = Store::SHOWS.max(1 << 20);
+    let half = Store::shows().max(1 << 20);
     let content = Pattern::new(1, 2 * half);
     let (response, mut body) = connection.begin("PUT", "/files/running", &[], false).await;
     send(&mut body, &content, 0, half).await;
@@ -298,7 +298,7 @@ async fn a_client_that_vanishes_takes_all_its_streams_with_it() {
         send(&mut body, &content, 0, 20_000).await;
         open.push((response, body));
     }
-    if Store::SHOWS <= 20_000 {
+    if Store::shows() <= 20_000 {
         eventually_async("staged files", async || (server.store.leftovers().len() == 20).then_some(())).await;
     }
     connection.cut().await;

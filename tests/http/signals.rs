@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::Instant;
 
 /// Half of a put.
-const HALF: u64 = if Store::SHOWS > 1 << 20 { Store::SHOWS } else { 1 << 20 };
+const HALF: u64 = if Store::shows() > 1 << 20 { Store::shows() } else { 1 << 20 };
 
 /// Begins a put whose guest is running and has half of the body.
 fn begun(server: &Server, content: &Pattern) -> Connection {
