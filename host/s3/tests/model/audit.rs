@@ -61,11 +61,8 @@ pub(crate) async fn audit(
                 }
             }
             "final" | "temp" => match data.remove(&key) {
-                Some(content) => {
-                    if read(&client, bucket, &format!("{prefix}{key}")).await? != content {
-                        wrong.push(format!("{key} is not what its receipt says"));
-                    }
-                }
+                Some(content) if read(&client, bucket, &format!("{prefix}{key}")).await? == content => {}
+                Some(_) => wrong.push(format!("{key} is not what its receipt says")),
                 None if swept => wrong.push(format!("{key} has no receipt, and sweeps leave it")),
                 None => {}
             },
