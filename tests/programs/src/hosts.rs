@@ -51,7 +51,6 @@ pub fn keys(parts: Vec<TempPart>) -> impl Iterator<Item = String> {
 ///
 /// # Panics
 /// If a part can't be put, or is not there in the end.
-#[must_use]
 pub fn halves(store: &Store, session: &str, parts: u32, size: u64) -> Content {
     let (mut offset, mut whole) = (0, Content::default());
     for number in 0..parts {
