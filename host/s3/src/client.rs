@@ -6,6 +6,9 @@
 use crate::failure::{Failure, Kind};
 use crate::open_error::OpenError;
 use crate::{Checksum, PayloadSigning, S3Options};
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::region::ProfileFileRegionProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -33,6 +36,9 @@ const RETRY_COST: i64 = 5;
 
 /// Slowest transfer of gathered content that is waited for, in bytes a second.
 const RATE_MIN: u64 = 64 << 10;
+
+/// The region where none is configured.
+const REGION: &str = "us-east-1";
 
 type StepHook = dyn Fn(&'static str) -> bool + Send + Sync;
 
@@ -73,6 +79,10 @@ impl Client {
         }
         if let Some(region) = &options.region {
             loader = loader.region(Region::new(region.clone()));
+        } else if options.endpoint.is_some() {
+            // Not from the instance, whose region is none of a server of its own, and which may not be one of AWS.
+            let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new());
+            loader = loader.region(chain.or_else(ProfileFileRegionProvider::new()).or_else(Region::new(REGION)));
         }
         if let Some(credentials) = &options.credentials {
             loader = loader.credentials_provider(credentials.clone());
@@ -86,7 +96,7 @@ impl Client {
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .interceptor(clock.clone());
         if shared.region().is_none() {
-            config = config.region(Region::new("us-east-1"));
+            config = config.region(Region::new(REGION));
         }
         let signs = match options.payload_signing {
             PayloadSigning::Always => true,
