@@ -121,7 +121,7 @@ pub fn machine(dir: &Path) -> Result<String> {
 }
 
 /// The type of the file system that holds `dir`: of the mounts above it, the last of the deepest.
-fn file_system(dir: &Path) -> Result<String> {
+pub fn file_system(dir: &Path) -> Result<String> {
     let dir = dir.canonicalize()?;
     let mounts = std::fs::read_to_string("/proc/mounts")?;
     let above = mounts.lines().filter_map(|line| {

@@ -121,7 +121,7 @@ impl Sides<'_> {
     fn turn(&self, is_ours: bool) -> Result<f64> {
         let runtime = &self.bucket.runtime;
         let parts = runtime.block_on(self.put_parts(&self.store))?;
-        settle(&self.bench.dir)?;
+        settle(&self.bench.data)?;
         if is_ours {
             return Ok(runtime.block_on(self.assembly(&self.store, &parts, || 0))?.0);
         }
@@ -150,7 +150,7 @@ pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result<()> {
         sides.assembly(&store, &parts, || recorder.bytes()).await
     })?;
 
-    let mut times = rotate(bench.rounds, &bench.dir, 2, |side| sides.turn(side == 0))?.into_iter();
+    let mut times = rotate(bench.rounds, &bench.data, 2, |side| sides.turn(side == 0))?.into_iter();
     let (ours, theirs) = (times.next().unwrap_or_default(), times.next().unwrap_or_default());
     let (our, their) = (median(&ours), median(&theirs));
     report.row(

@@ -17,7 +17,7 @@ use clap::Parser;
 use minio::Minio;
 use portico_bench_harness as harness;
 use portico_bench_harness::content::Content;
-use portico_bench_harness::report::{Report, machine};
+use portico_bench_harness::report::{Report, file_system, machine};
 use portico_bench_harness::{MIB, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,9 +40,13 @@ struct Args {
     /// Its version, which it does not know itself when the Go proxy gave its sources.
     #[arg(long, default_value = "of unknown version")]
     tusd_version: String,
-    /// The folder for scratch files and MinIO's data; it needs three times `--size`, or `--memory-size`, of room.
+    /// The folder for scratch files; it needs twice `--size` of room.
     #[arg(long, default_value = "target")]
     dir: PathBuf,
+    /// The folder for MinIO's data, if it is not that for scratch files; it needs three times `--size`, or
+    /// `--memory-size`, of room. In memory, measurements show what is done and not what a disk can do.
+    #[arg(long)]
+    data: Option<PathBuf>,
     /// Size of the large upload, in MiB.
     #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..))]
     size: u64,
@@ -64,6 +68,8 @@ struct Bench {
     args: Args,
     /// A folder that is removed at the end.
     dir: PathBuf,
+    /// The folder of MinIO's data, too.
+    data: PathBuf,
     minio: Minio,
     content: Content,
     rounds: usize,
@@ -85,9 +91,14 @@ fn main() -> Result<ExitCode> {
 fn run(args: Args) -> Result<bool> {
     let mut report = Report::default();
     let dir = tempfile::Builder::new().prefix("portico-bench-s3-").tempdir_in(&args.dir)?;
-    let minio = Minio::start(&args.minio, dir.path())?;
+    let data = tempfile::Builder::new().prefix("portico-minio-").tempdir_in(args.data.as_ref().unwrap_or(&args.dir))?;
+    let minio = Minio::start(&args.minio, data.path(), dir.path())?;
     report.say(&format!("portico {} on {}", env!("CARGO_PKG_VERSION"), machine(dir.path())?))?;
-    report.say(&format!("to {} on this machine, over plain HTTP on the loopback interface", minio.version))?;
+    report.say(&format!(
+        "to {} on this machine, its data on {}, over plain HTTP on the loopback interface",
+        minio.version,
+        file_system(data.path())?
+    ))?;
     report.say(&format!(
         "{} rounds that count after one that does not; medians; sides take turns; file system synced before each turn; \
          what was stored is deleted after it",
@@ -96,6 +107,7 @@ fn run(args: Args) -> Result<bool> {
     report.heading()?;
     let bench = Bench {
         dir: dir.path().to_owned(),
+        data: data.path().to_owned(),
         minio,
         content: Content::default(),
         rounds: usize::try_from(args.rounds)?,

@@ -22,13 +22,13 @@ pub(crate) struct Minio {
 }
 
 impl Minio {
-    pub(crate) fn start(program: &Path, dir: &Path) -> Result<Minio> {
+    pub(crate) fn start(program: &Path, data: &Path, dir: &Path) -> Result<Minio> {
         let output = Command::new(program).arg("--version").output();
         let output = output.map_err(|error| format!("cannot start {}: {error}", program.display()))?;
         let version = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or("MinIO").to_owned();
         let (addr, console) = (free_addr()?, free_addr()?);
         let mut command = Command::new(program);
-        command.arg("server").arg(dir.join("minio"));
+        command.arg("server").arg(data.join("minio"));
         command.args(["--address", &addr.to_string(), "--console-address", &console.to_string()]);
         command.env("MINIO_ROOT_USER", ACCESS_KEY).env("MINIO_ROOT_PASSWORD", SECRET_KEY);
         command.env("MINIO_BROWSER", "off").env("MINIO_UPDATE", "off").env("HOME", dir);

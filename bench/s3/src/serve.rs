@@ -54,7 +54,7 @@ pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result<()> {
     let theirs = tusd(bench, program, bench.minio.addr)?;
     let ours_once = || put(ours.addr, &bench.content, bench.size, &sha256);
     let theirs_once = || patch(theirs.addr, &bench.content, bench.size);
-    let times = alternate(bench.rounds, &bench.dir, ours_once, theirs_once)?;
+    let times = alternate(bench.rounds, &bench.data, ours_once, theirs_once)?;
     let left = bucket.clear("")?;
     let (our, their) = (median(&times.ours), median(&times.theirs));
     report.row(

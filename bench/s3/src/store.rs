@@ -93,7 +93,7 @@ pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result<()> {
     }
     let file = Sample::write(bench, bench.size)?;
     let put = |side: usize| sides[side].put(bench, &bucket, bench.minio.addr, &file);
-    let measured = rotate(bench.rounds, &bench.dir, sides.len(), put)?;
+    let measured = rotate(bench.rounds, &bench.data, sides.len(), put)?;
 
     let of = |side: usize, what: fn(&Cost) -> f64| -> Vec<f64> {
         measured[side].iter().map(|(cost, _)| what(cost)).collect()

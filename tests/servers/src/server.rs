@@ -157,7 +157,8 @@ impl Server {
         bucket
     }
 
-    /// Options for a store in a bucket, below `store/`, that report a failure after seconds.
+    /// Options for a store in a bucket, below `store/`, that report a failure after seconds. Of a server that is merely
+    /// slow, because the disk is, they wait for the answer.
     pub fn options(&self, bucket: &str) -> S3Options {
         let location = Location::parse(&format!("{bucket}/{}", self.prefix)).expect("a location");
         let mut options = S3Options::new(location);
@@ -165,7 +166,7 @@ impl Server {
         options.region = Some(self.access.region.clone());
         options.credentials = Some(SharedCredentialsProvider::new(credentials(&self.access)));
         options.retry = Duration::from_secs(3);
-        options.timeout = Duration::from_secs(5);
+        options.timeout = Duration::from_secs(30);
         options
     }
 
