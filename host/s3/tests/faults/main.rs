@@ -102,7 +102,7 @@ impl World {
 
     async fn case(&self, operation: Operation, plan: Plan, name: &str) {
         let scope = fresh_scope();
-        let retry = Duration::from_secs(if matches!(plan, Plan::Once(..)) { 20 } else { 1 });
+        let retry = Duration::from_secs(if matches!(plan, Plan::Once(..)) { 60 } else { 1 });
         let (proxy, store) = self.host(retry).await;
         let prepared = operation.prepare(&self.direct, &scope).await;
         let before = proxy.seen().len() as u64;
