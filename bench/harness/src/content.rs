@@ -2,7 +2,10 @@
 
 use crate::{MIB, Result};
 use portico_store::Sha256;
+use std::fs::File;
 use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
 
 /// Bytes of one write of the client.
 const BLOCK: usize = 1 << 20;
@@ -43,6 +46,18 @@ impl Content {
             to.write_all(piece)?;
         }
         Ok(())
+    }
+
+    /// Seconds of writing so many bytes to a file of a folder, up to when they are on its disk. It is removed again.
+    pub fn sync(&self, size: u64, folder: &Path) -> Result<f64> {
+        let path = folder.join("synced");
+        let start = Instant::now();
+        let mut file = File::create(&path)?;
+        self.send(size, &mut file)?;
+        file.sync_data()?;
+        let seconds = start.elapsed().as_secs_f64();
+        std::fs::remove_file(path)?;
+        Ok(seconds)
     }
 
     /// The SHA-256 of so many bytes, in hexadecimal.
