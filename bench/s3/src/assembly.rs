@@ -121,6 +121,7 @@ impl Sides<'_> {
     fn turn(&self, is_ours: bool) -> Result<f64> {
         let runtime = &self.bucket.runtime;
         let parts = runtime.block_on(self.put_parts(&self.store))?;
+        self.bench.minio.empty_trash()?;
         settle(&self.bench.data)?;
         if is_ours {
             return Ok(runtime.block_on(self.assembly(&self.store, &parts, || 0))?.0);

@@ -18,6 +18,7 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let transfer = |bytes| {
         server.reset_peak()?;
         put(server.addr, &bench.content, bytes, &bench.content.sha256(bytes))?;
+        bench.minio.empty_trash()?;
         server.peak().map(|peak| peak as f64 / MIB as f64)
     };
     let large = bench.args.memory_size * 1024 * MIB;

@@ -3,7 +3,7 @@
 use crate::harness::process::{Server, free_addr};
 use crate::harness::{Result, client};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ const START: Duration = Duration::from_secs(60);
 /// A MinIO with nothing in it at first.
 pub(crate) struct Minio {
     _server: Server,
+    trash: PathBuf,
     pub(crate) addr: SocketAddr,
     pub(crate) version: String,
 }
@@ -41,7 +42,22 @@ impl Minio {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(Minio { _server: server, addr, version })
+        Ok(Minio { _server: server, trash: data.join("minio/.minio.sys/tmp/.trash"), addr, version })
+    }
+
+    /// Removes what has been deleted, which it would do itself some minutes later, by when it could have filled the disk.
+    pub(crate) fn empty_trash(&self) -> Result<()> {
+        for entry in std::fs::read_dir(&self.trash)? {
+            let path = entry?.path();
+            let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            // It may have come first.
+            if let Err(error) = removed
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                return Err(error.into());
+            }
+        }
+        Ok(())
     }
 }
 

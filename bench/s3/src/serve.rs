@@ -52,10 +52,14 @@ pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result<()> {
     let sha256 = bench.content.sha256(bench.size);
     let ours = portico(bench, bench.minio.addr, BUCKET, "serve.log")?;
     let theirs = tusd(bench, program, bench.minio.addr)?;
-    let times = rotate(bench.rounds, &bench.data, 3, |side| match side {
-        0 => put(ours.addr, &bench.content, bench.size, &sha256),
-        1 => patch(theirs.addr, &bench.content, bench.size),
-        _ => bench.content.sync(bench.size, &bench.data),
+    let times = rotate(bench.rounds, &bench.data, 3, |side| {
+        let seconds = match side {
+            0 => put(ours.addr, &bench.content, bench.size, &sha256),
+            1 => patch(theirs.addr, &bench.content, bench.size),
+            _ => bench.content.sync(bench.size, &bench.data),
+        };
+        bench.minio.empty_trash()?;
+        seconds
     })?;
     let left = bucket.clear("")?;
     let (our, their) = (median(&times[0]), median(&times[1]));

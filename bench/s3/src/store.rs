@@ -52,6 +52,7 @@ impl Side {
         }
         let stored = bucket.clear(data)?;
         bucket.clear("ours/receipt/")?;
+        bench.minio.empty_trash()?;
         if stored != file.size {
             return Err(format!("{} stored {stored} bytes of {}", self.name(), file.size).into());
         }
