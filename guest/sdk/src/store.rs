@@ -202,6 +202,17 @@ impl Store {
         Ok(self.0.void_final(file_id, reason)?)
     }
 
+    /// A step of forgetting ids that were voided, or whose objects were deleted, before a time in milliseconds since the
+    /// Unix epoch: they answer `NotFound` from then on, and may be taken again. Answers how many it forgot, and where to
+    /// go on.
+    ///
+    /// # Errors
+    /// `InvalidArgument(Cursor)`.
+    pub fn purge_gone(&self, before: u64, after: Option<&str>) -> Result<(u32, Option<String>)> {
+        let step = self.0.purge_gone(before, after)?;
+        Ok((step.purged, step.next))
+    }
+
     /// A writer for a part whose content this guest makes itself, or must check before it is stored.
     ///
     /// # Errors

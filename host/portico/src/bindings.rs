@@ -4,8 +4,9 @@
 
 wasmtime::component::bindgen!({
     path: "../../wit",
-    world: "portico:storage/imports",
+    world: "portico:storage/maintained",
     imports: { default: async | trappable },
+    exports: { default: async },
     require_store_data_send: true,
     with: {
         "wasi:io": wasmtime_wasi::p2::bindings::io,

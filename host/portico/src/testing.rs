@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use portico_store::{
     Backend, ByteRange, Cursor, Digest, Error, Expected, FileId, FinalKey, FinalOptions, FinalReceipt, Info, Page,
-    PartOptions, PartReceipt, Reason, Record, RecordName, Result, Scope, SessionId, SweepReport, TempKey, Token,
-    Writer, stream::ByteStream,
+    PartOptions, PartReceipt, Purged, Reason, Record, RecordName, Result, Scope, SessionId, SweepReport, TempKey,
+    Token, Writer, stream::ByteStream,
 };
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -261,6 +261,10 @@ impl Backend for Fake {
 
     async fn void_final(&self, _: &Scope, _: &FileId, _: &Reason) -> Result<bool> {
         Ok(true)
+    }
+
+    async fn purge_gone(&self, _: &Scope, _: u64, _: Option<&Cursor>) -> Result<Purged> {
+        Ok(Purged::default())
     }
 
     async fn create_record(&self, _: &Scope, _: &RecordName, _: &[u8]) -> Result<String> {

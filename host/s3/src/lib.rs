@@ -19,6 +19,7 @@ mod open_error;
 mod options;
 mod plan;
 mod probe;
+mod purge;
 mod put_final;
 mod put_part;
 mod read;

@@ -12,13 +12,13 @@ use crate::open::open;
 use crate::probe::Capabilities;
 use crate::running::Registry;
 use crate::slot::Slots;
-use crate::{OpenError, S3Options, assemble, list, put_final, put_part, read, records, sweep};
+use crate::{OpenError, S3Options, assemble, list, purge, put_final, put_part, read, records, sweep};
 use async_trait::async_trait;
 use portico_store::lane::Puts;
 use portico_store::stream::ByteStream;
 use portico_store::{
     Backend, ByteRange, Cursor, Error, FileId, FinalKey, FinalOptions, FinalReceipt, Info, Page, PartOptions,
-    PartReceipt, Reason, Record, RecordName, Result, Scope, SessionId, SweepReport, TempKey, Writer,
+    PartReceipt, Purged, Reason, Record, RecordName, Result, Scope, SessionId, SweepReport, TempKey, Writer,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -208,6 +208,10 @@ impl Backend for S3Store {
 
     async fn void_final(&self, scope: &Scope, file: &FileId, reason: &Reason) -> Result<bool> {
         put_final::void(&self.inner, scope, file, reason).await
+    }
+
+    async fn purge_gone(&self, scope: &Scope, before_ms: u64, after: Option<&Cursor>) -> Result<Purged> {
+        purge::gone(&self.inner, scope, before_ms, after).await
     }
 
     async fn create_record(&self, scope: &Scope, name: &RecordName, value: &[u8]) -> Result<String> {

@@ -91,6 +91,9 @@ pub trait Backend: Send + Sync + 'static {
     /// Puts a tombstone where no receipt or tombstone is; true if this call did it.
     async fn void_final(&self, scope: &Scope, file: &FileId, reason: &Reason) -> Result<bool>;
 
+    /// A step of removing tombstones that were put before a time, in milliseconds since the Unix epoch.
+    async fn purge_gone(&self, scope: &Scope, before_ms: u64, after: Option<&Cursor>) -> Result<Purged>;
+
     /// Creates a record of at most [`limits::RECORD_VALUE_MAX`] bytes; answers its version.
     async fn create_record(&self, scope: &Scope, name: &RecordName, value: &[u8]) -> Result<String>;
 
@@ -229,6 +232,15 @@ impl FinalOptions {
             && self.metadata.iter().all(|(key, value)| key_ok(key) && !value.chars().any(char::is_control));
         if metadata_ok { Ok(()) } else { Err(Error::InvalidArgument(Argument::Metadata)) }
     }
+}
+
+/// What a step of removing tombstones did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Tombstones that it removed.
+    pub purged: u32,
+    /// Where the next step begins; `None` after the last one.
+    pub next: Option<Cursor>,
 }
 
 /// A part that exists.

@@ -30,8 +30,8 @@ pub mod stream;
 mod upload;
 
 pub use backend::{
-    Backend, Expected, FinalOptions, FinalReceipt, IfExists, Info, Page, PartOptions, PartReceipt, Record, SweepReport,
-    Writer,
+    Backend, Expected, FinalOptions, FinalReceipt, IfExists, Info, Page, PartOptions, PartReceipt, Purged, Record,
+    SweepReport, Writer,
 };
 pub use digest::{Blake3, Digest, Sha256, Sha256State};
 pub use error::{Argument, Error, Result};

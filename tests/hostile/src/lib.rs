@@ -1,7 +1,9 @@
 //! A portal that misbehaves as its client asks: the path of a request says how. For tests of what a guest can do to its
 //! host, which should be nothing.
 
+use portico_guest::bindings::exports::portico::storage::maintenance::{Guest as Maintenance, Progress};
 use portico_guest::bindings::exports::wasi::http::incoming_handler::Guest;
+use portico_guest::bindings::portico::storage::storage::Error as StorageError;
 use portico_guest::bindings::wasi::clocks::monotonic_clock::subscribe_duration;
 use portico_guest::bindings::wasi::http::outgoing_handler;
 use portico_guest::bindings::wasi::http::types::{
@@ -71,6 +73,20 @@ impl Guest for Hostile {
                 panic!("as asked");
             }
             _ => answer(out, "ok"),
+        }
+    }
+}
+
+impl Maintenance for Hostile {
+    fn run(_: u32, after: Option<String>) -> Result<Progress, StorageError> {
+        match after.as_deref() {
+            None => Ok(Progress { expired: 1, cleared: 2, purged: 3, next: Some("trap".to_owned()) }),
+            Some("refuse") => Err(StorageError::NoSpace),
+            Some("spin") => {
+                spin();
+                Err(StorageError::NotFound)
+            }
+            Some(_) => panic!("as asked"),
         }
     }
 }

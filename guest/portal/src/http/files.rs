@@ -1,5 +1,6 @@
 //! `/files`: whole files in one request each.
 //!
+//! - `GET /files` lists the files, a page at a time: `limit` entries after the cursor `after`.
 //! - `PUT /files/{name}` stores the body under a fresh random id; the name is only what the client calls it. It
 //!   answers 201 with the receipt. Two PUTs of one name make two files.
 //! - `GET` and `HEAD /files/{file_id}` answer the content: whole, or one range of it, or 304.
@@ -8,33 +9,36 @@
 //! An id under which nothing ever was is 404, and so is any text that cannot be an id.
 
 use crate::{
+    clock,
+    engine::ORIGINAL_FILENAME,
     http::{
         Route,
         problem::{Kind, Problem},
         request::Request,
         response::Response,
     },
+    limits::PAGE,
     policy::{
         conditions::{Validators, Verdict},
-        digests::{self, BadDigest},
-        disposition, media_type, names,
+        digests, disposition, media_type, names, parts,
         ranges::{self, Selection},
     },
+    session::millis,
 };
 use percent_encoding::percent_decode_str;
-use portico_guest::{Error, FinalOptions, Store, StoredObject, bindings::wasi::random::random::get_random_u64};
+use portico_guest::{Argument, Error, FinalOptions, Store, StoredObject};
 use serde::Serialize;
+use std::time::SystemTime;
 
 /// The routes of this protocol.
-pub(super) const ROUTES: &[Route] =
-    &[Route { pattern: &["files", "*"], methods: &[("GET", get), ("HEAD", get), ("PUT", put), ("DELETE", delete)] }];
+pub(super) const ROUTES: &[Route] = &[
+    Route { pattern: &["files"], methods: &[("GET", list), ("HEAD", list)] },
+    Route { pattern: &["files", "*"], methods: &[("GET", get), ("HEAD", get), ("PUT", put), ("DELETE", delete)] },
+];
 
-/// The key of the metadata that keeps a file's original name.
-const ORIGINAL_FILENAME: &str = "original-filename";
-
-/// What a client is told of a file that it stored.
+/// What a client is told of a file.
 #[derive(Serialize)]
-struct Receipt<'o> {
+pub(super) struct Receipt<'o> {
     file_id: &'o str,
     backend: &'o str,
     bucket: &'o str,
@@ -43,10 +47,11 @@ struct Receipt<'o> {
     sha256: String,
     content_type: &'o str,
     original_filename: &'o str,
+    created_at: String,
 }
 
 impl<'o> Receipt<'o> {
-    fn new(object: &'o StoredObject, backend: &'o str) -> Self {
+    pub(super) fn new(object: &'o StoredObject, backend: &'o str) -> Self {
         Receipt {
             file_id: &object.file_id,
             backend,
@@ -56,16 +61,44 @@ impl<'o> Receipt<'o> {
             sha256: object.sha256.to_string(),
             content_type: content_type(object),
             original_filename: original_filename(object),
+            created_at: clock::rfc3339(created_ms(object)),
         }
     }
+}
+
+/// A page of the listing.
+#[derive(Serialize)]
+struct Listed<'o> {
+    files: Vec<Receipt<'o>>,
+    /// The `after` of the next page; null on the last one.
+    next: Option<&'o str>,
+}
+
+fn list(request: &Request, _: &[&str]) -> Result<Response, Problem> {
+    let limit = match request.parameter("limit")? {
+        None => PAGE.0,
+        Some(text) => parts::number(&text)
+            .filter(|limit| *limit <= PAGE.1)
+            .ok_or_else(|| Problem::invalid("limit", format!("a whole number from 1 to {} is expected", PAGE.1)))?,
+    };
+    let after = request.parameter("after")?;
+    let store = Store::open();
+    let page = store.list_finals(after.as_deref(), limit).map_err(|error| match error {
+        Error::InvalidArgument(Argument::Cursor) => Problem::invalid("after", "not the `next` of any page"),
+        error => error.into(),
+    })?;
+    let info = store.info();
+    let files = page.items.iter().map(|object| Receipt::new(object, &info.backend)).collect();
+    let listed = Listed { files, next: page.next.as_deref() };
+    Ok(Response::new(200).header("cache-control", "no-store").json("application/json", &listed))
 }
 
 fn put(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
     let name = names::of_segment(parameters[0]).map_err(|bad| Problem::invalid("name", bad.reason()))?;
     let mut options = FinalOptions::new().content_type(announced_type(request)?).metadata(ORIGINAL_FILENAME, name);
-    options.expected.sha256 = announced_digest(request)?;
+    options.expected.sha256 = request.announced_digest()?;
     options.expected.size = request.content_length()?;
-    refuse_partial_and_coded(request)?;
+    request.must_be_whole_and_plain()?;
     // What is put is new, so there is nothing yet that a condition could match.
     if request.conditions().verdict(None, false) == Verdict::Failed {
         return Err(Kind::PreconditionFailed.into());
@@ -78,7 +111,7 @@ fn put(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
         return Err(Error::TooLarge { limit: info.max_object_size }.into());
     }
     let body = request.body();
-    let stored = store.put_final(&fresh_id(), body.stream(), options)?;
+    let stored = store.put_final(&clock::random_id(), body.stream(), options)?;
     Ok(Response::new(201)
         .header("location", format!("/files/{}", stored.file_id))
         .json("application/json", &Receipt::new(&stored, &info.backend)))
@@ -153,6 +186,10 @@ fn content_type(object: &StoredObject) -> &str {
     object.content_type.as_deref().unwrap_or(media_type::DEFAULT)
 }
 
+fn created_ms(object: &StoredObject) -> u64 {
+    object.created_at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis)
+}
+
 /// What the client called the file; its id if it came by another way than this protocol.
 fn original_filename(object: &StoredObject) -> &str {
     object.metadata(ORIGINAL_FILENAME).unwrap_or(&object.file_id)
@@ -164,30 +201,4 @@ fn announced_type(request: &Request) -> Result<String, Problem> {
         Some(text) if media_type::is_valid(&text) => Ok(text),
         Some(_) => Err(Problem::invalid("content-type", "not a media type of at most 255 bytes")),
     }
-}
-
-fn announced_digest(request: &Request) -> Result<Option<portico_guest::Digest>, Problem> {
-    let fields = ["content-digest", "repr-digest"].map(|name| request.field(name));
-    digests::announced(fields.iter().map(Option::as_deref)).map_err(|bad| match bad {
-        BadDigest::Malformed => Problem::invalid("content-digest", "sha-256 must be 32 bytes as :base64: (RFC 9530)"),
-        BadDigest::Contradiction => Problem::invalid("repr-digest", "another sha-256 than that of content-digest"),
-    })
-}
-
-/// A body that is a part of something (RFC 9110, 14.5), or coded, would be given back as what it is not.
-fn refuse_partial_and_coded(request: &Request) -> Result<(), Problem> {
-    if request.field("content-range").is_some() {
-        return Err(Problem::invalid("content-range", "a file is put whole"));
-    }
-    match request.field("content-encoding") {
-        Some(coding) if !coding.eq_ignore_ascii_case("identity") => {
-            Err(Problem::from(Kind::UnsupportedCoding).header("accept-encoding", "identity".to_owned()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// 128 random bits in hexadecimal.
-fn fresh_id() -> String {
-    format!("{:016x}{:016x}", get_random_u64(), get_random_u64())
 }

@@ -4,9 +4,11 @@
 //! [`Response::send`] is the one place where an answer begins.
 
 mod files;
+mod openapi;
 mod problem;
 mod request;
 mod response;
+mod sessions;
 
 use portico_guest::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
 use problem::{Kind, Problem};
@@ -30,7 +32,7 @@ struct Route {
     methods: &'static [(&'static str, Handler)],
 }
 
-static ROUTES: &[&[Route]] = &[files::ROUTES];
+static ROUTES: &[&[Route]] = &[files::ROUTES, sessions::ROUTES, openapi::ROUTES];
 
 fn dispatch(request: &Request) -> Result<Response, Problem> {
     let (route, parameters) = find(request.path()).ok_or(Kind::NotFound)?;
@@ -80,9 +82,7 @@ mod tests {
 
     #[test]
     fn paths_that_lead_nowhere() {
-        for path in
-            ["", "/", "*", "files/abc", "/files", "/Files/abc", "/files/a/b", "/files/a/", "//files/a", "/fil%65s/a"]
-        {
+        for path in ["", "/", "*", "files/abc", "/Files/abc", "/files/a/b", "/files/a/", "//files/a", "/fil%65s/a"] {
             assert!(find(path).is_none(), "{path}");
         }
     }

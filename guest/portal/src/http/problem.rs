@@ -2,7 +2,11 @@
 //!
 //! The `type` of a problem is stable; its texts are for people.
 
-use crate::{http::response::Response, limits::RETRY_AFTER, policy::ranges};
+use crate::{
+    http::response::Response,
+    limits::RETRY_AFTER,
+    policy::{parts::Run, ranges},
+};
 use portico_guest::{Argument, Error};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -14,18 +18,24 @@ pub(crate) enum Kind {
     Denied,
     DigestMismatch,
     Gone,
+    IdempotencyKeyReused,
+    IncompleteUpload,
     Internal,
     Interrupted,
     InvalidRequest,
     MethodNotAllowed,
     NoSpace,
     NotFound,
+    PartConflict,
     PreconditionFailed,
     RangeNotSatisfiable,
+    SessionBusy,
+    SessionComplete,
     SizeMismatch,
     TooLarge,
     Unavailable,
     UnsupportedCoding,
+    UnsupportedMediaType,
 }
 
 impl Kind {
@@ -34,14 +44,22 @@ impl Kind {
         match self {
             Kind::InvalidRequest => (400, "/problems/invalid-request", "The request is not as it must be"),
             Kind::SizeMismatch => (400, "/problems/size-mismatch", "The content has another size than announced"),
+            Kind::IncompleteUpload => (400, "/problems/incomplete-upload", "Parts of the file are missing"),
             Kind::Interrupted => (400, "/problems/interrupted", "The content did not arrive whole"),
             Kind::NotFound => (404, "/problems/not-found", "There is nothing here"),
             Kind::MethodNotAllowed => (405, "/problems/method-not-allowed", "That cannot be done here"),
             Kind::Conflict => (409, "/problems/conflict", "Something else exists under that name"),
+            Kind::PartConflict => (409, "/problems/part-conflict", "A part of other content has that number"),
+            Kind::SessionComplete => (409, "/problems/session-complete", "The session has made its file"),
+            Kind::SessionBusy => (409, "/problems/session-busy", "The file of the session is being made"),
+            Kind::IdempotencyKeyReused => {
+                (409, "/problems/idempotency-key-reused", "The idempotency key was used for another file")
+            }
             Kind::Gone => (410, "/problems/gone", "It existed and is gone for good"),
             Kind::PreconditionFailed => (412, "/problems/precondition-failed", "A condition does not hold"),
             Kind::TooLarge => (413, "/problems/too-large", "The content is too large"),
             Kind::UnsupportedCoding => (415, "/problems/unsupported-coding", "The content is coded"),
+            Kind::UnsupportedMediaType => (415, "/problems/unsupported-media-type", "The content is of another type"),
             Kind::RangeNotSatisfiable => (416, "/problems/range-not-satisfiable", "The range is beyond the end"),
             Kind::DigestMismatch => (422, "/problems/digest-mismatch", "The content has another digest than announced"),
             Kind::Internal => (500, "/problems/internal", "The server failed"),
@@ -71,6 +89,9 @@ struct Members {
     /// The limit that was exceeded, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<u64>,
+    /// The parts that are missing, as runs of their numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing_parts: Option<Vec<Run>>,
     /// Under which the server's log has the cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     correlation_id: Option<String>,
@@ -96,13 +117,21 @@ impl Problem {
         self
     }
 
-    fn field(mut self, field: impl Into<Cow<'static, str>>) -> Self {
+    /// With what of the request is wrong.
+    pub(crate) fn field(mut self, field: impl Into<Cow<'static, str>>) -> Self {
         self.0.field = Some(field.into());
         self
     }
 
-    fn limit(mut self, bytes: u64) -> Self {
+    /// With the limit that was exceeded, in bytes.
+    pub(crate) fn limit(mut self, bytes: u64) -> Self {
         self.0.limit = Some(bytes);
+        self
+    }
+
+    /// With the parts that are missing.
+    pub(crate) fn missing_parts(mut self, runs: Vec<Run>) -> Self {
+        self.0.missing_parts = Some(runs);
         self
     }
 
@@ -115,8 +144,17 @@ impl Problem {
 impl From<Kind> for Problem {
     fn from(kind: Kind) -> Self {
         let (status, uri, title) = kind.row();
-        let (detail, field, limit, correlation_id, headers) = (None, None, None, None, Vec::new());
-        Problem(Box::new(Members { uri, title, status, detail, field, limit, correlation_id, headers }))
+        Problem(Box::new(Members {
+            uri,
+            title,
+            status,
+            detail: None,
+            field: None,
+            limit: None,
+            missing_parts: None,
+            correlation_id: None,
+            headers: Vec::new(),
+        }))
     }
 }
 

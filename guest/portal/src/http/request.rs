@@ -1,10 +1,20 @@
 //! A request, as the handlers see it.
 
-use crate::{http::problem::Problem, policy::conditions::Conditions};
+use crate::{
+    http::problem::{Kind, Problem},
+    limits::JSON_MAX,
+    policy::{
+        conditions::Conditions,
+        digests::{self, BadDigest},
+    },
+};
+use percent_encoding::percent_decode_str;
 use portico_guest::{
-    InputStream,
+    Digest, InputStream, ReadStream,
     bindings::wasi::http::types::{Fields, IncomingBody, IncomingRequest, Method},
 };
+use serde_json::{Map, Value};
+use std::{borrow::Cow, io::Read};
 
 /// A request. Its body is read by nobody until [`Request::body`] hands it to the host.
 pub(crate) struct Request {
@@ -44,6 +54,20 @@ impl Request {
         self.target.split_once('?').map_or(&self.target, |(path, _query)| path)
     }
 
+    /// The value of a parameter of the query, decoded: the first of that name.
+    ///
+    /// # Errors
+    /// One that is not UTF-8.
+    pub(crate) fn parameter(&self, name: &'static str) -> Result<Option<String>, Problem> {
+        let query = self.target.split_once('?').map_or("", |(_path, query)| query);
+        let found = query.split('&').find_map(|pair| match pair.split_once('=').unwrap_or((pair, "")) {
+            (key, value) if key == name => Some(value),
+            _ => None,
+        });
+        let decode = |value: &str| percent_decode_str(value).decode_utf8().map(Cow::into_owned);
+        found.map(decode).transpose().map_err(|_| Problem::invalid(name, "not UTF-8"))
+    }
+
     /// A field's value, its lines joined by commas (RFC 9110, 5.3). Bytes that are not UTF-8 are replaced, so that
     /// no check of a form lets them pass.
     pub(crate) fn field(&self, name: &str) -> Option<String> {
@@ -68,6 +92,71 @@ impl Request {
             if_none_match: self.field("if-none-match"),
             if_modified_since: self.field("if-modified-since"),
             if_unmodified_since: self.field("if-unmodified-since"),
+        }
+    }
+
+    /// The SHA-256 that the client announces of its content (RFC 9530).
+    ///
+    /// # Errors
+    /// Fields that cannot be followed.
+    pub(crate) fn announced_digest(&self) -> Result<Option<Digest>, Problem> {
+        let fields = ["content-digest", "repr-digest"].map(|name| self.field(name));
+        digests::announced(fields.iter().map(Option::as_deref)).map_err(|bad| match bad {
+            BadDigest::Malformed => {
+                Problem::invalid("content-digest", "sha-256 must be 32 bytes as :base64: (RFC 9530)")
+            }
+            BadDigest::Contradiction => Problem::invalid("repr-digest", "another sha-256 than that of content-digest"),
+        })
+    }
+
+    /// Whether the client asks for the SHA-256 of its content.
+    pub(crate) fn wants_digest(&self) -> bool {
+        let fields = ["want-content-digest", "want-repr-digest"];
+        fields.iter().filter_map(|name| self.field(name)).any(|field| digests::is_wanted(&field))
+    }
+
+    /// Refuses a body that is a part of something (RFC 9110, 14.5), or coded: it would be given back as what it is not.
+    ///
+    /// # Errors
+    /// If it is one.
+    pub(crate) fn must_be_whole_and_plain(&self) -> Result<(), Problem> {
+        if self.field("content-range").is_some() {
+            return Err(Problem::invalid("content-range", "what is put here is put whole"));
+        }
+        match self.field("content-encoding") {
+            Some(coding) if !coding.eq_ignore_ascii_case("identity") => {
+                Err(Problem::from(Kind::UnsupportedCoding).header("accept-encoding", "identity".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The body as a JSON object. To be called once, and not beside [`Request::body`].
+    ///
+    /// # Errors
+    /// A body that is none, is too large, or does not arrive whole.
+    pub(crate) fn json(&self) -> Result<Map<String, Value>, Problem> {
+        self.must_be_whole_and_plain()?;
+        let is_json = |text: &str| {
+            let essence = text.split_once(';').map_or(text, |(essence, _)| essence).trim();
+            essence.eq_ignore_ascii_case("application/json")
+        };
+        if !self.field("content-type").is_some_and(|text| is_json(&text)) {
+            return Err(Problem::from(Kind::UnsupportedMediaType).detail("application/json is expected"));
+        }
+        let body = self.body();
+        let mut text = Vec::new();
+        let read = ReadStream::new(body.stream()).take(JSON_MAX + 1).read_to_end(&mut text);
+        if read.is_err() {
+            return Err(Kind::Interrupted.into());
+        }
+        if text.len() as u64 > JSON_MAX {
+            return Err(Problem::from(Kind::TooLarge).limit(JSON_MAX));
+        }
+        match serde_json::from_slice(&text) {
+            Ok(Value::Object(members)) => Ok(members),
+            Ok(_) => Err(Problem::invalid("body", "a JSON object is expected")),
+            Err(error) => Err(Problem::invalid("body", format!("not JSON: {error}"))),
         }
     }
 

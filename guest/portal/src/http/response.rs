@@ -53,6 +53,11 @@ impl Response {
         Response { content: Content::Bytes(bytes), ..self }.header("content-type", media_type)
     }
 
+    /// With a document that is written already.
+    pub(crate) fn text(self, media_type: &str, document: &'static str) -> Self {
+        Response { content: Content::Bytes(document.into()), ..self }.header("content-type", media_type)
+    }
+
     /// With stored content, which the host moves to the client; no byte of it enters this guest.
     pub(crate) fn stream(self, content: InputStream, size: u64) -> Self {
         Response { content: Content::Stream { content, size }, ..self }

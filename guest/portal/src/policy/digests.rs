@@ -36,6 +36,12 @@ pub(crate) fn announced<'f>(fields: impl IntoIterator<Item = Option<&'f str>>) -
     Ok(announced)
 }
 
+/// Whether a `Want-Content-Digest` or `Want-Repr-Digest` field (RFC 9530, 4) asks for a SHA-256: with a weight of 1 to 10.
+pub(crate) fn is_wanted(field: &str) -> bool {
+    let wanted = Parser::new(field).parse_dictionary_with_visitor(Wanted { weight: 0 });
+    wanted.is_ok_and(|weight| (1..=10).contains(&weight))
+}
+
 /// The value of a digest field that tells this SHA-256.
 pub(crate) fn field(digest: &Digest) -> String {
     let mut dictionary = DictSerializer::new();
@@ -98,9 +104,53 @@ impl<'de> EntryVisitor<'de> for Member<'_> {
     }
 }
 
+struct Wanted {
+    weight: i64,
+}
+
+impl<'de> DictionaryVisitor<'de> for Wanted {
+    type Out = i64;
+    type Error = Infallible;
+
+    fn entry(&mut self, key: &'de KeyRef) -> Result<impl EntryVisitor<'de>, Infallible> {
+        Ok(Weight { weight: (key.as_str() == SHA_256).then_some(&mut self.weight) })
+    }
+
+    fn finish(self) -> Result<i64, Infallible> {
+        Ok(self.weight)
+    }
+}
+
+struct Weight<'w> {
+    weight: Option<&'w mut i64>,
+}
+
+impl<'de> EntryVisitor<'de> for Weight<'_> {
+    type Error = Infallible;
+
+    fn item(self) -> Result<impl ItemVisitor<'de>, Infallible> {
+        Ok(move |value: BareItemFromInput<'de>| {
+            if let Some(weight) = self.weight {
+                *weight = match value {
+                    BareItemFromInput::Integer(weight) => weight.into(),
+                    _ => 0,
+                };
+            }
+            Ok::<_, Infallible>(Ignored)
+        })
+    }
+
+    fn inner_list(self) -> Result<impl InnerListVisitor<'de>, Infallible> {
+        if let Some(weight) = self.weight {
+            *weight = 0;
+        }
+        Ok(Ignored)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{BadDigest, announced, field};
+    use super::{BadDigest, announced, field, is_wanted};
     use portico_guest::Digest;
     use proptest::prelude::*;
 
@@ -156,6 +206,18 @@ mod tests {
         }
         let twice = format!("{EMPTY}, sha-256=:AAAA:");
         assert_eq!(announced([Some(twice.as_str())]), Err(BadDigest::Malformed));
+    }
+
+    #[test]
+    fn a_digest_is_wanted_with_a_weight() {
+        for text in ["sha-256=1", "sha-256=10", "sha-512=10, sha-256=3", "sha-256=0, sha-256=5", "sha-256=5;a=1"] {
+            assert!(is_wanted(text), "{text}");
+        }
+        for text in
+            ["", "sha-256=0", "sha-256=11", "sha-256=-1", "sha-256", "sha-512=10", "sha-256=1.0", "sha-256=(1)", ","]
+        {
+            assert!(!is_wanted(text), "{text}");
+        }
     }
 
     #[test]

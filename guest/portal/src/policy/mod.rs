@@ -6,4 +6,5 @@ pub(crate) mod digests;
 pub(crate) mod disposition;
 pub(crate) mod media_type;
 pub(crate) mod names;
+pub(crate) mod parts;
 pub(crate) mod ranges;

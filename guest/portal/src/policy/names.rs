@@ -32,11 +32,16 @@ impl BadName {
 /// The name that one percent-encoded segment of a path says (RFC 3986, 2.1).
 pub(crate) fn of_segment(segment: &str) -> Result<String, BadName> {
     let name = percent_decode_str(segment).decode_utf8().map_err(|_| BadName::NotUtf8)?;
-    match &*name {
+    check(&name).map(|()| name.into_owned())
+}
+
+/// Whether a file may be called so.
+pub(crate) fn check(name: &str) -> Result<(), BadName> {
+    match name {
         name if name.is_empty() || name.len() > FILENAME_MAX => Err(BadName::Length),
         name if name.contains(|c: char| c == '/' || c.is_control()) => Err(BadName::Character),
         "." | ".." => Err(BadName::Dots),
-        name => Ok(name.to_owned()),
+        _ => Ok(()),
     }
 }
 

@@ -1,5 +1,5 @@
 //! What the host keeps for one guest, and what that guest may touch: storage in one scope, clocks, random numbers,
-//! its request, and two outputs. No environment, no files, no network.
+//! its settings, its request, and two outputs. No environment, no files, no network.
 
 use super::deadline::Deadline;
 use super::output::Output;
@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicU64;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::p2::body::HostOutgoingBody;
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody};
@@ -22,6 +23,7 @@ pub(crate) struct Guest {
     http: WasiHttpCtx,
     hooks: Hooks,
     storage: StorageCtx,
+    config: Arc<WasiConfigVariables>,
     limits: StoreLimits,
 }
 
@@ -30,6 +32,7 @@ impl Guest {
     pub(crate) fn store(
         engine: &Engine,
         storage: StorageCtx,
+        config: Arc<WasiConfigVariables>,
         limits: &Limits,
         request: &Arc<str>,
         moved: Arc<AtomicU64>,
@@ -52,12 +55,18 @@ impl Guest {
             .memories(limits::MEMORIES as usize)
             .tables(limits::TABLES as usize)
             .build();
-        let mut store = Store::new(engine, Guest { table, wasi, http, hooks: Hooks, storage, limits: store_limits });
+        let guest = Guest { table, wasi, http, hooks: Hooks, storage, config, limits: store_limits };
+        let mut store = Store::new(engine, guest);
         store.limiter(|guest| &mut guest.limits);
         store.set_hostcall_fuel(crate::limits::HOSTCALL_BYTES);
         store.set_max_component_handles(limits::HANDLES);
         let deadline = Deadline::new(&mut store, limits.cpu, moved);
         (store, deadline)
+    }
+
+    /// Its settings.
+    pub(crate) fn config(&mut self) -> WasiConfig<'_> {
+        WasiConfig::from(&*self.config)
     }
 
     /// Whether the guest began a response body that it neither finished nor dropped.

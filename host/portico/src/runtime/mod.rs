@@ -12,15 +12,18 @@ pub use deadline::DeadlineExceeded;
 pub use limits::Limits;
 
 use crate::StorageCtx;
+use crate::bindings::MaintainedPre;
 use deadline::Deadline;
 use guest::Guest;
 use http_body::Body;
 use portico_store::{Backend, Scope};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
+use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
@@ -78,7 +81,41 @@ pub enum GuestError {
     Dropped,
 }
 
+/// Why a step of a portal's maintenance failed.
+#[derive(Debug, thiserror::Error)]
+pub enum MaintenanceError {
+    /// The guest failed.
+    #[error(transparent)]
+    Guest(#[from] GuestError),
+    /// The store answered the portal with an error, whose cause is in the log already.
+    #[error("the portal's maintenance met an error of the store: {0}")]
+    Portal(crate::bindings::portico::storage::storage::Error),
+}
+
+/// What a step of a portal's maintenance did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Sessions that it ended because their time was over.
+    pub expired: u32,
+    /// Sessions that had ended, whose left parts it deleted.
+    pub cleared: u32,
+    /// Sessions and ids that it forgot.
+    pub purged: u32,
+    /// Where the next step begins; `None` after the last one.
+    pub next: Option<String>,
+}
+
 impl GuestError {
+    fn of_instantiation(error: wasmtime::Error) -> GuestError {
+        match error.downcast::<wasmtime::PoolConcurrencyLimitError>() {
+            Ok(limit) => GuestError::NoSlot(limit.into()),
+            Err(error) => match GuestError::of_call(error) {
+                GuestError::Trap(error) => GuestError::Instantiate(error),
+                other => other,
+            },
+        }
+    }
+
     fn of_call(error: wasmtime::Error) -> GuestError {
         match error.downcast::<DeadlineExceeded>() {
             Ok(deadline) => GuestError::Deadline(deadline),
@@ -90,6 +127,8 @@ impl GuestError {
 /// A portal, ready to answer requests.
 pub struct Runtime {
     pre: ProxyPre<Guest>,
+    maintained: Option<MaintainedPre<Guest>>,
+    config: Arc<WasiConfigVariables>,
     backend: Arc<dyn Backend>,
     scope: Scope,
     limits: Limits,
@@ -111,12 +150,54 @@ impl Runtime {
         let mut linker = Linker::<Guest>::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)
             .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
+            .and_then(|()| wasmtime_wasi_config::add_to_linker(&mut linker, Guest::config))
             .and_then(|()| crate::add_to_linker(&mut linker))
             .map_err(SetupError::Link)?;
         let pre = linker.instantiate_pre(&component).map_err(SetupError::Link)?;
+        // A portal may go without it.
+        let maintained = MaintainedPre::new(pre.clone()).ok();
         let pre = ProxyPre::new(pre).map_err(SetupError::NotAPortal)?;
         deadline::start_ticker(&engine).map_err(SetupError::Thread)?;
-        Ok(Runtime { pre, backend, scope, limits })
+        let config = Arc::new(WasiConfigVariables::new());
+        Ok(Runtime { pre, maintained, config, backend, scope, limits })
+    }
+
+    /// With settings, which the portal finds in `wasi:config/store`.
+    #[must_use]
+    pub fn with_config<S: Into<String>>(mut self, settings: impl IntoIterator<Item = (S, S)>) -> Runtime {
+        self.config = Arc::new(settings.into_iter().collect());
+        self
+    }
+
+    /// Runs a step of the portal's maintenance in a fresh guest; `None` if the portal has none. The first step of a round
+    /// has no `after`, the next ones that of the step before.
+    ///
+    /// # Errors
+    /// [`MaintenanceError`].
+    pub async fn maintain(
+        &self,
+        id: &Arc<str>,
+        budget: Duration,
+        after: Option<&str>,
+    ) -> Result<Option<Progress>, MaintenanceError> {
+        let Some(pre) = &self.maintained else { return Ok(None) };
+        let (mut store, deadline) = self.store(id, Arc::default());
+        let guest = deadline.run(pre.instantiate_async(&mut store)).await.map_err(GuestError::of_instantiation)?;
+        let budget = u32::try_from(budget.as_millis()).unwrap_or(u32::MAX);
+        let maintenance = guest.portico_storage_maintenance();
+        let run = deadline.run(maintenance.call_run(&mut store, budget, after)).await.map_err(GuestError::of_call)?;
+        let progress = run.map_err(MaintenanceError::Portal)?;
+        Ok(Some(Progress {
+            expired: progress.expired,
+            cleared: progress.cleared,
+            purged: progress.purged,
+            next: progress.next,
+        }))
+    }
+
+    fn store(&self, id: &Arc<str>, moved: Arc<AtomicU64>) -> (Store<Guest>, Deadline) {
+        let storage = StorageCtx::new(self.backend.clone(), self.scope.clone());
+        Guest::store(self.pre.engine(), storage, self.config.clone(), &self.limits, id, moved)
     }
 
     /// A fresh instance for the request of that id, which its output goes to the log under. `moved` counts the bytes
@@ -126,17 +207,8 @@ impl Runtime {
     /// [`GuestError::NoSlot`], [`GuestError::Instantiate`], and [`GuestError::Deadline`] if the component's own
     /// start takes too long.
     pub async fn instantiate(&self, request: &Arc<str>, moved: Arc<AtomicU64>) -> Result<Instance, GuestError> {
-        let storage = StorageCtx::new(self.backend.clone(), self.scope.clone());
-        let (mut store, deadline) = Guest::store(self.pre.engine(), storage, &self.limits, request, moved);
-        let proxy = deadline.run(self.pre.instantiate_async(&mut store)).await.map_err(|error| {
-            match error.downcast::<wasmtime::PoolConcurrencyLimitError>() {
-                Ok(limit) => GuestError::NoSlot(limit.into()),
-                Err(error) => match GuestError::of_call(error) {
-                    GuestError::Trap(error) => GuestError::Instantiate(error),
-                    other => other,
-                },
-            }
-        })?;
+        let (mut store, deadline) = self.store(request, moved);
+        let proxy = deadline.run(self.pre.instantiate_async(&mut store)).await.map_err(GuestError::of_instantiation)?;
         Ok(Instance { store, proxy, deadline })
     }
 

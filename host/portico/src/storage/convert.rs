@@ -117,6 +117,7 @@ pub(super) enum Listing {
     Sessions,
     Finals,
     Records,
+    Gone,
 }
 
 impl Listing {
@@ -126,6 +127,7 @@ impl Listing {
             Listing::Sessions => 's',
             Listing::Finals => 'f',
             Listing::Records => 'r',
+            Listing::Gone => 'g',
         }
     }
 

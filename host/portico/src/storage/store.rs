@@ -159,6 +159,18 @@ impl wit::HostStore for StorageCtxView<'_> {
         Ok(backend.void_final(&scope, &file, &Reason::parse(&reason)?).await?)
     }
 
+    async fn purge_gone(
+        &mut self,
+        store: Resource<Store>,
+        before: u64,
+        after: Option<String>,
+    ) -> Result<wit::PurgedPage> {
+        let Store { backend, scope } = self.store(&store)?;
+        let (after, _) = convert::page(Listing::Gone, after, 1)?;
+        let step = backend.purge_gone(&scope, before, after.as_ref()).await?;
+        Ok(wit::PurgedPage { purged: step.purged, next: Listing::Gone.write(step.next) })
+    }
+
     async fn create_temp_part(
         &mut self,
         store: Resource<Store>,

@@ -277,7 +277,7 @@ fn expectations_have_their_form() {
 
 #[test]
 fn a_page_has_its_form() {
-    let kinds = [Listing::Parts, Listing::Sessions, Listing::Finals, Listing::Records];
+    let kinds = [Listing::Parts, Listing::Sessions, Listing::Finals, Listing::Records, Listing::Gone];
     let cursor = |of: Listing| of.write(Some(Cursor::parse("name").expect("a cursor")));
     for of in kinds {
         assert!(convert::page(of, None, 1).is_ok());

@@ -2,12 +2,12 @@
 
 use super::index::{finals, parts, records};
 use super::{
-    Inner, LocalStore, assemble, blocking, detached, layout, now_ms, publish, put_final, put_part, read, sweep,
+    Inner, LocalStore, assemble, blocking, detached, ended, layout, now_ms, publish, put_final, put_part, read, sweep,
 };
 use crate::stream::ByteStream;
 use crate::{
     Argument, Backend, ByteRange, Cursor, Error, FileId, FinalKey, FinalOptions, FinalReceipt, Info, Page, PartOptions,
-    PartReceipt, Reason, Record, RecordName, Result, Scope, SessionId, SweepReport, TempKey, Writer,
+    PartReceipt, Purged, Reason, Record, RecordName, Result, Scope, SessionId, SweepReport, TempKey, Writer,
 };
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -124,15 +124,8 @@ impl Backend for LocalStore {
     }
 
     async fn delete_final(&self, scope: &Scope, key: &FinalKey) -> Result<bool> {
-        let Some(file) = layout::file_of(scope, key) else { return Ok(false) };
-        let (of, id) = (scope.clone(), file.clone());
-        if !self.inner.free(move |conn| finals::delete(conn, &of, &id, now_ms())).await? {
-            return Ok(false);
-        }
-        // That the data is gone is noted by the next sweep, for many at once.
-        let path = layout::final_path(scope, &file);
-        self.unlink_later(move |inner| inner.disk.unlink(&path)).await;
-        Ok(true)
+        let (inner, scope, key) = (self.inner.clone(), scope.clone(), key.clone());
+        detached(async move { ended::delete(&inner, &scope, &key).await }).await
     }
 
     async fn list_finals(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<FinalReceipt>> {
@@ -144,6 +137,11 @@ impl Backend for LocalStore {
     async fn void_final(&self, scope: &Scope, file: &FileId, reason: &Reason) -> Result<bool> {
         let (scope, file, reason) = (scope.clone(), file.clone(), reason.clone());
         self.inner.free(move |conn| finals::void(conn, &scope, &file, reason.as_str(), now_ms())).await
+    }
+
+    async fn purge_gone(&self, scope: &Scope, before_ms: u64, after: Option<&Cursor>) -> Result<Purged> {
+        let (inner, scope, after) = (self.inner.clone(), scope.clone(), after.cloned());
+        detached(async move { ended::purge(&inner, &scope, before_ms, after.as_ref()).await }).await
     }
 
     async fn create_record(&self, scope: &Scope, name: &RecordName, value: &[u8]) -> Result<String> {

@@ -11,6 +11,7 @@ mod budget;
 mod chain;
 mod create;
 mod disk;
+mod ended;
 mod facts;
 mod index;
 mod layout;

@@ -4,6 +4,7 @@
 //! running operation needs; a file among the finals that is no object goes only if it still shares its inode with a staged
 //! name, that is, if its publication was not finished, or if a row says that its object was deleted.
 
+use super::ended::Removed;
 use super::index::{finals, parts};
 use super::{Inner, blocking, layout};
 use crate::{Error, FileId, Result, Scope, SessionId, SweepReport, Token};
@@ -116,8 +117,25 @@ async fn deleted_finals(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<
         if deleted.is_empty() {
             return Ok(());
         }
-        let paths = deleted.iter().map(|(scope, file)| layout::final_path(scope, file)).collect();
-        remove(inner, paths, report).await?;
+        let mut removed = Vec::new();
+        for (scope, file) in deleted {
+            match super::ended::remove_data(inner, &scope, &file).await {
+                Ok(Removed::Data(size)) => {
+                    report.removed += 1;
+                    report.bytes += size;
+                }
+                Ok(Removed::Nothing) => {}
+                Ok(Removed::Foreign) => report.foreign.push(layout::final_path(&scope, &file).display().to_string()),
+                // What is in doubt only the next opening can tell.
+                Err(Error::Unavailable { .. }) => continue,
+                Err(error) => return Err(error),
+            }
+            removed.push((scope, file));
+        }
+        if removed.is_empty() {
+            return Ok(());
+        }
+        let deleted = removed;
         // A name that came back after a power failure would never be looked for again.
         let dirs: HashSet<PathBuf> = deleted.iter().map(|(scope, _)| layout::final_dir(scope)).collect();
         blocking(inner, move |inner| dirs.iter().try_for_each(|dir| inner.disk.sync_dir(dir))).await?;

@@ -12,6 +12,10 @@ cases! {
     reasons_of_any_form,
     reasons_refused,
     is_not_listed,
+    forgotten,
+    young_is_not_forgotten,
+    objects_are_not_forgotten,
+    forgotten_in_steps,
     against_a_put_at_once [instances=2],
 }
 
@@ -99,6 +103,66 @@ fn is_not_listed(store: &Store) {
     assert_eq!((page.items.len(), page.next), (1, None));
     assert_finals(store, [&object]);
     keep_object(store, &object, &content);
+}
+
+/// All ids that have ended.
+const ALWAYS: u64 = u64::MAX;
+
+fn purge(store: &Store, before: u64) -> u32 {
+    let (mut purged, mut after) = (0, None);
+    loop {
+        let (count, next) = store.purge_gone(before, after.as_deref()).expect("a step");
+        purged += count;
+        match next {
+            Some(next) => after = Some(next),
+            None => return purged,
+        }
+    }
+}
+
+/// An id that is forgotten may be taken again, and what takes it stays.
+fn forgotten(store: &Store) {
+    let content = pattern(1, 100_000);
+    let object = put(store, "deleted", &content);
+    store.delete_final(&object.bucket, &object.key).expect("a delete");
+    assert_eq!(store.void_final("voided", "aborted"), Ok(true));
+    assert_eq!(purge(store, ALWAYS), 2);
+    assert_eq!(purge(store, ALWAYS), 0);
+    for id in ["deleted", "voided"] {
+        refused(store.stat_final(id), Error::NotFound);
+        let again = put(store, id, &content);
+        assert_eq!(purge(store, ALWAYS), 0);
+        keep_object(store, &again, &content);
+    }
+}
+
+fn young_is_not_forgotten(store: &Store) {
+    assert_eq!(store.void_final("voided", "aborted"), Ok(true));
+    assert_eq!(purge(store, 0), 0);
+    assert_eq!(purge(store, 1_000_000_000_000), 0);
+    refused(store.stat_final("voided"), gone("aborted"));
+}
+
+fn objects_are_not_forgotten(store: &Store) {
+    let content = pattern(1, 10);
+    let object = put(store, "file", &content);
+    let inner = store.scope("inner").expect("a scope");
+    assert_eq!(inner.void_final("file", "aborted"), Ok(true));
+    assert_eq!(purge(store, ALWAYS), 0);
+    refused(inner.stat_final("file"), gone("aborted"));
+    keep_object(store, &object, &content);
+}
+
+fn forgotten_in_steps(store: &Store) {
+    const COUNT: u32 = 1_005;
+    for number in 0..COUNT {
+        store.void_final(&format!("file-{number}"), "aborted").expect("an end");
+    }
+    let (first, next) = store.purge_gone(ALWAYS, None).expect("a step");
+    let (second, end) = store.purge_gone(ALWAYS, next.as_deref()).expect("a step");
+    assert!(next.is_some() && first <= 1_000, "{first}");
+    assert_eq!((first + second, end), (COUNT, None));
+    refused_argument(store.purge_gone(ALWAYS, Some("of no listing")), Argument::Cursor);
 }
 
 /// One of both decides, and both know which.

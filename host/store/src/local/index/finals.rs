@@ -25,6 +25,9 @@ pub(super) const LIST: &str =
 pub(super) const DELETED: &str =
     "SELECT scope, file FROM finals WHERE gone IS NOT NULL AND has_data = 1 ORDER BY scope, file LIMIT ?1";
 
+pub(super) const GONE: &str = "SELECT file, has_data FROM finals
+    WHERE scope = ?1 AND file > ?2 AND gone IS NOT NULL AND created_at < ?3 ORDER BY file LIMIT ?4";
+
 fn row(scope: &Scope, row: &Row<'_>) -> rusqlite::Result<FinalRow> {
     use rusqlite::types::Type;
     if let Some(reason) = row.get::<_, Option<String>>(6)? {
@@ -121,6 +124,38 @@ pub(in crate::local) fn deleted_with_data(conn: &Connection, limit: u32) -> Resu
         Ok((scope, FileId::parse(&file)?))
     })
     .collect()
+}
+
+/// Tombstones that were put before a time, by id from the one after `after`, and whether there may be data.
+pub(in crate::local) fn gone_before(
+    conn: &Connection,
+    scope: &Scope,
+    before_ms: u64,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Vec<(FileId, bool)>> {
+    let mut statement = conn.prepare_cached(GONE)?;
+    let values = params![scope.as_str(), after.unwrap_or(""), i64::try_from(before_ms).unwrap_or(i64::MAX), limit];
+    let rows = statement.query_map(values, |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+    rows.map(|row| {
+        let (file, has_data) = row?;
+        Ok((FileId::parse(&file)?, has_data))
+    })
+    .collect()
+}
+
+/// Forgets a tombstone that was put before a time; true if it was there. `removed` says that its data has been removed.
+pub(in crate::local) fn forget(
+    conn: &Connection,
+    scope: &Scope,
+    file: &FileId,
+    before_ms: u64,
+    removed: bool,
+) -> Result<bool> {
+    let sql = "DELETE FROM finals WHERE scope = ?1 AND file = ?2 AND gone IS NOT NULL AND created_at < ?3
+               AND (has_data = 0 OR ?4)";
+    let before = i64::try_from(before_ms).unwrap_or(i64::MAX);
+    Ok(conn.prepare_cached(sql)?.execute(params![scope.as_str(), file.as_str(), before, removed])? == 1)
 }
 
 /// Objects by id, from the one after `after`.

@@ -33,6 +33,7 @@ CREATE TABLE finals (
     PRIMARY KEY (scope, file)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX finals_live ON finals (scope, file) WHERE gone IS NULL;
+CREATE INDEX finals_gone ON finals (scope, file, created_at) WHERE gone IS NOT NULL;
 CREATE INDEX finals_deleted ON finals (scope, file) WHERE gone IS NOT NULL AND has_data = 1;
 
 CREATE TABLE records (

@@ -22,6 +22,7 @@ fn no_query_scans_or_sorts() {
         finals::GET,
         finals::LIST,
         finals::DELETED,
+        finals::GONE,
         records::LIST,
     ] {
         let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();

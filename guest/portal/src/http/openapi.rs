@@ -1,0 +1,12 @@
+//! `GET /openapi.json`: what this portal offers, as a document for machines (OpenAPI 3.1).
+
+use crate::http::{Route, problem::Problem, request::Request, response::Response};
+
+const DOCUMENT: &str = include_str!("../../openapi.json");
+
+/// The routes of this protocol.
+pub(super) const ROUTES: &[Route] = &[Route { pattern: &["openapi.json"], methods: &[("GET", get), ("HEAD", get)] }];
+
+fn get(_: &Request, _: &[&str]) -> Result<Response, Problem> {
+    Ok(Response::new(200).header("cache-control", "no-cache").text("application/json", DOCUMENT))
+}

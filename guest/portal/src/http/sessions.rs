@@ -1,0 +1,321 @@
+//! `/uploads/sessions`: files that come in numbered parts, in any order and in parallel, and are resumed after a cut.
+//!
+//! - `POST /uploads/sessions` begins a session.
+//! - `GET`, `DELETE /uploads/sessions/{id}` tell how it stands, and abort it.
+//! - `PUT`, `DELETE /uploads/sessions/{id}/parts/{n}` store a part, and take it away again. Parts are numbered from 1.
+//! - `POST /uploads/sessions/{id}/finalize` makes the file.
+//!
+//! Each may be repeated, and answers the same.
+
+use crate::{
+    clock,
+    engine::{Engine, Found, Refusal, Standing},
+    http::{
+        Route,
+        files::Receipt,
+        problem::{Kind, Problem},
+        request::Request,
+        response::Response,
+    },
+    idempotency::{self, Outcome},
+    limits::{IDEMPOTENCY_KEY_MAX, SIZE_MAX},
+    policy::{
+        media_type, names,
+        parts::{self, BadPartSize, Layout, Run},
+    },
+    session::{Announced, End, Received, Status},
+};
+use portico_guest::{Digest, PartOptions};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// The routes of this protocol.
+pub(super) const ROUTES: &[Route] = &[
+    Route { pattern: &["uploads", "sessions"], methods: &[("POST", create)] },
+    Route { pattern: &["uploads", "sessions", "*"], methods: &[("GET", status), ("HEAD", status), ("DELETE", abort)] },
+    Route {
+        pattern: &["uploads", "sessions", "*", "parts", "*"],
+        methods: &[("PUT", put_part), ("DELETE", delete_part)],
+    },
+    Route { pattern: &["uploads", "sessions", "*", "finalize"], methods: &[("POST", finalize)] },
+];
+
+/// A session, as its client is told of it.
+#[derive(Serialize)]
+struct Told<'s> {
+    session_id: &'s str,
+    status: Status,
+    original_filename: &'s str,
+    content_type: &'s str,
+    total_size_bytes: u64,
+    chunk_size_bytes: u64,
+    total_parts: u32,
+    received_parts: Vec<Run>,
+    received_bytes: u64,
+    created_at: String,
+    expires_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<&'s str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_id: Option<&'s str>,
+}
+
+/// A part, as its client is told of it.
+#[derive(Serialize)]
+struct Part {
+    part_number: u32,
+    size_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+}
+
+fn create(request: &Request, _: &[&str]) -> Result<Response, Problem> {
+    let members = request.json()?;
+    let engine = Engine::open();
+    let file = announced(&members, &engine)?;
+    let (found, status) = match idempotency_key(&members)? {
+        None => (engine.create(file, None)?, 201),
+        Some(key) => match idempotency::create(&engine, key, &file)? {
+            Outcome::New(found) => (found, 201),
+            Outcome::Same(found) => (found, 200),
+            Outcome::Other => return Err(Problem::from(Kind::IdempotencyKeyReused).field("idempotency_key")),
+        },
+    };
+    let told = if status == 201 {
+        Response::new(201).json("application/json", &tell(&found, None, layout(&found)?, Received::default()))
+    } else {
+        answer(&engine, &found)?
+    };
+    Ok(told.header("location", format!("/uploads/sessions/{}", found.id)).header("cache-control", "no-store"))
+}
+
+fn status(_: &Request, parameters: &[&str]) -> Result<Response, Problem> {
+    let engine = Engine::open();
+    let found = engine.find(parameters[0])?;
+    Ok(answer(&engine, &found)?.header("cache-control", "no-store"))
+}
+
+fn abort(_: &Request, parameters: &[&str]) -> Result<Response, Problem> {
+    let engine = Engine::open();
+    engine.abort(&engine.find(parameters[0])?)?;
+    Ok(Response::new(204))
+}
+
+fn put_part(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
+    request.must_be_whole_and_plain()?;
+    let engine = Engine::open();
+    let found = engine.find(parameters[0])?;
+    let (number, place) = numbered(&found, parameters[1])?;
+    if let Some(length) = request.content_length()?
+        && length != place.size
+    {
+        let detail = format!("part {number} has {} bytes, and {length} are announced", place.size);
+        return Err(Problem::from(Kind::SizeMismatch).detail(detail).field("content-length"));
+    }
+    let mut options = PartOptions::new().size(place.size).offset(place.offset).same_content_ok();
+    options.expected.sha256 = request.announced_digest()?;
+    options.want_sha256 = request.wants_digest();
+    let asked = options.want_sha256 || options.expected.sha256.is_some();
+    let body = request.body();
+    let part = engine.put_part(&found, number, body.stream(), options)?;
+    let sha256 = part.sha256.filter(|_| asked).map(|digest| digest.to_string());
+    let told = Part { part_number: number, size_bytes: part.size, sha256 };
+    Ok(Response::new(if part.replayed { 200 } else { 201 }).json("application/json", &told))
+}
+
+fn delete_part(_: &Request, parameters: &[&str]) -> Result<Response, Problem> {
+    let engine = Engine::open();
+    let found = engine.find(parameters[0])?;
+    let (number, _) = numbered(&found, parameters[1])?;
+    engine.delete_part(&found, number)?;
+    Ok(Response::new(204))
+}
+
+fn finalize(_: &Request, parameters: &[&str]) -> Result<Response, Problem> {
+    let engine = Engine::open();
+    let found = engine.find(parameters[0])?;
+    let (file, is_new) = engine.finalize(&found, layout(&found)?)?;
+    let response = Response::new(if is_new { 201 } else { 200 });
+    Ok(response
+        .header("location", format!("/files/{}", file.file_id))
+        .json("application/json", &Receipt::new(&file, &engine.store.info().backend)))
+}
+
+/// How a session stands.
+fn answer(engine: &Engine, found: &Found) -> Result<Response, Problem> {
+    let layout = layout(found)?;
+    let Standing { end, .. } = engine.standing(&found.session)?;
+    let received = match end {
+        Some(End::Complete | End::Deleted) => Received::whole(layout),
+        Some(End::Aborted | End::Expired) => Received::default(),
+        None => engine.received(&found.id, layout)?,
+    };
+    Ok(Response::new(200).json("application/json", &tell(found, end, layout, received)))
+}
+
+fn tell<'s>(
+    Found { id, session }: &'s Found,
+    end: Option<End>,
+    layout: Layout,
+    Received { runs, bytes }: Received,
+) -> Told<'s> {
+    Told {
+        session_id: id,
+        status: session.status(end, clock::now_ms(), !runs.is_empty()),
+        original_filename: &session.original_filename,
+        content_type: &session.content_type,
+        total_size_bytes: layout.total,
+        chunk_size_bytes: layout.part_size,
+        total_parts: layout.parts(),
+        received_parts: runs,
+        received_bytes: bytes,
+        created_at: clock::rfc3339(session.created_at),
+        expires_at: clock::rfc3339(session.expires_at),
+        sha256: session.sha256.as_deref(),
+        file_id: (end == Some(End::Complete)).then_some(session.file_id.as_str()),
+    }
+}
+
+/// How the file of a session is cut; a session of another protocol has no numbered parts, and is none of this one.
+fn layout(found: &Found) -> Result<Layout, Problem> {
+    found.session.layout().ok_or_else(|| Kind::NotFound.into())
+}
+
+/// The part of a path.
+fn numbered(found: &Found, segment: &str) -> Result<(u32, parts::Place), Problem> {
+    let layout = layout(found)?;
+    let place = |number| Some((number, layout.place(number)?));
+    parts::number(segment).and_then(place).ok_or_else(|| {
+        let detail = match layout.parts() {
+            0 => "an empty file has no parts".to_owned(),
+            count => format!("a whole number from 1 to {count} is expected"),
+        };
+        Problem::invalid("part_number", detail)
+    })
+}
+
+/// What the client says of its file.
+fn announced(members: &Map<String, Value>, engine: &Engine) -> Result<Announced, Problem> {
+    let original_filename =
+        text(members, "original_filename")?.ok_or_else(|| Problem::invalid("original_filename", "it is missing"))?;
+    names::check(original_filename).map_err(|bad| Problem::invalid("original_filename", bad.reason()))?;
+    let content_type = text(members, "content_type")?.unwrap_or(media_type::DEFAULT);
+    if !media_type::is_valid(content_type) {
+        return Err(Problem::invalid("content_type", "not a media type of at most 255 bytes"));
+    }
+    let total_size =
+        size(members, "total_size_bytes")?.ok_or_else(|| Problem::invalid("total_size_bytes", "it is missing"))?;
+    let limit = engine.store.info().max_object_size;
+    if total_size > limit {
+        return Err(Problem::from(Kind::TooLarge).field("total_size_bytes").limit(limit));
+    }
+    let asked = size(members, "chunk_size_bytes")?;
+    let part_size = parts::part_size(total_size, asked, &engine.settings).map_err(|bad| {
+        let detail = match bad {
+            BadPartSize::TooSmall(least) => format!("parts have at least {least} bytes"),
+            BadPartSize::TooLarge(most) => format!("parts have at most {most} bytes"),
+            BadPartSize::TooMany(least) => format!("there would be too many parts; {least} bytes are enough"),
+        };
+        Problem::invalid("chunk_size_bytes", detail)
+    })?;
+    let sha256 = text(members, "sha256")?.map(str::parse::<Digest>).transpose();
+    let sha256 = sha256.map_err(|_| Problem::invalid("sha256", "64 hexadecimal digits are expected"))?;
+    Ok(Announced {
+        original_filename: original_filename.to_owned(),
+        content_type: content_type.to_owned(),
+        total_size,
+        part_size,
+        sha256: sha256.map(|digest| digest.to_string()),
+    })
+}
+
+fn idempotency_key(members: &Map<String, Value>) -> Result<Option<&str>, Problem> {
+    let key = text(members, "idempotency_key")?;
+    match key {
+        Some(key) if !(1..=IDEMPOTENCY_KEY_MAX).contains(&key.len()) => {
+            Err(Problem::invalid("idempotency_key", format!("it must have 1 to {IDEMPOTENCY_KEY_MAX} bytes")))
+        }
+        key => Ok(key),
+    }
+}
+
+/// A member that is a text; null is as good as absent.
+fn text<'m>(members: &'m Map<String, Value>, name: &'static str) -> Result<Option<&'m str>, Problem> {
+    match members.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Problem::invalid(name, "a string is expected")),
+    }
+}
+
+/// A member that is a number of bytes.
+fn size(members: &Map<String, Value>, name: &'static str) -> Result<Option<u64>, Problem> {
+    match members.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match value.as_u64().filter(|bytes| *bytes <= SIZE_MAX) {
+            Some(bytes) => Ok(Some(bytes)),
+            None => Err(Problem::invalid(name, "a whole number from 0 to 2^63 - 1 is expected")),
+        },
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unknown => Kind::NotFound.into(),
+            Refusal::Ended(End::Complete) => Kind::SessionComplete.into(),
+            Refusal::Ended(End::Deleted) => Problem::from(Kind::Gone).detail("the file was deleted"),
+            Refusal::Ended(End::Aborted) => Problem::from(Kind::Gone).detail("the session was aborted"),
+            Refusal::Ended(End::Expired) => Problem::from(Kind::Gone).detail("the time of the session is over"),
+            Refusal::Incomplete(runs) => Problem::from(Kind::IncompleteUpload).missing_parts(runs),
+            Refusal::OtherContent => Kind::PartConflict.into(),
+            Refusal::Busy => Problem::from(Kind::SessionBusy).header("retry-after", "1".to_owned()),
+            Refusal::Unreadable => Problem::from(Kind::Internal).detail("the session is of another version"),
+            Refusal::Store(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{size, text};
+    use serde_json::{Map, Value};
+
+    fn members(json: &str) -> Map<String, Value> {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn sizes_are_whole_and_fit() {
+        for (json, bytes) in [
+            ("{}", Some(None)),
+            ("{\"n\": null}", Some(None)),
+            ("{\"n\": 0}", Some(Some(0))),
+            ("{\"n\": 9223372036854775807}", Some(Some(i64::MAX as u64))),
+            ("{\"n\": 9223372036854775808}", None),
+            ("{\"n\": 18446744073709551616}", None),
+            ("{\"n\": 1e400}", None),
+            ("{\"n\": -1}", None),
+            ("{\"n\": 1.5}", None),
+            ("{\"n\": 1.0}", None),
+            ("{\"n\": \"1\"}", None),
+            ("{\"n\": true}", None),
+            ("{\"n\": [1]}", None),
+        ] {
+            let Ok(members) = serde_json::from_str::<Map<String, Value>>(json) else {
+                assert_eq!(bytes, None, "{json}");
+                continue;
+            };
+            assert_eq!(size(&members, "n").ok(), bytes, "{json}");
+        }
+    }
+
+    #[test]
+    fn texts_are_texts() {
+        assert_eq!(text(&members("{\"t\": \"a\"}"), "t").ok(), Some(Some("a")));
+        assert_eq!(text(&members("{\"t\": null}"), "t").ok(), Some(None));
+        for json in ["{\"t\": 1}", "{\"t\": []}", "{\"t\": {}}", "{\"t\": false}"] {
+            assert!(text(&members(json), "t").is_err(), "{json}");
+        }
+    }
+}

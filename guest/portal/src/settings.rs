@@ -1,0 +1,72 @@
+//! What the operator has set, from `wasi:config/store`. The host checks what it gives; what is not given, or has not its
+//! form, is the default.
+
+use portico_guest::bindings::wasi::config::store::get;
+use std::time::Duration;
+
+/// Settings of the portal. Sizes are in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Size of a session's parts where the client names none.
+    pub(crate) part_size: u64,
+    /// Smallest size of parts that a client may name; the last part of a file may be smaller.
+    pub(crate) part_size_min: u64,
+    /// Largest size of parts.
+    pub(crate) part_size_max: u64,
+    /// How long a session may take.
+    pub(crate) session_ttl: Duration,
+    /// How long what has ended is told from what never was.
+    pub(crate) tombstone_ttl: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Settings {
+            part_size: 5 << 20,
+            part_size_min: 64 << 10,
+            part_size_max: 5 << 30,
+            session_ttl: 7 * DAY,
+            tombstone_ttl: 30 * DAY,
+        }
+    }
+}
+
+impl Settings {
+    /// Those that the host gives.
+    pub(crate) fn load() -> Self {
+        Self::read(|key| get(key).ok().flatten())
+    }
+
+    fn read(value: impl Fn(&str) -> Option<String>) -> Self {
+        let default = Settings::default();
+        let number = |key| value(key).and_then(|text| text.parse::<u64>().ok());
+        let seconds = |key| number(key).map(Duration::from_secs);
+        Settings {
+            part_size: number("part-size").unwrap_or(default.part_size),
+            part_size_min: number("part-size-min").unwrap_or(default.part_size_min),
+            part_size_max: number("part-size-max").unwrap_or(default.part_size_max),
+            session_ttl: seconds("session-ttl").unwrap_or(default.session_ttl),
+            tombstone_ttl: seconds("tombstone-ttl").unwrap_or(default.tombstone_ttl),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Settings;
+    use std::time::Duration;
+
+    #[test]
+    fn what_is_given_counts_and_the_rest_is_the_default() {
+        assert_eq!(Settings::read(|_| None), Settings::default());
+        assert_eq!(Settings::read(|_| Some("no number".to_owned())), Settings::default());
+        let read = Settings::read(|key| match key {
+            "part-size" => Some("1048576".to_owned()),
+            "session-ttl" => Some("60".to_owned()),
+            _ => None,
+        });
+        let expected = Settings { part_size: 1 << 20, session_ttl: Duration::from_secs(60), ..Settings::default() };
+        assert_eq!(read, expected);
+    }
+}

@@ -1,0 +1,91 @@
+//! Final objects that were deleted, and ids that were voided: their tombstones, and how these are forgotten.
+//!
+//! Invariant: whoever removes the data of a deleted object holds the lock of its file id and has seen its tombstone, so
+//! that nothing which took the id after it was forgotten is ever hit.
+
+use super::index::finals;
+use super::{Inner, blocking, layout, now_ms, publish};
+use crate::limits::PAGE_MAX;
+use crate::{Cursor, Error, FileId, FinalKey, Purged, Result, Scope};
+use std::sync::Arc;
+
+/// Puts a tombstone in place of an object, then removes its data; true if the object was there.
+pub(super) async fn delete(inner: &Arc<Inner>, scope: &Scope, key: &FinalKey) -> Result<bool> {
+    let Some(file) = layout::file_of(scope, key) else { return Ok(false) };
+    let _lock = inner.names.lock(scope, &file).await?;
+    let (of, id) = (scope.clone(), file.clone());
+    if !inner.free(move |conn| finals::delete(conn, &of, &id, now_ms())).await? {
+        return Ok(false);
+    }
+    // That the data is gone is noted by the next sweep, for many at once.
+    let path = layout::final_path(scope, &file);
+    if let Err(error) = blocking(inner, move |inner| inner.disk.unlink(&path)).await {
+        tracing::warn!(%error, "the data of a deleted object is left behind; the next sweep removes it");
+    }
+    Ok(true)
+}
+
+/// What removing the data of a deleted object came upon.
+pub(super) enum Removed {
+    /// Data of so many bytes, which is gone now.
+    Data(u64),
+    /// Nothing that was its data.
+    Nothing,
+    /// Something that is not ours.
+    Foreign,
+}
+
+/// Removes the data of a deleted object, if its tombstone is there.
+pub(super) async fn remove_data(inner: &Arc<Inner>, scope: &Scope, file: &FileId) -> Result<Removed> {
+    let _lock = inner.names.lock(scope, file).await?;
+    let Some(finals::FinalRow::Gone(_)) = publish::stat(inner, scope, file).await? else { return Ok(Removed::Nothing) };
+    let path = layout::final_path(scope, file);
+    blocking(inner, move |inner| match inner.disk.stat(&path)? {
+        None => Ok(Removed::Nothing),
+        Some(stat) if !stat.is_file => Ok(Removed::Foreign),
+        Some(stat) => Ok(if inner.disk.unlink(&path)? { Removed::Data(stat.size) } else { Removed::Nothing }),
+    })
+    .await
+}
+
+/// A step of forgetting tombstones.
+pub(super) async fn purge(inner: &Arc<Inner>, scope: &Scope, before_ms: u64, after: Option<&Cursor>) -> Result<Purged> {
+    let (of, from) = (scope.clone(), after.cloned());
+    let old = inner
+        .index
+        .read(move |conn| finals::gone_before(conn, &of, before_ms, from.as_ref().map(Cursor::as_str), PAGE_MAX))
+        .await?;
+    let next = if old.len() == PAGE_MAX as usize { old.last() } else { None };
+    let next = next.map(|(file, _)| Cursor::parse(file.as_str())).transpose()?;
+    if old.iter().any(|(_, has_data)| *has_data) {
+        for (file, _) in old.iter().filter(|(_, has_data)| *has_data) {
+            match remove_data(inner, scope, file).await {
+                // What is in doubt keeps its tombstone.
+                Ok(_) | Err(Error::Unavailable { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // A name that came back after a power failure would be a file that nobody knows.
+        let dir = layout::final_dir(scope);
+        blocking(inner, move |inner| inner.disk.sync_dir(&dir)).await?;
+    }
+    // In the order of the ids, as everybody who takes more than one.
+    let (mut locks, mut ids) = (Vec::new(), Vec::new());
+    for (file, has_data) in old {
+        match inner.names.lock(scope, &file).await {
+            Ok(lock) => locks.push(lock),
+            Err(Error::Unavailable { .. }) => continue,
+            Err(error) => return Err(error),
+        }
+        ids.push((file, has_data));
+    }
+    let of = scope.clone();
+    let forget = move |conn: &rusqlite::Connection| {
+        ids.iter().try_fold(0, |purged, (file, removed)| {
+            Ok(purged + u32::from(finals::forget(conn, &of, file, before_ms, *removed)?))
+        })
+    };
+    let purged = inner.free(forget).await?;
+    drop(locks);
+    Ok(Purged { purged, next })
+}
