@@ -25,6 +25,9 @@ mod memory;
 mod names;
 mod portals;
 mod ranges;
+mod sessions;
+mod sessions_bad;
+mod sessions_race;
 mod signals;
 #[path = "fixture/small_disk.rs"]
 mod small_disk;

@@ -22,6 +22,9 @@ mod limits;
 mod names;
 mod portals;
 mod ranges;
+mod sessions;
+mod sessions_bad;
+mod sessions_race;
 mod signals;
 
 /// Where servers of these tests store.
