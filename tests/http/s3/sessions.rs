@@ -1,0 +1,102 @@
+//! Sessions of one bucket, through several servers.
+
+use crate::fixture::session::{PART, received, send};
+use crate::fixture::{Pattern, Response, Server, Session, Stored, run};
+use crate::{S3Server, Store, finish_after_failures};
+use rustix::process::Signal;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Finalizes at several servers at once: one makes the file, and all tell the same of it.
+fn finalize_everywhere(session: &Session, servers: &[&Server]) -> Stored {
+    let answers: Vec<Response> = std::thread::scope(|scope| {
+        let finalize = |server: &Server| {
+            let addr = server.addr;
+            scope.spawn(move || session.finalize(addr))
+        };
+        let running: Vec<_> = servers.iter().flat_map(|server| [finalize(server), finalize(server)]).collect();
+        running.into_iter().map(|answer| answer.join().expect("a client")).collect()
+    });
+    let made: Vec<&Response> = answers.iter().filter(|answer| answer.head.status == 201).collect();
+    assert!(made.len() == 1 && answers.iter().all(|answer| matches!(answer.head.status, 200 | 201)), "{answers:?}");
+    assert!(answers.iter().all(|answer| answer.json() == made[0].json()), "{answers:?}");
+    Stored::new(made[0], &session.content)
+}
+
+pub(crate) fn parts_through_two_servers_make_one_file(s3: &Arc<S3Server>) {
+    let store = Arc::new(Store::on(s3));
+    let servers = [Server::start_on(&store, &[]), Server::start_on(&store, &[])];
+    let content = Pattern::new(1, 41 * PART - 5);
+    let session = Session::begin(&servers[0], &content, PART);
+    let wanted: BTreeSet<u64> = (1..=41).collect();
+    let sent = send(&session, &[&servers[0], &servers[1]], &wanted, &AtomicBool::new(false), |_| {});
+    assert_eq!(sent, wanted);
+    for server in &servers {
+        assert_eq!(received(&session, server), wanted);
+    }
+    let file = finalize_everywhere(&session, &[&servers[0], &servers[1]]);
+    let [one, other] = servers;
+    one.stop(&[&file]);
+    other.finish(&[&file]);
+}
+
+pub(crate) fn a_server_that_is_killed_leaves_its_sessions_to_the_other(s3: &Arc<S3Server>) {
+    let store = Arc::new(Store::on(s3));
+    let (mut one, other) = (Server::start_on(&store, &[]), Server::start_on(&store, &[]));
+    let content = Pattern::new(1, 60 * PART + 1);
+    let session = Session::begin(&one, &content, PART);
+    let wanted: BTreeSet<u64> = (1..=61).collect();
+    let killed = AtomicBool::new(false);
+    // Each part goes to one of both in turn; those whose server dies go to the other.
+    let acknowledged = send(&session, &[&one, &other], &wanted, &killed, |done| {
+        while done.load(Ordering::Relaxed) < 20 {
+            std::thread::yield_now();
+        }
+        killed.store(true, Ordering::Relaxed);
+        one.signal(Signal::KILL);
+    });
+    one.wait();
+    assert_eq!(acknowledged, wanted);
+    assert_eq!(received(&session, &other), wanted);
+    let third = Server::start_on(&store, &[]);
+    let file = finalize_everywhere(&session, &[&other, &third]);
+    assert_eq!(session.status(&third)["status"], "COMPLETE");
+    drop(third);
+    finish_after_failures(s3, other, &[&file]);
+}
+
+/// Many sessions at once, while sweeps by another process go on all the time: none of them is touched.
+pub(crate) fn sweeps_run_beside_sessions(s3: &Arc<S3Server>) {
+    const CLIENTS: u64 = 10;
+    const SESSIONS: u64 = 4;
+    let store = Arc::new(Store::on(s3));
+    let server = Server::start_on(&store, &[]);
+    let left = AtomicU64::new(CLIENTS);
+    let files: Vec<Stored> = std::thread::scope(|scope| {
+        let client = |client: u64| {
+            let (server, left) = (&server, &left);
+            scope.spawn(move || {
+                let file = |turn: u64| {
+                    let content = Pattern::new(client << 8 | turn, 3 * PART + client);
+                    let session = Session::begin(server, &content, PART);
+                    (1..=session.parts()).for_each(|number| session.put(server, number));
+                    session.finish(server)
+                };
+                let files: Vec<Stored> = (0..SESSIONS).map(file).collect();
+                left.fetch_sub(1, Ordering::Relaxed);
+                files
+            })
+        };
+        let clients: Vec<_> = (0..CLIENTS).map(client).collect();
+        let mut sweeps = 0;
+        while left.load(Ordering::Relaxed) > 0 || sweeps == 0 {
+            let swept = run(store.command("sweep"));
+            assert_eq!((swept.code, &*swept.err), (Some(0), ""), "{swept:?}");
+            sweeps += 1;
+        }
+        clients.into_iter().flat_map(|client| client.join().expect("a client")).collect()
+    });
+    files.iter().for_each(|file| server.expect_file(file));
+    finish_after_failures(s3, server, &files.iter().collect::<Vec<_>>());
+}
