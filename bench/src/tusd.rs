@@ -1,12 +1,13 @@
-//! The peer: a PUT with SHA-256, against tusd storing the same bytes with one PATCH and no hash.
+//! The peer: a PUT, and a session of parts, with SHA-256, against tusd storing the same bytes with one PATCH, and with one
+//! for each part, and no hash.
 
 use crate::Bench;
-use crate::harness::Result;
 use crate::harness::content::{rate, size};
 use crate::harness::process::{Server, free_addr, portico};
 use crate::harness::report::{Report, Row, Target};
-use crate::harness::turns::{alternate, median, spread};
-use crate::harness::uploads::{patch, put};
+use crate::harness::turns::{Times, alternate, median, spread};
+use crate::harness::uploads::{parts, patch, patches, put};
+use crate::harness::{MIB, Result};
 use crate::portal::NOT_DURABLE;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,11 +19,16 @@ fn command(tusd: &Path, addr: SocketAddr, dir: &Path) -> Command {
     command
 }
 
+/// Bytes of a part, and of a PATCH, of an upload in pieces.
+const PART: u64 = 16 * MIB;
+
 pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result<()> {
-    let name = format!("PUT {} with SHA-256 / tusd without", size(bench.size));
+    let whole = format!("PUT {} with SHA-256 / tusd without", size(bench.size));
+    let pieces = format!("{} in parts of {} with SHA-256 / tusd", size(bench.size), size(PART));
     let dir = &bench.dir;
     let Some(tusd) = bench.args.tusd.as_deref().filter(|tusd| tusd.is_file()) else {
-        return report.skipped(&name, "no tusd; `make bench` builds it where Go is");
+        report.skipped(&whole, "no tusd; `make bench` builds it where Go is")?;
+        return report.skipped(&pieces, "no tusd");
     };
     let sha256 = bench.content.sha256(bench.size);
     let ours = portico(&bench.args.portico, &dir.join("portico"), &NOT_DURABLE);
@@ -33,6 +39,15 @@ pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result<()> {
     let ours_once = || put(ours.addr, &bench.content, bench.size, &sha256);
     let theirs_once = || patch(theirs.addr, &bench.content, bench.size);
     let times = alternate(bench.rounds, dir, ours_once, theirs_once)?;
+    tell(bench, report, whole, &times, Target::AtLeast(0.9), "one PATCH")?;
+
+    let ours_once = || parts(ours.addr, &bench.content, bench.size, PART, &sha256);
+    let theirs_once = || patches(theirs.addr, &bench.content, bench.size, PART);
+    let times = alternate(bench.rounds, dir, ours_once, theirs_once)?;
+    tell(bench, report, pieces, &times, Target::AtLeast(1.0), "PATCHes of that size, one connection in both")
+}
+
+fn tell(bench: &Bench, report: &mut Report, name: String, times: &Times, target: Target, how: &str) -> Result<()> {
     let (our, their) = (median(&times.ours), median(&times.theirs));
     let row = Row {
         name,
@@ -40,13 +55,12 @@ pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result<()> {
         theirs: rate(bench.size, their),
         value: their / our,
         unit: "x",
-        target: Target::AtLeast(0.9),
+        target,
     };
     report.row(
         &row,
         &format!(
-            "against tusd {}, one PATCH, its creation not counted; no fsync in either; the same client; ours {}, theirs \
-             {}",
+            "against tusd {}, {how}, its creation not counted; no fsync in either; the same client; ours {}, theirs {}",
             bench.args.tusd_version,
             spread(&times.ours),
             spread(&times.theirs)

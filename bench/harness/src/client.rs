@@ -69,26 +69,59 @@ impl Exchange {
 
     /// Reads the answer. Of a body beyond what is kept only the length matters; it is counted and thrown away.
     pub fn finish(self) -> Result<Answer> {
-        let mut reader = BufReader::with_capacity(1 << 20, self.stream);
-        let mut line = String::new();
-        let mut head = Vec::new();
-        reader.by_ref().take(ANSWER_MAX).read_line(&mut line)?;
-        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let status = status.ok_or_else(|| format!("not an HTTP answer: {line:?}"))?;
-        loop {
-            line.clear();
-            reader.by_ref().take(ANSWER_MAX).read_line(&mut line)?;
-            match line.trim_end() {
-                "" => break,
-                field => head.extend(field.split_once(':').map(|(n, v)| (n.to_lowercase(), v.trim().to_owned()))),
-            }
-        }
-        let mut answer = Answer { status, head, body: Vec::new() };
-        let chunked = answer.header("transfer-encoding").is_some_and(|coding| coding == "chunked");
-        let length: Option<u64> = answer.header("content-length").and_then(|length| length.parse().ok());
-        answer.body = if chunked { dechunk(&mut reader)? } else { body(&mut reader, length)? };
-        Ok(answer)
+        read(&mut BufReader::with_capacity(1 << 20, self.stream))
     }
+}
+
+/// A connection for one request after the other.
+pub struct KeptAlive {
+    to: SocketAddr,
+    reader: BufReader<TcpStream>,
+}
+
+impl KeptAlive {
+    /// Opens one.
+    pub fn open(to: SocketAddr) -> Result<KeptAlive> {
+        let stream = TcpStream::connect(to)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(SILENCE))?;
+        stream.set_write_timeout(Some(SILENCE))?;
+        Ok(KeptAlive { to, reader: BufReader::new(stream) })
+    }
+
+    /// A request whose body is so many bytes of `content`, and its answer. `headers` are whole lines with their ends.
+    pub fn send(&mut self, method: &str, path: &str, headers: &str, content: &Content, size: u64) -> Result<Answer> {
+        let to = self.to;
+        let stream = self.reader.get_mut();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {to}\r\nContent-Length: {size}\r\n{headers}\r\n")?;
+        content.send(size, stream)?;
+        read(&mut self.reader)
+    }
+}
+
+/// Reads an answer: of a body of known length that, of any other all that comes.
+fn read(reader: &mut impl BufRead) -> Result<Answer> {
+    let mut line = String::new();
+    let mut head = Vec::new();
+    reader.by_ref().take(ANSWER_MAX).read_line(&mut line)?;
+    let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = status.ok_or_else(|| format!("not an HTTP answer: {line:?}"))?;
+    loop {
+        line.clear();
+        reader.by_ref().take(ANSWER_MAX).read_line(&mut line)?;
+        match line.trim_end() {
+            "" => break,
+            field => head.extend(field.split_once(':').map(|(n, v)| (n.to_lowercase(), v.trim().to_owned()))),
+        }
+    }
+    let mut answer = Answer { status, head, body: Vec::new() };
+    if status == 204 {
+        return Ok(answer);
+    }
+    let chunked = answer.header("transfer-encoding").is_some_and(|coding| coding == "chunked");
+    let length: Option<u64> = answer.header("content-length").and_then(|length| length.parse().ok());
+    answer.body = if chunked { dechunk(reader)? } else { body(reader, length)? };
+    Ok(answer)
 }
 
 /// A body of that length, or up to the end of the connection.
@@ -124,6 +157,14 @@ fn dechunk(reader: &mut impl BufRead) -> Result<Vec<u8>> {
 /// A request without a body.
 pub fn ask(to: SocketAddr, method: &str, path: &str, headers: &str) -> Result<Answer> {
     Exchange::begin(to, method, path, headers, 0)?.finish()
+}
+
+/// A request whose body is a short document.
+pub fn post(to: SocketAddr, path: &str, media_type: &str, document: &str) -> Result<Answer> {
+    let headers = format!("Content-Type: {media_type}\r\n");
+    let mut exchange = Exchange::begin(to, "POST", path, &headers, document.len() as u64)?;
+    exchange.body().write_all(document.as_bytes())?;
+    exchange.finish()
 }
 
 /// A request whose body is so many bytes of `content`.

@@ -1,5 +1,6 @@
 //! One upload to a server, checked and taken away again.
 
+use crate::client::KeptAlive;
 use crate::content::Content;
 use crate::{Result, client};
 use std::net::SocketAddr;
@@ -20,20 +21,66 @@ pub fn put(to: SocketAddr, content: &Content, size: u64, sha256: &str) -> Result
     Ok(seconds)
 }
 
+/// Seconds of the parts of one session and of making the file of them, on one connection; the file is checked against the
+/// digest and deleted again. The creation of the session does not count.
+pub fn parts(to: SocketAddr, content: &Content, size: u64, part: u64, sha256: &str) -> Result<f64> {
+    let document =
+        format!("{{\"original_filename\":\"large\",\"total_size_bytes\":{size},\"chunk_size_bytes\":{part}}}");
+    let created = client::post(to, "/uploads/sessions", "application/json", &document)?.expect(201)?;
+    let path = format!("/uploads/sessions/{}", created.field("session_id")?);
+    let mut connection = KeptAlive::open(to)?;
+
+    let start = Instant::now();
+    for number in 1..=size.div_ceil(part) {
+        let bytes = part.min(size - (number - 1) * part);
+        connection.send("PUT", &format!("{path}/parts/{number}"), "", content, bytes)?.expect(201)?;
+    }
+    let answer = connection.send("POST", &format!("{path}/finalize"), "", content, 0)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let answer = answer.expect(201)?;
+    if answer.field("sha256")? != sha256 {
+        return Err("a session made a file of another digest than that of what was sent".into());
+    }
+    client::ask(to, "DELETE", &format!("/files/{}", answer.field("file_id")?), "")?.expect(204)?;
+    Ok(seconds)
+}
+
+/// Seconds of the PATCHes of one upload to a tusd, of so many bytes each, on one connection. The creation of the upload
+/// does not count.
+pub fn patches(to: SocketAddr, content: &Content, size: u64, part: u64) -> Result<f64> {
+    let path = create(to, size)?;
+    let mut connection = KeptAlive::open(to)?;
+
+    let start = Instant::now();
+    for offset in (0..size).step_by(usize::try_from(part)?) {
+        let headers =
+            format!("{RESUMABLE}Upload-Offset: {offset}\r\nContent-Type: application/offset+octet-stream\r\n");
+        connection.send("PATCH", &path, &headers, content, part.min(size - offset))?.expect(204)?;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    client::ask(to, "DELETE", &path, RESUMABLE)?.expect(204)?;
+    Ok(seconds)
+}
+
+/// The path of a new upload of a tusd.
+fn create(to: SocketAddr, size: u64) -> Result<String> {
+    let created = client::ask(to, "POST", "/files/", &format!("{RESUMABLE}Upload-Length: {size}\r\n"))?.expect(201)?;
+    let location = created.header("location").ok_or("tusd gave no location")?;
+    Ok(location.find("/files/").map(|at| location[at..].to_owned()).ok_or("tusd gave another location")?)
+}
+
 /// Seconds of one PATCH to a tusd that holds the whole, which is checked by its offset and deleted again. The creation
 /// of the upload does not count.
 pub fn patch(to: SocketAddr, content: &Content, size: u64) -> Result<f64> {
-    let created = client::ask(to, "POST", "/files/", &format!("{RESUMABLE}Upload-Length: {size}\r\n"))?.expect(201)?;
-    let location = created.header("location").ok_or("tusd gave no location")?;
-    let path = location.find("/files/").map(|at| &location[at..]).ok_or("tusd gave another location")?;
+    let path = create(to, size)?;
     let headers = format!("{RESUMABLE}Upload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\n");
 
     let start = Instant::now();
-    let answer = client::send(to, "PATCH", path, &headers, content, size)?;
+    let answer = client::send(to, "PATCH", &path, &headers, content, size)?;
     let seconds = start.elapsed().as_secs_f64();
     if answer.expect(204)?.header("upload-offset") != Some(size.to_string().as_str()) {
         return Err("tusd did not store the whole".into());
     }
-    client::ask(to, "DELETE", path, RESUMABLE)?.expect(204)?;
+    client::ask(to, "DELETE", &path, RESUMABLE)?.expect(204)?;
     Ok(seconds)
 }
