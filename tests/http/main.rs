@@ -27,6 +27,7 @@ mod portals;
 mod ranges;
 mod sessions;
 mod sessions_bad;
+mod sessions_full;
 mod sessions_kill;
 mod sessions_race;
 mod signals;
