@@ -212,9 +212,9 @@ fn announced(members: &Map<String, Value>, engine: &Engine) -> Result<Announced,
     let asked = size(members, "chunk_size_bytes")?;
     let part_size = parts::part_size(total_size, asked, &engine.settings).map_err(|bad| {
         let detail = match bad {
-            BadPartSize::TooSmall(least) => format!("parts have at least {least} bytes"),
-            BadPartSize::TooLarge(most) => format!("parts have at most {most} bytes"),
-            BadPartSize::TooMany(least) => format!("there would be too many parts; {least} bytes are enough"),
+            BadPartSize::Below(least) => format!("parts have at least {least} bytes"),
+            BadPartSize::Above(most) => format!("parts have at most {most} bytes"),
+            BadPartSize::Splits(least) => format!("there would be too many parts; {least} bytes are enough"),
         };
         Problem::invalid("chunk_size_bytes", detail)
     })?;

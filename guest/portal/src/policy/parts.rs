@@ -9,11 +9,11 @@ const GRAIN: u64 = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadPartSize {
     /// Smaller than the smallest, which is the payload.
-    TooSmall(u64),
+    Below(u64),
     /// Larger than the largest, which is the payload.
-    TooLarge(u64),
-    /// There would be more than [`PARTS_MAX`] parts. The payload is the smallest size with which there are not.
-    TooMany(u64),
+    Above(u64),
+    /// It splits the file into more than [`PARTS_MAX`] parts. The payload is the smallest size that does not.
+    Splits(u64),
 }
 
 /// The size of parts of a file of `total` bytes: what the client asks for, if it is within bounds, else the default, or as
@@ -21,9 +21,9 @@ pub(crate) enum BadPartSize {
 pub(crate) fn part_size(total: u64, asked: Option<u64>, settings: &Settings) -> Result<u64, BadPartSize> {
     let least = total.div_ceil(PARTS_MAX.into());
     match asked {
-        Some(size) if size < settings.part_size_min.max(1) => Err(BadPartSize::TooSmall(settings.part_size_min.max(1))),
-        Some(size) if size > settings.part_size_max => Err(BadPartSize::TooLarge(settings.part_size_max)),
-        Some(size) if size < least => Err(BadPartSize::TooMany(least)),
+        Some(size) if size < settings.part_size_min.max(1) => Err(BadPartSize::Below(settings.part_size_min.max(1))),
+        Some(size) if size > settings.part_size_max => Err(BadPartSize::Above(settings.part_size_max)),
+        Some(size) if size < least => Err(BadPartSize::Splits(least)),
         Some(size) => Ok(size),
         None => Ok(settings.part_size.max(least.div_ceil(GRAIN) * GRAIN)),
     }
@@ -115,12 +115,12 @@ mod tests {
         for (total, asked, size) in [
             (0, 10, Ok(10)),
             (5, 100, Ok(100)),
-            (5, 9, Err(BadPartSize::TooSmall(10))),
-            (5, 0, Err(BadPartSize::TooSmall(10))),
-            (5, 101, Err(BadPartSize::TooLarge(100))),
-            (5, u64::MAX, Err(BadPartSize::TooLarge(100))),
+            (5, 9, Err(BadPartSize::Below(10))),
+            (5, 0, Err(BadPartSize::Below(10))),
+            (5, 101, Err(BadPartSize::Above(100))),
+            (5, u64::MAX, Err(BadPartSize::Above(100))),
             (10 * u64::from(PARTS_MAX), 10, Ok(10)),
-            (10 * u64::from(PARTS_MAX) + 1, 10, Err(BadPartSize::TooMany(11))),
+            (10 * u64::from(PARTS_MAX) + 1, 10, Err(BadPartSize::Splits(11))),
         ] {
             assert_eq!(part_size(total, Some(asked), &settings), size, "{total} {asked}");
         }
