@@ -8,6 +8,7 @@ mod guestless;
 mod instance;
 mod memory;
 mod portal;
+mod sessions;
 mod start;
 mod tusd;
 
@@ -43,7 +44,8 @@ struct Args {
     /// Rounds of each comparison that count.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
-    /// Only the comparisons whose name begins with one of these: portal, tusd, assembly, instance, start, memory.
+    /// Only the comparisons whose name begins with one of these: portal, tusd, assembly, sessions, instance, start,
+    /// memory.
     only: Vec<String>,
     /// Exit with 1 if a target is missed or a comparison skipped.
     #[arg(long)]
@@ -92,10 +94,11 @@ fn run(args: Args) -> Result<bool> {
         args,
     };
     type Comparison = fn(&Bench, &mut Report) -> Result<()>;
-    let all: [(&str, Comparison); 6] = [
+    let all: [(&str, Comparison); 7] = [
         ("portal", portal::compare),
         ("tusd", tusd::compare),
         ("assembly", assembly::compare),
+        ("sessions", sessions::compare),
         ("instance", instance::measure),
         ("start", start::measure),
         ("memory", memory::measure),

@@ -21,27 +21,80 @@ pub fn put(to: SocketAddr, content: &Content, size: u64, sha256: &str) -> Result
     Ok(seconds)
 }
 
+/// A session of numbered parts that a portal has begun.
+pub struct Session<'c> {
+    to: SocketAddr,
+    content: &'c Content,
+    /// Bytes of its file.
+    size: u64,
+    /// Bytes of each part but the last.
+    part: u64,
+    path: String,
+}
+
+impl<'c> Session<'c> {
+    /// Begins one for a file of so many bytes, in parts of so many. Each part has the content from its beginning.
+    pub fn begin(to: SocketAddr, content: &'c Content, size: u64, part: u64) -> Result<Session<'c>> {
+        let document =
+            format!("{{\"original_filename\":\"large\",\"total_size_bytes\":{size},\"chunk_size_bytes\":{part}}}");
+        let created = client::post(to, "/uploads/sessions", "application/json", &document)?.expect(201)?;
+        let path = format!("/uploads/sessions/{}", created.field("session_id")?);
+        Ok(Session { to, content, size, part, path })
+    }
+
+    /// Sends every `lanes`th part from that one on, in order, on a connection of its own. Parts are numbered from 1.
+    pub fn send(&self, first: u64, lanes: usize) -> Result<()> {
+        let mut connection = KeptAlive::open(self.to)?;
+        (first..=self.size.div_ceil(self.part)).step_by(lanes).try_for_each(|number| self.part(&mut connection, number))
+    }
+
+    fn part(&self, connection: &mut KeptAlive, number: u64) -> Result<()> {
+        let bytes = self.part.min(self.size - (number - 1) * self.part);
+        let path = format!("{}/parts/{number}", self.path);
+        connection.send("PUT", &path, "", self.content, bytes)?.expect(201).map(drop)
+    }
+
+    /// Sends all parts on so many connections at once.
+    pub fn send_in_lanes(&self, lanes: usize) -> Result<()> {
+        std::thread::scope(|scope| {
+            let lane = |first| scope.spawn(move || self.send(first, lanes));
+            let lanes: Vec<_> = (1..).take(lanes).map(lane).collect();
+            lanes.into_iter().try_for_each(|lane| lane.join().map_err(|_| "a client panicked")?)
+        })
+    }
+
+    /// Asks how it stands.
+    pub fn status(&self) -> Result<client::Answer> {
+        client::ask(self.to, "GET", &self.path, "")?.expect(200)
+    }
+
+    /// Makes the file.
+    pub fn finalize(&self) -> Result<client::Answer> {
+        client::ask(self.to, "POST", &format!("{}/finalize", self.path), "")?.expect(201)
+    }
+
+    /// Deletes its file, of which an answer tells, and which must have that digest.
+    pub fn delete(&self, answer: &client::Answer, sha256: &str) -> Result<()> {
+        if answer.field("sha256")? != sha256 {
+            return Err("a session made a file of another digest than that of what was sent".into());
+        }
+        client::ask(self.to, "DELETE", &format!("/files/{}", answer.field("file_id")?), "")?.expect(204).map(drop)
+    }
+}
+
 /// Seconds of the parts of one session and of making the file of them, on one connection; the file is checked against the
 /// digest and deleted again. The creation of the session does not count.
 pub fn parts(to: SocketAddr, content: &Content, size: u64, part: u64, sha256: &str) -> Result<f64> {
-    let document =
-        format!("{{\"original_filename\":\"large\",\"total_size_bytes\":{size},\"chunk_size_bytes\":{part}}}");
-    let created = client::post(to, "/uploads/sessions", "application/json", &document)?.expect(201)?;
-    let path = format!("/uploads/sessions/{}", created.field("session_id")?);
+    let session = Session::begin(to, content, size, part)?;
     let mut connection = KeptAlive::open(to)?;
 
     let start = Instant::now();
     for number in 1..=size.div_ceil(part) {
-        let bytes = part.min(size - (number - 1) * part);
-        connection.send("PUT", &format!("{path}/parts/{number}"), "", content, bytes)?.expect(201)?;
+        session.part(&mut connection, number)?;
     }
-    let answer = connection.send("POST", &format!("{path}/finalize"), "", content, 0)?;
+    let answer = connection.send("POST", &format!("{}/finalize", session.path), "", content, 0)?.expect(201)?;
     let seconds = start.elapsed().as_secs_f64();
-    let answer = answer.expect(201)?;
-    if answer.field("sha256")? != sha256 {
-        return Err("a session made a file of another digest than that of what was sent".into());
-    }
-    client::ask(to, "DELETE", &format!("/files/{}", answer.field("file_id")?), "")?.expect(204)?;
+    session.delete(&answer, sha256)?;
     Ok(seconds)
 }
 
