@@ -30,6 +30,7 @@ mod sessions_bad;
 mod sessions_full;
 mod sessions_kill;
 mod sessions_race;
+mod sessions_settings;
 mod signals;
 #[path = "fixture/small_disk.rs"]
 mod small_disk;

@@ -26,6 +26,7 @@ mod sessions;
 mod sessions_bad;
 mod sessions_kill;
 mod sessions_race;
+mod sessions_settings;
 mod signals;
 
 /// Where servers of these tests store.

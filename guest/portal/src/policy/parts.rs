@@ -2,7 +2,7 @@
 
 use crate::{limits::PARTS_MAX, settings::Settings};
 
-/// Sizes of parts are rounded up to a multiple of this where the client names none, in bytes.
+/// Sizes of parts that grow with the file are a multiple of this, in bytes.
 const GRAIN: u64 = 1 << 20;
 
 /// Why a size of parts is refused.
@@ -25,7 +25,8 @@ pub(crate) fn part_size(total: u64, asked: Option<u64>, settings: &Settings) -> 
         Some(size) if size > settings.part_size_max => Err(BadPartSize::Above(settings.part_size_max)),
         Some(size) if size < least => Err(BadPartSize::Splits(least)),
         Some(size) => Ok(size),
-        None => Ok(settings.part_size.max(least.div_ceil(GRAIN) * GRAIN)),
+        None if settings.part_size >= least.max(1) => Ok(settings.part_size),
+        None => Ok(least.max(1).div_ceil(GRAIN) * GRAIN),
     }
 }
 
@@ -131,6 +132,10 @@ mod tests {
         let settings = Settings::default();
         for (total, size) in [(0, 5), (1, 5), (50_000 * MIB, 5), (50_001 * MIB, 6), (5 << 40, 525)] {
             assert_eq!(part_size(total, None, &settings), Ok(size * MIB), "{total}");
+        }
+        let small = Settings { part_size: 1_000, ..settings };
+        for (total, size) in [(0, 1_000), (1, 1_000), (10_000_000, 1_000), (10_000_001, MIB)] {
+            assert_eq!(part_size(total, None, &small), Ok(size), "{total}");
         }
     }
 

@@ -4,9 +4,8 @@ use super::stop::Stop;
 use super::store::Store;
 use super::{Error, log, portal};
 use crate::config::Config;
-use crate::runtime::Runtime;
 use crate::server::Server;
-use portico_store::{Backend, Scope, SweepReport};
+use portico_store::{Backend, SweepReport};
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -35,9 +34,8 @@ async fn run(config: Config) -> Result<(), Error> {
         store = Store::await_turn(&config) => store?,
         () = stop.next() => return Ok(()),
     };
-    let component = portal::component(&config)?;
     let backend = store.backend();
-    let runtime = Runtime::new(&component, backend.clone(), Scope::root(), config.limits)?;
+    let runtime = portal::runtime(&config, backend.clone())?;
     let listening = |cause| Error::Listen { addr: config.listen, cause };
     let server = Server::bind(config.listen, runtime, backend.clone(), config.settings).await.map_err(listening)?;
     let addr = server.local_addr().map_err(listening)?;

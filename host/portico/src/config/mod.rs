@@ -5,10 +5,12 @@
 //! platforms set for reasons of their own, and those of settings that mean nothing for the kind of the store.
 
 mod keys;
+mod portal;
 mod store;
 mod units;
 
 pub use keys::{KEYS, Key, StoreKind};
+pub use portal::PortalSettings;
 pub use store::StoreConfig;
 
 use crate::{runtime, server};
@@ -138,6 +140,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The component to serve in place of the built-in one.
     pub portal: Option<PathBuf>,
+    /// What the component is told.
+    pub portal_settings: PortalSettings,
     /// Limits on guests.
     pub limits: runtime::Limits,
     /// Limits on clients.
@@ -201,6 +205,7 @@ impl Config {
             store: store::read(&values)?,
             listen: values.parse("listen", listen)?,
             portal: values.parse("portal", |text| Ok(Some(PathBuf::from(text)).filter(|_| !text.is_empty())))?,
+            portal_settings: portal::read(&values)?,
             limits,
             settings,
             log: values.parse("log", |text| {

@@ -181,6 +181,44 @@ fn sizes_and_times_of_an_s3_store_fit_each_other() {
 }
 
 #[test]
+fn each_setting_of_the_portal_is_handed_on() {
+    let told = |config: Config| config.portal_settings.entries().map(|(name, value)| format!("{name}={value}"));
+    let day = 24 * 60 * 60;
+    let defaults = [
+        format!("part-size={}", 5 << 20),
+        format!("part-size-min={}", 64 << 10),
+        format!("part-size-max={}", 5_u64 << 30),
+        format!("session-ttl={}", 7 * day),
+        format!("tombstone-ttl={}", 30 * day),
+    ];
+    assert_eq!(told(load(&[], &[], None).unwrap()), defaults);
+    let file = "part_size = 3\npart_size_min = 2\npart_size_max = 4\nsession_ttl = '90m'\ntombstone_ttl = '1s'";
+    let expected = ["part-size=3", "part-size-min=2", "part-size-max=4", "session-ttl=5400", "tombstone-ttl=1"];
+    assert_eq!(told(load(&[], &[], Some(file)).unwrap()), expected);
+}
+
+#[test]
+fn settings_of_the_portal_fit_each_other() {
+    load(&[("part_size", "1"), ("part_size_min", "1"), ("part_size_max", "1")], &[], None).unwrap();
+    load(&[("session_ttl", "36500d")], &[], None).unwrap();
+    for (flag, value, words) in [
+        ("part_size_min", "0", ["part_size_min = `0`", "more than 0"]),
+        ("part_size_min", "6MiB", ["part_size = `5MiB` (default)", "part_size_min (6291456 bytes)"]),
+        ("part_size_min", "6GiB", ["part_size_max = `5GiB` (default)", "part_size_min (6442450944 bytes)"]),
+        ("part_size_max", "4MiB", ["part_size = `5MiB` (default)", "part_size_max (4194304 bytes)"]),
+        ("part_size_max", "1KiB", ["part_size_max = `1KiB`", "part_size_min (65536 bytes)"]),
+        ("part_size", "65535", ["part_size = `65535`", "part_size_min (65536 bytes)"]),
+        ("part_size", "6GiB", ["part_size = `6GiB`", "part_size_max (5368709120 bytes)"]),
+        ("session_ttl", "0s", ["session_ttl = `0s`", "more than 0"]),
+        ("session_ttl", "1500ms", ["session_ttl = `1500ms`", "whole seconds"]),
+        ("tombstone_ttl", "36501d", ["tombstone_ttl = `36501d`", "36500d at most"]),
+    ] {
+        let text = message(load(&[(flag, value)], &[], None));
+        assert!(words.iter().all(|word| text.contains(word)), "{flag}={value}: {text}");
+    }
+}
+
+#[test]
 fn settings_of_another_kind_of_store_are_errors_unless_the_environment_has_them() {
     for key in KEYS {
         let store = match key.only_for {

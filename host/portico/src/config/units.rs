@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 const SIZES: [(&str, u64); 5] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
-const TIMES: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+const TIMES: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 24 * 3_600_000)];
 
 /// Bytes: a whole number with `B`, `KiB`, `MiB`, `GiB`, `TiB`, or none of them for bytes.
 pub(super) fn size(text: &str) -> Result<u64, String> {
@@ -11,9 +11,9 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     scaled(text, &SIZES).or_else(|| text.parse().ok()).ok_or_else(form)
 }
 
-/// A time: a whole number with `ms`, `s`, `m` or `h`.
+/// A time: a whole number with `ms`, `s`, `m`, `h` or `d`.
 pub(super) fn time(text: &str) -> Result<Duration, String> {
-    let form = || "expected a time such as 30s (units: ms, s, m, h)".to_owned();
+    let form = || "expected a time such as 30s (units: ms, s, m, h, d)".to_owned();
     scaled(text, &TIMES).map(Duration::from_millis).ok_or_else(form)
 }
 
@@ -70,10 +70,17 @@ mod tests {
 
     #[test]
     fn times() {
-        for (text, ms) in [("250ms", 250), ("30s", 30_000), ("2m", 120_000), ("1 h", 3_600_000), ("0s", 0)] {
+        for (text, ms) in [
+            ("250ms", 250),
+            ("30s", 30_000),
+            ("2m", 120_000),
+            ("1 h", 3_600_000),
+            ("7d", 7 * 24 * 3_600_000),
+            ("0s", 0),
+        ] {
             assert_eq!(time(text), Ok(Duration::from_millis(ms)), "{text}");
         }
-        for text in ["", "30", "s", "-1s", "1.5s", "1d", "99999999999999999h"] {
+        for text in ["", "30", "s", "-1s", "1.5s", "1w", "99999999999999999h", "300000000000d"] {
             assert!(time(text).is_err(), "{text}");
         }
         assert!(positive_time("0s").is_err());
