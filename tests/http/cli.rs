@@ -87,6 +87,7 @@ fn a_bad_value_is_exit_code_2_and_named_with_its_source() {
         ("--part-size-max", "1KiB", "part_size_max"),
         ("--session-ttl", "7", "session_ttl"),
         ("--tombstone-ttl", "1500ms", "tombstone_ttl"),
+        ("--maintenance-interval", "often", "maintenance_interval"),
         ("--durability", "maybe", "durability"),
         ("--lock-wait", "10", "lock_wait"),
         ("--max-object-size", "5 apples", "max_object_size"),
@@ -153,7 +154,7 @@ fn a_second_process_on_a_store_is_told_who_has_it() {
     let server = Server::start(&[]);
     let file = server.put("kept", &Pattern::new(1, 100_000));
     let store = store_of(&server.store);
-    let holder = format!("pid {}, portico serve", server.pid());
+    let holder = format!("pid {}, portico serve at http://{}", server.pid(), server.addr);
     for arguments in [
         ["serve", "--store", &*store, "--listen", "127.0.0.1:0", "--lock-wait", "100ms"].as_slice(),
         &["check", "--store", &store],

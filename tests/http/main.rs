@@ -34,6 +34,7 @@ mod sessions_settings;
 mod signals;
 #[path = "fixture/small_disk.rs"]
 mod small_disk;
+mod upkeep;
 
 /// Where servers of these tests store. Those of `s3.rs`, which are mostly the same, store in a bucket.
 use folder::Folder as Store;

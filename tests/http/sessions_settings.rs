@@ -1,8 +1,15 @@
-//! What an operator sets for sessions: sizes of parts, and how long a session may take.
+//! What an operator sets for sessions: sizes of parts, how long a session may take, and what then becomes of it.
 
-use crate::fixture::session::post;
-use crate::fixture::{Pattern, Server, Session, eventually};
+use crate::Store;
+use crate::fixture::session::{PART, post};
+use crate::fixture::{Pattern, Server, Session, eventually, run};
+use rustix::process::Signal;
 use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[test]
 fn sizes_of_parts_are_those_configured() {
@@ -42,5 +49,94 @@ fn a_session_whose_time_is_over_has_failed() {
     server.ask(&format!("DELETE {}", session.part_path(1)), &[]).expect_problem(410, "gone");
     // Whoever does not want to wait for the maintenance ends it.
     assert_eq!(session.abort(&server).head.status, 204);
+    server.finish(&[]);
+}
+
+/// Stops a server that has sessions.
+fn end(mut server: Server) -> Arc<Store> {
+    server.signal(Signal::TERM);
+    let status = server.wait();
+    assert_eq!(status.code(), Some(0), "{status}");
+    server.store.clone()
+}
+
+/// Runs `portico sweep`, which says first what it did with sessions.
+#[track_caller]
+fn sweep(store: &Store, [ended, cleared, forgotten]: [u32; 3]) {
+    let said = run(store.command("sweep"));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let sessions =
+        format!("ended {ended} sessions whose time was over, cleared {cleared}, forgot {forgotten} sessions and ids");
+    assert_eq!(said.out.lines().next(), Some(&*sessions), "{said:?}");
+    assert!(said.out.lines().nth(1).is_some_and(|line| line.starts_with("removed ")), "{said:?}");
+}
+
+#[test]
+fn a_sweep_ends_sessions_whose_time_is_over_and_forgets_them_later() {
+    let server = Server::start(&[]);
+    let content = Pattern::new(1, 3 * PART);
+    let key = || json!({"idempotency_key": "once"});
+    let old = Session::begin_with(&server, &content, PART, key());
+    let young = Session::begin(&server, &content, PART);
+    let aborted = Session::begin(&server, &content, PART);
+    let empty = Session::begin(&server, &content, PART);
+    for session in [&old, &young, &aborted] {
+        session.put(&server, 1);
+        session.put(&server, 3);
+    }
+    assert_eq!(aborted.abort(&server).head.status, 204);
+
+    // Its time is over, but for the time by which clocks may differ.
+    let store = end(server);
+    store.age_session(&old, 7 * DAY);
+    sweep(&store, [0, 0, 0]);
+    store.age_session(&old, HOUR);
+    sweep(&store, [1, 1, 0]);
+    sweep(&store, [0, 0, 0]);
+
+    let server = Server::start_on(&store, &[]);
+    let status = old.status(&server);
+    assert_eq!((&status["status"], &status["received_parts"]), (&json!("FAILED"), &json!([])), "{status}");
+    old.part(&server, 2).expect_problem(410, "gone");
+    old.finalize(server.addr).expect_problem(410, "gone");
+    let again = Session::try_begin(&server, &content, PART, key());
+    assert_eq!((again.head.status, &again.json()["status"]), (200, &json!("FAILED")));
+    young.put(&server, 2);
+    let file = young.finish(&server);
+    server.expect_file(&file);
+
+    // One that has no parts is ended too, and what ended long ago is forgotten, with its key.
+    let store = end(server);
+    store.age_session(&empty, 8 * DAY);
+    store.age_session(&old, 30 * DAY);
+    sweep(&store, [1, 0, 1]);
+    let server = Server::start_on(&store, &[]);
+    server.ask(&format!("GET {}", old.path()), &[]).expect_problem(404, "not-found");
+    assert_eq!(empty.status(&server)["status"], "FAILED");
+    let anew = Session::begin_with(&server, &content, PART, key());
+    assert_ne!(anew.id, old.id);
+    server.finish(&[&file]);
+}
+
+#[test]
+fn a_server_does_it_by_itself() {
+    let server = Server::start(&[]);
+    let content = Pattern::new(1, 2 * PART);
+    let session = Session::begin(&server, &content, PART);
+    session.put(&server, 2);
+    let store = end(server);
+    store.age_session(&session, 8 * DAY);
+    let server = Server::start_on(&store, &["--maintenance-interval", "100ms", "--tombstone-ttl", "2d"]);
+    // Ended and cleared, and not forgotten yet.
+    server.expect_files(&[]);
+    assert_eq!(session.status(&server)["status"], "FAILED");
+    let store = end(server);
+    store.age_session(&session, 2 * DAY);
+    let server = Server::start_on(&store, &["--maintenance-interval", "100ms", "--tombstone-ttl", "2d"]);
+    eventually("that it is forgotten", || {
+        let status = server.ask(&format!("GET {}", session.path()), &[]).head.status;
+        assert!(matches!(status, 200 | 404), "{status}");
+        (status == 404).then_some(())
+    });
     server.finish(&[]);
 }

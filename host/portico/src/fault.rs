@@ -63,7 +63,7 @@ impl fmt::Debug for Fault {
 }
 
 /// Random enough to find one entry in a log, and no secret. The keys of `RandomState` come from the system.
-fn correlation_id() -> String {
+pub(crate) fn correlation_id() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 

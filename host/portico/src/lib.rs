@@ -80,5 +80,7 @@ mod storage;
 mod streams;
 #[cfg(test)]
 mod testing;
+#[cfg(feature = "server")]
+pub mod upkeep;
 
 pub use storage::{StorageCtx, StorageCtxView, StorageView, add_to_linker};

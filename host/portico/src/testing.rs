@@ -100,6 +100,8 @@ pub(crate) struct Fake {
     pub(crate) gate: Arc<Semaphore>,
     /// What the next operation that asks for it answers: a write, a read, or `stat_final`.
     pub(crate) failure: Arc<Mutex<Option<Error>>>,
+    /// How often it was swept.
+    pub(crate) sweeps: Arc<AtomicUsize>,
     /// What the next read answers.
     pub(crate) stored: Arc<Mutex<Option<Stored>>>,
 }
@@ -111,6 +113,7 @@ impl Fake {
             finished: Arc::default(),
             gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
             failure: Arc::default(),
+            sweeps: Arc::default(),
             stored: Arc::default(),
         }
     }
@@ -288,6 +291,7 @@ impl Backend for Fake {
     }
 
     async fn sweep(&self) -> Result<SweepReport> {
+        self.sweeps.fetch_add(1, Ordering::Relaxed);
         Ok(SweepReport::default())
     }
 }

@@ -5,6 +5,7 @@ use portico_guest::bindings::exports::portico::storage::maintenance::{Guest as M
 use portico_guest::bindings::exports::wasi::http::incoming_handler::Guest;
 use portico_guest::bindings::portico::storage::storage::Error as StorageError;
 use portico_guest::bindings::wasi::clocks::monotonic_clock::subscribe_duration;
+use portico_guest::bindings::wasi::config::store::get;
 use portico_guest::bindings::wasi::http::outgoing_handler;
 use portico_guest::bindings::wasi::http::types::{
     ErrorCode, Fields, IncomingRequest, OutgoingBody, OutgoingRequest, OutgoingResponse, ResponseOutparam, Scheme,
@@ -80,7 +81,12 @@ impl Guest for Hostile {
 impl Maintenance for Hostile {
     fn run(_: u32, after: Option<String>) -> Result<Progress, StorageError> {
         match after.as_deref() {
-            None => Ok(Progress { expired: 1, cleared: 2, purged: 3, next: Some("trap".to_owned()) }),
+            None => {
+                let second = get("second-step").ok().flatten().unwrap_or_else(|| "trap".to_owned());
+                Ok(Progress { expired: 1, cleared: 2, purged: 3, next: Some(second) })
+            }
+            Some("end") => Ok(Progress { expired: 1, cleared: 2, purged: 3, next: None }),
+            Some("stuck") => Ok(Progress { expired: 0, cleared: 0, purged: 0, next: Some("stuck".to_owned()) }),
             Some("refuse") => Err(StorageError::NoSpace),
             Some("spin") => {
                 spin();

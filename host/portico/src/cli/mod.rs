@@ -16,7 +16,7 @@ pub use conformance::HostUnderTest;
 pub use portal::BUILT_IN_PORTAL;
 
 use crate::config::{Config, ConfigError, KEYS, Sources};
-use crate::runtime::SetupError;
+use crate::runtime::{MaintenanceError, SetupError};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use portico_store::local::OpenError;
 use portico_test_suite::BoxError;
@@ -56,6 +56,9 @@ pub enum Error {
     /// The portal cannot be run.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// The portal failed in its maintenance.
+    #[error("the portal's maintenance failed")]
+    Maintenance(#[from] MaintenanceError),
     /// The address cannot be listened on.
     #[error("cannot listen on {addr}")]
     Listen {
@@ -132,7 +135,7 @@ fn command() -> Command {
                 .arg(switch("rebuild").help("First make the index again from the final objects that are there"))
                 .arg(switch("force").requires("rebuild").help("Rebuild even an index that is whole")),
         )
-        .subcommand(configured("sweep", "Remove what killed or failed operations left in the store"))
+        .subcommand(configured("sweep", "End sessions whose time is over, and remove what is left behind in the store"))
         .subcommand(conformance::Plan::arguments(configured(
             "conformance",
             "Run the conformance programs, each case in a new store beneath the configured one",

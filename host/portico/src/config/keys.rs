@@ -59,6 +59,7 @@ pub const KEYS: &[Key] = &[
     key("part_size_max", "SIZE", Some("5GiB"), "Largest size of parts that a client may name"),
     key("session_ttl", "TIME", Some("7d"), "How long an upload session may take; then it has failed"),
     key("tombstone_ttl", "TIME", Some("30d"), "How long what has ended is told from what never was"),
+    key("maintenance_interval", "TIME", Some("1h"), "How often `serve` does what `sweep` does; 0s for never"),
     local("durability", "WHEN", "full", "What an answer waits for: full (synced to disk) or none (scratch stores)"),
     local("lock_wait", "TIME", "10s", "How long `serve` waits for another process to let go of the store"),
     s3("s3_temp", "URL", "", "Where parts are, as s3://BUCKET[/PREFIX], if not beside the final objects"),

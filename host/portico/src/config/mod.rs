@@ -20,6 +20,7 @@ use std::fmt;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Largest configuration file, in bytes.
 const FILE_MAX: u64 = 1 << 20;
@@ -142,6 +143,8 @@ pub struct Config {
     pub portal: Option<PathBuf>,
     /// What the component is told.
     pub portal_settings: PortalSettings,
+    /// How often a server looks after its store; `None` for never.
+    pub maintenance_interval: Option<Duration>,
     /// Limits on guests.
     pub limits: runtime::Limits,
     /// Limits on clients.
@@ -206,6 +209,9 @@ impl Config {
             listen: values.parse("listen", listen)?,
             portal: values.parse("portal", |text| Ok(Some(PathBuf::from(text)).filter(|_| !text.is_empty())))?,
             portal_settings: portal::read(&values)?,
+            maintenance_interval: values.parse("maintenance_interval", |text| {
+                units::time(text).map(|interval| Some(interval).filter(|interval| !interval.is_zero()))
+            })?,
             limits,
             settings,
             log: values.parse("log", |text| {

@@ -53,6 +53,8 @@ fn defaults_are_those_of_the_parts() {
     assert_eq!(format!("{:?}", s3_options(load_s3(&[]).unwrap())), format!("{s3:?}"));
     assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
     assert_eq!(config.portal, None);
+    assert_eq!(config.maintenance_interval, Some(Duration::from_secs(60 * 60)));
+    assert_eq!(load(&[("maintenance_interval", "0s")], &[], None).unwrap().maintenance_interval, None);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// What one guest, and all guests together, may use. The defaults are those of the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Guests at once.
+    /// Guests at once that answer requests; see [`UPKEEP_GUESTS`] for one more.
     pub guests: u32,
     /// Linear memory of one guest, in bytes.
     pub memory: usize,
@@ -21,6 +21,9 @@ impl Default for Limits {
 
 /// Largest component file that is compiled, in bytes. The compiler's time and memory grow with it.
 pub const COMPONENT_MAX: u64 = 64 << 20;
+
+/// Guests that run beside those of requests: one step of the maintenance at a time.
+pub const UPKEEP_GUESTS: u32 = 1;
 
 /// Core instances that one component may hold: its module, adapters, and what joins them.
 pub(crate) const CORE_INSTANCES: u32 = 8;

@@ -90,6 +90,9 @@ pub enum MaintenanceError {
     /// The store answered the portal with an error, whose cause is in the log already.
     #[error("the portal's maintenance met an error of the store: {0}")]
     Portal(crate::bindings::portico::storage::storage::Error),
+    /// A step ended where it had begun, and so would the next one.
+    #[error("the portal's maintenance does not get on")]
+    Stuck,
 }
 
 /// What a step of a portal's maintenance did.
@@ -124,7 +127,8 @@ impl GuestError {
     }
 }
 
-/// A portal, ready to answer requests.
+/// A portal, ready to answer requests. Clones are the same one.
+#[derive(Clone)]
 pub struct Runtime {
     pre: ProxyPre<Guest>,
     maintained: Option<MaintainedPre<Guest>>,
@@ -263,11 +267,12 @@ impl Instance {
 
 fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::default();
-    pool.total_component_instances(limits.guests)
-        .total_core_instances(limits.guests.saturating_mul(limits::CORE_INSTANCES))
-        .total_memories(limits.guests.saturating_mul(limits::MEMORIES))
-        .total_tables(limits.guests.saturating_mul(limits::TABLES))
-        .total_stacks(limits.guests)
+    let guests = limits.guests.saturating_add(limits::UPKEEP_GUESTS);
+    pool.total_component_instances(guests)
+        .total_core_instances(guests.saturating_mul(limits::CORE_INSTANCES))
+        .total_memories(guests.saturating_mul(limits::MEMORIES))
+        .total_tables(guests.saturating_mul(limits::TABLES))
+        .total_stacks(guests)
         .max_core_instances_per_component(limits::CORE_INSTANCES)
         .max_memories_per_component(limits::MEMORIES)
         .max_tables_per_component(limits::TABLES)
