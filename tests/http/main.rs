@@ -29,6 +29,7 @@ mod sessions;
 mod sessions_bad;
 mod sessions_full;
 mod sessions_kill;
+mod sessions_many;
 mod sessions_race;
 mod sessions_settings;
 mod signals;

@@ -25,6 +25,7 @@ mod ranges;
 mod sessions;
 mod sessions_bad;
 mod sessions_kill;
+mod sessions_many;
 mod sessions_race;
 mod sessions_settings;
 mod signals;

@@ -42,6 +42,7 @@ const EVERYWHERE: &[Check] = checks![
     outage::a_put_in_the_middle_of_which_the_store_goes_is_told_so,
     outage::a_get_in_the_middle_of_which_the_store_goes_is_cut_off,
     outage::it_says_that_it_is_not_ready,
+    sessions::a_call_in_the_middle_of_which_the_store_goes_can_be_repeated,
     sessions::a_server_that_is_killed_leaves_its_sessions_to_the_other,
     sessions::parts_through_two_servers_make_one_file,
     sessions::sweeps_run_beside_sessions,

@@ -8,9 +8,15 @@ use std::sync::Arc;
 
 /// A server whose store is behind a proxy.
 fn behind_a_proxy(s3: &Arc<S3Server>) -> (Server, FaultProxy) {
+    behind_a_proxy_with(s3, "3s")
+}
+
+/// One that repeats what fails for that long.
+pub(crate) fn behind_a_proxy_with(s3: &Arc<S3Server>, retry: &'static str) -> (Server, FaultProxy) {
     let proxy = block(FaultProxy::start(s3));
     let mut store = Store::on(s3);
     store.endpoint = proxy.endpoint().to_owned();
+    store.retry = retry;
     (Server::start_on(&Arc::new(store), &[]), proxy)
 }
 

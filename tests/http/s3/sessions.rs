@@ -2,7 +2,9 @@
 
 use crate::fixture::session::{PART, received, send};
 use crate::fixture::{Pattern, Response, Server, Session, Stored, run};
+use crate::outage::behind_a_proxy_with;
 use crate::{S3Server, Store, finish_after_failures};
+use portico_test_servers::Fault;
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -97,6 +99,74 @@ pub(crate) fn sweeps_run_beside_sessions(s3: &Arc<S3Server>) {
         }
         clients.into_iter().flat_map(|client| client.join().expect("a client")).collect()
     });
+    files.iter().for_each(|file| server.expect_file(file));
+    finish_after_failures(s3, server, &files.iter().collect::<Vec<_>>());
+}
+
+/// A call of the interface, and what it is answered when it succeeds: at first, and again.
+type Call = (&'static str, fn(&Session, &Server) -> Response, [u16; 2]);
+
+const CALLS: [Call; 6] = [
+    ("a part", |session, server| session.part(server, 2), [201, 200]),
+    ("the status", |session, server| server.ask(&format!("GET {}", session.path()), &[]), [200, 200]),
+    ("a part deleted", |session, server| server.ask(&format!("DELETE {}", session.part_path(1)), &[]), [204, 204]),
+    ("the file made", |session, server| session.finalize(server.addr), [201, 200]),
+    ("an abort", |session, server| session.abort(server), [204, 204]),
+    (
+        "a session begun",
+        |session, server| {
+            let key = serde_json::json!({"idempotency_key": session.id});
+            Session::try_begin(server, &session.content, PART, key)
+        },
+        [201, 200],
+    ),
+];
+
+/// The store goes at each request of each call in turn, with that request done and its answer lost, and comes back: the
+/// client is told so, and repeats the call.
+pub(crate) fn a_call_in_the_middle_of_which_the_store_goes_can_be_repeated(s3: &Arc<S3Server>) {
+    let (server, proxy) = behind_a_proxy_with(s3, "100ms");
+    let content = Pattern::new(1, 2 * PART);
+    let mut files = Vec::new();
+    for (name, call, expected) in CALLS {
+        for nth in 1.. {
+            let session = Session::begin(&server, &content, PART);
+            session.put(&server, 1);
+            if name == "the file made" {
+                session.put(&server, 2);
+            }
+            proxy.plan(nth, Fault::ResetAfter);
+            proxy.plan_all(nth + 1, Fault::ResetBefore);
+            let response = call(&session, &server);
+            let is_through = response.head.status < 300;
+            assert!(!is_through || expected.contains(&response.head.status), "{name} at {nth}: {response:?}");
+            if !is_through {
+                response.expect_problem(503, "unavailable");
+                assert!(response.head.field("retry-after").is_some());
+            }
+            proxy.clear();
+            let again = call(&session, &server);
+            assert!(expected.contains(&again.head.status), "{name} again after {nth}: {again:?}");
+            match name {
+                "the file made" => {
+                    assert_eq!(again.json()["sha256"], content.sha256_hex());
+                    let id = again.json()["file_id"].as_str().expect("an id").to_owned();
+                    files.push(Stored { id, content: content.clone() });
+                }
+                // What is not finished would count as left over.
+                "a session begun" => _ = Session::of(&again, &content).abort(&server),
+                _ => {}
+            }
+            if name != "the file made" {
+                assert_eq!(session.abort(&server).head.status, 204, "{name} at {nth}");
+            }
+            // Beyond its last request nothing is in its way.
+            if is_through && nth > 1 {
+                break;
+            }
+            assert!(nth < 60, "{name} has no end");
+        }
+    }
     files.iter().for_each(|file| server.expect_file(file));
     finish_after_failures(s3, server, &files.iter().collect::<Vec<_>>());
 }
