@@ -81,6 +81,7 @@ fn a_bad_value_is_exit_code_2_and_named_with_its_source() {
         ("--s3-grace", "29m", "s3_grace"),
         ("--listen", "8080", "listen"),
         ("--listen", "localhost:8080", "listen"),
+        ("--token-file", "/nonexistent/tokens", "token_file"),
         ("--part-size", "5 apples", "part_size"),
         ("--part-size", "1KiB", "part_size"),
         ("--part-size-min", "0", "part_size_min"),

@@ -35,6 +35,7 @@ mod sessions_settings;
 mod signals;
 #[path = "fixture/small_disk.rs"]
 mod small_disk;
+mod tokens;
 mod upkeep;
 
 /// Where servers of these tests store. Those of `s3.rs`, which are mostly the same, store in a bucket.

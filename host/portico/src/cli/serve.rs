@@ -4,7 +4,7 @@ use super::stop::Stop;
 use super::store::Store;
 use super::{Error, log, portal};
 use crate::config::Config;
-use crate::server::Server;
+use crate::server::{Server, Tokens};
 use crate::upkeep::Upkeep;
 use std::io::Write;
 use std::process::ExitCode;
@@ -23,6 +23,9 @@ pub(super) fn serve(config: Config) -> Result<ExitCode, Error> {
 }
 
 async fn run(config: Config) -> Result<(), Error> {
+    if let Some(file) = config.settings.tokens.as_ref().and_then(Tokens::exposed_in) {
+        tracing::warn!(file = %file.display(), "every user of this machine can read the access tokens");
+    }
     // From here on a signal ends the process in order.
     let mut stop = Stop::new().map_err(Error::Start)?;
     let store = tokio::select! {

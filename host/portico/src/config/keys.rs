@@ -53,6 +53,7 @@ pub(super) const PREFIX: &str = "PORTICO_";
 pub const KEYS: &[Key] = &[
     key("store", "URL", None, "Where things are stored: file:DIR or s3://BUCKET[/PREFIX]"),
     key("listen", "ADDRESS", Some("127.0.0.1:8080"), "Address and port to listen on; port 0 takes a free one"),
+    key("token_file", "FILE", Some(""), "Access tokens, one a line, one of which each request must show"),
     key("portal", "FILE", Some(""), "A component to serve in place of the built-in portal"),
     key("part_size", "SIZE", Some("5MiB"), "Size of the parts of an upload session where the client names none"),
     key("part_size_min", "SIZE", Some("64KiB"), "Smallest size of parts that a client may name"),

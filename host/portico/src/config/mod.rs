@@ -13,6 +13,7 @@ pub use keys::{KEYS, Key, StoreKind};
 pub use portal::PortalSettings;
 pub use store::StoreConfig;
 
+use crate::server::Tokens;
 use crate::{runtime, server};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -195,6 +196,11 @@ impl Config {
             })?,
             cpu: values.parse("guest_cpu", units::positive_time)?,
         };
+        let tokens = values.parse("token_file", |text| {
+            let file = Some(Path::new(text)).filter(|_| !text.is_empty());
+            file.map(Tokens::read).transpose().map_err(|error| error.to_string())
+        })?;
+        let listen = values.parse("listen", |text| listen(text, tokens.is_some()))?;
         let settings = server::Settings {
             max_connections: values.parse("max_connections", |text| units::count(text, 1, 100_000))? as usize,
             max_requests: limits.guests as usize,
@@ -203,10 +209,11 @@ impl Config {
             body_min_rate: values.parse("body_min_rate", units::size)?,
             shutdown_grace: values.parse("shutdown_grace", units::time)?,
             trusted_proxies: values.parse("trusted_proxies", units::list)?,
+            tokens,
         };
         Ok(Config {
             store: store::read(&values)?,
-            listen: values.parse("listen", listen)?,
+            listen,
             portal: values.parse("portal", |text| Ok(Some(PathBuf::from(text)).filter(|_| !text.is_empty())))?,
             portal_settings: portal::read(&values)?,
             maintenance_interval: values.parse("maintenance_interval", |text| {
@@ -310,14 +317,14 @@ fn value_of(key: &'static Key, sources: &Sources, file: &File) -> Result<Option<
     Ok(file.get(key.name).cloned().or_else(default))
 }
 
-fn listen(text: &str) -> Result<SocketAddr, String> {
+fn listen(text: &str, has_tokens: bool) -> Result<SocketAddr, String> {
     let address: SocketAddr =
         text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned())?;
-    if address.ip().is_loopback() {
+    if has_tokens || address.ip().is_loopback() {
         return Ok(address);
     }
-    Err("this version knows no tokens and would let anybody in, so it listens on loopback addresses only \
-         (127.0.0.1 or [::1]); put a proxy that authenticates in front of it"
+    Err("without access tokens anybody would be let in, so it must be a loopback address (127.0.0.1 or [::1]); \
+         give a token_file to listen elsewhere"
         .to_owned())
 }
 

@@ -239,11 +239,17 @@ fn settings_of_another_kind_of_store_are_errors_unless_the_environment_has_them(
 }
 
 #[test]
-fn only_loopback_is_listened_on() {
+fn without_tokens_only_loopback_is_listened_on() {
     for address in ["127.0.0.1:0", "127.1.2.3:80", "[::1]:8080"] {
         load(&[("listen", address)], &[], None).unwrap();
     }
     for address in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80", "localhost:80", "127.0.0.1", ":80"] {
         assert!(message(load(&[("listen", address)], &[], None)).contains("listen = "), "{address}");
     }
+    assert!(message(load(&[("listen", "0.0.0.0:80")], &[], None)).contains("token_file"));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "0123456789abcdefghijklmnopqrstuv").unwrap();
+    let with_tokens = [("token_file", file.path().to_str().unwrap()), ("listen", "0.0.0.0:80")];
+    let config = load(&with_tokens, &[], None).unwrap();
+    assert_eq!((config.listen.port(), config.settings.tokens.is_some()), (80, true));
 }

@@ -1,5 +1,6 @@
 //! Every size and time that a client can drive, by name. Those that an operator may change are in [`Settings`].
 
+use super::tokens::Tokens;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// Whose `X-Request-Id` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Who is let in. Without any it is everybody who asks for this machine by a name of its own, which keeps pages of
+    /// other sites out; other machines are kept out by an address of this one alone.
+    pub tokens: Option<Tokens>,
 }
 
 impl Default for Settings {
@@ -33,6 +37,7 @@ impl Default for Settings {
             body_min_rate: 0,
             shutdown_grace: Duration::from_secs(10),
             trusted_proxies: Vec::new(),
+            tokens: None,
         }
     }
 }

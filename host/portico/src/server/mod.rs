@@ -12,9 +12,11 @@ mod pace;
 mod problem;
 mod service;
 mod streams;
+mod tokens;
 mod wire;
 
 pub use limits::Settings;
+pub use tokens::{BadToken, TOKEN_FILE_MAX, TOKEN_MAX, TOKEN_MIN, TokenError, Tokens};
 
 use crate::fault::chain;
 use crate::runtime::Runtime;

@@ -23,6 +23,15 @@ pub(super) fn busy(detail: &str, request: &str) -> Response<Full<Bytes>> {
     response
 }
 
+/// [`StatusCode::UNAUTHORIZED`], with what would be accepted (RFC 6750, 3).
+pub(super) fn unauthorized(request: &str) -> Response<Full<Bytes>> {
+    let detail = "An access token is needed: Authorization: Bearer TOKEN.";
+    let mut response = problem(StatusCode::UNAUTHORIZED, detail, request);
+    let challenge = HeaderValue::from_static("Bearer realm=\"portico\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    response
+}
+
 /// A short text.
 pub(super) fn text(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
     fixed(status, "text/plain; charset=utf-8", text)

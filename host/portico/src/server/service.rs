@@ -4,7 +4,7 @@ use super::access::Access;
 use super::body::{Flow, RequestBody, ResponseBody};
 use super::connection::Peer;
 use super::limits::{HEAD_BYTES, READY_TIMEOUT, REQUEST_ID_MAX};
-use super::problem::{busy, problem, text};
+use super::problem::{busy, problem, text, unauthorized};
 use super::{State, exchange, streams};
 use bytes::Bytes;
 use http::uri::Authority;
@@ -68,9 +68,13 @@ async fn host_answer(state: &State, request: &Request<RequestBody>, id: &str) ->
     let Some(authority) = authority(request) else {
         return Some(problem(StatusCode::BAD_REQUEST, "The request must name one host.", id));
     };
-    if !is_loopback_name(authority.host()) {
-        let detail = "This server answers to localhost only.";
-        return Some(problem(StatusCode::MISDIRECTED_REQUEST, detail, id));
+    match &state.settings.tokens {
+        Some(tokens) if !tokens.admit(request.headers()) => return Some(unauthorized(id)),
+        None if !is_loopback_name(authority.host()) => {
+            let detail = "This server answers to localhost only.";
+            return Some(problem(StatusCode::MISDIRECTED_REQUEST, detail, id));
+        }
+        _ => {}
     }
     let bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if bytes > HEAD_BYTES {
@@ -103,13 +107,14 @@ async fn ready(state: &State, id: &str) -> Response<Full<Bytes>> {
     }
 }
 
-/// The request as a guest gets it: what only the host may say is taken out, and the id is put in.
+/// The request as a guest gets it: what only the host may say or know is taken out, and the id is put in.
 fn for_guest(mut request: Request<RequestBody>, id: &str) -> Request<RequestBody> {
     let headers = request.headers_mut();
     let own: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().starts_with(OWN_PREFIX)).cloned().collect();
     for name in own {
         headers.remove(name);
     }
+    headers.remove(header::AUTHORIZATION);
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
