@@ -78,7 +78,11 @@ fn it_says_that_it_is_alive_and_ready() {
         response.head.expect(200, &told);
         let length = text.len().to_string();
         connection.ask(&format!("HEAD {path}"), &[]).head.expect(200, &[("content-length", Some(&*length))]);
-        connection.ask(&format!("DELETE {path}"), &[]).expect_problem(404, "not-found");
+        for method in ["DELETE", "POST", "OPTIONS", "TRACE", "ANYTHING"] {
+            let refused = connection.ask(&format!("{method} {path}"), &[]);
+            refused.expect_host_problem(405);
+            refused.head.expect(405, &[("allow", Some("GET, HEAD"))]);
+        }
     }
     // A probe of a machine names it as it likes.
     connection.send("GET /health HTTP/1.1\r\nHost: node-7.cluster.example\r\n\r\n");

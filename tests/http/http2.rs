@@ -215,7 +215,7 @@ async fn another_host_is_refused() {
     for authority in ["evil.example", "localhost.evil.example:80"] {
         connection.authority = authority.to_owned();
         let (response, _) = connection.begin("GET", "/files/x", &[], true).await;
-        expect_problem(in_time(response).await.expect("a response"), 421, "about:blank").await;
+        expect_problem(in_time(response).await.expect("a response"), 421, "/problems/misdirected").await;
     }
     connection.authority = "localhost".to_owned();
     assert_eq!(connection.ask("GET", "/files/x").await.0.status, StatusCode::NOT_FOUND);

@@ -18,7 +18,7 @@ use response::Response;
 /// Answers one request.
 pub(crate) fn answer(request: IncomingRequest, out: ResponseOutparam) {
     let request = Request::new(request);
-    let response = dispatch(&request).unwrap_or_else(Response::from);
+    let response = dispatch(&request).unwrap_or_else(|problem| problem.request_id(request.id()).into());
     response.send(request.method() == "HEAD", out);
 }
 

@@ -64,7 +64,7 @@ impl Kind {
             Kind::DigestMismatch => (422, "/problems/digest-mismatch", "The content has another digest than announced"),
             Kind::Internal => (500, "/problems/internal", "The server failed"),
             Kind::Denied => (502, "/problems/denied", "The store refuses the server"),
-            Kind::Unavailable => (503, "/problems/unavailable", "The store is unavailable at present"),
+            Kind::Unavailable => (503, "/problems/unavailable", "It cannot be done at present"),
             Kind::NoSpace => (507, "/problems/no-space", "The store is full"),
         }
     }
@@ -92,9 +92,9 @@ struct Members {
     /// The parts that are missing, as runs of their numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_parts: Option<Vec<Run>>,
-    /// Under which the server's log has the cause.
+    /// Of the request, under which the server's log has the cause. The host gives it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    correlation_id: Option<String>,
+    request_id: Option<String>,
     #[serde(skip)]
     headers: Vec<(&'static str, String)>,
 }
@@ -135,8 +135,9 @@ impl Problem {
         self
     }
 
-    fn correlation_id(mut self, id: String) -> Self {
-        self.0.correlation_id = Some(id);
+    /// With the id of its request, if the host has given it one.
+    pub(crate) fn request_id(mut self, id: Option<String>) -> Self {
+        self.0.request_id = id;
         self
     }
 }
@@ -152,7 +153,7 @@ impl From<Kind> for Problem {
             field: None,
             limit: None,
             missing_parts: None,
-            correlation_id: None,
+            request_id: None,
             headers: Vec::new(),
         }))
     }
@@ -188,7 +189,8 @@ impl From<Error> for Problem {
                 let seconds = retry_after.map_or(RETRY_AFTER, |after| after.as_secs());
                 of(Kind::Unavailable).header("retry-after", seconds.to_string())
             }
-            Error::Internal { id } => of(Kind::Internal).correlation_id(id),
+            // The log has the id of the failure under that of the request.
+            Error::Internal { .. } => of(Kind::Internal),
         }
     }
 }
@@ -252,7 +254,8 @@ mod tests {
 
         assert_eq!(seen(Error::InvalidArgument(Argument::Metadata)).0["field"], "metadata");
         assert_eq!(seen(Error::TooLarge { limit: 7 }).0["limit"], 7);
-        assert_eq!(seen(Error::Internal { id: "c0ffee".into() }).0["correlation_id"], "c0ffee");
+        let internal = Problem::from(Error::Internal { id: "c0ffee".into() }).request_id(Some("r1".into()));
+        assert_eq!(seen(internal).0["request_id"], "r1");
         assert_eq!(seen(Error::SizeMismatch { expected: 5, actual: 6 }).0["detail"], "more than 5 bytes came");
         assert_eq!(seen(Error::SizeMismatch { expected: 5, actual: 3 }).0["detail"], "3 of 5 bytes came");
         let after = |retry_after| seen(Error::Unavailable { retry_after }).1;

@@ -49,6 +49,11 @@ impl Request {
         }
     }
 
+    /// Under which the host speaks of it in its log and its answer.
+    pub(crate) fn id(&self) -> Option<String> {
+        self.field("x-request-id")
+    }
+
     /// The path, undecoded, without the query.
     pub(crate) fn path(&self) -> &str {
         self.target.split_once('?').map_or(&self.target, |(path, _query)| path)

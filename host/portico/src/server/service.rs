@@ -4,7 +4,7 @@ use super::access::Access;
 use super::body::{Flow, RequestBody, ResponseBody};
 use super::connection::Peer;
 use super::limits::{HEAD_BYTES, READY_TIMEOUT, REQUEST_ID_MAX};
-use super::problem::{busy, problem, text, unauthorized};
+use super::problem::{busy, problem, read_only, text, unauthorized};
 use super::{State, exchange, streams};
 use bytes::Bytes;
 use http::uri::Authority;
@@ -59,10 +59,11 @@ pub(super) async fn handle(state: Arc<State>, peer: Arc<Peer>, request: Request<
 
 /// The answer to a request that no guest is asked about.
 async fn host_answer(state: &State, request: &Request<RequestBody>, id: &str) -> Option<Response<Full<Bytes>>> {
-    let probe = matches!(*request.method(), Method::GET | Method::HEAD);
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     match request.uri().path() {
-        "/health" if probe => return Some(text(StatusCode::OK, "alive\n")),
-        "/ready" if probe => return Some(ready(state, id).await),
+        "/health" | "/ready" if !reads => return Some(read_only(id)),
+        "/health" => return Some(text(StatusCode::OK, "alive\n")),
+        "/ready" => return Some(ready(state, id).await),
         _ => {}
     }
     let Some(authority) = authority(request) else {
