@@ -45,7 +45,9 @@ fn put() -> Result<(), String> {
     let root = dir.path().canonicalize().map_err(|error| told(&error))?;
     let (log, store) = (root.join("log"), root.join("store"));
     let mut command = strace::command_as_its_child(&log, env!("CARGO_BIN_EXE_portico").as_ref());
-    command.args(["serve", "--listen", "127.0.0.1:0", "--store"]).arg(format!("file:{}", store.display()));
+    // No system calls but those of the put.
+    command.args(["serve", "--listen", "127.0.0.1:0", "--maintenance-interval", "0s", "--store"]);
+    command.arg(format!("file:{}", store.display()));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut server = Server(command.spawn().map_err(|error| told(&error))?);
     let mut line = String::new();

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Finalizes at several servers at once: one makes the file, and all tell the same of it.
 fn finalize_everywhere(session: &Session, servers: &[&Server]) -> Stored {
@@ -169,4 +170,28 @@ pub(crate) fn a_call_in_the_middle_of_which_the_store_goes_can_be_repeated(s3: &
     }
     files.iter().for_each(|file| server.expect_file(file));
     finish_after_failures(s3, server, &files.iter().collect::<Vec<_>>());
+}
+
+/// A sweep of another process ends a session whose time is over while a server has it, and no other.
+pub(crate) fn a_sweep_ends_what_is_over_beside_a_server(s3: &Arc<S3Server>) {
+    let store = Arc::new(Store::on(s3));
+    let server = Server::start_on(&store, &[]);
+    let content = Pattern::new(1, 3 * PART);
+    let (old, young) = (Session::begin(&server, &content, PART), Session::begin(&server, &content, PART));
+    for session in [&old, &young] {
+        session.put(&server, 1);
+        session.put(&server, 3);
+    }
+    store.age_session(&old, Duration::from_secs(8 * 24 * 60 * 60));
+    let swept = run(store.command("sweep"));
+    assert_eq!((swept.code, &*swept.err), (Some(0), ""), "{swept:?}");
+    let told = "ended 1 sessions whose time was over, cleared 1, forgot 0 sessions and ids\n";
+    assert!(swept.out.starts_with(told), "{swept:?}");
+    assert_eq!(old.status(&server)["status"], "FAILED");
+    old.part(&server, 2).expect_problem(410, "gone");
+    old.finalize(server.addr).expect_problem(410, "gone");
+    young.put(&server, 2);
+    let file = young.finish(&server);
+    server.expect_file(&file);
+    finish_after_failures(s3, server, &[&file]);
 }
