@@ -7,6 +7,14 @@
 
 mod bodies;
 mod cli;
+mod client_full;
+mod client_get;
+mod client_kill;
+mod client_list;
+mod client_memory;
+mod client_proxy;
+mod client_put;
+mod client_usage;
 mod clients;
 mod conditions;
 mod conformance;

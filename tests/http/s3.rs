@@ -8,6 +8,10 @@
 mod bodies;
 #[path = "fixture/bucket.rs"]
 mod bucket;
+mod client_get;
+mod client_kill;
+mod client_list;
+mod client_put;
 mod clients;
 mod conditions;
 mod digests;

@@ -69,6 +69,8 @@ mod bindings;
 #[cfg(feature = "server")]
 pub mod cli;
 #[cfg(feature = "server")]
+mod client;
+#[cfg(feature = "server")]
 pub mod config;
 mod fault;
 pub mod limits;

@@ -1,12 +1,19 @@
 //! The command line.
 //!
-//! Invariant: a command returns an exit code or an [`Error`], and prints no error itself. Exit codes: 0 done, 1 failed,
-//! 2 wrong usage or configuration, or an S3 server that does not do what the configuration says.
+//! Invariant: a command returns an exit code or an [`Error`], and prints no error itself, but for what fails of several
+//! things that it goes on with. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, or an S3 server that does not
+//! do what the configuration says.
 
 mod check;
+mod client;
 mod conformance;
+mod get;
 mod log;
+mod ls;
 mod portal;
+mod progress;
+mod put;
+mod rm;
 mod serve;
 mod stop;
 mod store;
@@ -74,6 +81,12 @@ pub enum Error {
     /// No case of the conformance programs has the filter in its name.
     #[error("no case has `{0}` in its name; --list shows all")]
     NoCase(String),
+    /// The portal that a client's command talks to.
+    #[error(transparent)]
+    Client(#[from] crate::client::Error),
+    /// Flags that contradict each other, or miss something.
+    #[error("{0}")]
+    Usage(String),
     /// A signal ended the command.
     #[error("stopped by a signal")]
     Stopped,
@@ -88,7 +101,11 @@ pub enum Error {
 impl Error {
     /// The exit code that it ends the process with.
     pub fn exit_code(&self) -> ExitCode {
-        let wrong = matches!(self, Error::Config(_) | Error::OpenS3(_) | Error::NoIndex | Error::NoCase(_));
+        let wrong = match self {
+            Error::Config(_) | Error::OpenS3(_) | Error::NoIndex | Error::NoCase(_) | Error::Usage(_) => true,
+            Error::Client(error) => error.is_usage(),
+            _ => false,
+        };
         ExitCode::from(if wrong { 2 } else { 1 })
     }
 
@@ -111,6 +128,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Er
         }
     };
     let Some((name, matches)) = matches.subcommand() else { unreachable!("a subcommand is required") };
+    match name {
+        "put" => return put::put(matches),
+        "get" => return get::get(matches),
+        "ls" => return ls::ls(matches),
+        "rm" => return rm::rm(matches),
+        _ => {}
+    }
     let config = Config::load(&sources(matches))?;
     match name {
         "serve" => serve::serve(config),
@@ -130,6 +154,10 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(configured("serve", "Serve the portal over HTTP"))
+        .subcommand(put::command())
+        .subcommand(get::command())
+        .subcommand(ls::command())
+        .subcommand(rm::command())
         .subcommand(
             configured("check", "Show the configuration in force, and try the store")
                 .arg(switch("rebuild").help("First make the index again from the final objects that are there"))
@@ -168,6 +196,12 @@ fn sources(matches: &ArgMatches) -> Sources {
     }
 }
 
+/// Says something beside the results. Where standard error is closed, nobody is left to tell.
+fn tell(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "portico: {text}");
+}
+
 /// Threads for work that blocks, such as writing and hashing.
 const BLOCKING_THREADS: usize = 64;
 
@@ -188,8 +222,9 @@ mod tests {
 
     #[test]
     fn each_key_has_its_flag_in_each_command() {
-        for name in ["serve", "check", "sweep", "conformance"] {
-            let line = ["portico", name].map(str::to_owned).into_iter();
+        for name in ["serve", "check", "sweep", "conformance", "put x", "get x", "ls", "rm x"] {
+            let (name, more) = name.split_once(' ').map_or((name, None), |(name, more)| (name, Some(more)));
+            let line = ["portico", name].into_iter().chain(more).map(str::to_owned);
             let flags = KEYS.iter().map(|key| format!("--{}=a=b", key.flag()));
             let matches = command().try_get_matches_from(line.chain(flags)).unwrap();
             let sources = sources(matches.subcommand_matches(name).unwrap());

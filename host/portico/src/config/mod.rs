@@ -12,6 +12,7 @@ mod units;
 pub use keys::{KEYS, Key, StoreKind};
 pub use portal::PortalSettings;
 pub use store::StoreConfig;
+pub(crate) use units::{size, time};
 
 use crate::server::Tokens;
 use crate::{runtime, server};

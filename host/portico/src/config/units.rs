@@ -6,13 +6,13 @@ const SIZES: [(&str, u64); 5] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 <
 const TIMES: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 24 * 3_600_000)];
 
 /// Bytes: a whole number with `B`, `KiB`, `MiB`, `GiB`, `TiB`, or none of them for bytes.
-pub(super) fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     let form = || "expected a size such as 64MiB (units: B, KiB, MiB, GiB, TiB)".to_owned();
     scaled(text, &SIZES).or_else(|| text.parse().ok()).ok_or_else(form)
 }
 
 /// A time: a whole number with `ms`, `s`, `m`, `h` or `d`.
-pub(super) fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let form = || "expected a time such as 30s (units: ms, s, m, h, d)".to_owned();
     scaled(text, &TIMES).map(Duration::from_millis).ok_or_else(form)
 }
