@@ -1,7 +1,8 @@
 //! SHA-256 that can be suspended between parts, and BLAKE3 for a part's own identity.
 //!
 //! A suspended state lets the host go on hashing where the previous part ended. It must never leave the host: who
-//! holds one can extend a digest.
+//! holds one can extend a digest. Invariant: a [`Chain`] is a fact about the content that it is kept with, and about
+//! nothing else, so no order of writes can make it wrong.
 
 use sha2::Digest as _;
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
@@ -76,6 +77,32 @@ impl Sha256 {
     pub fn finish(self) -> Digest {
         Digest(self.0.finalize().into())
     }
+
+    /// The digest of all bytes taken in so far.
+    pub fn so_far(&self) -> Digest {
+        self.clone().finish()
+    }
+
+    /// Passes the content of a part without reading it, if `chain`, which is kept with the part, tells how. Answers
+    /// whether it did.
+    pub fn pass(&mut self, chain: Option<&Chain>) -> bool {
+        let state = chain.filter(|chain| chain.before == self.so_far()).and_then(|chain| Sha256::resume(&chain.state));
+        let passes = state.is_some();
+        if let Some(state) = state {
+            *self = state;
+        }
+        passes
+    }
+}
+
+/// What the content of a part does to a SHA-256: of whatever has the digest `before`, with this content behind it, the
+/// state is `state`. It is so whatever lies before the part in the end, and is of use only where that is the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// The SHA-256 of everything before the content.
+    pub before: Digest,
+    /// The state after the content.
+    pub state: Sha256State,
 }
 
 /// A suspended SHA-256.
@@ -140,6 +167,28 @@ mod tests {
             tail.update(&content[cut..]);
             assert_eq!(tail.finish(), whole, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_part_is_passed_only_behind_what_it_was_hashed_behind() {
+        let hash = |pieces: &[&str]| {
+            let mut sha256 = Sha256::new();
+            pieces.iter().for_each(|piece| sha256.update(piece.as_bytes()));
+            sha256
+        };
+        let behind = |before: &Sha256, after: &Sha256| Chain { before: before.so_far(), state: after.suspend() };
+        let chain = behind(&hash(&["ab"]), &hash(&["abcd"]));
+        // However what lies before it is cut, it is the same.
+        let mut whole = hash(&["a", "b"]);
+        assert!(whole.pass(Some(&chain)));
+        assert_eq!(whole.finish(), hash(&["abcd"]).finish());
+        for other in [hash(&[]), hash(&["a"]), hash(&["xy"]), hash(&["abcd"])] {
+            let mut whole = other.clone();
+            assert!(!whole.pass(Some(&chain)) && !whole.pass(None));
+            assert_eq!(whole.finish(), other.finish(), "it is as it was");
+        }
+        let damaged = Chain { state: Sha256State::from_bytes(vec![0; 7]), ..chain };
+        assert!(!hash(&["ab"]).pass(Some(&damaged)));
     }
 
     #[test]

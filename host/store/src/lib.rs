@@ -20,6 +20,7 @@
 //! ```
 
 mod backend;
+pub mod catching;
 mod digest;
 mod error;
 mod key;
@@ -33,7 +34,7 @@ pub use backend::{
     Backend, Expected, FinalOptions, FinalReceipt, IfExists, Info, Page, PartOptions, PartReceipt, Purged, Record,
     SweepReport, Writer,
 };
-pub use digest::{Blake3, Digest, Sha256, Sha256State};
+pub use digest::{Blake3, Chain, Digest, Sha256, Sha256State};
 pub use error::{Argument, Error, Result};
 pub use key::{ByteRange, Cursor, FileId, FinalKey, Reason, RecordName, Scope, SessionId, TempKey, Token};
 pub use upload::{Upload, assemble_final, put_final, put_part};

@@ -48,3 +48,16 @@ pub const SMALL_FRAME: usize = 16 << 10;
 
 /// Bytes that a stream of stored content reads at a time; it reads one chunk ahead.
 pub const READ_CHUNK: usize = 256 << 10;
+
+/// Sessions of a store in which parts that came out of order are hashed in the background at once. Each reads as fast as one
+/// core hashes, which is faster than most clients send.
+pub const CATCHERS: usize = 2;
+
+/// Sessions of a store that may wait for that, or be known to have waited. What is beyond it is hashed when it is assembled.
+pub const CATCH_SESSIONS: usize = 1_024;
+
+/// Bytes that are hashed in the background before another session has its turn.
+pub const CATCH_STEP: u64 = 4 << 20;
+
+/// Bytes that are read at a time for a digest.
+pub const HASH_BUFFER: usize = 1 << 20;

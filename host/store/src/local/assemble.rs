@@ -2,19 +2,20 @@
 //!
 //! If the parts lie in their session's own file exactly as the list wants them, and nothing else ever was in that
 //! file, the file itself becomes the object: no byte is read or copied. Parts that lie elsewhere are first copied into
-//! their gaps. Otherwise all of them are copied into a new file. The digest is read back only from where the carried
-//! states end.
+//! their gaps. Otherwise all of them are copied into a new file. For the digest only those parts are read back that have no
+//! chain yet.
 //!
 //! Invariant: the sessions concerned are sealed and their puts have settled from before the rows are read until the
 //! object has been published, or has failed with no part changed. A part may be deleted meanwhile: then its row is missed
 //! by the transaction that publishes, which fails.
 
+use super::catch_up::Begun;
 use super::index::parts::{self, PartFile, PartRow};
 use super::publish::{publish, settle, stat};
 use super::put_final::{StagedFile, receipt, stage};
 use super::sessions::Seal;
-use super::{Inner, blocking, chain, layout};
-use crate::{Digest, Error, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, SessionId, TempKey};
+use super::{Inner, blocking, catch_up, layout, read};
+use crate::{Digest, Error, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, SessionId, Sha256, TempKey};
 use rusqlite::Connection;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
@@ -22,8 +23,6 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-const COPY_BUFFER: usize = 1 << 20;
 
 pub(super) async fn assemble(
     inner: &Arc<Inner>,
@@ -40,10 +39,14 @@ pub(super) async fn assemble(
     }
     // In one order everywhere. Nobody waits for an assembly's seal here, so nobody waits in a circle.
     let sessions: BTreeSet<SessionId> = list.iter().map(|key| key.session.clone()).collect();
-    let mut seals = Vec::new();
+    let (mut seals, mut pauses, mut begun) = (Vec::new(), Vec::new(), Vec::new());
     for session in &sessions {
         seals.push(inner.sessions.seal_for_assembly(&scope, session).await?);
         inner.sessions.interrupt(&scope, session).await;
+        // What is not caught up with by now is hashed here.
+        let (pause, part) = catch_up::pause(inner, &scope, session).await;
+        pauses.push(pause);
+        begun.extend(part);
     }
     let rows = Arc::new(rows_of(inner, &scope, &list).await?);
     let size = rows.iter().try_fold(0u64, |sum, row| sum.checked_add(row.size)).unwrap_or(u64::MAX);
@@ -54,7 +57,7 @@ pub(super) async fn assemble(
         }
         _ => {}
     }
-    let sha256 = on_parts(inner, &scope, &rows, digest).await?;
+    let sha256 = on_parts(inner, &scope, &rows, move |inner, scope, rows| digest(inner, scope, rows, &begun)).await?;
     if options.expected.sha256.is_some_and(|expected| expected != sha256) {
         return Err(Error::DigestMismatch);
     }
@@ -218,12 +221,9 @@ struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    /// The file of a part, at the part's beginning.
-    fn at(&mut self, row: &PartRow) -> Result<&mut File> {
-        let (path, base) = match row.file {
-            PartFile::Placed => (layout::placed(self.scope, &row.key.session), row.offset.unwrap_or(0)),
-            PartFile::Own => (layout::own(self.scope, &row.key.session, &row.key.token), 0),
-        };
+    /// The file of a part, and where the part begins in it.
+    fn of(&mut self, row: &PartRow) -> Result<(&mut File, u64)> {
+        let (path, start) = read::place(self.scope, row);
         if !self.open.contains_key(&path) {
             // A list may name as many files as it has parts; one at a time stays open.
             self.open.clear();
@@ -231,28 +231,28 @@ impl Sources<'_> {
             self.open.insert(path.clone(), self.inner.disk.open_read(&path)?.ok_or_else(missing)?);
         }
         let file = self.open.get_mut(&path).ok_or_else(|| Error::internal("no source"))?;
-        file.seek(SeekFrom::Start(base))?;
-        Ok(file)
+        Ok((file, start))
     }
 }
 
-/// The digest of the whole: carried as far as the states reach, then read.
-fn digest(inner: &Inner, scope: &Scope, rows: &[PartRow]) -> Result<Digest> {
-    let (reach, mut sha256) = chain::along(rows);
+/// The digest of the whole: parts with a chain are passed, the others read, from where somebody has come with them.
+fn digest(inner: &Inner, scope: &Scope, rows: &[PartRow], begun: &[Begun]) -> Result<Digest> {
+    let mut sha256 = Sha256::new();
     let mut sources = Sources { inner, scope, open: HashMap::new() };
-    let mut buffer = Vec::new();
-    for row in rows[reach..].iter().filter(|row| row.size > 0) {
-        inner.disk.step("read")?;
-        buffer.resize(COPY_BUFFER, 0);
-        let file = sources.at(row)?;
-        let mut rest = row.size;
-        while rest > 0 {
-            let piece = &mut buffer[..usize::try_from(rest).unwrap_or(COPY_BUFFER).min(COPY_BUFFER)];
-            file.read_exact(piece)?;
-            sha256.update(piece);
-            rest -= piece.len() as u64;
+    // An empty part changes nothing.
+    for row in rows.iter().filter(|row| row.size > 0) {
+        if sha256.pass(row.chain.as_ref()) {
+            continue;
         }
-        inner.counters.hash_read_back.fetch_add(row.size, Ordering::Relaxed);
+        let mut from = 0;
+        let before = sha256.so_far();
+        if let Some(begun) = begun.iter().find(|begun| begun.key == row.key && begun.before == before) {
+            (from, sha256) = (begun.done, begun.sha256.clone());
+        }
+        inner.disk.step("read")?;
+        let (file, start) = sources.of(row)?;
+        read::hash(file, start + from, start + row.size, &mut sha256)?;
+        inner.counters.hash_read_back.fetch_add(row.size - from, Ordering::Relaxed);
     }
     Ok(sha256.finish())
 }
@@ -265,7 +265,7 @@ fn complete(inner: &Inner, scope: &Scope, rows: &[PartRow], path: &Path, size: u
     for row in rows {
         if row.file == PartFile::Own && row.size > 0 {
             file.seek(SeekFrom::Start(at))?;
-            copy_part(inner, sources.at(row)?, &mut file, row.size)?;
+            copy_part(inner, sources.of(row)?, &mut file, row.size)?;
         }
         at += row.size;
     }
@@ -278,16 +278,17 @@ fn complete(inner: &Inner, scope: &Scope, rows: &[PartRow], path: &Path, size: u
 fn copy(inner: &Inner, scope: &Scope, rows: &[PartRow], mut target: File) -> Result<()> {
     let mut sources = Sources { inner, scope, open: HashMap::new() };
     for row in rows.iter().filter(|row| row.size > 0) {
-        copy_part(inner, sources.at(row)?, &mut target, row.size)?;
+        copy_part(inner, sources.of(row)?, &mut target, row.size)?;
     }
     inner.disk.sync_file(&target)?;
     inner.disk.sync_dir(layout::STAGING.as_ref())
 }
 
-/// Copies bytes from where a file stands to where another one does. The standard library lets the kernel do it.
-fn copy_part(inner: &Inner, source: &mut File, target: &mut File, size: u64) -> Result<()> {
+/// Copies a part to where another file stands. The standard library lets the kernel do it.
+fn copy_part(inner: &Inner, (source, start): (&mut File, u64), target: &mut File, size: u64) -> Result<()> {
     inner.disk.step("copy")?;
     inner.disk.room()?;
+    source.seek(SeekFrom::Start(start))?;
     let copied = std::io::copy(&mut source.take(size), target)?;
     if copied != size {
         return Err(Error::internal(format!("the data of a part ends after {copied} of {size} bytes")));

@@ -1,43 +1,58 @@
 //! The SHA-256 of a whole object, carried from part to part.
 //!
-//! A part that arrives when its predecessor is there with a state is hashed on from that state while it arrives. The
-//! state after it stays in its row, tied to the predecessor's token. Invariant: a state that is tied to a token is the
-//! SHA-256 of that part's content after the content that the part's own state stands for; so an assembly may use the
-//! states of its list as far as each is tied to the part before it.
+//! A part that arrives when its predecessor is there with a state is hashed on from that state while it arrives. One that
+//! comes out of order is hashed in the background when its predecessor's state is known; see `catch_up.rs`. What either
+//! finds stays in the part's row as its [`Chain`]. Invariant: a chain is made of a part's own content, and is kept with the
+//! token of the write that brought it.
 
 use super::Inner;
 use super::index::parts::{self, PartRow};
-use crate::{Result, Scope, SessionId, Sha256, Token};
+use crate::{Chain, Digest, Result, Scope, SessionId, Sha256, Sha256State};
+use rusqlite::Connection;
 use std::sync::Arc;
 
-/// The digest to go on from for a part at an offset, and the token that it is tied to. Absent if the predecessor is not
-/// there yet, or has no state.
+/// The digest to go on from for a part at an offset. Absent if its predecessor is not there yet, or has no state.
 pub(super) async fn before(
     inner: &Arc<Inner>,
     scope: &Scope,
     session: &SessionId,
     offset: u64,
-) -> Result<Option<(Sha256, Option<Token>)>> {
+) -> Result<Option<Sha256>> {
     if offset == 0 {
-        return Ok(Some((Sha256::new(), None)));
+        return Ok(Some(Sha256::new()));
     }
     let (scope, session) = (scope.clone(), session.clone());
-    let there = inner.index.read(move |conn| parts::predecessor(conn, &scope, &session, offset)).await?;
-    Ok(there.and_then(|(token, state)| Some((Sha256::resume(&state?)?, Some(token)))))
+    let state = inner.index.read(move |conn| parts::state_at(conn, &scope, &session, offset)).await?;
+    Ok(state.and_then(|state| Sha256::resume(&state)))
 }
 
-/// How far the states of a list of parts reach: the number of parts, and the digest after them.
-pub(super) fn along(rows: &[PartRow]) -> (usize, Sha256) {
-    let (mut reach, mut sha256, mut last) = (0, Sha256::new(), None);
-    for (at, row) in rows.iter().enumerate() {
-        // An empty part changes nothing, and nothing is tied to it.
-        if row.size > 0 {
-            let Some(chain) = row.chain.as_ref().filter(|chain| chain.after == last) else { break };
-            let Some(state) = Sha256::resume(&chain.state) else { break };
-            sha256 = state;
-            last = Some(row.key.token.clone());
+/// The chain of content that was hashed on from something.
+pub(super) fn made(before: Option<Digest>, after: Option<&Sha256>) -> Option<Chain> {
+    before.zip(after).map(|(before, after)| Chain { before, state: after.suspend() })
+}
+
+/// What there is to catch up with.
+#[derive(Debug)]
+pub(super) enum Due {
+    /// Nothing, as far as this part is concerned.
+    Nothing,
+    /// A part without a chain begins at this offset, up to which the state is this one.
+    From(u64, Sha256State),
+    /// The predecessor has no state, and gets one if somebody is at it.
+    Unknown,
+}
+
+/// Looks what there is to catch up with now that a part is there, in the transaction that makes its row. So each part
+/// without a chain whose predecessor has one is noticed, whichever of the two came later.
+pub(super) fn due(conn: &Connection, scope: &Scope, part: &PartRow) -> Result<Due> {
+    let (Some(offset), true) = (part.offset, part.size > 0) else { return Ok(Due::Nothing) };
+    let session = &part.key.session;
+    Ok(match &part.chain {
+        Some(chain) => {
+            let ends = offset + part.size;
+            let next = parts::behind(conn, scope, session, ends)?;
+            next.map_or(Due::Nothing, |_| Due::From(ends, chain.state.clone()))
         }
-        reach = at + 1;
-    }
-    (reach, sha256)
+        None => parts::state_at(conn, scope, session, offset)?.map_or(Due::Unknown, |state| Due::From(offset, state)),
+    })
 }

@@ -8,6 +8,7 @@ mod assemble;
 mod backend;
 mod body;
 mod budget;
+mod catch_up;
 mod chain;
 mod create;
 mod disk;
@@ -26,6 +27,7 @@ mod root;
 mod sessions;
 mod sweep;
 
+use crate::catching::Catchers;
 use crate::{Error, Result, SweepReport, Token, limits};
 use rusqlite::Connection;
 use std::collections::HashSet;
@@ -74,6 +76,8 @@ pub enum Durability {
 pub struct Counters {
     /// Bytes that assemblies read back for the digest of the whole.
     pub hash_read_back: u64,
+    /// Bytes that were read back for it in the background, while parts still arrived.
+    pub hash_caught_up: u64,
     /// Bytes that assemblies copied.
     pub assembly_copied: u64,
 }
@@ -94,6 +98,8 @@ struct Inner {
     sessions: sessions::Sessions,
     names: Arc<publish::Names>,
     staged: Mutex<HashSet<Token>>,
+    catchers: Catchers<catch_up::CatchUp>,
+    searched: catch_up::Searched,
     budget: Arc<budget::Budget>,
     counters: CounterCells,
     /// Holds the lock on the folder.
@@ -103,6 +109,7 @@ struct Inner {
 #[derive(Default)]
 struct CounterCells {
     hash_read_back: AtomicU64,
+    hash_caught_up: AtomicU64,
     assembly_copied: AtomicU64,
 }
 
@@ -115,6 +122,11 @@ impl Inner {
     /// Makes a change that gives room back; see [`index::Index::free`].
     async fn free<T: Send + 'static>(&self, work: impl Fn(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
         self.stepwise(self.index.free(work)).await
+    }
+
+    /// Makes a change that may be lost; see [`index::Index::note`].
+    async fn note<T: Send + 'static>(&self, work: impl Fn(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
+        self.stepwise(self.index.note(work)).await
     }
 
     async fn stepwise<T>(&self, change: impl Future<Output = Result<T>>) -> Result<T> {
@@ -190,6 +202,8 @@ impl LocalStore {
                 sessions: sessions::Sessions::default(),
                 names: Arc::default(),
                 staged: Mutex::default(),
+                catchers: Catchers::default(),
+                searched: catch_up::Searched::default(),
                 budget: budget::Budget::new(),
                 counters: CounterCells::default(),
             }))
@@ -216,7 +230,20 @@ impl LocalStore {
     pub fn counters(&self) -> Counters {
         Counters {
             hash_read_back: self.inner.counters.hash_read_back.load(Ordering::Relaxed),
+            hash_caught_up: self.inner.counters.hash_caught_up.load(Ordering::Relaxed),
             assembly_copied: self.inner.counters.assembly_copied.load(Ordering::Relaxed),
         }
+    }
+
+    /// Waits until nothing more can be hashed in the background, for benchmarks and tests.
+    #[doc(hidden)]
+    pub async fn caught_up(&self) {
+        self.inner.catchers.idle().await;
+    }
+}
+
+impl Drop for LocalStore {
+    fn drop(&mut self) {
+        self.inner.catchers.close();
     }
 }

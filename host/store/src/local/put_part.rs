@@ -4,10 +4,10 @@
 //! else it gets a file of its own. A part whose number is taken is only compared.
 
 use super::body::{Body, OwnName, OwnRange, Target};
-use super::index::parts::{Chain, PartFile, PartRow};
+use super::index::parts::{PartFile, PartRow};
 use super::index::{self, parts};
 use super::sessions::{Claim, Running};
-use super::{Inner, blocking, chain, detached, layout, read};
+use super::{Inner, blocking, catch_up, chain, detached, layout, read};
 use crate::lane::Hashes;
 use crate::{
     Blake3, ByteRange, Digest, Error, Expected, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, Sha256,
@@ -15,6 +15,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use rusqlite::Connection;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -26,8 +27,8 @@ struct PartWriter {
     key: TempKey,
     options: PartOptions,
     body: Body,
-    /// The predecessor whose state the chain goes on from, where there is a chain.
-    after: Option<Token>,
+    /// The digest of what is before it, where it is hashed on from there.
+    before: Option<Digest>,
     running: Running,
 }
 
@@ -52,10 +53,11 @@ pub(super) async fn begin(
         Some(_) => None,
         None => Some(target(inner, scope, &key, &options, &running).await?),
     };
-    let (chain, after) = match options.offset {
-        Some(offset) if target.is_some() => chain::before(inner, scope, session, offset).await?.unzip(),
-        _ => (None, None),
+    let chain = match options.offset {
+        Some(offset) if target.is_some() => chain::before(inner, scope, session, offset).await?,
+        _ => None,
     };
+    let before = chain.as_ref().map(Sha256::so_far);
     let want_sha256 = options.want_sha256 || options.expected.sha256.is_some();
     let hashes = Hashes { blake3: Some(Blake3::new()), sha256: want_sha256.then(Sha256::new), chain, size: 0 };
     Ok(Box::new(PartWriter {
@@ -64,7 +66,7 @@ pub(super) async fn begin(
         key,
         options,
         body: Body::new(hashes, target, &inner.budget),
-        after: after.flatten(),
+        before,
         running,
     }))
 }
@@ -130,7 +132,7 @@ impl Writer<PartReceipt> for PartWriter {
     }
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<PartReceipt> {
-        let PartWriter { inner, scope, key, options, body, after, running } = *self;
+        let PartWriter { inner, scope, key, options, body, before, running } = *self;
         let (hashes, target) = body.finish().await?;
         let (file, start) = match &target {
             Some(target) if target.claim.is_some() => (PartFile::Placed, options.offset.unwrap_or(0)),
@@ -143,7 +145,7 @@ impl Writer<PartReceipt> for PartWriter {
             offset: options.offset,
             blake3: hashes.blake3.ok_or_else(|| Error::internal("no identity"))?.finish(),
             sha256: hashes.sha256.map(Sha256::finish),
-            chain: hashes.chain.map(|sha256| Chain { after, state: sha256.suspend() }),
+            chain: chain::made(before, hashes.chain.as_ref()),
         };
         let if_exists = options.if_exists;
         let Some(target) = target else {
@@ -208,20 +210,27 @@ async fn commit(
     .await?;
     let written = {
         let (scope, row) = (scope.clone(), row.clone());
-        inner.write(move |conn| parts::insert(conn, &scope, &row)).await
+        let insert = move |conn: &Connection| match parts::insert(conn, &scope, &row)? {
+            None => chain::due(conn, &scope, &row).map(Ok),
+            Some(there) => Ok(Err(there)),
+        };
+        inner.write(insert).await
     };
     let in_doubt = written.as_ref().is_err_and(index::in_doubt);
     if in_doubt {
         target.name.into_iter().for_each(OwnName::keep);
         target.claim.into_iter().for_each(OwnRange::keep_in_doubt);
-    } else if matches!(written, Ok(None)) {
+    } else if matches!(written, Ok(Ok(_))) {
         target.name.into_iter().for_each(OwnName::keep);
         // The claim ends here, after the row is there.
         target.claim.into_iter().for_each(OwnRange::keep);
     }
     match written? {
-        None => Ok(receipt(row)),
-        Some(there) => settle(there, &row, if_exists),
+        Ok(due) => {
+            catch_up::begin(inner, scope, &row.key.session, due);
+            Ok(receipt(row))
+        }
+        Err(there) => settle(there, &row, if_exists),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Streams of stored content.
 
 use super::index::finals::FinalRow;
-use super::index::parts::{self, PartFile};
+use super::index::parts::{self, PartFile, PartRow};
 use super::publish::stat;
 use super::{Inner, blocking, layout};
 use crate::stream::ByteStream;
@@ -71,6 +71,45 @@ pub(super) async fn digest(stream: &mut dyn ByteStream) -> Result<Digest> {
     Ok(sha256.finish())
 }
 
+/// Takes a range of a file into a digest. Blocks.
+pub(super) fn hash(file: &File, start: u64, end: u64, sha256: &mut Sha256) -> Result<()> {
+    let len = |start: u64| usize::try_from(end - start).unwrap_or(usize::MAX).min(limits::HASH_BUFFER);
+    let mut buffer = vec![0; len(start)];
+    let mut at = start;
+    while at < end {
+        let piece = &mut buffer[..len(at)];
+        file.read_exact_at(piece, at)?;
+        sha256.update(piece);
+        at += piece.len() as u64;
+    }
+    Ok(())
+}
+
+/// The file that a part is in, and the offset in bytes where it begins there.
+pub(super) fn place(scope: &Scope, part: &PartRow) -> (PathBuf, u64) {
+    match part.file {
+        PartFile::Placed => (layout::placed(scope, &part.key.session), part.offset.unwrap_or(0)),
+        PartFile::Own => (layout::own(scope, &part.key.session, &part.key.token), 0),
+    }
+}
+
+/// Opens the file that a part is in; answers the offset, too, where the part begins there. `None` if the part is no more.
+pub(super) async fn open_part(inner: &Arc<Inner>, scope: &Scope, part: &PartRow) -> Result<Option<(File, u64)>> {
+    let (path, start) = place(scope, part);
+    let file = open(inner, path).await?;
+    // A session's file is replaced only after its rows are gone: if the row is still there, this is its file.
+    match (row(inner, scope, &part.key).await?, file) {
+        (Some(_), Some(file)) => Ok(Some((file, start))),
+        (Some(_), None) => Err(Error::internal(format!("the data of part {} is missing", part.key))),
+        (None, _) => Ok(None),
+    }
+}
+
+async fn row(inner: &Arc<Inner>, scope: &Scope, key: &TempKey) -> Result<Option<PartRow>> {
+    let (scope, key) = (scope.clone(), key.clone());
+    inner.index.read(move |conn| parts::by_key(conn, &scope, &key)).await
+}
+
 /// Opens a part.
 pub(super) async fn part(
     inner: &Arc<Inner>,
@@ -78,26 +117,10 @@ pub(super) async fn part(
     key: &TempKey,
     range: ByteRange,
 ) -> Result<Box<dyn ByteStream>> {
-    let row = {
-        let (scope, key) = (scope.clone(), key.clone());
-        move |inner: &Arc<Inner>| {
-            let (index, scope, key) = (inner.index.clone(), scope.clone(), key.clone());
-            async move { index.read(move |conn| parts::by_key(conn, &scope, &key)).await }
-        }
-    };
-    let there = row(inner).await?.ok_or(Error::NotFound)?;
+    let there = row(inner, scope, key).await?.ok_or(Error::NotFound)?;
     let (start, end) = range.within(there.size)?;
-    let (base, path) = match there.file {
-        PartFile::Placed => (there.offset.unwrap_or(0), layout::placed(scope, &key.session)),
-        PartFile::Own => (0, layout::own(scope, &key.session, &key.token)),
-    };
-    let file = open(inner, path).await?;
-    // A session's file is replaced only after its rows are gone: if the row is still there, this is its file.
-    match (row(inner).await?, file) {
-        (Some(_), Some(file)) => Ok(Box::new(FileStream::new(Arc::new(file), base + start, base + end))),
-        (Some(_), None) => Err(Error::internal(format!("the data of part {key} is missing"))),
-        (None, _) => Err(Error::NotFound),
-    }
+    let (file, base) = open_part(inner, scope, &there).await?.ok_or(Error::NotFound)?;
+    Ok(Box::new(FileStream::new(Arc::new(file), base + start, base + end)))
 }
 
 /// Opens a final object.

@@ -6,7 +6,7 @@
 
 use super::ended::Removed;
 use super::index::{finals, parts};
-use super::{Inner, blocking, layout};
+use super::{Inner, blocking, catch_up, layout};
 use crate::{Error, FileId, Result, Scope, SessionId, SweepReport, Token};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use std::sync::Arc;
 pub(super) async fn clear_session(inner: &Arc<Inner>, scope: &Scope, session: &SessionId) -> Result<u32> {
     let _seal = inner.sessions.seal(scope, session).await?;
     inner.sessions.interrupt(scope, session).await;
+    let _paused = catch_up::pause(inner, scope, session).await;
     let cleared = {
         let (scope, session) = (scope.clone(), session.clone());
         inner.free(move |conn| parts::clear(conn, &scope, &session)).await?

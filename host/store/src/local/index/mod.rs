@@ -1,7 +1,7 @@
 //! The index of a local store: which parts, finals, tombstones and records exist.
 //!
 //! SQLite in WAL mode. Invariants: all changes are made by one thread, which commits what is queued together; a change
-//! has answered only when its transaction is durable; a change that fails is undone alone and disturbs no neighbour; when
+//! has answered only when its transaction is durable, unless it is a note; a change that fails is undone alone and disturbs no neighbour; when
 //! the last handle is gone, so are all connections.
 
 pub(super) mod finals;
@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use writer::Kind;
 
 /// Connections for reading.
 const READERS: usize = 2;
@@ -134,7 +135,7 @@ impl Index {
         let (changes, queue) = mpsc::channel(QUEUE);
         let writer = std::thread::Builder::new()
             .name("portico-index".to_owned())
-            .spawn(move || writer::run(&conn, &reserve, queue))
+            .spawn(move || writer::Writer { conn, reserve, durable }.run(queue))
             .map_err(IndexFault::Io)?;
         Ok(Index(Arc::new(Shared {
             changes: Some(changes),
@@ -150,7 +151,7 @@ impl Index {
         &self,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.change(false, work).await
+        self.change(Kind::Keeps, work).await
     }
 
     /// As [`Index::write`], for a change that gives room back in the end: the reserve is there for it.
@@ -158,16 +159,25 @@ impl Index {
         &self,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.change(true, work).await
+        self.change(Kind::Frees, work).await
+    }
+
+    /// As [`Index::write`], for a change that may be lost if the machine loses its power before another one is durable.
+    /// It syncs nothing, so that others hardly wait for it.
+    pub(super) async fn note<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.change(Kind::Notes, work).await
     }
 
     async fn change<T: Send + 'static>(
         &self,
-        frees: bool,
+        kind: Kind,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
-        let change = writer::change(frees, work, move |result| {
+        let change = writer::change(kind, work, move |result| {
             // Whoever waited may be gone.
             let _ = answer.send(result);
         });

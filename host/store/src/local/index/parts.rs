@@ -1,6 +1,6 @@
 //! Rows of parts.
 
-use crate::{Argument, Digest, Error, Result, Scope, SessionId, Sha256State, TempKey, Token, limits};
+use crate::{Argument, Chain, Digest, Error, Result, Scope, SessionId, Sha256State, TempKey, Token, limits};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use std::collections::HashSet;
 
@@ -27,17 +27,9 @@ pub(in crate::local) enum PartFile {
     Own,
 }
 
-/// The SHA-256 of the object up to the end of this part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::local) struct Chain {
-    /// The write that the state goes on from; absent if it began with nothing.
-    pub(in crate::local) after: Option<Token>,
-    pub(in crate::local) state: Sha256State,
-}
-
 macro_rules! columns {
     () => {
-        "SELECT session, number, token, size, starts, placed, blake3, sha256, chain_after, chain_state"
+        "SELECT session, number, token, size, starts, placed, blake3, sha256, chain_before, chain_state"
     };
 }
 
@@ -51,7 +43,7 @@ fn row(row: &Row<'_>) -> rusqlite::Result<PartRow> {
         rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, error.into())
     };
     let token = |at: usize, text: &str| Token::parse(text).map_err(|error| name(at, error));
-    let after: Option<String> = row.get(8)?;
+    let before: Option<Vec<u8>> = row.get(8)?;
     let state: Option<Vec<u8>> = row.get(9)?;
     Ok(PartRow {
         key: TempKey {
@@ -64,11 +56,8 @@ fn row(row: &Row<'_>) -> rusqlite::Result<PartRow> {
         file: if row.get(5)? { PartFile::Placed } else { PartFile::Own },
         blake3: digest(row.get(6)?, 6)?,
         sha256: row.get::<_, Option<Vec<u8>>>(7)?.map(|bytes| digest(bytes, 7)).transpose()?,
-        chain: match state {
-            Some(state) => Some(Chain {
-                after: after.map(|text| token(8, &text)).transpose()?,
-                state: Sha256State::from_bytes(state),
-            }),
+        chain: match before.zip(state) {
+            Some((before, state)) => Some(Chain { before: digest(before, 8)?, state: Sha256State::from_bytes(state) }),
             None => None,
         },
     })
@@ -85,7 +74,7 @@ pub(in crate::local) fn insert(conn: &Connection, scope: &Scope, part: &PartRow)
     }
     conn.prepare_cached(
         "INSERT INTO parts VALUES (:scope, :session, :number, :token, :size, :starts, :ends, :placed, :blake3, :sha256,
-         :chain_after, :chain_state)",
+         :chain_before, :chain_state)",
     )?
     .execute(named_params! {
         ":scope": scope.as_str(),
@@ -98,7 +87,7 @@ pub(in crate::local) fn insert(conn: &Connection, scope: &Scope, part: &PartRow)
         ":placed": part.file == PartFile::Placed,
         ":blake3": part.blake3.0.as_slice(),
         ":sha256": part.sha256.as_ref().map(|digest| digest.0.as_slice()),
-        ":chain_after": part.chain.as_ref().and_then(|chain| chain.after.as_ref()).map(Token::as_str),
+        ":chain_before": part.chain.as_ref().map(|chain| chain.before.0.as_slice()),
         ":chain_state": part.chain.as_ref().map(|chain| chain.state.as_bytes()),
     })?;
     Ok(None)
@@ -151,8 +140,19 @@ pub(super) const NEXT_WITHDRAWN: &str = "SELECT scope, session FROM withdrawn WH
      ORDER BY scope, session LIMIT 1";
 pub(super) const LAST_WITHDRAWN: &str =
     "SELECT ends FROM withdrawn WHERE scope = ?1 AND session = ?2 AND starts < ?3 ORDER BY starts DESC LIMIT 1";
-pub(super) const PREDECESSOR: &str = "SELECT token, chain_state FROM parts
-    WHERE scope = ?1 AND session = ?2 AND ends = ?3 ORDER BY chain_state IS NULL LIMIT 1";
+// Without being told, SQLite would look at all parts of the session: it knows no numbers of them.
+pub(super) const STATE_AT: &str = "SELECT chain_state FROM parts INDEXED BY parts_chained
+    WHERE scope = ?1 AND session = ?2 AND ends = ?3 AND chain_state IS NOT NULL LIMIT 1";
+pub(super) const BEHIND: &str = concat!(
+    columns!(),
+    " FROM parts INDEXED BY parts_behind
+    WHERE scope = ?1 AND session = ?2 AND starts = ?3 AND ends IS NOT NULL AND chain_state IS NULL LIMIT 1"
+);
+pub(super) const FIRST_BEHIND: &str = "SELECT part.starts, before.chain_state
+    FROM parts AS part INDEXED BY parts_behind CROSS JOIN parts AS before INDEXED BY parts_chained
+    WHERE part.scope = ?1 AND part.session = ?2 AND part.ends IS NOT NULL AND part.chain_state IS NULL
+    AND before.scope = ?1 AND before.session = ?2 AND before.ends = part.starts AND before.chain_state IS NOT NULL
+    ORDER BY part.starts LIMIT 1";
 pub(super) const OWN: &str = "SELECT token FROM parts WHERE scope = ?1 AND session = ?2 AND placed = 0";
 pub(super) const COUNT: &str = "SELECT count(*) FROM parts WHERE scope = ?1 AND session = ?2";
 pub(super) const COUNT_PLACED: &str = "SELECT count(*) FROM parts WHERE scope = ?1 AND session = ?2 AND placed = 1";
@@ -249,18 +249,55 @@ pub(in crate::local) fn own(conn: &Connection, scope: &Scope, session: &SessionI
     tokens.map(|token| Token::parse(&token?)).collect()
 }
 
-/// The part that ends where another begins, with the state after it.
-pub(in crate::local) fn predecessor(
+/// The state after the part that ends at an offset, if it has one.
+pub(in crate::local) fn state_at(
     conn: &Connection,
     scope: &Scope,
     session: &SessionId,
     offset: u64,
-) -> Result<Option<(Token, Option<Sha256State>)>> {
-    let found = conn.prepare_cached(PREDECESSOR)?.query_row(params![scope.as_str(), session.as_str(), offset], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, Option<Vec<u8>>>(1)?))
-    });
-    let Some((token, state)) = found.optional()? else { return Ok(None) };
-    Ok(Some((Token::parse(&token)?, state.map(Sha256State::from_bytes))))
+) -> Result<Option<Sha256State>> {
+    let mut statement = conn.prepare_cached(STATE_AT)?;
+    let found = statement.query_row(params![scope.as_str(), session.as_str(), offset], |row| row.get(0));
+    Ok(found.optional()?.map(Sha256State::from_bytes))
+}
+
+/// A part that begins at an offset, is not empty, and has no chain.
+pub(in crate::local) fn behind(
+    conn: &Connection,
+    scope: &Scope,
+    session: &SessionId,
+    offset: u64,
+) -> Result<Option<PartRow>> {
+    let found = conn.prepare_cached(BEHIND)?.query_row(params![scope.as_str(), session.as_str(), offset], row);
+    Ok(found.optional()?)
+}
+
+/// The first offset at which a part without a chain begins and one with a chain ends, with the state there.
+pub(in crate::local) fn first_behind(
+    conn: &Connection,
+    scope: &Scope,
+    session: &SessionId,
+) -> Result<Option<(u64, Sha256State)>> {
+    let mut statement = conn.prepare_cached(FIRST_BEHIND)?;
+    let found = statement.query_row([scope.as_str(), session.as_str()], |row| Ok((row.get(0)?, row.get(1)?)));
+    Ok(found.optional()?.map(|(offset, state)| (offset, Sha256State::from_bytes(state))))
+}
+
+/// Gives a part its chain, if it is still there and has none.
+pub(in crate::local) fn chain(conn: &Connection, scope: &Scope, key: &TempKey, chain: &Chain) -> Result<()> {
+    conn.prepare_cached(
+        "UPDATE parts SET chain_before = ?1, chain_state = ?2
+         WHERE scope = ?3 AND session = ?4 AND number = ?5 AND token = ?6 AND chain_state IS NULL",
+    )?
+    .execute(params![
+        chain.before.0.as_slice(),
+        chain.state.as_bytes(),
+        scope.as_str(),
+        key.session.as_str(),
+        key.number,
+        key.token.as_str()
+    ])?;
+    Ok(())
 }
 
 /// What was taken away of a session.

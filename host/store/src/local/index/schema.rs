@@ -5,20 +5,22 @@ use rusqlite::{Connection, OptionalExtension};
 /// What the file says that it is: `PORT`.
 const APPLICATION_ID: i32 = 0x504f_5254;
 /// Version of the tables.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
--- A part that exists. `ends` is the offset where it ends; `placed`, that its bytes are in the session's own file.
+-- A part that exists. `ends` is the offset where it ends, if it has an offset and is not empty; `placed`, that its bytes
+-- are in the session's own file.
 CREATE TABLE parts (
     scope TEXT NOT NULL, session TEXT NOT NULL, number INTEGER NOT NULL, token TEXT NOT NULL,
     size INTEGER NOT NULL, starts INTEGER, ends INTEGER, placed INTEGER NOT NULL,
-    blake3 BLOB NOT NULL, sha256 BLOB, chain_after TEXT, chain_state BLOB,
+    blake3 BLOB NOT NULL, sha256 BLOB, chain_before BLOB, chain_state BLOB,
     PRIMARY KEY (scope, session, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX parts_by_start ON parts (scope, session, starts) WHERE placed = 1;
-CREATE INDEX parts_by_end ON parts (scope, session, ends, chain_state IS NULL) WHERE ends IS NOT NULL;
+CREATE INDEX parts_chained ON parts (scope, session, ends) WHERE ends IS NOT NULL AND chain_state IS NOT NULL;
+CREATE INDEX parts_behind ON parts (scope, session, starts) WHERE ends IS NOT NULL AND chain_state IS NULL;
 
 -- Ranges of a session's own file whose part was deleted.
 CREATE TABLE withdrawn (

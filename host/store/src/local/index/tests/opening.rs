@@ -74,9 +74,9 @@ fn each_fault_has_its_name() {
     std::fs::remove_file(beside(&path, "-journal")).unwrap();
     sql("PRAGMA user_version = 0");
     check("older", |fault| matches!(fault, IndexFault::Older(0)));
-    sql("PRAGMA user_version = 2");
-    check("newer", |fault| matches!(fault, IndexFault::Newer(2)));
-    sql("PRAGMA user_version = 1; DELETE FROM meta");
+    sql("PRAGMA user_version = 3");
+    check("newer", |fault| matches!(fault, IndexFault::Newer(3)));
+    sql("PRAGMA user_version = 2; DELETE FROM meta");
     check("no id", |fault| matches!(fault, IndexFault::Damaged(_)));
     sql("DROP TABLE meta");
     check("no tables", |fault| matches!(fault, IndexFault::Damaged(_)));

@@ -1,7 +1,6 @@
 use super::*;
-use crate::{Argument, Sha256, limits};
+use crate::{Argument, Chain, Sha256, limits};
 use finals::FinalRow;
-use parts::Chain;
 use rusqlite::StatementStatus;
 
 #[test]
@@ -14,7 +13,9 @@ fn no_query_scans_or_sorts() {
         parts::LAST_PLACED,
         parts::LAST_WITHDRAWN,
         parts::NEXT_WITHDRAWN,
-        parts::PREDECESSOR,
+        parts::STATE_AT,
+        parts::BEHIND,
+        parts::FIRST_BEHIND,
         parts::OWN,
         parts::COUNT,
         parts::COUNT_PLACED,
@@ -60,7 +61,8 @@ fn ten_thousand_parts_cost_no_more_than_one() {
     let (main, many) = ("main", "many");
     assert!(steps(&conn, parts::NEXT_SESSION, [main, many]) < 100);
     assert!(steps(&conn, parts::LAST_PLACED, (main, many, 50_000)) < 100);
-    assert!(steps(&conn, parts::PREDECESSOR, (main, "same", 10)) < 100);
+    assert!(steps(&conn, parts::STATE_AT, (main, "same", 10)) < 100);
+    assert!(steps(&conn, parts::BEHIND, (main, "same", 0)) < 100);
     assert!(steps(&conn, parts::LIST, (main, many, 5_000, 3)) < 300);
     let found = parts::sessions(&conn, &scope(), None, 10).unwrap();
     assert_eq!(found, [session("many"), session("next"), session("same")]);
@@ -84,7 +86,7 @@ fn a_part_comes_back_as_it_was_put_in_and_once() {
     let state = sha256.suspend();
     let full = PartRow {
         sha256: Some(Digest([3; 32])),
-        chain: Some(Chain { after: Some(Token::random().unwrap()), state: state.clone() }),
+        chain: Some(Chain { before: Digest([4; 32]), state: state.clone() }),
         ..part("s", u32::MAX, PartFile::Placed, Some(limits::SIZE_MAX - 7), 7)
     };
     let bare = part("s", 0, PartFile::Own, None, 0);
@@ -97,9 +99,8 @@ fn a_part_comes_back_as_it_was_put_in_and_once() {
         assert_eq!(parts::by_key(&conn, &scope(), &second.key).unwrap(), None);
         assert_eq!(parts::delete(&conn, &scope(), &second.key).unwrap(), None);
     }
-    let after = parts::predecessor(&conn, &scope(), &session("s"), limits::SIZE_MAX).unwrap();
-    assert_eq!(after, Some((full.key.token.clone(), Some(state))));
-    assert_eq!(parts::predecessor(&conn, &scope(), &session("s"), 0).unwrap(), None, "an empty part precedes nothing");
+    assert_eq!(parts::state_at(&conn, &scope(), &session("s"), limits::SIZE_MAX).unwrap(), Some(state));
+    assert_eq!(parts::state_at(&conn, &scope(), &session("s"), 0).unwrap(), None, "an empty part precedes nothing");
     let other = scope().narrow("other").unwrap();
     assert_eq!(parts::by_key(&conn, &other, &full.key).unwrap(), None);
 
@@ -109,15 +110,44 @@ fn a_part_comes_back_as_it_was_put_in_and_once() {
 }
 
 #[test]
-fn the_predecessor_with_a_state_is_preferred() {
+fn a_part_gets_its_chain_once_and_what_is_behind_is_found() {
     let conn = tables();
-    let state = Sha256::new().suspend();
-    parts::insert(&conn, &scope(), &part("s", 0, PartFile::Own, Some(0), 5)).unwrap();
-    let chain = Some(Chain { after: None, state: state.clone() });
-    let with = PartRow { chain, ..part("s", 1, PartFile::Own, Some(0), 5) };
-    parts::insert(&conn, &scope(), &with).unwrap();
-    let found = parts::predecessor(&conn, &scope(), &session("s"), 5).unwrap();
-    assert_eq!(found, Some((with.key.token, Some(state))));
+    let hashed = |text: &str| {
+        let mut sha256 = Sha256::new();
+        sha256.update(text.as_bytes());
+        Chain { before: Sha256::new().finish(), state: sha256.suspend() }
+    };
+    let put = |number, offset, size, chain| {
+        let row = PartRow { chain, ..part("s", number, PartFile::Own, offset, size) };
+        parts::insert(&conn, &scope(), &row).unwrap();
+        row
+    };
+    let first_behind = || parts::first_behind(&conn, &scope(), &session("s")).unwrap();
+    let behind = |offset| parts::behind(&conn, &scope(), &session("s"), offset).unwrap();
+    let state_at = |offset| parts::state_at(&conn, &scope(), &session("s"), offset).unwrap();
+    // An empty part, one without an offset, and one behind a gap are behind nothing.
+    put(0, Some(5), 0, None);
+    put(1, None, 5, None);
+    put(2, Some(20), 5, None);
+    let second = put(3, Some(5), 5, None);
+    assert_eq!((first_behind(), state_at(5)), (None, None));
+    assert_eq!(behind(5).as_ref(), Some(&second));
+    // Of two that end at the same place, the one with a state counts.
+    put(4, Some(0), 5, None);
+    put(5, Some(0), 5, Some(hashed("first")));
+    assert_eq!(state_at(5), Some(hashed("first").state));
+    assert_eq!(first_behind(), Some((5, hashed("first").state)));
+
+    let other = TempKey { token: Token::random().unwrap(), ..second.key.clone() };
+    parts::chain(&conn, &scope(), &other, &hashed("other")).unwrap();
+    assert_eq!(behind(5).as_ref(), Some(&second), "another write's chain is not its own");
+    for text in ["second", "third"] {
+        parts::chain(&conn, &scope(), &second.key, &hashed(text)).unwrap();
+        let there = parts::by_key(&conn, &scope(), &second.key).unwrap().unwrap();
+        assert_eq!(there.chain, Some(hashed("second")));
+    }
+    assert_eq!((behind(5), first_behind()), (None, None));
+    assert_eq!(state_at(10), Some(hashed("second").state));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use tokio::task::{JoinHandle, spawn};
 type Work<T> = Box<dyn Fn(&Connection) -> Result<T> + Send>;
 
 /// Queues changes while the thread is busy, so that they come as one group, and answers what became of each.
-async fn together<T: Send + 'static>(index: &Index, changes: Vec<(bool, Work<T>)>) -> Vec<Result<T>> {
+async fn together<T: Send + 'static>(index: &Index, changes: Vec<(Kind, Work<T>)>) -> Vec<Result<T>> {
     let (busy, is_busy) = channel();
     let (go, wait) = channel::<()>();
     let (busy, wait) = (Mutex::new(busy), Mutex::new(wait));
@@ -20,11 +20,11 @@ async fn together<T: Send + 'static>(index: &Index, changes: Vec<(bool, Work<T>)
     });
     tokio::task::spawn_blocking(move || is_busy.recv().unwrap()).await.unwrap();
     let mut waiting: Vec<JoinHandle<Result<T>>> = Vec::new();
-    for (frees, work) in changes {
+    for (kind, work) in changes {
         let queued = QUEUE - index.0.changes.as_ref().unwrap().capacity();
         let index = index.clone();
         let shared = index.0.clone();
-        waiting.push(spawn(async move { if frees { index.free(work).await } else { index.write(work).await } }));
+        waiting.push(spawn(async move { index.change(kind, work).await }));
         while QUEUE - shared.changes.as_ref().unwrap().capacity() == queued {
             tokio::task::yield_now().await;
         }
@@ -38,8 +38,8 @@ async fn together<T: Send + 'static>(index: &Index, changes: Vec<(bool, Work<T>)
     results
 }
 
-fn record(text: &'static str, value: Vec<u8>) -> (bool, Work<String>) {
-    (false, Box::new(move |conn| records::create(conn, &scope(), &name(text), &value)))
+fn record(text: &'static str, value: Vec<u8>) -> (Kind, Work<String>) {
+    (Kind::Keeps, Box::new(move |conn| records::create(conn, &scope(), &name(text), &value)))
 }
 
 async fn names(index: &Index) -> Vec<String> {
@@ -50,12 +50,12 @@ async fn names(index: &Index) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_fails_or_panics_is_undone_alone() {
     let scratch = Scratch::new();
-    let fails = |text: &'static str, how: fn() -> Result<String>| -> (bool, Work<String>) {
+    let fails = |text: &'static str, how: fn() -> Result<String>| -> (Kind, Work<String>) {
         let work = move |conn: &Connection| {
             records::create(conn, &scope(), &name(text), b"half")?;
             how()
         };
-        (false, Box::new(work))
+        (Kind::Keeps, Box::new(work))
     };
     let results = together(
         &scratch.index,
@@ -96,8 +96,8 @@ async fn what_needs_more_room_than_there_is_takes_it_from_nobody() {
     assert_eq!(names(&scratch.index).await, ["a", "b"]);
     assert!(!scratch.reserve.is_spent(), "the reserve is not for them");
 
-    let delete: (bool, Work<String>) = (
-        true,
+    let delete: (Kind, Work<String>) = (
+        Kind::Frees,
         Box::new(|conn| {
             assert!(records::delete(conn, &scope(), &name("a"), None)?);
             Ok(String::new())
@@ -127,6 +127,32 @@ async fn the_reserve_is_for_what_frees_and_nothing_else_begins_without_it() {
     // There is room, so it is taken again before anything else begins.
     let seen = scratch.reserve.clone();
     assert!(!scratch.index.write(move |_| Ok(seen.is_spent())).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_notes_alone_are_not_synced() {
+    const NORMAL: i64 = 1;
+    const FULL: i64 = 2;
+    let synchronous = |kind| -> (Kind, Work<i64>) {
+        (kind, Box::new(|conn| Ok(conn.query_row("PRAGMA synchronous", [], |row| row.get(0))?)))
+    };
+    let Scratch { dir, index, reserve } = Scratch::new();
+    drop(index);
+    let index = Index::open(&dir.path().join("index"), true, reserve).unwrap();
+    for (kinds, expected) in [
+        (vec![Kind::Notes, Kind::Notes], NORMAL),
+        (vec![Kind::Notes, Kind::Keeps], FULL),
+        (vec![Kind::Frees, Kind::Notes], FULL),
+        (vec![Kind::Notes], NORMAL),
+        (vec![Kind::Frees], FULL),
+        (vec![Kind::Keeps], FULL),
+    ] {
+        let seen = together(&index, kinds.iter().map(|kind| synchronous(*kind)).collect()).await;
+        assert!(seen.iter().all(|seen| matches!(seen, Ok(seen) if *seen == expected)), "{kinds:?}: {seen:?}");
+    }
+    let scratch = Scratch::new();
+    let seen = scratch.index.write(|conn| Ok(conn.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0))?));
+    assert_eq!(seen.await.unwrap(), 0, "nothing is, where nothing has to survive");
 }
 
 #[tokio::test(flavor = "multi_thread")]

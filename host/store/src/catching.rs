@@ -1,0 +1,347 @@
+//! Hashing in the background what came out of order, so that an assembly need not wait for it: for backends.
+//!
+//! A backend says what there is to do by [`Catch`], a step at a time; here is decided when. Invariants: a session has one
+//! catcher at a time, a store works on [`limits::CATCHERS`] at once, each in its turn, and knows no more than
+//! [`limits::CATCH_SESSIONS`]; after [`Catchers::pause`] has answered, nothing is done for the session until what it
+//! answered is dropped; after [`Catchers::close`] nothing begins. Nobody waits for a catcher: what it fails to do, the
+//! assembly does.
+
+use crate::{Result, Scope, SessionId, limits};
+use async_trait::async_trait;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, Semaphore};
+
+/// What catches up with the parts of a session.
+#[async_trait]
+pub trait Catch: Send + 'static {
+    /// Goes on for a short while; false when there is nothing to do any more. Dropping the future loses at most what
+    /// this step has done.
+    ///
+    /// # Errors
+    /// Any; the catcher is given up then.
+    async fn step(&mut self) -> Result<bool>;
+}
+
+type Name = (Scope, SessionId);
+
+/// The catchers of a store.
+pub struct Catchers<C: Catch>(Arc<Shared<C>>);
+
+struct Shared<C> {
+    sessions: Mutex<Sessions<C>>,
+    turns: Semaphore,
+    /// Notified when a catcher has ended.
+    ended: Notify,
+}
+
+struct Sessions<C> {
+    known: HashMap<Name, Session<C>>,
+    closed: bool,
+}
+
+/// A session that has a catcher, or must not have one.
+struct Session<C> {
+    running: bool,
+    halt: Arc<Notify>,
+    /// What is to be done after what is being done.
+    next: Option<C>,
+    pauses: usize,
+    /// What was halted.
+    left: Option<C>,
+}
+
+impl<C> Default for Session<C> {
+    fn default() -> Self {
+        Session { running: false, halt: Arc::default(), next: None, pauses: 0, left: None }
+    }
+}
+
+impl<C: Catch> Default for Catchers<C> {
+    fn default() -> Self {
+        let sessions = Mutex::new(Sessions { known: HashMap::new(), closed: false });
+        Catchers(Arc::new(Shared { sessions, turns: Semaphore::new(limits::CATCHERS), ended: Notify::new() }))
+    }
+}
+
+impl<C: Catch> Catchers<C> {
+    /// Sets a catcher to work, at once or after the one that the session has. False if it is given up, because the session
+    /// is paused or too many others have something to do.
+    pub fn begin(&self, scope: &Scope, session: &SessionId, catcher: C) -> bool {
+        let mut sessions = self.0.lock();
+        let full = sessions.known.len() >= limits::CATCH_SESSIONS;
+        let closed = sessions.closed;
+        match sessions.known.entry((scope.clone(), session.clone())) {
+            Entry::Occupied(mut there) if there.get().pauses == 0 && !closed => {
+                there.get_mut().next = Some(catcher);
+                true
+            }
+            Entry::Vacant(free) if !full && !closed => {
+                let name = free.key().clone();
+                let here = free.insert(Session { running: true, ..Session::default() });
+                tokio::spawn(run(self.0.clone(), name, here.halt.clone(), catcher));
+                true
+            }
+            Entry::Occupied(_) | Entry::Vacant(_) => false,
+        }
+    }
+
+    /// Halts what is done for a session, and lets nothing begin for it. Answers what was halted, too.
+    pub async fn pause(&self, scope: &Scope, session: &SessionId) -> (Pause<C>, Option<C>) {
+        let name = (scope.clone(), session.clone());
+        let pause = Pause { shared: self.0.clone(), name };
+        {
+            let mut sessions = self.0.lock();
+            let there = sessions.known.entry(pause.name.clone()).or_default();
+            there.pauses += 1;
+            there.next = None;
+            there.halt.notify_one();
+        }
+        self.0.until(|sessions| sessions.known.get(&pause.name).is_none_or(|there| !there.running)).await;
+        let left = self.0.lock().known.get_mut(&pause.name).and_then(|there| there.left.take());
+        (pause, left)
+    }
+
+    /// Halts all of them, and returns when they have ended.
+    pub async fn halt(&self) {
+        self.0.lock().halt();
+        self.idle().await;
+    }
+
+    /// Halts all of them for good.
+    pub fn close(&self) {
+        let mut sessions = self.0.lock();
+        sessions.closed = true;
+        sessions.halt();
+    }
+
+    /// Returns when none of them has anything to do.
+    pub async fn idle(&self) {
+        self.0.until(|sessions| sessions.known.values().all(|there| !there.running)).await;
+    }
+}
+
+impl<C> Sessions<C> {
+    fn halt(&mut self) {
+        for session in self.known.values_mut() {
+            session.next = None;
+            session.halt.notify_one();
+        }
+    }
+}
+
+impl<C> Shared<C> {
+    fn lock(&self) -> MutexGuard<'_, Sessions<C>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn until(&self, condition: impl Fn(&Sessions<C>) -> bool) {
+        loop {
+            let ended = self.ended.notified();
+            if condition(&self.lock()) {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// What is to be done for a session when its catcher has nothing more to do. Without anything, it has ended.
+    fn next(&self, name: &Name) -> Option<C> {
+        let mut sessions = self.lock();
+        let next = sessions.known.get_mut(name).and_then(|there| there.next.take());
+        if next.is_none() {
+            self.end(&mut sessions, name, None);
+        }
+        next
+    }
+
+    fn end(&self, sessions: &mut Sessions<C>, name: &Name, left: Option<C>) {
+        if let Some(there) = sessions.known.get_mut(name) {
+            there.running = false;
+            there.left = left;
+            if there.pauses == 0 {
+                sessions.known.remove(name);
+            }
+        }
+        self.ended.notify_waiters();
+    }
+}
+
+async fn run<C: Catch>(shared: Arc<Shared<C>>, name: Name, halt: Arc<Notify>, catcher: C) {
+    let mut running = Running { shared: &shared, name: &name, catcher: Some(catcher) };
+    while let Some(catcher) = &mut running.catcher {
+        let step = async {
+            // One after the other, so that a large session does not keep the others waiting.
+            let _turn = shared.turns.acquire().await;
+            catcher.step().await
+        };
+        let moved = tokio::select! {
+            biased;
+            () = halt.notified() => return,
+            moved = step => moved,
+        };
+        if let Err(error) = &moved {
+            tracing::debug!(session = %name.1, %error, "what came out of order is left to the assembly");
+        }
+        if !matches!(moved, Ok(true)) {
+            running.catcher = shared.next(&name);
+        }
+    }
+}
+
+/// A catcher at work. Dropped with it, it has been halted or has panicked.
+struct Running<'a, C> {
+    shared: &'a Shared<C>,
+    name: &'a Name,
+    catcher: Option<C>,
+}
+
+impl<C> Drop for Running<'_, C> {
+    fn drop(&mut self) {
+        if let Some(catcher) = self.catcher.take() {
+            self.shared.end(&mut self.shared.lock(), self.name, Some(catcher));
+        }
+    }
+}
+
+/// The time for which nothing is done for a session.
+pub struct Pause<C> {
+    shared: Arc<Shared<C>>,
+    name: Name,
+}
+
+impl<C> Drop for Pause<C> {
+    fn drop(&mut self) {
+        let mut sessions = self.shared.lock();
+        if let Some(there) = sessions.known.get_mut(&self.name) {
+            there.pauses -= 1;
+            if there.pauses == 0 && !there.running {
+                sessions.known.remove(&self.name);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    /// Does as many steps as there are permits, and counts them.
+    struct Counts {
+        permits: Arc<Semaphore>,
+        count: Arc<AtomicUsize>,
+        steps: usize,
+        fails: fn() -> Error,
+    }
+
+    impl Counts {
+        fn new(steps: usize) -> Self {
+            let (permits, count) = (Arc::new(Semaphore::new(0)), Arc::default());
+            Counts { permits, count, steps, fails: || Error::NotFound }
+        }
+
+        /// The same once more.
+        fn again(&self) -> Self {
+            Counts { permits: self.permits.clone(), count: self.count.clone(), ..*self }
+        }
+
+        fn count(&self) -> usize {
+            self.count.load(Ordering::SeqCst)
+        }
+
+        async fn counted(&self, count: usize) {
+            while self.count() < count {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    #[async_trait]
+    impl Catch for Counts {
+        async fn step(&mut self) -> Result<bool> {
+            self.permits.acquire().await.map_err(Error::internal)?.forget();
+            self.count.fetch_add(1, Ordering::SeqCst);
+            self.steps = self.steps.checked_sub(1).ok_or_else(self.fails)?;
+            Ok(self.steps > 0)
+        }
+    }
+
+    fn session(name: &str) -> (Scope, SessionId) {
+        (Scope::root(), SessionId::parse(name).unwrap())
+    }
+
+    #[tokio::test]
+    async fn one_at_a_time_and_the_next_after_it() {
+        let (catchers, (scope, id)) = (Catchers::default(), session("s"));
+        let (first, second, third) = (Counts::new(3), Counts::new(2), Counts::new(2));
+        for catcher in [&first, &second, &third] {
+            catcher.permits.add_permits(100);
+            assert!(catchers.begin(&scope, &id, catcher.again()));
+        }
+        catchers.idle().await;
+        assert_eq!([first.count(), second.count(), third.count()], [3, 0, 2], "the latest of those that waited");
+        assert!(catchers.0.lock().known.is_empty(), "nothing is kept of those that have ended");
+    }
+
+    #[tokio::test]
+    async fn a_pause_halts_it_and_answers_what_it_was_at() {
+        let (catchers, (scope, id)) = (Catchers::default(), session("s"));
+        let counts = Counts::new(10);
+        assert!(catchers.begin(&scope, &id, counts.again()));
+        assert!(catchers.begin(&scope, &id, Counts::new(1)));
+        counts.permits.add_permits(4);
+        counts.counted(4).await;
+        let (pause, left) = catchers.pause(&scope, &id).await;
+        assert_eq!(left.expect("it was halted in its fifth step").steps, 6);
+        let (second, left) = catchers.pause(&scope, &id).await;
+        assert!(left.is_none());
+        counts.permits.add_permits(4);
+        drop(pause);
+        assert!(!catchers.begin(&scope, &id, counts.again()));
+        catchers.idle().await;
+        drop(second);
+        assert!(catchers.begin(&scope, &id, counts.again()));
+        counts.counted(8).await;
+        catchers.halt().await;
+        assert!(catchers.0.lock().known.is_empty());
+        catchers.close();
+        assert!(!catchers.begin(&scope, &id, counts.again()));
+    }
+
+    #[tokio::test]
+    async fn few_work_at_once_and_more_wait_but_not_too_many() {
+        let catchers = Catchers::default();
+        let counts = Counts::new(2);
+        let all: Vec<_> = (0..limits::CATCH_SESSIONS).map(|at| session(&format!("s{at}"))).collect();
+        for (scope, id) in &all {
+            assert!(catchers.begin(scope, id, counts.again()));
+        }
+        let (scope, id) = session("one-too-many");
+        assert!(!catchers.begin(&scope, &id, counts.again()));
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(catchers.0.turns.available_permits(), 0);
+        counts.permits.add_permits(2 * all.len());
+        catchers.idle().await;
+        assert_eq!((counts.count(), catchers.0.turns.available_permits()), (2 * all.len(), limits::CATCHERS));
+    }
+
+    #[tokio::test]
+    async fn one_that_fails_or_panics_ends_alone() {
+        let (catchers, (scope, id)) = (Catchers::default(), session("s"));
+        let fails = Counts::new(0);
+        let panics = Counts { fails: || panic!("as it should"), ..Counts::new(0) };
+        for catcher in [fails, panics] {
+            catcher.permits.add_permits(1);
+            assert!(catchers.begin(&scope, &id, catcher.again()));
+            tokio::time::timeout(Duration::from_secs(10), catchers.idle()).await.expect("it has ended");
+            assert_eq!(catcher.count(), 1);
+        }
+        assert_eq!(catchers.0.turns.available_permits(), limits::CATCHERS);
+    }
+}
