@@ -26,6 +26,11 @@ fn names(folder: &PathBuf) -> Vec<String> {
     names
 }
 
+/// Waits until an answer is held, and so much of it is there.
+fn some_of_it(relay: &Relay, folder: &PathBuf, bytes: u64) -> u64 {
+    eventually("some of it", || arrived(folder).filter(|there| *there > bytes && relay.has_happened()))
+}
+
 /// What was got so far and is no file yet.
 fn arrived(folder: &PathBuf) -> Option<u64> {
     let name = names(folder).into_iter().find(|name| name.ends_with(".part"))?;
@@ -78,7 +83,7 @@ fn a_client_that_is_killed_leaves_what_the_next_one_goes_on_with() {
     relay.after(9 * MIB, Fate::Held);
     let command = || client(&relay.url(), "get", &[&file.id, "-o", folder.to_str().expect("text")]);
     let running = Running::start(command());
-    let there = eventually("some of it", || arrived(&folder).filter(|bytes| *bytes > 4 * MIB));
+    let there = some_of_it(&relay, &folder, 4 * MIB);
     assert!(there < file.content.size());
     // One at a time.
     failed(command(), 1, &["another process is writing"]);
@@ -104,7 +109,7 @@ fn a_server_that_is_killed_and_comes_back_is_asked_for_the_rest() {
     relay.after(7 * MIB, Fate::Held);
     let arguments = ["--retry", PATIENCE, &file.id, "-o", target.to_str().expect("text")];
     let running = Running::start(client(&relay.url(), "get", &arguments));
-    eventually("some of it", || arrived(&folder).filter(|bytes| *bytes > 2 * MIB));
+    some_of_it(&relay, &folder, 2 * MIB);
     server.signal(Signal::KILL);
     server.wait();
     relay.release();
@@ -163,7 +168,7 @@ fn what_is_damaged_gets_no_name() {
     relay.after(2 * MIB, Fate::Held);
     let arguments = [&*file.id, "-o", target.to_str().expect("text")];
     let running = Running::start(client(&relay.url(), "get", &arguments));
-    eventually("some of it", || arrived(&folder).filter(|bytes| *bytes > MIB));
+    some_of_it(&relay, &folder, MIB);
     running.signal(Signal::KILL);
     running.wait();
     let part = names(&folder).remove(0);
@@ -171,6 +176,17 @@ fn what_is_damaged_gets_no_name() {
     fs::write(folder.join(&part), vec![0; there.len()]).expect("room");
     failed(client(&url(&server), "get", &arguments), 1, &["is damaged", "nothing of it was kept"]);
     assert_eq!(names(&folder), [""; 0]);
+
+    // And what is damaged on its way.
+    relay.after(2 * MIB, Fate::Damaged);
+    failed(client(&relay.url(), "get", &arguments), 1, &["is damaged"]);
+    assert_eq!(names(&folder), [""; 0]);
+    relay.after(2 * MIB, Fate::Damaged);
+    let mut command = client(&relay.url(), "get", &[&file.id, "-o", "-"]);
+    let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().expect("the binary");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is damaged"));
+
     done(client(&url(&server), "get", &arguments));
     expect_content(&target, &file.content);
     server.finish(&[&file]);

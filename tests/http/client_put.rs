@@ -9,6 +9,7 @@ use crate::fixture::{Pattern, Server, Stored, eventually, portico, run};
 use rustix::process::Signal;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -160,6 +161,82 @@ fn a_client_that_is_killed_leaves_a_session_that_the_next_one_goes_on_with() {
 }
 
 #[test]
+fn what_an_earlier_run_sent_of_other_content_is_not_taken_for_this() {
+    let server = server();
+    let content = Pattern::new(1, 100 * PART);
+    let path = file_of(&server.store, "file", &content);
+    let put = || client(&url(&server), "put", &["--json", "--part-size", "64KiB", path.to_str().expect("text")]);
+    let running = Running::start(put());
+    eventually("some parts", || (parts_done(&server.exchanges()) > 10).then_some(()));
+    running.signal(Signal::KILL);
+    running.wait();
+    let modified = fs::metadata(&path).and_then(|metadata| metadata.modified()).expect("a time");
+    let other = Pattern::new(2, content.size());
+    let file = OpenOptions::new().write(true).open(&path).expect("a file");
+    file.write_all_at(&other.pieces().collect::<Vec<_>>().concat(), 0).expect("room");
+    file.set_modified(modified).expect("a time");
+    let file = put_told(&done(put()), &other);
+    server.finish(&[&file]);
+}
+
+#[test]
+fn a_session_that_is_aborted_meanwhile_is_begun_anew() {
+    let server = server();
+    let relay = Relay::start(server.addr);
+    let content = Pattern::new(1, 40 * PART);
+    let path = file_of(&server.store, "file", &content);
+    relay.after(2_000, Fate::Held);
+    let running = Running::start(client(
+        &relay.url(),
+        "put",
+        &["--json", "--part-size", "64KiB", "--parallel", "1", path.to_str().expect("text")],
+    ));
+    eventually("some parts", || relay.has_happened().then_some(()));
+    let session = server.exchanges().iter().find_map(|exchange| {
+        let path = exchange["path"].as_str()?;
+        path.split_once("/parts/").map(|(session, _)| session.to_owned())
+    });
+    assert_eq!(server.ask(&format!("DELETE {}", session.expect("a session")), &[]).head.status, 204);
+    relay.release();
+    let said = running.wait();
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let lines: Vec<String> = said.out.lines().map(str::to_owned).collect();
+    let file = put_told(&lines, &content);
+    server.finish(&[&file]);
+}
+
+#[test]
+fn two_clients_that_put_one_file_at_once_make_one_file() {
+    let server = server();
+    let content = Pattern::new(1, 100 * PART + 1);
+    let path = file_of(&server.store, "file", &content);
+    let put = || client(&url(&server), "put", &["--json", "--part-size", "64KiB", path.to_str().expect("text")]);
+    let files = [Running::start(put()), Running::start(put())].map(|running| {
+        let said = running.wait();
+        assert_eq!(said.code, Some(0), "{said:?}");
+        put_told(&said.out.lines().map(str::to_owned).collect::<Vec<_>>(), &content)
+    });
+    assert_eq!(files[0].id, files[1].id);
+    server.finish(&[&files[0]]);
+}
+
+#[test]
+fn a_part_that_is_damaged_on_its_way_is_refused_and_sent_again() {
+    let server = server();
+    let relay = Relay::start(server.addr);
+    let content = Pattern::new(1, 10 * PART);
+    let path = file_of(&server.store, "file", &content);
+    // Within the first part, behind everything that is not content.
+    relay.after(PART / 2, Fate::DamagedRequest);
+    let lines = done(client(&relay.url(), "put", &["--json", "--part-size", "64KiB", path.to_str().expect("text")]));
+    assert!(relay.has_happened());
+    let file = put_told(&lines, &content);
+    let refused = server.exchanges().iter().filter(|exchange| exchange["status"] == 422).count();
+    assert_eq!(refused, 1);
+    server.finish(&[&file]);
+}
+
+#[test]
 fn an_upload_goes_on_where_its_connections_are_cut() {
     let server = server();
     let relay = Relay::start(server.addr);
@@ -237,6 +314,16 @@ fn names_are_kept_and_those_that_cannot_be_are_refused() {
         assert_eq!(last_event(&lines, "done")["receipt"]["content_type"], kind);
         files.push(put_told(&lines, &content));
     }
+    // A name that is no text must be given another one.
+    let path = server.store.beside("not\u{fffd}text");
+    let nameless = path.with_file_name(std::ffi::OsStr::from_bytes(b"not\xfftext"));
+    fs::copy(typed, &nameless).expect("a file");
+    let mut command = client(&url(&server), "put", &[]);
+    command.arg(&nameless);
+    failed(command, 1, &["has no name that can be sent", "--name"]);
+    let mut command = client(&url(&server), "put", &["--json", "--name", "text"]);
+    command.arg(&nameless);
+    files.push(put_told(&done(command), &content));
     failed(client(&url(&server), "put", &["--name", "a/b", typed]), 1, &["(400)", "original_filename"]);
     failed(client(&url(&server), "put", &["--type", "nonsense", typed]), 1, &["(400)", "content_type"]);
     server.finish(&files.iter().collect::<Vec<_>>());

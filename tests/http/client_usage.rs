@@ -1,6 +1,6 @@
 //! How the client's commands are called, and what they say when nobody answers.
 
-use crate::fixture::command::{client, failed, file_of};
+use crate::fixture::command::{client, done, expect_content, failed, file_of, put_told};
 use crate::fixture::{Pattern, Server, portico};
 use crate::folder::Folder;
 use std::fs;
@@ -81,6 +81,32 @@ fn a_flag_wins_over_the_environment_and_a_held_store_names_its_server() {
     command.env("PORTICO_SERVER", "http://127.0.0.1:1");
     let address = format!("http://{}", server.addr);
     failed(command, 1, &["in use", &address, "--server"]);
+    server.finish(&[&file]);
+}
+
+#[test]
+fn a_server_with_tokens_lets_in_who_shows_one() {
+    const TOKEN: &str = "of-the-test-0123456789-0123456789-0123456789";
+    let folder = Folder::new();
+    let (tokens, other) = (folder.beside("tokens"), folder.beside("other"));
+    fs::write(&tokens, TOKEN).and_then(|()| fs::write(&other, format!("{TOKEN}x\n"))).expect("room");
+    let (tokens, other) = (tokens.to_str().expect("text"), other.to_str().expect("text"));
+    let server = Server::start(&["--token-file", tokens]);
+    let url = format!("http://{}", server.addr);
+    let content = Pattern::new(1, 200_000);
+    let path = file_of(&folder, "file", &content);
+    let path = path.to_str().expect("text");
+    for more in [&[][..], &["--auth-file", other]] {
+        let said =
+            failed(client(&url, "put", &[&[path], more].concat()), 1, &["(401)", "PORTICO_TOKEN", "--auth-file"]);
+        assert!(!said.err.contains(TOKEN) && !said.err.contains("trying again"), "{said:?}");
+    }
+    let file = put_told(&done(client(&url, "put", &["--json", "--auth-file", tokens, path])), &content);
+    let mut get = client(&url, "get", &[&file.id, "-o", other, "--force"]);
+    get.env("PORTICO_TOKEN", TOKEN);
+    done(get);
+    expect_content(other.as_ref(), &content);
+    assert!(!server.log().contains(TOKEN));
     server.finish(&[&file]);
 }
 

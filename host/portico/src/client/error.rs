@@ -248,10 +248,14 @@ impl fmt::Display for Problem {
         if let Some(limit) = limit {
             write!(f, ", at most {limit} bytes")?;
         }
-        if self.status == StatusCode::UNAUTHORIZED {
-            f.write_str("; a token is taken from PORTICO_TOKEN or --auth-file")?;
+        match self.status {
+            StatusCode::UNAUTHORIZED => f.write_str("; a token is taken from PORTICO_TOKEN or --auth-file"),
+            // A portal says how much it takes.
+            StatusCode::PAYLOAD_TOO_LARGE if limit.is_none() => {
+                f.write_str("; if that is a proxy, it may take smaller parts (--part-size)")
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -293,6 +297,7 @@ mod tests {
             assert_eq!(problem(status, body).to_string(), told);
         }
         assert!(problem(401, "").to_string().contains("PORTICO_TOKEN"));
+        assert!(problem(413, "<html>").to_string().contains("--part-size"));
     }
 
     #[test]

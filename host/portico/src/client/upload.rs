@@ -208,6 +208,8 @@ impl Upload {
         let deleted = until_done(&self.patience, &*self.observer, || self.client.delete(&receipt.file_id)).await;
         match deleted {
             Err(error) if !error.is_absent() => Err(error.into()),
+            // What an earlier run has sent may have been something else, if that left no trace.
+            _ if !self.session.received_parts.is_empty() => Err(Failure::Over { pass_over: true }),
             _ => Err(Error::Differs(self.source.path.clone()).into()),
         }
     }
