@@ -1,7 +1,7 @@
 //! `portico ls` and `portico rm`.
 
 use crate::fixture::command::{client, done, failed, last_event};
-use crate::fixture::{Pattern, Server};
+use crate::fixture::{Pattern, Server, Stored};
 use serde_json::Value;
 
 fn url(server: &Server) -> String {
@@ -10,21 +10,28 @@ fn url(server: &Server) -> String {
 
 #[test]
 fn files_are_listed_by_the_page_and_told_in_whole() {
-    /// More than a page of the client's.
+    /// More than a page of the client's, put by so many at once.
     const FILES: u64 = 520;
+    const PUTTING: u64 = 8;
     let server = Server::start(&[]);
-    let mut connection = server.connect();
-    let files: Vec<_> = (0..FILES)
-        .map(|number| {
+    let put = |first: u64| {
+        let mut connection = server.connect();
+        let put = move |number: u64| {
             let content = Pattern::new(number, number % 7);
             connection.send_put(&format!("/files/name-{number}"), &[], &content);
-            crate::fixture::Stored::new(&connection.response(), &content)
-        })
-        .collect();
+            (number, Stored::new(&connection.response(), &content))
+        };
+        (first..FILES).step_by(PUTTING as usize).map(put).collect::<Vec<_>>()
+    };
+    let files: Vec<(u64, Stored)> = std::thread::scope(|scope| {
+        let put = &put;
+        let putting: Vec<_> = (0..PUTTING).map(|first| scope.spawn(move || put(first))).collect();
+        putting.into_iter().flat_map(|thread| thread.join().expect("a client")).collect()
+    });
     let lines = done(client(&url(&server), "ls", &["--json"]));
     let listed: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(listed.len(), files.len());
-    for (number, file) in files.iter().enumerate() {
+    for (number, file) in &files {
         let told = listed.iter().find(|told| told["file_id"] == *file.id).unwrap_or_else(|| panic!("no {}", file.id));
         assert_eq!(told["original_filename"], format!("name-{number}"));
         assert_eq!(told["size_bytes"], file.content.size());
@@ -35,7 +42,7 @@ fn files_are_listed_by_the_page_and_told_in_whole() {
     assert_eq!(lines.len(), files.len() + 1);
     assert!(lines[0].starts_with("FILE_ID ") && lines[0].ends_with(" NAME"), "{}", lines[0]);
     assert!(lines[1..].iter().all(|line| line.contains("  name-")), "{lines:?}");
-    server.finish(&files.iter().collect::<Vec<_>>());
+    server.finish(&files.iter().map(|(_, file)| file).collect::<Vec<_>>());
 }
 
 #[test]

@@ -7,6 +7,7 @@
 #[path = "../fixture/bucket.rs"]
 #[expect(dead_code, reason = "the tests of `s3.rs` use the rest")]
 mod bucket;
+mod client;
 mod commands;
 #[path = "../fixture/mod.rs"]
 #[expect(dead_code, reason = "the tests of `main.rs` use the rest")]
@@ -36,6 +37,7 @@ macro_rules! checks {
 
 /// What runs on each server.
 const EVERYWHERE: &[Check] = checks![
+    client::an_upload_goes_on_with_another_server,
     commands::check_says_what_the_server_is_able_to,
     hosts::a_file_of_one_server_is_a_file_of_the_other,
     hosts::a_server_that_is_killed_takes_nothing_acknowledged_with_it,
