@@ -174,8 +174,8 @@ pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result<()> {
     let mib = |bytes: u64| bytes as f64 / MIB as f64;
     let how = "all that passed between the store and the server during one assembly, in both directions";
     report.row(&Row::alone("  through this host", mib(bytes), "MiB", 50.0), how)?;
-    let Traffic { read_back, streamed } = sides.store.traffic();
-    let rows = [("  read back for the digest", read_back), ("  sent again", streamed)];
+    let Traffic { read_back, caught_up, streamed } = sides.store.traffic();
+    let rows = [("  read back for the digest", read_back + caught_up), ("  sent again", streamed)];
     rows.into_iter().try_for_each(|(name, bytes)| {
         report.row(&Row::alone(name, bytes as f64, "bytes", 0.0), "over all those assemblies")
     })

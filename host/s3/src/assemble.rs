@@ -1,12 +1,13 @@
 //! Final objects made of parts, within the store.
 //!
 //! The pieces of a new multipart object are copied by the server from the parts' data where their sizes allow, and
-//! streamed through this host where not; see `plan.rs`. The digest is carried by the parts' states, and read back only from
-//! where those end. Only when the object exists are its parts taken away.
+//! streamed through this host where not; see `plan.rs`. For the digest only those parts are read back that have no chain yet.
+//! Only when the object exists are its parts taken away.
 //!
 //! Other processes are not kept out: they may put, delete or assemble the same parts meanwhile. Whoever makes the receipt
 //! first has made the object; a part whose data goes while it is needed makes the assembly fail.
 
+use crate::catch_up::Begun;
 use crate::data::Data;
 use crate::failure::{Failure, Kind};
 use crate::frames::Frames;
@@ -21,11 +22,11 @@ use crate::slot::Slot;
 use crate::store::Inner;
 use crate::straight;
 use crate::upload::Upload;
-use crate::{chain, list};
+use crate::{catch_up, chain, list};
 use bytes::Bytes;
 use portico_store::stream::ByteStream;
 use portico_store::{
-    Digest, Error, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, SessionId, TempKey, Token,
+    Digest, Error, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, SessionId, Sha256, TempKey, Token,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::pin;
@@ -67,8 +68,13 @@ async fn run(
     let sessions: BTreeSet<&SessionId> = list.iter().map(|key| &key.session).collect();
     let named = sessions.iter().map(|session| (scope.clone(), (*session).clone())).collect();
     let _assembling = inner.registry.assemble(named)?;
+    let (mut pauses, mut begun) = (Vec::new(), Vec::new());
     for session in &sessions {
         inner.registry.interrupt(scope, session).await;
+        // What is not caught up with by now is hashed here.
+        let (pause, part) = catch_up::pause(inner, scope, session).await;
+        pauses.push(pause);
+        begun.extend(part);
     }
     let slots = slots_of(inner, scope, list).await?;
     let parts: Arc<Vec<Part>> = Arc::new(slots.iter().filter_map(|slot| live(Some(slot.clone()))).collect());
@@ -87,7 +93,7 @@ async fn run(
 
     let there = look(inner, scope, file).await?;
     let receipt = if let Found::Live(there, _) = there {
-        let sha256 = digest(inner, &sources, &parts).await.map_err(missing_part)?;
+        let sha256 = digest(inner, &sources, &parts, &begun).await.map_err(missing_part)?;
         let ours = put_final::receipt(inner, &token, size, check(sha256, expected)?, options);
         settle(inner, scope, file, &there, &ours, if_exists)?
     } else {
@@ -96,13 +102,12 @@ async fn run(
         let content_type = options.content_type.clone();
         // What is read back is read while the server copies. A digest that is known before is checked before.
         let make = make(inner, &place, &sources, &parts, size, content_type.as_deref());
-        let (reach, carried) = chain::along(&parts);
-        let sha256 = if reach == parts.len() {
-            let sha256 = check(carried.finish(), expected)?;
+        let sha256 = if let Some(known) = chain::along(&parts) {
+            let sha256 = check(known, expected)?;
             make.await.map_err(missing_part)?;
             sha256
         } else {
-            let checked = async { check(digest(inner, &sources, &parts).await?, expected) };
+            let checked = async { check(digest(inner, &sources, &parts, &begun).await?, expected) };
             let (mut checked, mut make) = (pin!(checked), pin!(make));
             // What makes the data is never cancelled: its requests could be done after what is to undo them.
             let both = tokio::select! {
@@ -167,12 +172,21 @@ async fn slots_of(inner: &Arc<Inner>, scope: &Scope, list: &[TempKey]) -> Result
     Ok(slots)
 }
 
-/// The digest of the whole: carried as far as the states reach, then read.
-async fn digest(inner: &Arc<Inner>, sources: &[Place], parts: &[Part]) -> Result<Digest> {
-    let (reach, mut sha256) = chain::along(parts);
-    for (place, part) in sources.iter().zip(parts).skip(reach).filter(|(_, part)| part.size > 0) {
-        read::hash(inner, place, part.size, &mut sha256).await?;
-        inner.counters.read_back.fetch_add(part.size, Ordering::Relaxed);
+/// The digest of the whole: parts with a chain are passed, the others read, from where somebody has come with them.
+async fn digest(inner: &Arc<Inner>, sources: &[Place], parts: &[Part], begun: &[Begun]) -> Result<Digest> {
+    let mut sha256 = Sha256::new();
+    // An empty part changes nothing.
+    for (place, part) in sources.iter().zip(parts).filter(|(_, part)| part.size > 0) {
+        if sha256.pass(part.chain().as_ref()) {
+            continue;
+        }
+        let mut from = 0;
+        let before = sha256.so_far();
+        if let Some(begun) = begun.iter().find(|begun| begun.data == part.data && begun.before == before) {
+            (from, sha256) = (begun.done, begun.sha256.clone());
+        }
+        read::hash(inner, place, from..part.size, &mut sha256).await?;
+        inner.counters.read_back.fetch_add(part.size - from, Ordering::Relaxed);
     }
     Ok(sha256.finish())
 }

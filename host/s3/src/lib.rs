@@ -5,6 +5,7 @@ mod assemble;
 mod background;
 mod budget;
 mod cache;
+mod catch_up;
 mod chain;
 mod client;
 mod data;

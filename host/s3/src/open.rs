@@ -16,6 +16,7 @@ use crate::store::{Counters, Inner, S3Store};
 use crate::{GRACE_MIN, Location, OpenError, PART_SIZE_MIN, S3Options};
 use bytes::Bytes;
 use portico_store::Token;
+use portico_store::catching::{Catchers, Searched};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -81,6 +82,8 @@ pub(crate) async fn open(
             capabilities,
             registry: Arc::default(),
             background: Background::default(),
+            catchers: Catchers::default(),
+            searched: Searched::default(),
             cache: Default::default(),
             counters: Counters::default(),
         }),

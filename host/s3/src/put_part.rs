@@ -7,7 +7,7 @@ use crate::running::Running;
 use crate::sending::Sending;
 use crate::slot::{Slot, State, Taken};
 use crate::store::Inner;
-use crate::{chain, list, read};
+use crate::{catch_up, chain, list, read};
 use async_trait::async_trait;
 use bytes::Bytes;
 use portico_store::lane::Hashes;
@@ -23,8 +23,8 @@ struct PartWriter {
     key: TempKey,
     options: PartOptions,
     body: Body,
-    /// The predecessor whose state the chain goes on from, where there is a chain.
-    after: Option<Token>,
+    /// The digest of what is before it, where it is hashed on from there.
+    before: Option<Digest>,
     running: Running,
 }
 
@@ -59,7 +59,8 @@ pub(crate) async fn begin(
             Some(Sending::new(inner, place, options.expected.size, None)?)
         }
     };
-    let (chain, after) = before.filter(|_| there.is_none()).unzip();
+    let chain = before.filter(|_| there.is_none());
+    let before = chain.as_ref().map(Sha256::so_far);
     let hashes = Hashes {
         blake3: Some(Blake3::new()),
         sha256: (options.want_sha256 || options.expected.sha256.is_some()).then(Sha256::new),
@@ -68,7 +69,7 @@ pub(crate) async fn begin(
     };
     let body = Body::new(inner, hashes, sending);
     let (inner, scope) = (inner.clone(), scope.clone());
-    Ok(Box::new(PartWriter { inner, scope, key, options, body, after: after.flatten(), running }))
+    Ok(Box::new(PartWriter { inner, scope, key, options, body, before, running }))
 }
 
 #[async_trait]
@@ -90,7 +91,7 @@ impl Writer<PartReceipt> for PartWriter {
     }
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<PartReceipt> {
-        let PartWriter { inner, scope, key, options, body, after, running } = *self;
+        let PartWriter { inner, scope, key, options, body, before, running } = *self;
         running.check()?;
         let (hashes, data) = tokio::select! {
             biased;
@@ -118,7 +119,7 @@ impl Writer<PartReceipt> for PartWriter {
             blake3: blake3.to_hex(),
             sha256: sha256.as_ref().map(Digest::to_hex),
             offset: options.offset,
-            chain: hashes.chain.map(|chain| Chain::new(after.as_ref(), &chain.suspend())),
+            chain: Chain::made(before, hashes.chain.as_ref()),
         };
         let background = inner.background.clone();
         background
@@ -151,6 +152,7 @@ async fn commit(
                 Ok(Taken::Done(slot)) => {
                     data.keep();
                     inner.cache.put(&place, &slot);
+                    catch_up::begin(inner, scope, &key, &part);
                     return part.receipt(key, false);
                 }
                 Ok(Taken::Other(there)) => Some(there),
@@ -219,6 +221,7 @@ pub(crate) async fn delete_session(inner: &Arc<Inner>, scope: &Scope, session: &
     let background = inner.background.clone();
     background
         .detached(async move {
+            let _paused = catch_up::pause(&inner, &scope, &session).await;
             let mut count = 0;
             let mut after = None;
             loop {

@@ -70,16 +70,16 @@ fn gone(failure: Failure) -> Error {
 /// [`Error::NotFound`] if it is not there.
 pub(crate) async fn digest(inner: &Arc<Inner>, place: &Place, size: u64) -> Result<Digest> {
     let mut sha256 = Sha256::new();
-    hash(inner, place, size, &mut sha256).await?;
+    hash(inner, place, 0..size, &mut sha256).await?;
     Ok(sha256.finish())
 }
 
-/// Goes on with a SHA-256 over data.
+/// Goes on with a SHA-256 over a range of data.
 ///
 /// # Errors
 /// [`Error::NotFound`] if it is not there.
-pub(crate) async fn hash(inner: &Arc<Inner>, place: &Place, size: u64, sha256: &mut Sha256) -> Result<()> {
-    let mut reading = open(inner, place.clone(), 0..size).await?;
+pub(crate) async fn hash(inner: &Arc<Inner>, place: &Place, range: Range<u64>, sha256: &mut Sha256) -> Result<()> {
+    let mut reading = open(inner, place.clone(), range).await?;
     while let Some(chunk) = reading.next().await? {
         sha256.update(&chunk);
     }

@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portico_store::{Digest, Error, FileId, FinalKey, FinalReceipt, PartReceipt, Result, Sha256State, TempKey, Token};
+use portico_store::{
+    Digest, Error, FileId, FinalKey, FinalReceipt, PartReceipt, Result, Sha256, Sha256State, TempKey, Token,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a live slot holds.
@@ -30,23 +32,26 @@ pub(crate) struct Part {
     pub(crate) chain: Option<Chain>,
 }
 
-/// A suspended SHA-256 of everything up to the end of a part.
+/// What the content of a part does to a SHA-256, as it is written; see [`portico_store::Chain`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Chain {
-    /// The token of the data of the part before it; absent for the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) after: Option<String>,
+    #[serde(default)]
+    before: String,
     /// In base64.
-    pub(crate) state: String,
+    state: String,
 }
 
 impl Chain {
-    pub(crate) fn new(after: Option<&Token>, state: &Sha256State) -> Self {
-        Chain { after: after.map(Token::to_string), state: STANDARD.encode(state.as_bytes()) }
+    /// The chain of content that was hashed on from something.
+    pub(crate) fn made(before: Option<Digest>, after: Option<&Sha256>) -> Option<Self> {
+        let state = STANDARD.encode(after?.suspend().as_bytes());
+        Some(Chain { before: before?.to_hex(), state })
     }
 
-    pub(crate) fn state(&self) -> Option<Sha256State> {
-        STANDARD.decode(&self.state).ok().map(Sha256State::from_bytes)
+    /// As it is used; `None` if it can't be.
+    pub(crate) fn read(&self) -> Option<portico_store::Chain> {
+        let state = Sha256State::from_bytes(STANDARD.decode(&self.state).ok()?);
+        Some(portico_store::Chain { before: Digest::from_hex(&self.before)?, state })
     }
 }
 
@@ -80,6 +85,17 @@ fn token(text: &str) -> Result<Token> {
 impl Part {
     pub(crate) fn token(&self) -> Result<Token> {
         token(&self.data)
+    }
+
+    /// What is known of what its content does to a SHA-256.
+    pub(crate) fn chain(&self) -> Option<portico_store::Chain> {
+        self.chain.as_ref()?.read()
+    }
+
+    /// The digest of everything up to its end, if that is at an offset and it has a chain.
+    pub(crate) fn sha256_at(&self, offset: u64) -> Option<Sha256> {
+        let ends_there = self.offset.and_then(|at| at.checked_add(self.size)) == Some(offset);
+        Sha256::resume(&self.chain().filter(|_| ends_there)?.state)
     }
 
     pub(crate) fn receipt(&self, key: TempKey, replayed: bool) -> Result<PartReceipt> {

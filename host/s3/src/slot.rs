@@ -63,6 +63,16 @@ pub(crate) struct Slot {
     pub(crate) modified_ms: u64,
 }
 
+impl Slot {
+    /// Whether both are of the same write of a part.
+    fn is_same_part(&self, other: &Slot) -> bool {
+        match (&self.state, &other.state) {
+            (State::Live(Content::Part(part), _), State::Live(Content::Part(other), _)) => part.data == other.data,
+            _ => false,
+        }
+    }
+}
+
 /// What became of an attempt to take a slot.
 #[derive(Debug)]
 pub(crate) enum Taken {
@@ -248,7 +258,8 @@ impl Slots {
         }
     }
 
-    /// Frees or seals slots as they were seen, [`WIDTH`] at a time. Answers, in order, whether it was this call that did it.
+    /// Frees or seals slots as they were seen, [`WIDTH`] at a time. What has only been told more of its part is as it was
+    /// seen. Answers, in order, whether it was this call that did it.
     pub(crate) async fn end(
         self: &Arc<Self>,
         slots: Vec<(Place, Slot)>,
@@ -259,11 +270,17 @@ impl Slots {
         let mut slots = slots.into_iter().enumerate();
         loop {
             while running.len() < WIDTH {
-                let Some((at, (place, slot))) = slots.next() else { break };
+                let Some((at, (place, mut slot))) = slots.next() else { break };
                 let (this, state) = (self.clone(), state.clone());
                 running.spawn(async move {
-                    let written = this.write(&place, Some(&slot), &state).await?;
-                    Ok::<_, Error>((at, (place, slot, written.is_ok())))
+                    let ours = loop {
+                        match this.write(&place, Some(&slot), &state).await? {
+                            Ok(_) => break true,
+                            Err(Some(now)) if now.is_same_part(&slot) => slot = now,
+                            Err(_) => break false,
+                        }
+                    };
+                    Ok::<_, Error>((at, (place, slot, ours)))
                 });
             }
             match running.join_next().await {

@@ -6,6 +6,7 @@
 use crate::background::Background;
 use crate::budget::Budget;
 use crate::cache::Cache;
+use crate::catch_up::CatchUp;
 use crate::client::Client;
 use crate::keys::Keys;
 use crate::open::open;
@@ -14,6 +15,7 @@ use crate::running::Registry;
 use crate::slot::Slots;
 use crate::{OpenError, S3Options, assemble, list, purge, put_final, put_part, read, records, sweep};
 use async_trait::async_trait;
+use portico_store::catching::{Catchers, Searched};
 use portico_store::lane::Puts;
 use portico_store::stream::ByteStream;
 use portico_store::{
@@ -34,15 +36,19 @@ pub(crate) struct Inner {
     pub(crate) puts: Arc<Puts>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) background: Background,
+    pub(crate) catchers: Catchers<CatchUp>,
+    pub(crate) searched: Searched,
     pub(crate) cache: Cache,
     pub(crate) counters: Counters,
 }
 
-/// What assemblies have moved through this host, in bytes since the store was opened.
+/// What was moved through this host for assemblies, in bytes since the store was opened.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     /// Read back for a digest.
     pub(crate) read_back: AtomicU64,
+    /// Read back for one in the background.
+    pub(crate) caught_up: AtomicU64,
     /// Read and sent again, because it could not be copied.
     pub(crate) streamed: AtomicU64,
 }
@@ -52,6 +58,8 @@ pub(crate) struct Counters {
 pub struct Traffic {
     /// Content of parts that assemblies read back for a digest.
     pub read_back: u64,
+    /// Content of parts that was read back for one before, in the background, while others still arrived.
+    pub caught_up: u64,
     /// Content of parts that assemblies read and sent again, because the server could not copy it.
     pub streamed: u64,
 }
@@ -92,15 +100,30 @@ impl S3Store {
         &self.inner.capabilities
     }
 
-    /// What assemblies have moved through this host since the store was opened.
+    /// What was moved through this host for assemblies since the store was opened.
     pub fn traffic(&self) -> Traffic {
-        let Counters { read_back, streamed } = &self.inner.counters;
-        Traffic { read_back: read_back.load(Ordering::Relaxed), streamed: streamed.load(Ordering::Relaxed) }
+        let Counters { read_back, caught_up, streamed } = &self.inner.counters;
+        let bytes = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Traffic { read_back: bytes(read_back), caught_up: bytes(caught_up), streamed: bytes(streamed) }
     }
 
-    /// Waits until nothing goes on in the background: commits whose callers have gone, and the removal of what failed.
+    /// Waits until nothing goes on in the background: commits whose callers have gone, and the removal of what failed. What
+    /// is hashed there is left to the assembly.
     pub async fn settle(&self) {
         self.inner.background.settle().await;
+        self.inner.catchers.halt().await;
+    }
+
+    /// Waits until nothing more can be hashed in the background, for benchmarks and tests.
+    #[doc(hidden)]
+    pub async fn caught_up(&self) {
+        self.inner.catchers.idle().await;
+    }
+}
+
+impl Drop for S3Store {
+    fn drop(&mut self) {
+        self.inner.catchers.close();
     }
 }
 

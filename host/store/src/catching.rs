@@ -8,8 +8,8 @@
 
 use crate::{Result, Scope, SessionId, limits};
 use async_trait::async_trait;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, Semaphore};
 
@@ -220,6 +220,36 @@ impl<C> Drop for Pause<C> {
                 sessions.known.remove(&self.name);
             }
         }
+    }
+}
+
+/// The sessions whose parts have been searched for what there is to catch up with, and for which nothing has been missed
+/// since then. At most [`limits::CATCH_SESSIONS`].
+#[derive(Default)]
+pub struct Searched(Mutex<HashSet<Name>>);
+
+impl Searched {
+    fn lock(&self) -> MutexGuard<'_, HashSet<Name>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a session; false if it is there.
+    pub fn insert(&self, scope: &Scope, session: &SessionId) -> bool {
+        let mut searched = self.lock();
+        if searched.len() >= limits::CATCH_SESSIONS {
+            searched.clear();
+        }
+        searched.insert((scope.clone(), session.clone()))
+    }
+
+    /// Whether a session is there.
+    pub fn contains(&self, scope: &Scope, session: &SessionId) -> bool {
+        self.lock().contains(&(scope.clone(), session.clone()))
+    }
+
+    /// Takes a session away: something may have been missed.
+    pub fn remove(&self, scope: &Scope, session: &SessionId) {
+        self.lock().remove(&(scope.clone(), session.clone()));
     }
 }
 

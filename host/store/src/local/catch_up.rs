@@ -11,9 +11,8 @@ use super::{Inner, blocking, read};
 use crate::catching::Catch;
 use crate::{Digest, Result, Scope, SessionId, Sha256, Sha256State, TempKey, limits};
 use async_trait::async_trait;
-use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Sees to it that what is due is done. Nobody waits for that.
 pub(super) fn begin(inner: &Arc<Inner>, scope: &Scope, session: &SessionId, due: Due) {
@@ -32,26 +31,6 @@ pub(super) fn begin(inner: &Arc<Inner>, scope: &Scope, session: &SessionId, due:
     };
     if has_work && !inner.catchers.begin(scope, session, catcher) {
         inner.searched.remove(scope, session);
-    }
-}
-
-/// The sessions whose rows have been searched for what there is to catch up with since the store was opened, and for which
-/// nothing has been missed since then. At most [`limits::CATCH_SESSIONS`].
-#[derive(Default)]
-pub(super) struct Searched(Mutex<HashSet<(Scope, SessionId)>>);
-
-impl Searched {
-    /// Adds a session; false if it is there.
-    fn insert(&self, scope: &Scope, session: &SessionId) -> bool {
-        let mut searched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if searched.len() >= limits::CATCH_SESSIONS {
-            searched.clear();
-        }
-        searched.insert((scope.clone(), session.clone()))
-    }
-
-    fn remove(&self, scope: &Scope, session: &SessionId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(scope.clone(), session.clone()));
     }
 }
 

@@ -1,0 +1,239 @@
+//! Parts that came out of order, hashed in the background while others still arrive: read back from the store, a piece at a
+//! time, and only while there is memory that no upload needs.
+//!
+//! A chain that is found is written into the part's slot, if that is still as it was seen. So other processes find it, and one
+//! that comes late, or whose part has gone, changes nothing. Invariant: each byte of a part is hashed at most once in its
+//! life by each process, because a part that has a chain keeps it.
+
+use crate::keys::Place;
+use crate::list;
+use crate::put_part::live;
+use crate::read::Reading;
+use crate::receipt::{Chain, Content, Part};
+use crate::slot::{Slot, State};
+use crate::store::Inner;
+use async_trait::async_trait;
+use bytes::Bytes;
+use portico_store::catching::Catch;
+use portico_store::stream::ByteStream;
+use portico_store::{Digest, Result, Scope, SessionId, Sha256, TempKey};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Memory of a download that goes on, in bytes.
+const MEMORY: usize = 1 << 20;
+
+/// How long to wait when uploads need all the memory there is.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Sees to it that there is somebody who catches up now that a part is there. So each part without a chain whose predecessor
+/// has one is noticed, whichever of the two came later. Nobody waits for that.
+pub(crate) fn begin(inner: &Arc<Inner>, scope: &Scope, key: &TempKey, part: &Part) {
+    let Some(offset) = part.offset else { return };
+    let session = &key.session;
+    let known = |number: Option<u32>| {
+        let place = inner.keys.part(scope, session, number?);
+        live(inner.cache.get(&place))
+    };
+    let ends = offset.saturating_add(part.size);
+    let (number, at, sha256) = match part.sha256_at(ends) {
+        Some(sha256) => {
+            let number = key.number.checked_add(1);
+            let is_behind = known(number).is_some_and(|next| next.offset == Some(ends) && next.chain.is_none());
+            // In a session whose parts come in order there is nothing to look for.
+            if !is_behind && !inner.searched.contains(scope, session) {
+                return;
+            }
+            (number, ends, Some(sha256))
+        }
+        None => {
+            (Some(key.number), offset, known(key.number.checked_sub(1)).and_then(|before| before.sha256_at(offset)))
+        }
+    };
+    let Some(number) = number else { return };
+    let (here, session) = (inner.clone(), session.clone());
+    let catcher = CatchUp { inner: here, scope: scope.clone(), session, number, at, sha256, part: None };
+    if !inner.catchers.begin(scope, &key.session, catcher) {
+        inner.searched.remove(scope, &key.session);
+    }
+}
+
+/// What has been read of a part whose end was not reached, or not written down.
+pub(crate) struct Begun {
+    /// The token of its data.
+    pub(crate) data: String,
+    /// The digest of what was before it.
+    pub(crate) before: Digest,
+    /// Bytes that have been read.
+    pub(crate) done: u64,
+    /// The digest up to there.
+    pub(crate) sha256: Sha256,
+}
+
+/// Ends the catching up with a session for as long as what is answered first is there. Answers what had been begun, too.
+pub(crate) async fn pause(inner: &Inner, scope: &Scope, session: &SessionId) -> (impl Send + use<>, Option<Begun>) {
+    let (pause, left) = inner.catchers.pause(scope, session).await;
+    // What becomes due meanwhile is missed.
+    inner.searched.remove(scope, session);
+    let begun = left.and_then(|left| {
+        let Behind { part, before, done, .. } = left.part?;
+        Some(Begun { data: part.data, before, done, sha256: left.sha256? })
+    });
+    (pause, begun)
+}
+
+/// Hashes the parts of a session one after the other from where the chains end.
+pub(crate) struct CatchUp {
+    inner: Arc<Inner>,
+    scope: Scope,
+    session: SessionId,
+    /// The next part, and the offset at which it begins.
+    number: u32,
+    at: u64,
+    /// The digest of what is before that part, and of what has been read of it. Absent until it has been looked for.
+    sha256: Option<Sha256>,
+    part: Option<Behind>,
+}
+
+/// A part that is being read.
+struct Behind {
+    slot: Slot,
+    part: Part,
+    before: Digest,
+    done: u64,
+}
+
+#[async_trait]
+impl Catch for CatchUp {
+    async fn step(&mut self) -> Result<bool> {
+        let moved = self.go_on().await;
+        if moved.is_err() {
+            self.inner.searched.remove(&self.scope, &self.session);
+        }
+        moved
+    }
+}
+
+impl CatchUp {
+    fn place(&self, number: u32) -> Place {
+        self.inner.keys.part(&self.scope, &self.session, number)
+    }
+
+    async fn go_on(&mut self) -> Result<bool> {
+        let inner = self.inner.clone();
+        let place = self.place(self.number);
+        let Some(sha256) = &mut self.sha256 else { return self.find().await };
+        if self.part.is_none() {
+            let slot = match inner.cache.get(&place) {
+                Some(slot) => Some(slot),
+                None => look(&inner, &place).await?,
+            };
+            let Some((slot, part)) = slot.and_then(|slot| Some((slot.clone(), live(Some(slot))?))) else {
+                return Ok(false);
+            };
+            if part.offset != Some(self.at) {
+                return Ok(false);
+            }
+            if part.chain.is_some() {
+                // Somebody else was faster; or it does not fit, and the assembly has to read it.
+                return Ok(sha256.pass(part.chain().as_ref()) && self.pass(part.size));
+            }
+            self.part = Some(Behind { slot, part, before: sha256.so_far(), done: 0 });
+        }
+        let Some(behind) = &mut self.part else { return Ok(false) };
+        if behind.done < behind.part.size {
+            let Some(_memory) = inner.budget.take(MEMORY) else {
+                tokio::time::sleep(PAUSE).await;
+                return Ok(true);
+            };
+            let token = behind.part.token()?;
+            let key = TempKey { session: self.session.clone(), number: self.number, token };
+            let end = behind.part.size.min(behind.done + inner.options.part_size as u64);
+            let mut content = Reading::new(&inner, inner.keys.temp_data(&self.scope, &key), behind.done..end);
+            while let Some(chunk) = content.next().await? {
+                sha256.update(&chunk);
+                behind.done += chunk.len() as u64;
+                inner.counters.caught_up.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            }
+            return Ok(true);
+        }
+        let part = Part { chain: Chain::made(Some(behind.before), Some(sha256)), ..behind.part.clone() };
+        let is_there = write(&inner, &place, &behind.slot, part).await?;
+        let size = behind.part.size;
+        self.part = None;
+        Ok(is_there && self.pass(size))
+    }
+
+    /// Goes to the part after one of that size; false if there can be none.
+    fn pass(&mut self, size: u64) -> bool {
+        let next = self.number.checked_add(1).zip(self.at.checked_add(size));
+        (self.number, self.at) = next.unwrap_or((self.number, self.at));
+        next.is_some()
+    }
+
+    /// Looks for the state to begin with: of the part before, as the store has it now; or, once for a session, where among
+    /// all of its parts the chains end.
+    async fn find(&mut self) -> Result<bool> {
+        if let Some(before) = self.number.checked_sub(1) {
+            let there = look(&self.inner, &self.place(before)).await?;
+            self.sha256 = live(there).and_then(|part| part.sha256_at(self.at));
+        }
+        if self.sha256.is_some() {
+            return Ok(true);
+        }
+        if !self.inner.searched.insert(&self.scope, &self.session) {
+            return Ok(false);
+        }
+        let (mut before, mut after): (Option<Part>, _) = (None, None);
+        loop {
+            let (slots, next) = list::part_slots(&self.inner, &self.scope, &self.session, after).await?;
+            for (number, slot) in slots {
+                let part = live(Some(slot));
+                if let Some(there) = part.as_ref().filter(|part| part.chain.is_none())
+                    && let Some(offset) = there.offset
+                    && let Some(sha256) = before.and_then(|before| before.sha256_at(offset))
+                {
+                    (self.number, self.at, self.sha256) = (number, offset, Some(sha256));
+                    return Ok(true);
+                }
+                before = part;
+            }
+            after = next;
+            if after.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// Looks at the slot of a part as it is in the store.
+async fn look(inner: &Inner, place: &Place) -> Result<Option<Slot>> {
+    let slot = inner.slots.get(place).await?;
+    if let Some(slot) = &slot
+        && matches!(slot.state, State::Live(Content::Part(_), _))
+    {
+        inner.cache.put(place, slot);
+    }
+    Ok(slot)
+}
+
+/// Writes down what was found of a part; false if the part is no more.
+async fn write(inner: &Inner, place: &Place, seen: &Slot, part: Part) -> Result<bool> {
+    let state = State::Live(Content::Part(part.clone()), Bytes::new());
+    if inner.slots.alone.is_some() {
+        // Without conditions a write that comes late would bring back what has been deleted. Only this process is to know.
+        inner.cache.put(place, &Slot { state, ..seen.clone() });
+        return Ok(true);
+    }
+    let there = match inner.slots.write(place, Some(seen), &state).await? {
+        Ok(slot) => Some(slot),
+        Err(there) => there,
+    };
+    let is_there = live(there.clone()).is_some_and(|there| there.data == part.data);
+    match there.filter(|_| is_there) {
+        Some(slot) => inner.cache.put(place, &slot),
+        None => inner.cache.forget(place),
+    }
+    Ok(is_there)
+}

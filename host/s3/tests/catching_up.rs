@@ -1,0 +1,313 @@
+//! Parts that come out of order are hashed while others still arrive, and nobody waits for that.
+
+mod support;
+
+use portico_s3::S3Store;
+use portico_store::{
+    Backend, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, TempKey, assemble_final, put_part,
+};
+use portico_test_servers::{Availability, Fault, FaultProxy, Lies, Server, available, wanted};
+use std::time::Duration;
+use support::{Framed, MIB, audit, content, options, read, sha256, sized};
+
+/// Longest time of anything here that must end by itself, and less than any request is held up.
+const SOON: Duration = Duration::from_secs(20);
+
+/// How long a request is held up that nobody may wait for.
+const LONG: Fault = Fault::Delay(Duration::from_secs(40));
+
+fn session() -> SessionId {
+    SessionId::parse("session").unwrap()
+}
+
+/// The content of parts, each after the one before it.
+struct Parts(Vec<Vec<u8>>);
+
+impl Parts {
+    fn of(sizes: &[usize]) -> Self {
+        Parts(sizes.iter().enumerate().map(|(at, &size)| content(size, 1 + at as u64)).collect())
+    }
+
+    async fn put(&self, store: &S3Store, at: usize) -> Result<PartReceipt> {
+        let offset = self.0[..at].iter().map(|part| part.len() as u64).sum();
+        let expected = sized(Some(self.0[at].len()));
+        let options = PartOptions { expected, offset: Some(offset), ..Default::default() };
+        put_part(store, &Scope::root(), &session(), at as u32, &mut Framed::new(&self.0[at]), options).await
+    }
+
+    /// Puts them one after the other, in this order, each through the next of the stores. Answers their keys in theirs.
+    async fn put_all(&self, stores: &[&S3Store], order: &[usize]) -> Vec<TempKey> {
+        let mut keys = vec![None; self.0.len()];
+        for (at, store) in order.iter().zip(stores.iter().cycle()) {
+            keys[*at] = Some(self.put(store, *at).await.expect("a part").key);
+        }
+        keys.into_iter().map(|key| key.expect("each part")).collect()
+    }
+
+    /// Assembles them, and looks that it is right. Answers the bytes that had to be read back for it.
+    async fn read_back(&self, store: &S3Store, keys: &[TempKey]) -> u64 {
+        let (scope, file) = (Scope::root(), portico_store::FileId::parse("file").unwrap());
+        let made = assemble_final(store, &scope, &file, keys, options(None, IfExists::Fail)).await.expect("an object");
+        let bytes = self.0.concat();
+        assert_eq!((made.size, made.sha256), (bytes.len() as u64, sha256(&bytes)));
+        assert!(read(store, &scope, &made.key).await.unwrap() == bytes);
+        store.traffic().read_back
+    }
+}
+
+/// A server, with hosts on one bucket of it.
+struct World {
+    server: Server,
+    bucket: String,
+}
+
+impl World {
+    async fn new(server: Server) -> World {
+        let bucket = server.bucket().await;
+        World { server, bucket }
+    }
+
+    async fn host(&self) -> S3Store {
+        self.host_at(None, false).await
+    }
+
+    async fn host_at(&self, endpoint: Option<&FaultProxy>, single_runner: bool) -> S3Store {
+        let mut options = self.server.options(&self.bucket);
+        options.part_size = 5 * MIB;
+        options.single_runner = single_runner;
+        if let Some(proxy) = endpoint {
+            options.endpoint = Some(proxy.endpoint().to_owned());
+        }
+        S3Store::open(options).await.expect("the store opens")
+    }
+
+    /// Nothing is left but what belongs to something.
+    async fn audit(&self, hosts: &[&S3Store]) {
+        for host in hosts {
+            host.settle().await;
+        }
+        for _ in 0..2 {
+            self.server.advance(Duration::from_secs(25 * 60 * 60));
+            hosts[0].sweep().await.unwrap();
+        }
+        let left = audit::left(&self.server.client(), &self.bucket).await;
+        assert!(left.is_empty(), "left behind: {left:#?}");
+    }
+}
+
+/// Waits until somebody reads the data of a part through a proxy.
+async fn reads(proxy: &FaultProxy) {
+    let reads = async {
+        while !proxy.seen().iter().any(|line| line.starts_with("GET ") && line.contains("/temp/")) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(SOON, reads).await.expect("nobody reads");
+}
+
+/// Holds up who reads the data of a part for the so-many-th time.
+fn hold(proxy: &FaultProxy, nth: u64, fault: Fault) {
+    proxy.only(|line| line.starts_with("GET ") && line.contains("/temp/"));
+    proxy.plan(nth, fault);
+}
+
+/// More than a piece of the store, less, and nothing.
+const SIZES: [usize; 8] = [300_000, 6 * MIB, 1, 0, 70_000, 11 * MIB, 1_000, 200_000];
+
+const BACKWARDS: [usize; 8] = [7, 6, 5, 4, 3, 2, 1, 0];
+const LANES: [usize; 8] = [3, 2, 1, 0, 7, 6, 5, 4];
+const MIXED: [usize; 8] = [5, 0, 2, 1, 7, 3, 6, 4];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_the_order_nothing_is_left_to_read_back() {
+    for name in wanted() {
+        let server = || async {
+            match available(&name).await {
+                Availability::Ready(server) => Some(server),
+                // Shown by name where there is a harness for that: in the suite.
+                Availability::Skipped(_) => None,
+                Availability::Failed(why) => panic!("{name}: {why}"),
+            }
+        };
+        let Some(server) = server().await else { continue };
+        for order in [BACKWARDS, LANES, MIXED] {
+            let bucket = server.bucket().await;
+            let mut options = server.options(&bucket);
+            options.part_size = 5 * MIB;
+            let store = S3Store::open(options).await.expect("the store opens");
+            let parts = Parts::of(&SIZES);
+            let keys = parts.put_all(&[&store], &order).await;
+            store.caught_up().await;
+            let caught_up = store.traffic().caught_up;
+            let all: usize = SIZES.iter().sum();
+            assert!(caught_up > 0 && caught_up < all as u64, "{name} {order:?}: each byte once, some on the way");
+            assert_eq!(parts.read_back(&store, &keys).await, 0, "{name} {order:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_order_nothing_is_read_at_all() {
+    let world = World::new(Server::s3s().await).await;
+    let proxy = FaultProxy::start(&world.server).await;
+    let store = world.host_at(Some(&proxy), false).await;
+    let parts = Parts::of(&SIZES);
+    let keys = parts.put_all(&[&store], &[0, 1, 2, 3, 4, 5, 6, 7]).await;
+    store.caught_up().await;
+    let slots = |method: &str| {
+        let is_slot = |line: &&String| line.starts_with(method) && line.contains("/part/");
+        proxy.seen().iter().filter(is_slot).count()
+    };
+    assert_eq!((slots("PUT "), slots("GET ")), (8, 8), "no request more than each part's own");
+    assert_eq!(parts.read_back(&store, &keys).await, 0);
+    assert_eq!(store.traffic().caught_up, 0);
+    world.audit(&[&store]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_process_has_found_another_one_knows() {
+    for order in [BACKWARDS, LANES, MIXED] {
+        let world = World::new(Server::s3s().await).await;
+        let hosts = [world.host().await, world.host().await, world.host().await];
+        let parts = Parts::of(&SIZES);
+        let keys = parts.put_all(&[&hosts[0], &hosts[1]], &order).await;
+        for host in &hosts[..2] {
+            host.caught_up().await;
+        }
+        assert_eq!(parts.read_back(&hosts[2], &keys).await, 0, "{order:?}");
+        world.audit(&[&hosts[0], &hosts[1], &hosts[2]]).await;
+    }
+}
+
+/// Where a write that comes late could undo a deletion, nothing is written, and this process knows all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_conditional_writes_it_is_kept_in_memory() {
+    let lies = Lies { ignores_if_match: true, ..Lies::default() };
+    let world = World::new(Server::lying(lies).await).await;
+    let proxy = FaultProxy::start(&world.server).await;
+    let store = world.host_at(Some(&proxy), true).await;
+    let parts = Parts::of(&SIZES);
+    let keys = parts.put_all(&[&store], &BACKWARDS).await;
+    store.caught_up().await;
+    let slots = proxy.seen().iter().filter(|line| line.starts_with("PUT ") && line.contains("/part/")).count();
+    assert_eq!(slots, 8);
+    assert_eq!(parts.read_back(&store, &keys).await, 0);
+    world.audit(&[&store]).await;
+}
+
+/// While a part is being read it is replaced: what was read is of no use then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_goes_meanwhile_does_no_harm() {
+    // The part that goes, and the reading at which it goes: of itself, of the one before it, of the one after it.
+    for (gone, nth, by_other) in [(2, 2, false), (2, 2, true), (2, 1, false), (2, 3, true), (0, 1, false), (3, 1, true)]
+    {
+        let world = World::new(Server::s3s().await).await;
+        let proxy = FaultProxy::start(&world.server).await;
+        hold(&proxy, nth, Fault::Delay(Duration::from_millis(300)));
+        let (store, other) = (world.host_at(Some(&proxy), false).await, world.host().await);
+        let mut parts = Parts::of(&[70_000; 4]);
+        let mut keys = parts.put_all(&[&store], &[3, 2, 1, 0]).await;
+        reads(&proxy).await;
+        let host = if by_other { &other } else { &store };
+        assert!(host.delete_part(&Scope::root(), &keys[gone]).await.unwrap());
+        parts.0[gone] = content(70_000, 77);
+        keys[gone] = parts.put(host, gone).await.unwrap().key;
+        store.caught_up().await;
+        other.caught_up().await;
+        let read_back = parts.read_back(&store, &keys).await;
+        assert!(read_back < 4 * 70_000, "{gone} at {nth}: {read_back}");
+        world.audit(&[&store, &other]).await;
+    }
+}
+
+/// Somebody else assembles, or deletes the session, while a part is being read; what is written of it comes too late, or
+/// is no obstacle.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_process_ends_the_parts_meanwhile() {
+    for (nth, assembles) in [(1, true), (2, true), (3, true), (1, false), (2, false)] {
+        let world = World::new(Server::s3s().await).await;
+        let proxy = FaultProxy::start(&world.server).await;
+        hold(&proxy, nth, Fault::Delay(Duration::from_millis(100)));
+        let (store, other) = (world.host_at(Some(&proxy), false).await, world.host().await);
+        let parts = Parts::of(&[70_000; 4]);
+        let keys = parts.put_all(&[&store], &[3, 2, 1, 0]).await;
+        reads(&proxy).await;
+        if assembles {
+            parts.read_back(&other, &keys).await;
+        } else {
+            assert_eq!(other.delete_session(&Scope::root(), &session()).await.unwrap(), 4);
+        }
+        store.caught_up().await;
+        let left = store.list_parts(&Scope::root(), &session(), None, 10).await.unwrap().entries;
+        assert!(left.is_empty(), "{nth}: {left:?}");
+        world.audit(&[&store, &other]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_it() {
+    type End = fn(&S3Store) -> std::pin::Pin<Box<dyn Future<Output = ()> + '_>>;
+    let ends: [(&str, End); 3] = [
+        ("delete", |store| {
+            Box::pin(async move {
+                assert_eq!(store.delete_session(&Scope::root(), &session()).await.unwrap(), 3);
+            })
+        }),
+        ("settle", |store| Box::pin(store.settle())),
+        ("put", |store| {
+            Box::pin(async move {
+                Parts::of(&[1_000, 2_000, 3_000, 4_000]).put(store, 3).await.unwrap();
+            })
+        }),
+    ];
+    for (name, end) in ends {
+        let world = World::new(Server::s3s().await).await;
+        let proxy = FaultProxy::start(&world.server).await;
+        hold(&proxy, 2, LONG);
+        let store = world.host_at(Some(&proxy), false).await;
+        Parts::of(&[1_000, 2_000, 3_000]).put_all(&[&store], &[2, 1, 0]).await;
+        reads(&proxy).await;
+        assert!(tokio::time::timeout(SOON, end(&store)).await.is_ok(), "{name} waits");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assembly_goes_on_where_the_catcher_is() {
+    let world = World::new(Server::s3s().await).await;
+    let proxy = FaultProxy::start(&world.server).await;
+    // The first part is hashed on its way, the second by one request, of the third two pieces are read.
+    hold(&proxy, 4, LONG);
+    let store = world.host_at(Some(&proxy), false).await;
+    let parts = Parts::of(&[1_000, 2_000, 15 * MIB, 3_000]);
+    let keys = parts.put_all(&[&store], &[3, 2, 1, 0]).await;
+    while store.traffic().caught_up < (10 * MIB + 2_000) as u64 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let assembly = tokio::time::timeout(SOON, parts.read_back(&store, &keys));
+    assert_eq!(assembly.await.expect("it waits for nobody"), (5 * MIB + 3_000) as u64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_uploads_need_the_memory_it_stands_still() {
+    let world = World::new(Server::s3s().await).await;
+    let mut options = world.server.options(&world.bucket);
+    (options.part_size, options.memory) = (5 * MIB, 20 * MIB);
+    let store = S3Store::open(options).await.expect("the store opens");
+    // All of what is for whoever comes.
+    let scope = Scope::root();
+    let mut stalled = Vec::new();
+    for at in 0..10 {
+        let session = SessionId::parse(&format!("stalled-{at}")).unwrap();
+        let options = PartOptions { expected: sized(Some(2 * MIB)), ..Default::default() };
+        let mut upload = portico_store::Upload::part(&store, &scope, &session, 0, options).await.unwrap();
+        upload.write(content(MIB, 1).into()).await.unwrap();
+        stalled.push(upload);
+    }
+    let parts = Parts::of(&[1_000, 2_000, 3_000]);
+    let keys = parts.put_all(&[&store], &[2, 1, 0]).await;
+    assert!(tokio::time::timeout(Duration::from_secs(1), store.caught_up()).await.is_err());
+    assert_eq!(store.traffic().caught_up, 0);
+    drop(stalled);
+    store.caught_up().await;
+    assert_eq!(parts.read_back(&store, &keys).await, 0);
+}
