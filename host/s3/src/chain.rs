@@ -1,10 +1,12 @@
 //! The SHA-256 of a whole object, carried from part to part.
 //!
-//! A part that arrives when its predecessor is there with a state is hashed on from that state while it arrives. One that
-//! comes out of order is hashed in the background when its predecessor's state is known; see `catch_up.rs`. What either
-//! finds stays in the part's receipt as its chain. A chain that does not fit is found at the assembly; so a predecessor
-//! may come from the cache.
+//! A part that arrives when the state before it is known is hashed on from there while it arrives. If that becomes known only
+//! when all of the part has arrived and is still in memory, it is hashed from there while it is being sent; see `data.rs` and
+//! `board.rs`. Any other part is hashed in the background; see `catch_up.rs`. What is found stays in the part's receipt as
+//! its chain. A chain that does not fit is found at the assembly; so a predecessor may come from the cache, or may not be
+//! there yet.
 
+use crate::board::Seat;
 use crate::put_part::live;
 use crate::receipt::Part;
 use crate::store::Inner;
@@ -13,6 +15,7 @@ use portico_store::{Digest, Result, Scope, SessionId, Sha256};
 /// The digest to go on from for a part. Absent if it can't be told: the predecessor is looked for under the number before.
 pub(crate) async fn before(
     inner: &Inner,
+    seat: &Seat,
     scope: &Scope,
     session: &SessionId,
     number: u32,
@@ -20,6 +23,9 @@ pub(crate) async fn before(
 ) -> Result<Option<Sha256>> {
     if offset == 0 {
         return Ok(Some(Sha256::new()));
+    }
+    if let Some(known) = seat.get(offset) {
+        return Ok(Some(known));
     }
     let Some(number) = number.checked_sub(1) else { return Ok(None) };
     let place = inner.keys.part(scope, session, number);

@@ -3,6 +3,7 @@
 mod alone;
 mod assemble;
 mod background;
+mod board;
 mod budget;
 mod cache;
 mod catch_up;

@@ -82,6 +82,7 @@ pub(crate) async fn open(
             capabilities,
             registry: Arc::default(),
             background: Background::default(),
+            board: Arc::default(),
             catchers: Catchers::default(),
             searched: Searched::default(),
             cache: Default::default(),

@@ -1,6 +1,6 @@
 //! Final objects: put, published, looked up, deleted, voided.
 
-use crate::data::{Body, Data};
+use crate::data::{Body, Data, Finished};
 use crate::put_part;
 use crate::receipt::{Content, Final};
 use crate::sending::Sending;
@@ -71,7 +71,7 @@ pub(crate) async fn begin(
         }
     };
     let hashes = Hashes { sha256: Some(Sha256::new()), ..Hashes::default() };
-    let body = Body::new(inner, hashes, sending);
+    let body = Body::new(inner, hashes, sending, None);
     let (inner, scope, file) = (inner.clone(), scope.clone(), file.clone());
     Ok(Box::new(FinalWriter { inner, scope, file, token, options, body }))
 }
@@ -88,7 +88,7 @@ impl Writer<FinalReceipt> for FinalWriter {
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<FinalReceipt> {
         let FinalWriter { inner, scope, file, token, options, body } = *self;
-        let (hashes, data) = body.finish().await?;
+        let Finished { hashes, data, .. } = body.finish(expected.sha256).await?;
         let sha256 = hashes.sha256.ok_or_else(|| Error::internal("no digest"))?.finish();
         if expected.sha256.is_some_and(|expected| expected != sha256) {
             return Err(Error::DigestMismatch);

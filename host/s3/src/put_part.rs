@@ -1,8 +1,8 @@
 //! Parts: put, compared, deleted.
 
-use crate::data::{Body, Data};
+use crate::data::{Body, Data, Finished, Spot};
 use crate::keys::Place;
-use crate::receipt::{Chain, Content, Part};
+use crate::receipt::{Content, Part};
 use crate::running::Running;
 use crate::sending::Sending;
 use crate::slot::{Slot, State, Taken};
@@ -23,8 +23,6 @@ struct PartWriter {
     key: TempKey,
     options: PartOptions,
     body: Body,
-    /// The digest of what is before it, where it is hashed on from there.
-    before: Option<Digest>,
     running: Running,
 }
 
@@ -38,9 +36,10 @@ pub(crate) async fn begin(
     let running = inner.registry.begin(scope, session);
     let key = TempKey { session: session.clone(), number, token: Token::random()? };
     let place = inner.keys.part(scope, session, number);
+    let seat = inner.board.seat(scope, session);
     let before = async {
         match options.offset {
-            Some(offset) => chain::before(inner, scope, session, number, offset).await,
+            Some(offset) => chain::before(inner, &seat, scope, session, number, offset).await,
             None => Ok(None),
         }
     };
@@ -59,17 +58,15 @@ pub(crate) async fn begin(
             Some(Sending::new(inner, place, options.expected.size, None)?)
         }
     };
-    let chain = before.filter(|_| there.is_none());
-    let before = chain.as_ref().map(Sha256::so_far);
+    let spot = options.offset.filter(|_| sending.is_some()).map(|offset| Spot { seat, offset, before });
     let hashes = Hashes {
         blake3: Some(Blake3::new()),
         sha256: (options.want_sha256 || options.expected.sha256.is_some()).then(Sha256::new),
-        chain,
-        size: 0,
+        ..Hashes::default()
     };
-    let body = Body::new(inner, hashes, sending);
+    let body = Body::new(inner, hashes, sending, spot);
     let (inner, scope) = (inner.clone(), scope.clone());
-    Ok(Box::new(PartWriter { inner, scope, key, options, body, before, running }))
+    Ok(Box::new(PartWriter { inner, scope, key, options, body, running }))
 }
 
 #[async_trait]
@@ -91,12 +88,12 @@ impl Writer<PartReceipt> for PartWriter {
     }
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<PartReceipt> {
-        let PartWriter { inner, scope, key, options, body, before, running } = *self;
+        let PartWriter { inner, scope, key, options, body, running } = *self;
         running.check()?;
-        let (hashes, data) = tokio::select! {
+        let Finished { hashes, data, chain, seat } = tokio::select! {
             biased;
             () = running.interrupted() => return Err(Error::Interrupted { received: 0 }),
-            finished = body.finish() => finished?,
+            finished = body.finish(expected.sha256) => finished?,
         };
         let mut sha256 = hashes.sha256.map(Sha256::finish);
         if let (None, Some(_), Some(data)) = (sha256, expected.sha256, &data) {
@@ -119,14 +116,14 @@ impl Writer<PartReceipt> for PartWriter {
             blake3: blake3.to_hex(),
             sha256: sha256.as_ref().map(Digest::to_hex),
             offset: options.offset,
-            chain: Chain::made(before, hashes.chain.as_ref()),
+            chain,
         };
         let background = inner.background.clone();
         background
             .detached(async move {
                 running.commit()?;
                 let committed = commit(&inner, &scope, key, part, data, options.if_exists, expected.sha256).await;
-                drop(running);
+                drop((running, seat));
                 committed
             })
             .await

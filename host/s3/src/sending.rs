@@ -32,6 +32,12 @@ struct Memory {
     reserved: Option<Arc<Holder>>,
 }
 
+/// All of the content, in memory that counts for as long as this is there.
+pub(crate) struct Gathered {
+    pub(crate) frames: Frames,
+    _memory: Arc<Memory>,
+}
+
 /// Data that is being sent.
 pub(crate) struct Sending {
     inner: Arc<Inner>,
@@ -44,6 +50,8 @@ pub(crate) struct Sending {
     piece: Frames,
     piece_size: u64,
     memory: Memory,
+    /// The same, once it is shared with whoever looks at the content.
+    shared: Option<Arc<Memory>>,
     /// A piece that is passed straight on.
     straight: Option<Straight>,
     /// Bytes of the pieces before.
@@ -73,6 +81,7 @@ impl Sending {
             piece: Frames::default(),
             piece_size: 0,
             memory: Memory::default(),
+            shared: None,
             straight: None,
             sent: 0,
             pieces: 0,
@@ -128,6 +137,17 @@ impl Sending {
         Ok(())
     }
 
+    /// The content, which is complete, if all of it is still in memory.
+    pub(crate) fn gathered(&mut self) -> Option<Gathered> {
+        if self.pieces > 0 || self.upload.is_some() || self.straight.is_some() {
+            return None;
+        }
+        self.complete_memory();
+        let memory = Arc::new(std::mem::take(&mut self.memory));
+        self.shared = Some(memory.clone());
+        Some(Gathered { frames: self.piece.clone(), _memory: memory })
+    }
+
     /// Makes the object, and answers it when it is there.
     pub(crate) async fn finish(mut self) -> Result<Data> {
         if self.straight.is_some() {
@@ -137,10 +157,11 @@ impl Sending {
         if self.upload.is_none() && self.pieces == 0 {
             self.complete_memory();
             let (piece, memory) = (std::mem::take(&mut self.piece), std::mem::take(&mut self.memory));
+            let memory = (memory, self.shared.take());
             let (inner, place, content_type) = (self.inner.clone(), self.place.clone(), self.content_type.clone());
             self.request(async move {
                 let put = inner.client.put(&place, &piece, content_type.as_deref()).await;
-                drop(memory);
+                drop((piece, memory));
                 put.map(|()| None)
             });
             self.wait_for_one().await?;

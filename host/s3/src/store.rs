@@ -4,6 +4,7 @@
 //! in the budget, or small.
 
 use crate::background::Background;
+use crate::board::Board;
 use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::catch_up::CatchUp;
@@ -36,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) puts: Arc<Puts>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) background: Background,
+    pub(crate) board: Arc<Board>,
     pub(crate) catchers: Catchers<CatchUp>,
     pub(crate) searched: Searched,
     pub(crate) cache: Cache,

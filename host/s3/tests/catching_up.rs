@@ -4,11 +4,13 @@ mod support;
 
 use portico_s3::S3Store;
 use portico_store::{
-    Backend, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, TempKey, assemble_final, put_part,
+    Backend, Error, Expected, FileId, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, TempKey, Upload,
+    assemble_final, put_part,
 };
 use portico_test_servers::{Availability, Fault, FaultProxy, Lies, Server, available, wanted};
 use std::time::Duration;
 use support::{Framed, MIB, audit, content, options, read, sha256, sized};
+use tokio::task::JoinSet;
 
 /// Longest time of anything here that must end by itself, and less than any request is held up.
 const SOON: Duration = Duration::from_secs(20);
@@ -28,11 +30,22 @@ impl Parts {
         Parts(sizes.iter().enumerate().map(|(at, &size)| content(size, 1 + at as u64)).collect())
     }
 
-    async fn put(&self, store: &S3Store, at: usize) -> Result<PartReceipt> {
+    fn options(&self, at: usize) -> PartOptions {
         let offset = self.0[..at].iter().map(|part| part.len() as u64).sum();
-        let expected = sized(Some(self.0[at].len()));
-        let options = PartOptions { expected, offset: Some(offset), ..Default::default() };
-        put_part(store, &Scope::root(), &session(), at as u32, &mut Framed::new(&self.0[at]), options).await
+        PartOptions { expected: sized(Some(self.0[at].len())), offset: Some(offset), ..Default::default() }
+    }
+
+    async fn put(&self, store: &S3Store, at: usize) -> Result<PartReceipt> {
+        let content = &mut Framed::new(&self.0[at]);
+        put_part(store, &Scope::root(), &session(), at as u32, content, self.options(at)).await
+    }
+
+    /// A put of one of them, all of which has arrived.
+    async fn arrived(&self, store: &S3Store, at: usize, options: PartOptions) -> Upload<PartReceipt> {
+        let begun = Upload::part(store, &Scope::root(), &session(), at as u32, options).await;
+        let mut upload = begun.expect("a put begins");
+        upload.pull(&mut Framed::new(&self.0[at])).await.expect("its content arrives");
+        upload
     }
 
     /// Puts them one after the other, in this order, each through the next of the stores. Answers their keys in theirs.
@@ -46,7 +59,7 @@ impl Parts {
 
     /// Assembles them, and looks that it is right. Answers the bytes that had to be read back for it.
     async fn read_back(&self, store: &S3Store, keys: &[TempKey]) -> u64 {
-        let (scope, file) = (Scope::root(), portico_store::FileId::parse("file").unwrap());
+        let (scope, file) = (Scope::root(), FileId::parse("file").unwrap());
         let made = assemble_final(store, &scope, &file, keys, options(None, IfExists::Fail)).await.expect("an object");
         let bytes = self.0.concat();
         assert_eq!((made.size, made.sha256), (bytes.len() as u64, sha256(&bytes)));
@@ -161,6 +174,58 @@ async fn in_order_nothing_is_read_at_all() {
     assert_eq!((slots("PUT "), slots("GET ")), (8, 8), "no request more than each part's own");
     assert_eq!(parts.read_back(&store, &keys).await, 0);
     assert_eq!(store.traffic().caught_up, 0);
+    world.audit(&[&store]).await;
+}
+
+/// Parts that have arrived side by side are hashed one after the other from memory, while the server takes its time.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_still_in_memory_is_not_read_back() {
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]] {
+        let world = World::new(Server::s3s().await).await;
+        let proxy = FaultProxy::start(&world.server).await;
+        proxy.only(|line| line.starts_with("PUT ") && line.contains("/temp/"));
+        proxy.plan_all(1, Fault::Delay(Duration::from_secs(1)));
+        let store = world.host_at(Some(&proxy), false).await;
+        let parts = Parts::of(&[70_000, 5 * MIB, 1, 300_000]);
+        let mut uploads = Vec::new();
+        for at in order {
+            uploads.push((at, parts.arrived(&store, at, parts.options(at)).await));
+        }
+        let mut keys = vec![None; 4];
+        let mut ends: JoinSet<_> = uploads
+            .into_iter()
+            .map(|(at, upload)| async move { (at, upload.finish(Expected::default()).await) })
+            .collect();
+        while let Some(ended) = ends.join_next().await {
+            let (at, put) = ended.unwrap();
+            keys[at] = Some(put.expect("a part").key);
+        }
+        let keys: Vec<TempKey> = keys.into_iter().flatten().collect();
+        store.caught_up().await;
+        assert_eq!(parts.read_back(&store, &keys).await, 0, "{order:?}");
+        assert_eq!(store.traffic().caught_up, 0, "{order:?}");
+        world.audit(&[&store]).await;
+    }
+}
+
+/// What turns out not to be what was expected is nothing that the part behind it is hashed on from.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_leads_nobody_astray() {
+    let world = World::new(Server::s3s().await).await;
+    let store = world.host().await;
+    let parts = Parts::of(&[70_000, 80_000, 90_000]);
+    let mut keys = vec![parts.put(&store, 0).await.unwrap().key];
+    // Of the right size, with other content than its digest says.
+    let other = Parts(vec![parts.0[0].clone(), content(80_000, 77), parts.0[2].clone()]);
+    let mut options = parts.options(1);
+    options.expected.sha256 = Some(sha256(&parts.0[1]));
+    let last = parts.arrived(&store, 2, parts.options(2)).await;
+    let wrong = other.arrived(&store, 1, options).await;
+    let (wrong, last) = tokio::join!(wrong.finish(Expected::default()), last.finish(Expected::default()));
+    assert!(matches!(wrong, Err(Error::DigestMismatch)), "{wrong:?}");
+    keys.extend([parts.put(&store, 1).await.unwrap().key, last.unwrap().key]);
+    store.caught_up().await;
+    assert_eq!(parts.read_back(&store, &keys).await, 0);
     world.audit(&[&store]).await;
 }
 
@@ -299,7 +364,7 @@ async fn while_uploads_need_the_memory_it_stands_still() {
     for at in 0..10 {
         let session = SessionId::parse(&format!("stalled-{at}")).unwrap();
         let options = PartOptions { expected: sized(Some(2 * MIB)), ..Default::default() };
-        let mut upload = portico_store::Upload::part(&store, &scope, &session, 0, options).await.unwrap();
+        let mut upload = Upload::part(&store, &scope, &session, 0, options).await.unwrap();
         upload.write(content(MIB, 1).into()).await.unwrap();
         stalled.push(upload);
     }
