@@ -6,6 +6,7 @@
 mod assembly;
 mod guestless;
 mod instance;
+mod lanes;
 mod memory;
 mod portal;
 mod sessions;
@@ -44,8 +45,8 @@ struct Args {
     /// Rounds of each comparison that count.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
-    /// Only the comparisons whose name begins with one of these: portal, tusd, assembly, sessions, instance, start,
-    /// memory.
+    /// Only the comparisons whose name begins with one of these: portal, tusd, assembly, lanes, sessions, instance,
+    /// start, memory.
     only: Vec<String>,
     /// Exit with 1 if a target is missed or a comparison skipped.
     #[arg(long)]
@@ -94,10 +95,11 @@ fn run(args: Args) -> Result<bool> {
         args,
     };
     type Comparison = fn(&Bench, &mut Report) -> Result<()>;
-    let all: [(&str, Comparison); 7] = [
+    let all: [(&str, Comparison); 8] = [
         ("portal", portal::compare),
         ("tusd", tusd::compare),
         ("assembly", assembly::compare),
+        ("lanes", lanes::compare),
         ("sessions", sessions::compare),
         ("instance", instance::measure),
         ("start", start::measure),

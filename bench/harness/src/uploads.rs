@@ -4,6 +4,7 @@ use crate::client::KeptAlive;
 use crate::content::Content;
 use crate::{Result, client};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 const RESUMABLE: &str = "Tus-Resumable: 1.0.0\r\n";
@@ -42,24 +43,28 @@ impl<'c> Session<'c> {
         Ok(Session { to, content, size, part, path })
     }
 
-    /// Sends every `lanes`th part from that one on, in order, on a connection of its own. Parts are numbered from 1.
-    pub fn send(&self, first: u64, lanes: usize) -> Result<()> {
-        let mut connection = KeptAlive::open(self.to)?;
-        (first..=self.size.div_ceil(self.part)).step_by(lanes).try_for_each(|number| self.part(&mut connection, number))
-    }
-
     fn part(&self, connection: &mut KeptAlive, number: u64) -> Result<()> {
         let bytes = self.part.min(self.size - (number - 1) * self.part);
         let path = format!("{}/parts/{number}", self.path);
         connection.send("PUT", &path, "", self.content, bytes)?.expect(201).map(drop)
     }
 
-    /// Sends all parts on so many connections at once.
+    /// Sends all parts on so many connections at once, each of which begins with the next one when it is done with one.
     pub fn send_in_lanes(&self, lanes: usize) -> Result<()> {
+        let next = AtomicU64::new(1);
+        let lane = || -> Result<()> {
+            let mut connection = KeptAlive::open(self.to)?;
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number > self.size.div_ceil(self.part) {
+                    return Ok(());
+                }
+                self.part(&mut connection, number)?;
+            }
+        };
         std::thread::scope(|scope| {
-            let lane = |first| scope.spawn(move || self.send(first, lanes));
-            let lanes: Vec<_> = (1..).take(lanes).map(lane).collect();
-            lanes.into_iter().try_for_each(|lane| lane.join().map_err(|_| "a client panicked")?)
+            let running: Vec<_> = (0..lanes).map(|_| scope.spawn(&lane)).collect();
+            running.into_iter().try_for_each(|lane| lane.join().map_err(|_| "a lane panicked")?)
         })
     }
 
