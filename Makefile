@@ -59,7 +59,7 @@ test: toolchain $(if $(shell command -v go),$(MINIO)) ## Run every test (builds 
 	$(if $(CI)$(shell command -v python3),$(MAKE) check-api,@echo 'check-api: ignored, there is no python3')
 
 .PHONY: check-api
-check-api: toolchain $(SCHEMATHESIS) ## Compare what the portal answers with its OpenAPI document (needs Python; EXAMPLES=100)
+check-api: toolchain $(SCHEMATHESIS) ## Compare what the portal answers with its OpenAPI document (needs Python; EXAMPLES=50)
 	cargo build --workspace --locked --bin portico
 	scripts/check-api '$(TARGET_DIR)/debug/portico' '$(SCHEMATHESIS)'
 

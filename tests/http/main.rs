@@ -30,6 +30,7 @@ mod http2;
 mod kill;
 mod limits;
 mod memory;
+mod metrics;
 mod names;
 mod portals;
 mod ranges;

@@ -12,10 +12,10 @@ const ROUNDS: usize = 6;
 
 /// A budget that a guest which computes for ever has spent soon. Those that do not are given the default, because on a
 /// machine that is busy even a short computation takes long.
-const LITTLE_CPU: [&str; 2] = ["--guest-cpu", "200ms"];
+pub(crate) const LITTLE_CPU: [&str; 2] = ["--guest-cpu", "200ms"];
 
 /// Serves the portal that does what its client asks, with little memory and few slots.
-fn hostile(flags: &[&str]) -> Server {
+pub(crate) fn hostile(flags: &[&str]) -> Server {
     let store = Arc::new(Store::new());
     let portal = store.beside("hostile.wasm");
     fs::write(&portal, HOSTILE).expect("a file");

@@ -1,4 +1,4 @@
-//! One line of the log for each request, written when its exchange is over.
+//! One line of the log for each request, written when its exchange is over, and what is counted of it.
 
 use super::body::Flow;
 use super::connection::Ongoing;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-/// Logs its exchange when it is dropped: with the response body, or without any when the client has gone before.
+/// Logs and counts its exchange when it is dropped: with the response body, or without any when the client has gone before.
 pub(super) struct Access {
     request: Arc<str>,
     method: Method,
@@ -22,6 +22,7 @@ pub(super) struct Access {
 
 impl Access {
     pub(super) fn new<B>(id: Arc<str>, request: &Request<B>, flow: Arc<Flow>, ongoing: Ongoing) -> Access {
+        flow.metrics.running.inc();
         Access {
             request: id,
             method: request.method().clone(),
@@ -43,16 +44,21 @@ impl Access {
     /// Bytes of the response body went to the connection.
     pub(super) fn sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
+        self.flow.metrics.sent.inc_by(bytes as u64);
     }
 
     /// The response was cut off.
     pub(super) fn cut(&mut self) {
         self.cut = true;
+        self.flow.metrics.cut.inc();
     }
 }
 
 impl Drop for Access {
     fn drop(&mut self) {
+        let took = self.start.elapsed();
+        self.flow.metrics.running.dec();
+        self.flow.metrics.exchanged(&self.method, self.status, took);
         tracing::info!(
             target: "access",
             request = &*self.request,
@@ -62,7 +68,7 @@ impl Drop for Access {
             received = self.flow.received.load(Ordering::Relaxed),
             sent = self.sent,
             cut = self.cut,
-            ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX),
+            ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         );
     }
 }

@@ -5,6 +5,7 @@
 
 use super::access::Access;
 use super::limits::Settings;
+use super::metrics::Metrics;
 use super::pace::Pace;
 use super::wire::WireState;
 use bytes::Bytes;
@@ -34,11 +35,14 @@ pub(super) struct Flow {
     /// Since when the client has not taken the next piece of the response, in milliseconds after `start` plus one; 0
     /// while it is not the client's turn.
     waiting: AtomicU64,
+    /// Those of the server, which count the exchange.
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Flow {
-    pub(super) fn new() -> Flow {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Flow {
         Flow {
+            metrics,
             start: Instant::now(),
             read: AtomicBool::new(false),
             received: AtomicU64::new(0),
@@ -117,6 +121,7 @@ impl RequestBody {
     fn took(&mut self, bytes: u64) -> Result<(), Error> {
         let waited = self.since.take().map_or(Duration::ZERO, |since| since.elapsed());
         self.flow.received.fetch_add(bytes, Ordering::Relaxed);
+        self.flow.metrics.received.inc_by(bytes);
         self.flow.moved.fetch_add(bytes, Ordering::Relaxed);
         self.pace.moved(bytes, waited).map_err(|error| {
             tracing::debug!(%error, "cutting a request body");

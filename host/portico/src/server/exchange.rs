@@ -42,6 +42,7 @@ pub(super) async fn run(
             return response.map(|content| ResponseBody::guest(body(content), access));
         }
         Ok(Err(code)) => {
+            state.metrics.no_answer();
             tracing::error!(request = &*id, ?code, "the guest answered with an error in place of a response");
             problem(StatusCode::BAD_GATEWAY, "The portal could not answer this request.", &id)
         }
@@ -53,6 +54,7 @@ pub(super) async fn run(
             }
             other => {
                 if matches!(other, Ok(None)) {
+                    state.metrics.no_answer();
                     tracing::error!(request = &*id, "the guest returned without an answer");
                 }
                 problem(StatusCode::INTERNAL_SERVER_ERROR, "The portal failed to answer this request.", &id)
@@ -99,6 +101,7 @@ impl Task {
                 None
             }
             Err(error) => {
+                state.metrics.failed(&error);
                 log(&id, &error);
                 Some(error)
             }

@@ -8,6 +8,7 @@ mod body;
 mod connection;
 mod exchange;
 pub mod limits;
+mod metrics;
 mod pace;
 mod problem;
 mod service;
@@ -21,6 +22,7 @@ pub use tokens::{BadToken, TOKEN_FILE_MAX, TOKEN_MAX, TOKEN_MIN, TokenError, Tok
 use crate::fault::chain;
 use crate::runtime::Runtime;
 use limits::SETTLE;
+use metrics::{CONNECTION, Metrics};
 use portico_store::Backend;
 use std::future::Future;
 use std::io;
@@ -43,9 +45,21 @@ struct State {
     runtime: Runtime,
     backend: Arc<dyn Backend>,
     settings: Settings,
+    /// One permit for each connection that may be open.
+    connections: Arc<Semaphore>,
     /// One permit for each guest that may run.
     requests: Arc<Semaphore>,
     stopping: AtomicBool,
+    metrics: Arc<Metrics>,
+}
+
+impl State {
+    /// What monitoring is told now.
+    fn metrics(&self) -> String {
+        let taken = |permits: &Semaphore, of: usize| of.saturating_sub(permits.available_permits());
+        let guests = taken(&self.requests, self.settings.max_requests);
+        self.metrics.text(guests, taken(&self.connections, self.settings.max_connections))
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -76,8 +90,11 @@ impl Server {
         settings: Settings,
     ) -> io::Result<Server> {
         let listener = TcpListener::bind(addr).await?;
+        let connections = Arc::new(Semaphore::new(settings.max_connections));
         let requests = Arc::new(Semaphore::new(settings.max_requests));
-        let state = State { runtime, backend, settings, requests, stopping: AtomicBool::new(false) };
+        let metrics = Arc::new(Metrics::new(&settings, &backend.info()));
+        let stopping = AtomicBool::new(false);
+        let state = State { runtime, backend, settings, connections, requests, stopping, metrics };
         Ok(Server { listener, state: Arc::new(state) })
     }
 
@@ -94,7 +111,6 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Server { listener, state } = self;
         let (phase, watched) = watch::channel(Phase::Running);
-        let connections = Arc::new(Semaphore::new(state.settings.max_connections));
         let mut stop = std::pin::pin!(stop);
         let mut full = false;
         loop {
@@ -110,12 +126,14 @@ impl Server {
                     continue;
                 }
             };
-            let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+            let Ok(permit) = Arc::clone(&state.connections).try_acquire_owned() else {
+                state.metrics.refused(CONNECTION);
                 refuse(&stream, addr, !full);
                 full = true;
                 continue;
             };
             full = false;
+            state.metrics.accepted.inc();
             let serving = connection::serve(stream, addr, state.clone(), watched.clone());
             tokio::spawn(async move {
                 serving.await;
@@ -127,7 +145,7 @@ impl Server {
         tracing::info!(grace_s = state.settings.shutdown_grace.as_secs(), "stopping");
         // Receivers may all be gone already.
         let _ = phase.send(Phase::Stopping);
-        if !drained(&connections, state.settings.max_connections, state.settings.shutdown_grace).await {
+        if !drained(&state.connections, state.settings.max_connections, state.settings.shutdown_grace).await {
             tracing::warn!("cutting off what is still running");
         }
         let _ = phase.send(Phase::Cutting);

@@ -63,7 +63,8 @@ pub(super) fn text(status: StatusCode, text: &'static str) -> Response<Full<Byte
     fixed(status, "text/plain; charset=utf-8", text)
 }
 
-fn fixed(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+/// A document, made for this answer.
+pub(super) fn fixed(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -4,7 +4,8 @@ use super::access::Access;
 use super::body::{Flow, RequestBody, ResponseBody};
 use super::connection::Peer;
 use super::limits::{HEAD_BYTES, READY_TIMEOUT, REQUEST_ID_MAX};
-use super::problem::{busy, problem, read_only, text, unauthorized};
+use super::metrics::{self, REQUEST};
+use super::problem::{busy, fixed, problem, read_only, text, unauthorized};
 use super::{State, exchange, streams};
 use bytes::Bytes;
 use http::uri::Authority;
@@ -24,7 +25,7 @@ const OWN_PREFIX: &str = "x-portico-";
 pub(super) async fn handle(state: Arc<State>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<ResponseBody> {
     let trusted = state.settings.trusted_proxies.contains(&peer.addr.ip());
     let id = request_id(trusted.then(|| request.headers()));
-    let flow = Arc::new(Flow::new());
+    let flow = Arc::new(Flow::new(state.metrics.clone()));
     streams::belongs_to(&flow);
     let mut access = Access::new(id.clone(), &request, flow.clone(), peer.begin());
     let http1 = request.version() < Version::HTTP_2;
@@ -41,6 +42,7 @@ pub(super) async fn handle(state: Arc<State>, peer: Arc<Peer>, request: Request<
                 exchange::run(&state, id.clone(), for_guest(request, &id), flow.clone(), permit, access).await
             }
             Err(_) => {
+                state.metrics.refused(REQUEST);
                 let response = busy("Too many requests are running.", &id);
                 access.answered(response.status());
                 response.map(|body| ResponseBody::host(body, access))
@@ -88,7 +90,11 @@ async fn host_answer(state: &State, request: &Request<RequestBody>, id: &str) ->
         let detail = "Of transfer codings only chunked is understood.";
         return Some(problem(StatusCode::NOT_IMPLEMENTED, detail, id));
     }
-    None
+    match request.uri().path() {
+        "/metrics" if !reads => Some(read_only(id)),
+        "/metrics" => Some(fixed(StatusCode::OK, metrics::MEDIA_TYPE, state.metrics())),
+        _ => None,
+    }
 }
 
 async fn ready(state: &State, id: &str) -> Response<Full<Bytes>> {

@@ -18,7 +18,14 @@ impl Exchange {
 
     fn announcing(announced: Option<u64>) -> Exchange {
         let body = Full::new(Bytes::from_static(b"content")).map_err(Error::from).boxed_unsync();
-        let flow = Arc::new(Flow::new());
+        let store = portico_store::Info {
+            backend: "local",
+            bucket: "local".into(),
+            max_object_size: 0,
+            summary: String::new(),
+        };
+        let metrics = Metrics::new(&Settings::default(), &store);
+        let flow = Arc::new(Flow::new(metrics.into()));
         let (outcome, ended) = oneshot::channel();
         let (presence, departed) = oneshot::channel();
         let settings = Settings { body_idle_timeout: IDLE, ..Settings::default() };
