@@ -45,6 +45,7 @@ mod signals;
 #[path = "fixture/small_disk.rs"]
 mod small_disk;
 mod tokens;
+mod tools;
 mod upkeep;
 
 /// Where servers of these tests store. Those of `s3.rs`, which are mostly the same, store in a bucket.

@@ -1,15 +1,16 @@
 //! The command line.
 //!
 //! Invariant: a command returns an exit code or an [`Error`], and prints no error itself, but for what fails of several
-//! things that it goes on with. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, or an S3 server that does not
-//! do what the configuration says.
+//! things that it goes on with. The [`EXIT_CODES`] are the same for all.
 
 mod check;
 mod client;
+mod completions;
 mod conformance;
 mod get;
 mod log;
 mod ls;
+mod man;
 mod portal;
 mod progress;
 mod put;
@@ -24,7 +25,7 @@ pub use portal::BUILT_IN_PORTAL;
 
 use crate::config::{Config, ConfigError, KEYS, Sources};
 use crate::runtime::{MaintenanceError, SetupError};
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use portico_store::local::OpenError;
 use portico_test_suite::BoxError;
 use std::ffi::OsString;
@@ -32,6 +33,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// Exit codes and their meaning.
+const EXIT_CODES: [(&str, &str); 3] = [
+    ("0", "It is done."),
+    ("1", "It failed."),
+    ("2", "Wrong usage or configuration, or an S3 server that does not do what the configuration says."),
+];
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +141,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Er
         "get" => return get::get(matches),
         "ls" => return ls::ls(matches),
         "rm" => return rm::rm(matches),
+        "completions" => return completions::completions(command(), matches),
+        "man" => return man::man(command(), &settings()),
         _ => {}
     }
     let config = Config::load(&sources(matches))?;
@@ -168,6 +178,8 @@ fn command() -> Command {
             "conformance",
             "Run the conformance programs, each case in a new store beneath the configured one",
         )))
+        .subcommand(completions::command())
+        .subcommand(man::command())
 }
 
 fn switch(name: &'static str) -> Arg {
@@ -176,15 +188,23 @@ fn switch(name: &'static str) -> Arg {
 
 /// A command with a flag for each key of the configuration.
 fn configured(name: &'static str, about: &'static str) -> Command {
+    Command::new(name).about(about).args(settings())
+}
+
+/// The configuration file, and a flag for each of its keys.
+fn settings() -> Vec<Arg> {
     let config = Arg::new("config").long("config").value_name("FILE").env("PORTICO_CONFIG");
-    let config =
-        config.value_parser(value_parser!(PathBuf)).help("Configuration file in TOML, with the flags as its keys");
+    let config = config
+        .value_parser(value_parser!(PathBuf))
+        .value_hint(ValueHint::FilePath)
+        .help("Configuration file in TOML, with the flags as its keys");
     let keys = KEYS.iter().map(|key| {
         let default = key.default.filter(|text| !text.is_empty()).map(|text| format!(" [default: {text}]"));
         let help = format!("{} [env: {}]{}", key.help, key.variable(), default.unwrap_or_default());
-        Arg::new(key.name).long(key.flag()).value_name(key.value).help(help)
+        let hint = if key.value == "FILE" { ValueHint::FilePath } else { ValueHint::Unknown };
+        Arg::new(key.name).long(key.flag()).value_name(key.value).value_hint(hint).help(help)
     });
-    Command::new(name).about(about).arg(config).args(keys)
+    std::iter::once(config).chain(keys).collect()
 }
 
 fn sources(matches: &ArgMatches) -> Sources {

@@ -47,7 +47,7 @@ impl Key {
 }
 
 /// With what the names of our environment variables begin.
-pub(super) const PREFIX: &str = "PORTICO_";
+pub const PREFIX: &str = "PORTICO_";
 
 /// All settings, in the order in which they are shown.
 pub const KEYS: &[Key] = &[

@@ -9,7 +9,7 @@ mod portal;
 mod store;
 mod units;
 
-pub use keys::{KEYS, Key, StoreKind};
+pub use keys::{KEYS, Key, PREFIX, StoreKind};
 pub use portal::PortalSettings;
 pub use store::StoreConfig;
 pub(crate) use units::{size, time};
