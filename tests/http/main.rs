@@ -29,6 +29,7 @@ mod host;
 mod http2;
 mod kill;
 mod limits;
+mod logs;
 mod memory;
 mod metrics;
 mod names;

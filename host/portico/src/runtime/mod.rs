@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tracing::{Instrument, Span};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -189,7 +190,8 @@ impl Runtime {
         let guest = deadline.run(pre.instantiate_async(&mut store)).await.map_err(GuestError::of_instantiation)?;
         let budget = u32::try_from(budget.as_millis()).unwrap_or(u32::MAX);
         let maintenance = guest.portico_storage_maintenance();
-        let run = deadline.run(maintenance.call_run(&mut store, budget, after)).await.map_err(GuestError::of_call)?;
+        let run = deadline.run(maintenance.call_run(&mut store, budget, after)).instrument(span(id));
+        let run = run.await.map_err(GuestError::of_call)?;
         let progress = run.map_err(MaintenanceError::Portal)?;
         Ok(Some(Progress {
             expired: progress.expired,
@@ -235,7 +237,8 @@ impl Runtime {
         B: Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<wasmtime_wasi_http::Error>,
     {
-        self.instantiate(request_id, moved).await?.serve(request, answer).await
+        let instance = self.instantiate(request_id, moved).await?;
+        instance.serve(request, answer).instrument(span(request_id)).await
     }
 }
 
@@ -263,6 +266,12 @@ impl Instance {
         self.deadline.run(handler.call_handle(&mut self.store, request, answer)).await.map_err(GuestError::of_call)?;
         if self.store.data_mut().holds_response_body() { Err(GuestError::Unfinished) } else { Ok(()) }
     }
+}
+
+/// What is logged while a guest runs for a request, by the store above all, has the request's id. It is there at each
+/// level of the log.
+fn span(request: &str) -> Span {
+    tracing::error_span!("guest", request)
 }
 
 fn engine(limits: &Limits) -> wasmtime::Result<Engine> {

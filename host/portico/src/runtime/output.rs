@@ -52,14 +52,14 @@ impl Lines {
         }
         if self.left == 0 {
             self.emit();
-            tracing::warn!(target: "portal", request = &*self.request, output = self.name, "too much output; the rest is dropped");
+            tracing::warn!(target: "portal", parent: None, request = &*self.request, output = self.name, "too much output; the rest is dropped");
         }
     }
 
     fn emit(&mut self) {
         if !self.line.is_empty() {
             let line = String::from_utf8_lossy(&self.line).replace(char::is_control, " ");
-            tracing::info!(target: "portal", request = &*self.request, output = self.name, "{line}");
+            tracing::info!(target: "portal", parent: None, request = &*self.request, output = self.name, "{line}");
             self.line.clear();
         }
     }
