@@ -1,12 +1,16 @@
-//! What memory uploads take: one small, one large, and many slow ones at once.
+//! What memory uploads take: one small, one large, whole and in parts, and many slow ones at once; and what the client that
+//! sends them takes.
 
 use crate::Bench;
 use crate::harness::client::{self, Exchange};
 use crate::harness::content::size;
-use crate::harness::process::{Server, portico};
+use crate::harness::process::{Server, portico, run};
 use crate::harness::report::{Report, Row};
+use crate::harness::uploads::Session;
 use crate::harness::{MIB, Result};
 use crate::portal::NOT_DURABLE;
+use std::fs::File;
+use std::process::Command;
 use std::time::Duration;
 
 const SMALL: u64 = 100 * MIB;
@@ -27,6 +31,39 @@ fn transfer(bench: &Bench, server: &Server, bytes: u64) -> Result<u64> {
     let peak = server.peak()?;
     client::ask(server.addr, "DELETE", &path, "")?.expect(204)?;
     Ok(peak)
+}
+
+/// Bytes of a part of a session, and connections that send parts.
+const PART: u64 = 16 * MIB;
+const LANES: usize = 4;
+
+/// The peak in bytes of a session of so many bytes, from its first part to its file.
+fn session(bench: &Bench, server: &Server, bytes: u64) -> Result<u64> {
+    server.reset_peak()?;
+    let session = Session::begin(server.addr, &bench.content, bytes, PART)?;
+    session.send_in_lanes(LANES)?;
+    let answer = session.finalize()?;
+    let peak = server.peak()?;
+    session.delete(&answer, &bench.content.sha256(bytes))?;
+    Ok(peak)
+}
+
+/// The peaks in bytes of a server and of a `portico put` that sends it a file of so many bytes.
+fn put(bench: &Bench, server: &Server, bytes: u64) -> Result<(u64, u64)> {
+    let path = bench.dir.join("put");
+    bench.content.send(bytes, &mut File::create(&path)?)?;
+    server.reset_peak()?;
+    let mut command = Command::new(&bench.args.portico);
+    command.args(["put", "--server", &format!("http://{}", server.addr), "--json"]).arg(&path);
+    let (cost, said) = run(command, &bench.dir.join("put.log"))?;
+    let peak = server.peak()?;
+    let sha256 = bench.content.sha256(bytes);
+    let told = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let id = told.filter(|told| told["sha256"] == *sha256).find_map(|told| Some(told["file_id"].as_str()?.to_owned()));
+    let id = id.ok_or_else(|| format!("portico put tells no file of the digest of what was sent: {said}"))?;
+    client::ask(server.addr, "DELETE", &format!("/files/{id}"), "")?.expect(204)?;
+    std::fs::remove_file(&path)?;
+    Ok((peak, cost.peak))
 }
 
 /// The peak in bytes of many uploads at once, each a piece at a time.
@@ -54,14 +91,26 @@ pub(crate) fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     transfer(bench, &server, SMALL)?;
     let small_peak = transfer(bench, &server, SMALL)?;
     let large_peak = transfer(bench, &server, large)?;
+    session(bench, &server, SMALL)?;
+    let small_session = session(bench, &server, SMALL)?;
+    let large_session = session(bench, &server, large)?;
+    let small_put = put(bench, &server, SMALL)?;
+    let large_put = put(bench, &server, large)?;
     let slow_peak = slow(bench, &server)?;
 
     let mib = |bytes: u64| bytes as f64 / MIB as f64;
-    let name = format!("peak memory of PUT and GET of {}", size(large));
-    report.row(&Row::alone(&name, mib(large_peak), "MiB", 64.0), "resident, after a warm-up")?;
-    let name = format!("  more than for {}", size(SMALL));
-    let how = format!("which took {:.1} MiB just before", mib(small_peak));
-    report.row(&Row::alone(&name, mib(large_peak) - mib(small_peak), "MiB", 8.0), &how)?;
+    let mut both = |name: String, small: u64, at: u64, how: &str| {
+        report.row(&Row::alone(&name, mib(at), "MiB", 64.0), how)?;
+        let more = Row::alone(&format!("  more than for {}", size(SMALL)), mib(at) - mib(small), "MiB", 8.0);
+        report.row(&more, &format!("which took {:.1} MiB just before", mib(small)))
+    };
+    let how = "resident, after a warm-up";
+    both(format!("peak memory of PUT and GET of {}", size(large)), small_peak, large_peak, how)?;
+    let how = format!("of the server, parts of {}, {LANES} connections, and finalize", size(PART));
+    both(format!("peak memory of a session of {}", size(large)), small_session, large_session, &how)?;
+    let how = "of the server, with the client's defaults";
+    both(format!("peak memory of `put` of {}", size(large)), small_put.0, large_put.0, how)?;
+    both("  the same, of the client".to_owned(), small_put.1, large_put.1, "resident, looked at every 5 ms")?;
     let name = format!("peak memory of {SLOW} slow uploads");
     let how = format!(
         "{} each in pieces of {} KiB every {} ms, all at once, in the same server",

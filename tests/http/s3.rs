@@ -16,7 +16,6 @@ mod clients;
 mod conditions;
 mod digests;
 mod files;
-#[expect(dead_code, reason = "the other targets use the rest")]
 mod fixture;
 mod heads;
 mod host;

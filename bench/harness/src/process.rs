@@ -66,10 +66,7 @@ impl Server {
 
     /// Most memory that it had resident, in bytes, since it started or [`Server::reset_peak`].
     pub fn peak(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(self.proc("status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib << 10)
+        peak(self.child.id()).ok_or_else(|| "the kernel tells no peak".into())
     }
 
     /// Forgets the peak; see `clear_refs` in proc(5).
@@ -97,6 +94,18 @@ pub struct Cost {
     pub wall: f64,
     /// Seconds of processor time, its own and that of what it started, to a hundredth.
     pub cpu: f64,
+    /// Most memory that it had resident, in bytes, but for what came and went within its last moments.
+    pub peak: u64,
+}
+
+/// Between two looks at the memory of a program.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Most memory that a process had resident, in bytes; see proc(5). `None` when it has ended.
+fn peak(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok().map(|kib: u64| kib << 10)
 }
 
 /// Runs a program to its end, while no other child of this process ends. What it writes to its standard output is
@@ -105,9 +114,19 @@ pub fn run(mut command: Command, log: &Path) -> Result<(Cost, String)> {
     let before = children_cpu()?;
     let started = Instant::now();
     let child = start(command.stdout(Stdio::piped()), log)?;
+    let pid = child.id();
+    let watch = std::thread::spawn(move || {
+        let mut most = 0;
+        while let Some(peak) = peak(pid) {
+            most = peak;
+            std::thread::sleep(LOOK);
+        }
+        most
+    });
     let output = child.wait_with_output()?;
     let wall = started.elapsed().as_secs_f64();
-    let cost = Cost { wall, cpu: children_cpu()? - before };
+    let peak = watch.join().map_err(|_| "the look at the memory of a program failed")?;
+    let cost = Cost { wall, cpu: children_cpu()? - before, peak };
     if !output.status.success() {
         let log = std::fs::read_to_string(log).unwrap_or_default();
         return Err(format!("{} failed: {}\n{log}", command.get_program().display(), output.status).into());

@@ -63,7 +63,7 @@ impl<'c> Session<'c> {
             }
         };
         std::thread::scope(|scope| {
-            let running: Vec<_> = (0..lanes).map(|_| scope.spawn(&lane)).collect();
+            let running: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
             running.into_iter().try_for_each(|lane| lane.join().map_err(|_| "a lane panicked")?)
         })
     }
