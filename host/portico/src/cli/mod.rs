@@ -1,7 +1,7 @@
 //! The command line.
 //!
 //! Invariant: a command returns an exit code or an [`Error`], and prints no error itself, but for what fails of several
-//! things that it goes on with. The [`EXIT_CODES`] are the same for all.
+//! things that it goes on with. The `EXIT_CODES` are the same for all.
 
 mod check;
 mod client;
