@@ -6,6 +6,7 @@
 
 use crate::fault::{chain, correlation_id};
 use crate::runtime::{GuestError, MaintenanceError, Runtime};
+use crate::server::{Passes, Task};
 use portico_store::{Backend, SweepReport};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,10 +64,10 @@ pub struct Upkeep {
 
 impl Upkeep {
     /// Runs maintenance and sweep once in each `every`. The first time is a random moment within that, so that servers
-    /// that start together do not work together. Dropping the value ends it too, a moment later.
-    pub fn start(runtime: Runtime, store: Arc<dyn Backend>, every: Duration) -> Upkeep {
+    /// that start together do not work together. `passes` counts them. Dropping the value ends it too, a moment later.
+    pub fn start(runtime: Runtime, store: Arc<dyn Backend>, every: Duration, passes: Passes) -> Upkeep {
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(run(runtime, store, every, stopped));
+        let task = tokio::spawn(run(runtime, store, every, passes, stopped));
         Upkeep { stop, task }
     }
 
@@ -79,7 +80,13 @@ impl Upkeep {
     }
 }
 
-async fn run(runtime: Runtime, store: Arc<dyn Backend>, every: Duration, mut stopped: oneshot::Receiver<()>) {
+async fn run(
+    runtime: Runtime,
+    store: Arc<dyn Backend>,
+    every: Duration,
+    passes: Passes,
+    mut stopped: oneshot::Receiver<()>,
+) {
     // Without randomness the first time comes at once, which is merely early.
     let share = f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX);
     let mut wait = every.mul_f64(share);
@@ -89,7 +96,7 @@ async fn run(runtime: Runtime, store: Arc<dyn Backend>, every: Duration, mut sto
             _ = &mut stopped => return,
         }
         wait = every;
-        let mut pass = std::pin::pin!(pass(&runtime, &*store));
+        let mut pass = std::pin::pin!(pass(&runtime, &*store, &passes));
         tokio::select! {
             () = &mut pass => {}
             _ = &mut stopped => {
@@ -102,13 +109,17 @@ async fn run(runtime: Runtime, store: Arc<dyn Backend>, every: Duration, mut sto
     }
 }
 
-async fn pass(runtime: &Runtime, store: &dyn Backend) {
-    match maintain(runtime).await {
+async fn pass(runtime: &Runtime, store: &dyn Backend, passes: &Passes) {
+    let maintained = maintain(runtime).await;
+    passes.count(Task::Maintenance, maintained.is_ok());
+    match maintained {
         Ok(Some(Maintained { expired, cleared, purged })) => tracing::info!(expired, cleared, purged, "maintained"),
         Ok(None) => {}
         Err(error) => tracing::warn!(error = chain(&error), "the portal's maintenance failed; it is tried again"),
     }
-    match store.sweep().await {
+    let swept = store.sweep().await;
+    passes.count(Task::Sweep, swept.is_ok());
+    match swept {
         Ok(SweepReport { removed, bytes, foreign }) => {
             tracing::info!(removed, bytes, foreign = foreign.len(), "swept");
             for name in foreign {

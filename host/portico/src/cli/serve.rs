@@ -41,7 +41,8 @@ async fn run(config: Config) -> Result<(), Error> {
     if let Store::Local(store) = &store {
         store.describe_holder(&format!("portico serve at http://{addr}"));
     }
-    let upkeep = config.maintenance_interval.map(|every| Upkeep::start(runtime, backend.clone(), every));
+    let upkeep = config.maintenance_interval;
+    let upkeep = upkeep.map(|every| Upkeep::start(runtime, backend.clone(), every, server.passes()));
     let mut out = std::io::stdout();
     writeln!(out, "listening on http://{addr}").and_then(|()| out.flush()).map_err(Error::Output)?;
     tracing::info!(%addr, store = backend.info().summary, pid = std::process::id(), "serving");

@@ -60,6 +60,41 @@ struct Failed {
     reason: &'static str,
 }
 
+/// What is done without a client.
+#[derive(Clone, Copy, Debug)]
+pub enum Task {
+    /// The portal's maintenance.
+    Maintenance,
+    /// The sweep of the store.
+    Sweep,
+}
+
+/// A pass of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Pass {
+    task: &'static str,
+    outcome: &'static str,
+}
+
+/// How often what is done without a client was done, and failed.
+#[derive(Clone, Debug, Default)]
+pub struct Passes(Family<Pass, Counter>);
+
+impl Passes {
+    /// Counts a pass that is over.
+    pub fn count(&self, task: Task, done: bool) {
+        self.of(task, done).inc();
+    }
+
+    fn of(&self, task: Task, done: bool) -> Counter {
+        let task = match task {
+            Task::Maintenance => "maintenance",
+            Task::Sweep => "sweep",
+        };
+        self.0.get_or_create_owned(&Pass { task, outcome: if done { "done" } else { "failed" } })
+    }
+}
+
 /// What a server counts, and how it stands.
 #[derive(Debug)]
 pub(super) struct Metrics {
@@ -80,6 +115,7 @@ pub(super) struct Metrics {
     open: Gauge,
     refused: Family<Refused, Counter>,
     failed: Family<Failed, Counter>,
+    pub(super) passes: Passes,
 }
 
 impl Metrics {
@@ -97,6 +133,7 @@ impl Metrics {
             open: Gauge::default(),
             refused: Family::default(),
             failed: Family::default(),
+            passes: Passes::default(),
         };
         metrics.register(settings, store);
         // An increase from nothing is none: what somebody wants to be woken for begins at 0.
@@ -105,6 +142,10 @@ impl Metrics {
         }
         for reason in [TRAP, DEADLINE, INSTANTIATION, UNFINISHED, NO_ANSWER] {
             drop(metrics.failed.get_or_create(&Failed { reason }));
+        }
+        for (task, done) in [Task::Maintenance, Task::Sweep].into_iter().flat_map(|task| [(task, true), (task, false)])
+        {
+            drop(metrics.passes.of(task, done));
         }
         metrics
     }
@@ -142,6 +183,8 @@ impl Metrics {
         own.register("connections_open", "Connections that are open", self.open.clone());
         own.register("connections_limit", "Most connections at once", limit(settings.max_connections));
         own.register("refused", "What was refused for want of room", self.refused.clone());
+        let help = "Passes of the portal's maintenance and of the store's sweep";
+        own.register("upkeep_passes", help, self.passes.0.clone());
     }
 
     /// Counts an exchange that is over. Without a status its client had gone before the answer.

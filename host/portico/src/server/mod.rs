@@ -17,6 +17,7 @@ mod tokens;
 mod wire;
 
 pub use limits::Settings;
+pub use metrics::{Passes, Task};
 pub use tokens::{BadToken, TOKEN_FILE_MAX, TOKEN_MAX, TOKEN_MIN, TokenError, Tokens};
 
 use crate::fault::chain;
@@ -104,6 +105,11 @@ impl Server {
     /// Those of the system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// Where to count what is done without a client, so that its metrics tell it.
+    pub fn passes(&self) -> Passes {
+        self.state.metrics.passes.clone()
     }
 
     /// Serves until `stop` resolves; then no connection is accepted any more, requests that run may finish within

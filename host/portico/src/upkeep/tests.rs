@@ -47,7 +47,7 @@ async fn it_has_a_slot_beside_those_of_requests() {
 async fn the_timer_ends_when_it_is_told_and_lets_go_of_the_store() {
     let store = Arc::new(Fake::new());
     let runtime = Runtime::new(HOSTILE, store.clone(), Scope::root(), Limits::default()).unwrap();
-    let upkeep = Upkeep::start(runtime, store.clone(), Duration::from_millis(1));
+    let upkeep = Upkeep::start(runtime, store.clone(), Duration::from_millis(1), Passes::default());
     let swept = async {
         while store.sweeps.load(Ordering::Relaxed) < 3 {
             tokio::time::sleep(Duration::from_millis(1)).await;
