@@ -7,7 +7,6 @@ use crate::fixture::command::{Acknowledged, PATIENCE, Running, client, file_of, 
 use crate::fixture::relay::Relay;
 use crate::fixture::{Pattern, Server, eventually};
 use rustix::process::Signal;
-use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,11 +33,14 @@ fn an_upload_goes_on_by_itself_after_kills_of_the_server() {
     for round in 0..kills {
         // At some moment within some part; the last time when all parts are there, within the making of the file.
         let is_last = round + 1 == kills;
-        eventually("some parts", || {
-            let exchanges = server.exchanges();
-            let some = parts_done(&exchanges) as u64 >= random(round) % 20;
-            (some && (!is_last || are_all_there(&server, &exchanges, &content))).then_some(())
-        });
+        eventually("some parts", || (parts_done(&server.exchanges()) as u64 >= random(round) % 20).then_some(()));
+        while is_last {
+            let before = parts_done(&server.exchanges());
+            if are_all_there(&server, &content) {
+                break;
+            }
+            eventually("another part", || (parts_done(&server.exchanges()) > before).then_some(()));
+        }
         assert!(running.is_running() || is_last, "the upload is over after {round} kills");
         std::thread::sleep(Duration::from_micros(random(round + 7_000) % 3_000));
         server.signal(Signal::KILL);
@@ -57,10 +59,11 @@ fn an_upload_goes_on_by_itself_after_kills_of_the_server() {
     Server::start_on(&store, &[]).finish(&[&file]);
 }
 
-/// Whether a session has all of its file.
-fn are_all_there(server: &Server, exchanges: &[Value], content: &Pattern) -> bool {
+/// Whether the session has all of its file.
+fn are_all_there(server: &Server, content: &Pattern) -> bool {
+    let exchanges = server.exchanges();
     let path = exchanges.iter().find_map(|exchange| exchange["path"].as_str()?.strip_prefix("/uploads/sessions/"));
-    let id = path.and_then(|path| path.split('/').next()).filter(|id| !id.is_empty());
+    let id = path.and_then(|path| path.split('/').next());
     let told = id.map(|id| server.ask(&format!("GET /uploads/sessions/{id}"), &[]).json());
     told.is_some_and(|told| told["received_bytes"] == content.size())
 }

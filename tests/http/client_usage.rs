@@ -1,8 +1,9 @@
 //! How the client's commands are called, and what they say when nobody answers.
 
-use crate::fixture::command::{client, done, expect_content, failed, file_of, put_told};
-use crate::fixture::{Pattern, Server, portico};
+use crate::fixture::command::{Running, client, done, expect_content, failed, file_of, put_told};
+use crate::fixture::{Pattern, Server, eventually, portico};
 use crate::folder::Folder;
+use rustix::process::Signal;
 use std::fs;
 use std::net::TcpListener;
 
@@ -108,6 +109,26 @@ fn a_server_with_tokens_lets_in_who_shows_one() {
     expect_content(other.as_ref(), &content);
     assert!(!server.log().contains(TOKEN));
     server.finish(&[&file]);
+}
+
+#[test]
+fn a_signal_ends_it_in_order_and_the_next_one_goes_on() {
+    let store = Folder::new();
+    let content = Pattern::new(1, 600 << 16);
+    let path = file_of(&store, "file", &content);
+    let put = || {
+        let mut put = store.command("put");
+        put.args(["--json", "--part-size", "64KiB"]).arg(&path);
+        put
+    };
+    let running = Running::start(put());
+    eventually("something of it", || (!store.leftovers().is_empty()).then_some(()));
+    running.signal(Signal::INT);
+    let said = running.wait();
+    assert_eq!((said.code, &*said.err), (Some(1), "portico: stopped by a signal\n"), "{said:?}");
+    let file = put_told(&done(put()), &content);
+    store.expect_files(&[&file]);
+    store.expect_listing(&[&file]);
 }
 
 #[test]

@@ -82,14 +82,16 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// Ends a server whose store may hold what a failure or a kill has left: on the double that is swept first, and then
-/// these files and no others are there; elsewhere they and no others are listed.
+/// Ends a server whose store may hold what a failure or a kill has left. It is swept first, so that the parts of what has
+/// ended are gone; on the double until nothing but these files is there, and elsewhere they and no others are listed.
 fn finish_after_failures(s3: &S3Server, server: fixture::Server, files: &[&Stored]) {
     files.iter().for_each(|file| server.expect_file(file));
     if s3.name() == "s3s" {
         server.store.clear_up();
         server.finish(files);
     } else {
+        let swept = fixture::run(server.store.command("sweep"));
+        assert_eq!((swept.code, &*swept.err), (Some(0), ""), "{swept:?}");
         server.store.expect_listing(files);
     }
 }

@@ -64,7 +64,10 @@ where
         let (options, own) = match place {
             Place::Server(options) => (options, None),
             Place::Store(config) => {
-                let own = Own::start(*config).await?;
+                let own = tokio::select! {
+                    own = Own::start(*config) => own?,
+                    () = stop.next() => return Err(Error::Stopped),
+                };
                 (own.options(), Some(own))
             }
         };
