@@ -53,10 +53,13 @@ run: toolchain ## Start the portal on a local store and print what to try (STORE
 	cargo build --locked -p portico-host --bin portico
 	scripts/run '$(TARGET_DIR)/debug/portico' '$(STORE)' '$(LISTEN)'
 
+# The check of the API where Python is, and in CI anywhere.
+CHECK_API := $(if $(CI)$(shell command -v python3),$(SCHEMATHESIS))
+
 .PHONY: test
-test: toolchain $(if $(shell command -v go),$(MINIO)) ## Run every test (builds MinIO where Go is; the check of the API needs Python)
+test: toolchain $(if $(shell command -v go),$(MINIO)) $(CHECK_API) ## Run every test (builds MinIO where Go is; the check of the API needs Python)
 	cargo test --workspace --locked --no-fail-fast
-	$(if $(CI)$(shell command -v python3),$(MAKE) check-api,@echo 'check-api: ignored, there is no python3')
+	$(if $(CHECK_API),scripts/check-api '$(TARGET_DIR)/debug/portico' '$(SCHEMATHESIS)',@echo 'check-api: ignored, there is no python3')
 
 .PHONY: check-api
 check-api: toolchain $(SCHEMATHESIS) ## Compare what the portal answers with its OpenAPI document (needs Python; EXAMPLES=50)
