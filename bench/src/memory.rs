@@ -59,7 +59,8 @@ fn put(bench: &Bench, server: &Server, bytes: u64) -> Result<(u64, u64)> {
     let peak = server.peak()?;
     let sha256 = bench.content.sha256(bytes);
     let told = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let id = told.filter(|told| told["sha256"] == *sha256).find_map(|told| Some(told["file_id"].as_str()?.to_owned()));
+    let receipts = told.map(|told| told["receipt"].clone()).filter(|receipt| receipt["sha256"] == *sha256);
+    let id = receipts.filter_map(|receipt| receipt["file_id"].as_str().map(str::to_owned)).next();
     let id = id.ok_or_else(|| format!("portico put tells no file of the digest of what was sent: {said}"))?;
     client::ask(server.addr, "DELETE", &format!("/files/{id}"), "")?.expect(204)?;
     std::fs::remove_file(&path)?;
