@@ -34,12 +34,14 @@ fn an_upload_goes_on_by_itself_after_kills_of_the_server() {
         // At some moment within some part; the last time when all parts are there, within the making of the file.
         let is_last = round + 1 == kills;
         eventually("some parts", || (parts_done(&server.exchanges()) as u64 >= random(round) % 20).then_some(()));
-        while is_last {
-            let before = parts_done(&server.exchanges());
-            if are_all_there(&server, &content) {
-                break;
+        if is_last {
+            loop {
+                let before = parts_done(&server.exchanges());
+                if are_all_there(&server, &content) {
+                    break;
+                }
+                eventually("another part", || (parts_done(&server.exchanges()) > before).then_some(()));
             }
-            eventually("another part", || (parts_done(&server.exchanges()) > before).then_some(()));
         }
         assert!(running.is_running() || is_last, "the upload is over after {round} kills");
         std::thread::sleep(Duration::from_micros(random(round + 7_000) % 3_000));
