@@ -108,10 +108,14 @@ impl World {
     }
 }
 
-/// Waits until somebody reads the data of a part through a proxy.
-async fn reads(proxy: &FaultProxy) {
+fn is_reading(line: &str) -> bool {
+    line.starts_with("GET ") && line.contains("/temp/")
+}
+
+/// Waits until somebody reads the data of a part through a proxy for the so-many-th time.
+async fn reads(proxy: &FaultProxy, nth: usize) {
     let reads = async {
-        while !proxy.seen().iter().any(|line| line.starts_with("GET ") && line.contains("/temp/")) {
+        while proxy.seen().iter().filter(|line| is_reading(line)).count() < nth {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
@@ -119,9 +123,9 @@ async fn reads(proxy: &FaultProxy) {
 }
 
 /// Holds up who reads the data of a part for the so-many-th time.
-fn hold(proxy: &FaultProxy, nth: u64, fault: Fault) {
-    proxy.only(|line| line.starts_with("GET ") && line.contains("/temp/"));
-    proxy.plan(nth, fault);
+fn hold(proxy: &FaultProxy, nth: usize, fault: Fault) {
+    proxy.only(is_reading);
+    proxy.plan(nth as u64, fault);
 }
 
 /// More than a piece of the store, less, and nothing.
@@ -272,7 +276,7 @@ async fn a_part_that_goes_meanwhile_does_no_harm() {
         let (store, other) = (world.host_at(Some(&proxy), false).await, world.host().await);
         let mut parts = Parts::of(&[70_000; 4]);
         let mut keys = parts.put_all(&[&store], &[3, 2, 1, 0]).await;
-        reads(&proxy).await;
+        reads(&proxy, nth).await;
         let host = if by_other { &other } else { &store };
         assert!(host.delete_part(&Scope::root(), &keys[gone]).await.unwrap());
         parts.0[gone] = content(70_000, 77);
@@ -296,7 +300,7 @@ async fn another_process_ends_the_parts_meanwhile() {
         let (store, other) = (world.host_at(Some(&proxy), false).await, world.host().await);
         let parts = Parts::of(&[70_000; 4]);
         let keys = parts.put_all(&[&store], &[3, 2, 1, 0]).await;
-        reads(&proxy).await;
+        reads(&proxy, nth).await;
         if assembles {
             parts.read_back(&other, &keys).await;
         } else {
@@ -331,7 +335,7 @@ async fn nobody_waits_for_it() {
         hold(&proxy, 2, LONG);
         let store = world.host_at(Some(&proxy), false).await;
         Parts::of(&[1_000, 2_000, 3_000]).put_all(&[&store], &[2, 1, 0]).await;
-        reads(&proxy).await;
+        reads(&proxy, 2).await;
         assert!(tokio::time::timeout(SOON, end(&store)).await.is_ok(), "{name} waits");
     }
 }
@@ -345,9 +349,7 @@ async fn an_assembly_goes_on_where_the_catcher_is() {
     let store = world.host_at(Some(&proxy), false).await;
     let parts = Parts::of(&[1_000, 2_000, 15 * MIB, 3_000]);
     let keys = parts.put_all(&[&store], &[3, 2, 1, 0]).await;
-    while store.traffic().caught_up < (10 * MIB + 2_000) as u64 {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    reads(&proxy, 4).await;
     let assembly = tokio::time::timeout(SOON, parts.read_back(&store, &keys));
     assert_eq!(assembly.await.expect("it waits for nobody"), (5 * MIB + 3_000) as u64);
 }
