@@ -67,7 +67,7 @@ check-api: toolchain $(SCHEMATHESIS) ## Compare what the portal answers with its
 	scripts/check-api '$(TARGET_DIR)/debug/portico' '$(SCHEMATHESIS)'
 
 .PHONY: test-s3
-test-s3: toolchain $(MINIO) $(MOTO) $(GARAGE) ## Run every test, those of S3 on four servers (needs Go and Python; 10 minutes the first time)
+test-s3: toolchain $(MINIO) $(MOTO) $(GARAGE) ## Run every test, those of S3 on four servers (needs Go and Python)
 	PORTICO_TEST_SERVERS=s3s,minio,moto,garage cargo test --workspace --locked --no-fail-fast
 
 .PHONY: lint
