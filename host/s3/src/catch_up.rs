@@ -42,7 +42,7 @@ pub(crate) fn begin(inner: &Arc<Inner>, scope: &Scope, key: &TempKey, part: &Par
             let number = key.number.checked_add(1);
             let is_behind = known(number).is_some_and(|next| next.offset == Some(ends) && next.chain.is_none());
             // In a session whose parts come in order there is nothing to look for.
-            if !is_behind && !inner.searched.contains(scope, session) {
+            if !is_behind && !inner.catchers.has_searched(scope, session) {
                 return;
             }
             (number, ends, Some(sha256))
@@ -54,9 +54,7 @@ pub(crate) fn begin(inner: &Arc<Inner>, scope: &Scope, key: &TempKey, part: &Par
     let Some(number) = number else { return };
     let (here, session) = (inner.clone(), session.clone());
     let catcher = CatchUp { inner: here, scope: scope.clone(), session, number, at, sha256, part: None };
-    if !inner.catchers.begin(scope, &key.session, catcher) {
-        inner.searched.remove(scope, &key.session);
-    }
+    inner.catchers.begin(scope, &key.session, catcher);
 }
 
 /// What has been read of a part whose end was not reached, or not written down.
@@ -74,8 +72,6 @@ pub(crate) struct Begun {
 /// Ends the catching up with a session for as long as what is answered first is there. Answers what had been begun, too.
 pub(crate) async fn pause(inner: &Inner, scope: &Scope, session: &SessionId) -> (impl Send + use<>, Option<Begun>) {
     let (pause, left) = inner.catchers.pause(scope, session).await;
-    // What becomes due meanwhile is missed.
-    inner.searched.remove(scope, session);
     let begun = left.and_then(|left| {
         let Behind { part, before, done, .. } = left.part?;
         Some(Begun { data: part.data, before, done, sha256: left.sha256? })
@@ -107,20 +103,6 @@ struct Behind {
 #[async_trait]
 impl Catch for CatchUp {
     async fn step(&mut self) -> Result<bool> {
-        let moved = self.go_on().await;
-        if moved.is_err() {
-            self.inner.searched.remove(&self.scope, &self.session);
-        }
-        moved
-    }
-}
-
-impl CatchUp {
-    fn place(&self, number: u32) -> Place {
-        self.inner.keys.part(&self.scope, &self.session, number)
-    }
-
-    async fn go_on(&mut self) -> Result<bool> {
         let inner = self.inner.clone();
         let place = self.place(self.number);
         let Some(sha256) = &mut self.sha256 else { return self.find().await };
@@ -164,6 +146,12 @@ impl CatchUp {
         self.part = None;
         Ok(is_there && self.pass(size))
     }
+}
+
+impl CatchUp {
+    fn place(&self, number: u32) -> Place {
+        self.inner.keys.part(&self.scope, &self.session, number)
+    }
 
     /// Goes to the part after one of that size; false if there can be none.
     fn pass(&mut self, size: u64) -> bool {
@@ -182,7 +170,7 @@ impl CatchUp {
         if self.sha256.is_some() {
             return Ok(true);
         }
-        if !self.inner.searched.insert(&self.scope, &self.session) {
+        if !self.inner.catchers.search(&self.scope, &self.session) {
             return Ok(false);
         }
         let (mut before, mut after): (Option<Part>, _) = (None, None);

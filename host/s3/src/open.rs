@@ -16,7 +16,7 @@ use crate::store::{Counters, Inner, S3Store};
 use crate::{GRACE_MIN, Location, OpenError, PART_SIZE_MIN, S3Options};
 use bytes::Bytes;
 use portico_store::Token;
-use portico_store::catching::{Catchers, Searched};
+use portico_store::catching::Catchers;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -84,7 +84,6 @@ pub(crate) async fn open(
             background: Background::default(),
             board: Arc::default(),
             catchers: Catchers::default(),
-            searched: Searched::default(),
             cache: Default::default(),
             counters: Counters::default(),
         }),

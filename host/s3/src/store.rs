@@ -16,7 +16,7 @@ use crate::running::Registry;
 use crate::slot::Slots;
 use crate::{OpenError, S3Options, assemble, list, purge, put_final, put_part, read, records, sweep};
 use async_trait::async_trait;
-use portico_store::catching::{Catchers, Searched};
+use portico_store::catching::Catchers;
 use portico_store::lane::Puts;
 use portico_store::stream::ByteStream;
 use portico_store::{
@@ -39,7 +39,6 @@ pub(crate) struct Inner {
     pub(crate) background: Background,
     pub(crate) board: Arc<Board>,
     pub(crate) catchers: Catchers<CatchUp>,
-    pub(crate) searched: Searched,
     pub(crate) cache: Cache,
     pub(crate) counters: Counters,
 }

@@ -34,6 +34,7 @@ struct Shared<C> {
     turns: Semaphore,
     /// Notified when a catcher has ended.
     ended: Notify,
+    searched: Searched,
 }
 
 struct Sessions<C> {
@@ -61,7 +62,8 @@ impl<C> Default for Session<C> {
 impl<C: Catch> Default for Catchers<C> {
     fn default() -> Self {
         let sessions = Mutex::new(Sessions { known: HashMap::new(), closed: false });
-        Catchers(Arc::new(Shared { sessions, turns: Semaphore::new(limits::CATCHERS), ended: Notify::new() }))
+        let turns = Semaphore::new(limits::CATCHERS);
+        Catchers(Arc::new(Shared { sessions, turns, ended: Notify::new(), searched: Searched::default() }))
     }
 }
 
@@ -69,6 +71,25 @@ impl<C: Catch> Catchers<C> {
     /// Sets a catcher to work, at once or after the one that the session has. False if it is given up, because the session
     /// is paused or too many others have something to do.
     pub fn begin(&self, scope: &Scope, session: &SessionId, catcher: C) -> bool {
+        let has_begun = self.try_begin(scope, session, catcher);
+        if !has_begun {
+            self.0.searched.remove(scope, session);
+        }
+        has_begun
+    }
+
+    /// Says that all parts of a session are searched for what there is to catch up with; false if they have been, and nothing
+    /// has been missed since then: no catcher was given up, failed, or kept from beginning by a pause.
+    pub fn search(&self, scope: &Scope, session: &SessionId) -> bool {
+        self.0.searched.insert(scope, session)
+    }
+
+    /// Whether [`Catchers::search`] would answer false.
+    pub fn has_searched(&self, scope: &Scope, session: &SessionId) -> bool {
+        self.0.searched.contains(scope, session)
+    }
+
+    fn try_begin(&self, scope: &Scope, session: &SessionId, catcher: C) -> bool {
         let mut sessions = self.0.lock();
         let full = sessions.known.len() >= limits::CATCH_SESSIONS;
         let closed = sessions.closed;
@@ -100,6 +121,8 @@ impl<C: Catch> Catchers<C> {
         }
         self.0.until(|sessions| sessions.known.get(&pause.name).is_none_or(|there| !there.running)).await;
         let left = self.0.lock().known.get_mut(&pause.name).and_then(|there| there.left.take());
+        // What becomes due meanwhile is missed.
+        self.0.searched.remove(scope, session);
         (pause, left)
     }
 
@@ -182,6 +205,7 @@ async fn run<C: Catch>(shared: Arc<Shared<C>>, name: Name, halt: Arc<Notify>, ca
             moved = step => moved,
         };
         if let Err(error) = &moved {
+            shared.searched.remove(&name.0, &name.1);
             tracing::debug!(session = %name.1, %error, "what came out of order is left to the assembly");
         }
         if !matches!(moved, Ok(true)) {
@@ -226,7 +250,7 @@ impl<C> Drop for Pause<C> {
 /// The sessions whose parts have been searched for what there is to catch up with, and for which nothing has been missed
 /// since then. At most [`limits::CATCH_SESSIONS`].
 #[derive(Default)]
-pub struct Searched(Mutex<HashSet<Name>>);
+struct Searched(Mutex<HashSet<Name>>);
 
 impl Searched {
     fn lock(&self) -> MutexGuard<'_, HashSet<Name>> {
@@ -234,7 +258,7 @@ impl Searched {
     }
 
     /// Adds a session; false if it is there.
-    pub fn insert(&self, scope: &Scope, session: &SessionId) -> bool {
+    fn insert(&self, scope: &Scope, session: &SessionId) -> bool {
         let mut searched = self.lock();
         if searched.len() >= limits::CATCH_SESSIONS {
             searched.clear();
@@ -243,12 +267,12 @@ impl Searched {
     }
 
     /// Whether a session is there.
-    pub fn contains(&self, scope: &Scope, session: &SessionId) -> bool {
+    fn contains(&self, scope: &Scope, session: &SessionId) -> bool {
         self.lock().contains(&(scope.clone(), session.clone()))
     }
 
     /// Takes a session away: something may have been missed.
-    pub fn remove(&self, scope: &Scope, session: &SessionId) {
+    fn remove(&self, scope: &Scope, session: &SessionId) {
         self.lock().remove(&(scope.clone(), session.clone()));
     }
 }

@@ -27,10 +27,10 @@ pub(super) fn begin(inner: &Arc<Inner>, scope: &Scope, session: &SessionId, due:
     let has_work = match due {
         Due::Nothing => false,
         Due::From(offset, state) => catcher.go_to(offset, &state),
-        Due::Unknown => inner.searched.insert(scope, session),
+        Due::Unknown => inner.catchers.search(scope, session),
     };
-    if has_work && !inner.catchers.begin(scope, session, catcher) {
-        inner.searched.remove(scope, session);
+    if has_work {
+        inner.catchers.begin(scope, session, catcher);
     }
 }
 
@@ -48,8 +48,6 @@ pub(super) struct Begun {
 /// Ends the catching up with a session for as long as what is answered first is there. Answers what had been begun, too.
 pub(super) async fn pause(inner: &Inner, scope: &Scope, session: &SessionId) -> (impl Send + use<>, Option<Begun>) {
     let (pause, left) = inner.catchers.pause(scope, session).await;
-    // What becomes due meanwhile is missed.
-    inner.searched.remove(scope, session);
     let begun = left.and_then(|left| {
         let Reading { row, before, done } = left.part?;
         Some(Begun { key: row.key, before, done, sha256: left.sha256 })
@@ -79,24 +77,6 @@ struct Reading {
 #[async_trait]
 impl Catch for CatchUp {
     async fn step(&mut self) -> Result<bool> {
-        let moved = self.go_on().await;
-        if moved.is_err() {
-            self.inner.searched.remove(&self.scope, &self.session);
-        }
-        moved
-    }
-}
-
-impl CatchUp {
-    /// Says where it begins; false if that is no state.
-    fn go_to(&mut self, offset: u64, state: &Sha256State) -> bool {
-        let state = Sha256::resume(state);
-        self.at = state.as_ref().map(|_| offset);
-        self.sha256 = state.unwrap_or_default();
-        self.at.is_some()
-    }
-
-    async fn go_on(&mut self) -> Result<bool> {
         let (scope, session) = (self.scope.clone(), self.session.clone());
         let Some(at) = self.at else {
             let found = self.inner.index.read(move |conn| parts::first_behind(conn, &scope, &session)).await?;
@@ -124,6 +104,16 @@ impl CatchUp {
             self.part = None;
         }
         Ok(true)
+    }
+}
+
+impl CatchUp {
+    /// Says where it begins; false if that is no state.
+    fn go_to(&mut self, offset: u64, state: &Sha256State) -> bool {
+        let state = Sha256::resume(state);
+        self.at = state.as_ref().map(|_| offset);
+        self.sha256 = state.unwrap_or_default();
+        self.at.is_some()
     }
 }
 

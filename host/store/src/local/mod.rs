@@ -27,7 +27,7 @@ mod root;
 mod sessions;
 mod sweep;
 
-use crate::catching::{Catchers, Searched};
+use crate::catching::Catchers;
 use crate::{Error, Result, SweepReport, Token, limits};
 use rusqlite::Connection;
 use std::collections::HashSet;
@@ -99,7 +99,6 @@ struct Inner {
     names: Arc<publish::Names>,
     staged: Mutex<HashSet<Token>>,
     catchers: Catchers<catch_up::CatchUp>,
-    searched: Searched,
     budget: Arc<budget::Budget>,
     counters: CounterCells,
     /// Holds the lock on the folder.
@@ -203,7 +202,6 @@ impl LocalStore {
                 names: Arc::default(),
                 staged: Mutex::default(),
                 catchers: Catchers::default(),
-                searched: Searched::default(),
                 budget: budget::Budget::new(),
                 counters: CounterCells::default(),
             }))
