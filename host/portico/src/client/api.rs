@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, Method, StatusCode};
 use hyper::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use portico_store::FileId;
+use portico_store::{Digest, FileId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -180,14 +180,14 @@ pub(super) fn encode(text: &str) -> String {
 }
 
 /// A SHA-256 as a digest field has it.
-fn digest_field(sha256: &[u8; 32]) -> String {
-    format!("sha-256=:{}:", STANDARD.encode(sha256))
+fn digest_field(sha256: &Digest) -> String {
+    format!("sha-256=:{}:", STANDARD.encode(sha256.0))
 }
 
 /// The SHA-256 of a digest field.
-pub(super) fn digest_of_field(field: &str) -> Option<[u8; 32]> {
+pub(super) fn digest_of_field(field: &str) -> Option<Digest> {
     let member = field.split(',').find_map(|member| member.trim().strip_prefix("sha-256=:"))?;
-    STANDARD.decode(member.strip_suffix(':')?).ok()?.try_into().ok()
+    STANDARD.decode(member.strip_suffix(':')?).ok()?.as_slice().try_into().ok()
 }
 
 #[cfg(test)]
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn digests_go_there_and_back() {
-        let digest = std::array::from_fn(|at| at as u8);
+        let digest = Digest(std::array::from_fn(|at| at as u8));
         assert_eq!(digest_of_field(&digest_field(&digest)), Some(digest));
         assert_eq!(digest_of_field(&format!("md5=:AAAA:, {}", digest_field(&digest))), Some(digest));
         for other in ["", "sha-256=", "sha-256=::", "sha-256=:AAAA:", "sha-256=:!:", "sha-512=:AAAA:"] {

@@ -4,15 +4,14 @@ use super::api::{digest_of_field, file_path};
 use super::retry::{Tries, until_done};
 use super::server::{ANSWER, Pulse, empty};
 use super::target::{PartFile, local_name};
-use super::{Client, Error, Event, Observer, hex};
+use super::{Client, Error, Event, Observer};
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, IF_RANGE, RANGE,
 };
 use http::{HeaderMap, Method, StatusCode};
 use percent_encoding::percent_decode_str;
-use portico_store::FileId;
-use sha2::{Digest as _, Sha256};
+use portico_store::{Digest, FileId, Sha256};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use tokio::sync::{mpsc, oneshot};
@@ -46,7 +45,7 @@ pub(super) struct Remote {
     pub(super) id: String,
     pub(super) size: u64,
     pub(super) etag: String,
-    pub(super) sha256: [u8; 32],
+    pub(super) sha256: Digest,
     /// What it was called.
     pub(super) name: Option<String>,
 }
@@ -105,7 +104,7 @@ impl Client {
                 Some(blocking(move || part.publish()).await?)
             }
         };
-        Ok(Got { path, size, sha256: hex(&expected) })
+        Ok(Got { path, size, sha256: expected.to_hex() })
     }
 
     /// What a file is.
@@ -133,7 +132,7 @@ impl Client {
         mut at: u64,
         writer: Writer,
         observer: &dyn Observer,
-    ) -> Result<io::Result<[u8; 32]>, Error> {
+    ) -> Result<io::Result<Digest>, Error> {
         let patience = self.patience();
         let mut tries = Tries::new(&patience, observer);
         while at < remote.size {
@@ -198,7 +197,7 @@ impl Client {
 /// A thread that writes what has arrived, and takes its digest.
 struct Writer {
     pieces: mpsc::Sender<Bytes>,
-    end: oneshot::Receiver<io::Result<[u8; 32]>>,
+    end: oneshot::Receiver<io::Result<Digest>>,
 }
 
 impl Writer {
@@ -217,12 +216,12 @@ impl Writer {
             let written = write();
             drop(arrived);
             // Who does not wait for the end has another error to tell.
-            let _ = ended.send(written.map(|()| sha256.finalize().into()));
+            let _ = ended.send(written.map(|()| sha256.finish()));
         });
         Writer { pieces, end }
     }
 
-    async fn end(self) -> io::Result<[u8; 32]> {
+    async fn end(self) -> io::Result<Digest> {
         drop(self.pieces);
         self.end.await.unwrap_or_else(|_| Err(io::Error::other("the writer panicked")))
     }

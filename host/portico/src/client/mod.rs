@@ -44,8 +44,3 @@ impl Client {
         Client { server, retry }
     }
 }
-
-/// Bytes in hexadecimal.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

@@ -4,13 +4,13 @@
 use super::server::{self, Body};
 use super::source::Sent;
 use super::upload::type_of;
-use super::{CHUNK, Client, Error, Event, Observer, Put, Receipt, api, hex};
+use super::{CHUNK, Client, Error, Event, Observer, Put, Receipt, api};
 use bytes::Bytes;
 use http::Method;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 use hyper::header::{ACCEPT, CONTENT_TYPE};
-use sha2::{Digest as _, Sha256};
+use portico_store::{Digest, Sha256};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -50,7 +50,7 @@ impl Client {
         let receipt: Receipt = self.server.exchange(request, Some(server::STANDSTILL), &sent.pulse).await?;
         observer.tell(Event::Compares);
         let sha256 = digest.lock().expect("no panic under the lock").take();
-        if sha256.map(|sha256| hex(&sha256)).as_ref() == Some(&receipt.sha256) {
+        if sha256.map(|sha256| sha256.to_hex()).as_ref() == Some(&receipt.sha256) {
             return Ok(Put { receipt, was_there: false });
         }
         self.delete(&receipt.file_id).await?;
@@ -59,16 +59,16 @@ impl Client {
 }
 
 /// The digest of all that was read, once all was.
-type Digest = Arc<Mutex<Option<[u8; 32]>>>;
+type Told = Arc<Mutex<Option<Digest>>>;
 
 struct Pipe {
     pieces: mpsc::Receiver<std::io::Result<Bytes>>,
     sent: Arc<Sent>,
 }
 
-fn pipe(mut from: impl Read + Send + 'static, sent: Arc<Sent>) -> (Body, Digest) {
+fn pipe(mut from: impl Read + Send + 'static, sent: Arc<Sent>) -> (Body, Told) {
     let (sender, pieces) = mpsc::channel(AHEAD);
-    let digest = Digest::default();
+    let digest = Told::default();
     let told = digest.clone();
     // Not one of the runtime's, which would wait for it at the end.
     std::thread::spawn(move || {
@@ -77,7 +77,7 @@ fn pipe(mut from: impl Read + Send + 'static, sent: Arc<Sent>) -> (Body, Digest)
             let mut buffer = vec![0; CHUNK];
             let piece = match from.read(&mut buffer) {
                 Ok(0) => {
-                    *told.lock().expect("no panic under the lock") = Some(sha256.finalize().into());
+                    *told.lock().expect("no panic under the lock") = Some(sha256.finish());
                     return;
                 }
                 Ok(length) => {

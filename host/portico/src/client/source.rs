@@ -1,11 +1,11 @@
 //! The file that is sent: which it is, whether it is still the same, and its bytes, in pieces.
 
 use super::server::{Body, Pulse};
-use super::{CHUNK, Error, hex};
+use super::{CHUNK, Error};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use sha2::{Digest as _, Sha256};
+use portico_store::{Digest, Sha256};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::ops::Range;
@@ -46,7 +46,7 @@ pub(super) struct Unreadable {
 pub(super) struct Part {
     pub(super) number: u32,
     pub(super) range: Range<u64>,
-    pub(super) sha256: [u8; 32],
+    pub(super) sha256: Digest,
     pub(super) body: Body,
 }
 
@@ -103,10 +103,10 @@ impl Source {
             .into_iter()
             .chain(sent_as.iter().map(|text| text.as_bytes()))
         {
-            sha256.update((piece.len() as u64).to_be_bytes());
+            sha256.update(&(piece.len() as u64).to_be_bytes());
             sha256.update(piece);
         }
-        Ok(hex(&sha256.finalize()))
+        Ok(sha256.finish().to_hex())
     }
 
     /// Fails if it is not any more what it was when it was opened.

@@ -3,10 +3,10 @@
 //! Invariant: nothing is replaced that nobody said may be, also not what came into being meanwhile.
 
 use super::download::Remote;
-use super::{CHUNK, Error, hex};
+use super::{CHUNK, Error};
+use portico_store::Sha256;
 use rustix::fs::{FlockOperation, OFlags, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
-use sha2::{Digest as _, Sha256};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -38,7 +38,7 @@ impl PartFile {
         if !force && fs::symlink_metadata(&target).is_ok() {
             return Err(Error::Exists(target));
         }
-        let name = format!(".portico-{}-{}.part", remote.id, &hex(&remote.sha256)[..16]);
+        let name = format!(".portico-{}-{}.part", remote.id, &remote.sha256.to_hex()[..16]);
         let path = folder(&target).join(name);
         let unwritable = |cause: io::Error| Error::Write { path: path.clone(), cause };
         let mut file = loop {
@@ -142,10 +142,12 @@ pub(super) fn local_name(remote: &Remote) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use portico_store::Digest;
+    use sha2::Digest as _;
 
     fn remote(name: Option<&str>, size: u64) -> Remote {
         let name = name.map(str::to_owned);
-        Remote { id: "id".to_owned(), size, etag: String::new(), sha256: [7; 32], name }
+        Remote { id: "id".to_owned(), size, etag: String::new(), sha256: Digest([7; 32]), name }
     }
 
     #[test]
@@ -179,7 +181,7 @@ mod tests {
         drop(part);
 
         let (part, prefix) = PartFile::open(target.clone(), &remote(None, 9), false).unwrap();
-        assert_eq!((prefix.length, prefix.sha256.finalize()), (3, Sha256::digest(b"abc")));
+        assert_eq!((prefix.length, prefix.sha256.finish()), (3, Digest(sha2::Sha256::digest(b"abc").into())));
         part.writer().unwrap().write_all(b"def").unwrap();
         fs::write(&target, "somebody's").unwrap();
         assert!(matches!(part.publish(), Err(Error::Exists(_))));

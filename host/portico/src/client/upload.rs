@@ -7,8 +7,8 @@ use super::api::{Announced, Receipt, Session, Status};
 use super::parts::{Parts, contains};
 use super::retry::{Patience, Tries, until_done};
 use super::source::{Part, Sent, Source};
-use super::{Client, Error, Event, Observer, hex};
-use sha2::{Digest as _, Sha256};
+use super::{Client, Error, Event, Observer};
+use portico_store::{Digest, Sha256};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -154,7 +154,7 @@ impl Client {
         };
         observer.tell(Event::Begins { size: Some(source.size()), there: source.size() });
         observer.tell(Event::Compares);
-        let sha256 = hex(&source.hash(0..source.size(), Sha256::new()).await?.finalize());
+        let sha256 = source.hash(0..source.size(), Sha256::new()).await?.finish().to_hex();
         Ok(Some(receipt).filter(|receipt| receipt.sha256 == sha256))
     }
 }
@@ -202,7 +202,7 @@ impl Upload {
     async fn run(self: &Arc<Self>, parallel: usize) -> Result<Receipt, Failure> {
         self.observer.tell(Event::Begins { size: Some(self.source.size()), there: self.parts().bytes() });
         let (receipt, sha256) = tokio::try_join!(self.send(parallel), self.digest())?;
-        if receipt.sha256 == hex(&sha256) && receipt.size_bytes == self.source.size() {
+        if receipt.sha256 == sha256.to_hex() && receipt.size_bytes == self.source.size() {
             return Ok(receipt);
         }
         let deleted = until_done(&self.patience, &*self.observer, || self.client.delete(&receipt.file_id)).await;
@@ -280,7 +280,7 @@ impl Upload {
     async fn try_part(self: &Arc<Self>, number: u32) -> Result<(), Error> {
         let range = self.parts().range(number);
         self.source.unchanged()?;
-        let sha256 = self.source.hash(range.clone(), Sha256::new()).await?.finalize().into();
+        let sha256 = self.source.hash(range.clone(), Sha256::new()).await?.finish();
         let upload = self.clone();
         let sent = Arc::new(Sent::new(move |bytes| {
             upload.moving.fetch_add(bytes, Ordering::Relaxed);
@@ -315,7 +315,7 @@ impl Upload {
     }
 
     /// The digest of the whole, behind what has arrived.
-    async fn digest(&self) -> Result<[u8; 32], Failure> {
+    async fn digest(&self) -> Result<Digest, Failure> {
         let mut sha256 = Sha256::new();
         let mut frontier = self.frontier.subscribe();
         for number in 1..=self.session.total_parts {
@@ -323,7 +323,7 @@ impl Upload {
             let range = self.parts().range(number);
             sha256 = self.source.hash(range, sha256).await?;
         }
-        Ok(sha256.finalize().into())
+        Ok(sha256.finish())
     }
 
     /// Fails with what an answer says of the session as such.
