@@ -1,4 +1,4 @@
-//! SHA-256 that can be suspended between parts, and BLAKE3 for a part's own identity.
+//! SHA-256 that can be suspended between parts, and BLAKE3 for the identity of a part that is not at hand.
 //!
 //! A suspended state lets the host go on hashing where the previous part ended. It must never leave the host: who
 //! holds one can extend a digest. Invariant: a [`Chain`] is a fact about the content that it is kept with, and about

@@ -152,7 +152,7 @@ impl<W: Work> Drop for Stopped<'_, W> {
 /// The digests that run over content, as the state of a lane.
 #[derive(Default)]
 pub struct Hashes {
-    /// The identity of a part.
+    /// The identity of a part, where comparing content would mean to fetch it.
     pub blake3: Option<Blake3>,
     /// SHA-256 of this content.
     pub sha256: Option<Sha256>,
@@ -160,6 +160,13 @@ pub struct Hashes {
     pub chain: Option<Sha256>,
     /// Bytes hashed.
     pub size: u64,
+}
+
+impl Hashes {
+    /// Whether there is any digest to compute.
+    pub fn has_any(&self) -> bool {
+        self.blake3.is_some() || self.sha256.is_some() || self.chain.is_some()
+    }
 }
 
 impl Work for Hashes {

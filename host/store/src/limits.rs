@@ -61,3 +61,6 @@ pub const CATCH_STEP: u64 = 4 << 20;
 
 /// Bytes that are read at a time for a digest.
 pub const HASH_BUFFER: usize = 1 << 20;
+
+/// Bytes that are read at a time to compare content with a part that is there.
+pub const COMPARE_BUFFER: usize = 64 << 10;

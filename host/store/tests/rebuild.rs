@@ -136,7 +136,7 @@ async fn an_older_index_is_replaced_and_a_newer_one_is_not() {
         bytes[60..64].copy_from_slice(&version.to_be_bytes());
         std::fs::write(&index, bytes).unwrap();
     };
-    with_version(3);
+    with_version(1_000);
     let before = snapshot(dir.path());
     let error = rebuild(dir.path(), false).await.unwrap_err();
     assert!(matches!(error, OpenError::Format { .. }), "{error:?}");

@@ -1,4 +1,4 @@
-//! The content of one put on its way to a file: gathered, then hashed and written side by side.
+//! The content of one put on its way: gathered, then hashed and written (or compared) side by side.
 
 use super::budget::Budget;
 use super::disk::Disk;
@@ -11,23 +11,33 @@ use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Content that arrives.
-pub(super) struct Body {
+/// Content that arrives. `S` is what takes it beside the hashing.
+pub(super) struct Body<S: Work> {
     gather: Gather,
-    hashing: Lane<Hashes>,
-    /// Absent where the content is only compared with what is stored.
-    writing: Option<Lane<Target>>,
+    size: u64,
+    /// Absent where nothing is to be hashed.
+    hashing: Option<Lane<Hashes>>,
+    sink: Option<Lane<S>>,
     share: Share,
     budget: Arc<Budget>,
 }
 
-impl Body {
-    /// Content that is hashed, and written if there is a target.
-    pub(super) fn new(hashes: Hashes, target: Option<Target>, budget: &Arc<Budget>) -> Self {
+/// Content that has arrived.
+pub(super) struct Taken<S> {
+    /// Size in bytes.
+    pub(super) size: u64,
+    pub(super) hashes: Hashes,
+    pub(super) sink: Option<S>,
+}
+
+impl<S: Work> Body<S> {
+    /// Content that is hashed, and taken by the sink if there is one.
+    pub(super) fn new(hashes: Hashes, sink: Option<S>, budget: &Arc<Budget>) -> Self {
         Body {
             gather: Gather::default(),
-            hashing: Lane::new(hashes),
-            writing: target.map(Lane::new),
+            size: 0,
+            hashing: hashes.has_any().then(|| Lane::new(hashes)),
+            sink: sink.map(Lane::new),
             share: budget.puts.share(),
             budget: budget.clone(),
         }
@@ -35,30 +45,38 @@ impl Body {
 
     /// Takes a frame.
     pub(super) async fn add(&mut self, frame: Bytes) -> Result<()> {
+        self.size += frame.len() as u64;
         match self.gather.add(frame, self.share.batch()) {
             Some(frames) => self.push(frames).await,
             None => Ok(()),
         }
     }
 
-    /// Waits until all of it is hashed and written.
-    pub(super) async fn finish(mut self) -> Result<(Hashes, Option<Target>)> {
+    /// Waits until all of it is hashed and taken.
+    pub(super) async fn finish(mut self) -> Result<Taken<S>> {
         if let Some(frames) = self.gather.take() {
             self.push(frames).await?;
         }
-        let target = match self.writing {
+        let sink = match self.sink {
             Some(lane) => Some(lane.finish().await?),
             None => None,
         };
-        Ok((self.hashing.finish().await?, target))
+        let hashes = match self.hashing {
+            Some(lane) => lane.finish().await?,
+            None => Hashes::default(),
+        };
+        Ok(Taken { size: self.size, hashes, sink })
     }
 
     async fn push(&self, frames: Vec<Bytes>) -> Result<()> {
         let batch = self.budget.batch(frames).await?;
-        if let Some(lane) = &self.writing {
+        if let Some(lane) = &self.sink {
             lane.push(batch.clone()).await?;
         }
-        self.hashing.push(batch).await
+        match &self.hashing {
+            Some(lane) => lane.push(batch).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -81,8 +99,9 @@ impl Target {
         Target { file: Arc::new(file), at: 0, gate, claim: None, name: Some(name), disk: disk.clone() }
     }
 
-    /// A claimed range of a session's file, from its offset in bytes.
-    pub(super) fn placed(disk: &Arc<Disk>, file: File, at: u64, claim: Claim, gate: Arc<Gate>) -> Self {
+    /// A claimed range of a session's file.
+    pub(super) fn placed(disk: &Arc<Disk>, file: File, claim: Claim, gate: Arc<Gate>) -> Self {
+        let (at, _) = claim.range();
         let file = Arc::new(file);
         let claim = OwnRange { claim, file: file.clone(), gate: gate.clone(), disk: disk.clone(), keep: false };
         Target { file, at, gate: Some(gate), claim: Some(claim), name: None, disk: disk.clone() }
@@ -120,6 +139,11 @@ pub(super) struct OwnRange {
 }
 
 impl OwnRange {
+    /// Where it begins, in bytes.
+    pub(super) fn start(&self) -> u64 {
+        self.claim.range().0
+    }
+
     /// Leaves what was written where it is: a part of the session's file.
     pub(super) fn keep(mut self) {
         self.claim.committed();

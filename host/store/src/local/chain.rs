@@ -5,25 +5,16 @@
 //! finds stays in the part's row as its [`Chain`]. Invariant: a chain is made of a part's own content, and is kept with the
 //! token of the write that brought it.
 
-use super::Inner;
 use super::index::parts::{self, PartRow};
 use crate::{Chain, Digest, Result, Scope, SessionId, Sha256, Sha256State};
 use rusqlite::Connection;
-use std::sync::Arc;
 
 /// The digest to go on from for a part at an offset. Absent if its predecessor is not there yet, or has no state.
-pub(super) async fn before(
-    inner: &Arc<Inner>,
-    scope: &Scope,
-    session: &SessionId,
-    offset: u64,
-) -> Result<Option<Sha256>> {
+pub(super) fn before(conn: &Connection, scope: &Scope, session: &SessionId, offset: u64) -> Result<Option<Sha256>> {
     if offset == 0 {
         return Ok(Some(Sha256::new()));
     }
-    let (scope, session) = (scope.clone(), session.clone());
-    let state = inner.index.read(move |conn| parts::state_at(conn, &scope, &session, offset)).await?;
-    Ok(state.and_then(|state| Sha256::resume(&state)))
+    Ok(parts::state_at(conn, scope, session, offset)?.and_then(|state| Sha256::resume(&state)))
 }
 
 /// The chain of content that was hashed on from something.

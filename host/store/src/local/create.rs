@@ -88,7 +88,7 @@ impl Root {
 
     /// Gives something in the folder another name, which is free.
     pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), OpenError> {
-        let dir = self.dir()?;
+        let dir = self.dir();
         match rustix::fs::renameat_with(&dir, from, &dir, to, RenameFlags::NOREPLACE) {
             // Not every filesystem can promise it; nobody but us is here.
             Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(&dir, from, &dir, to),
@@ -98,7 +98,7 @@ impl Root {
     }
 
     fn remove(&self, name: &str) -> Result<(), OpenError> {
-        match rustix::fs::unlinkat(self.dir()?, name, AtFlags::empty()) {
+        match rustix::fs::unlinkat(self.dir(), name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(OpenError::io(self.at(name), error)),
         }

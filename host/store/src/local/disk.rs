@@ -4,6 +4,7 @@
 //! crossing no mount; what is opened is a regular file; nothing that exists is replaced; a file whose sync failed is not
 //! synced again. All functions block, though never on a planted pipe.
 
+use super::folder::Folder;
 use super::reserve::Reserve;
 use crate::{Error, Result};
 use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags, ResolveFlags};
@@ -37,7 +38,7 @@ pub(super) struct Stat {
 
 /// The files of one store.
 pub(super) struct Disk {
-    root: OwnedFd,
+    root: Arc<Folder>,
     durable: bool,
     reserve: Option<Arc<Reserve>>,
     /// Held for reading while a folder is made; whoever can take it for writing knows that all folders are durable.
@@ -48,7 +49,7 @@ pub(super) struct Disk {
 
 impl Disk {
     /// The files beneath an open folder. Without `durable` nothing is synced.
-    pub(super) fn new(root: OwnedFd, durable: bool, reserve: Option<Arc<Reserve>>, fault: Option<Fault>) -> Self {
+    pub(super) fn new(root: Arc<Folder>, durable: bool, reserve: Option<Arc<Reserve>>, fault: Option<Fault>) -> Self {
         Disk { root, durable, reserve, making: RwLock::default(), fault, crashed: AtomicBool::new(false) }
     }
 

@@ -10,10 +10,12 @@ mod body;
 mod budget;
 mod catch_up;
 mod chain;
+mod compare;
 mod create;
 mod disk;
 mod ended;
 mod facts;
+mod folder;
 mod index;
 mod layout;
 mod open_error;
@@ -192,7 +194,7 @@ impl LocalStore {
             create::folders(&path)?;
             let root = root::Root::lock(&path, options.lock_wait)?;
             let (index, reserve) = root.open(durable)?;
-            let disk = Arc::new(disk::Disk::new(root.dir()?, durable, Some(reserve), fault));
+            let disk = Arc::new(disk::Disk::new(root.dir(), durable, Some(reserve), fault));
             Ok(Arc::new(Inner {
                 disk,
                 index,

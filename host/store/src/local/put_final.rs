@@ -1,6 +1,6 @@
 //! Final objects whose content arrives.
 
-use super::body::{Body, OwnName, Target};
+use super::body::{Body, OwnName, Taken, Target};
 use super::index::finals::FinalRow;
 use super::publish::{publish, settle, stat};
 use super::{Inner, blocking, detached, layout, now_ms};
@@ -17,7 +17,7 @@ struct FinalWriter {
     scope: Scope,
     file: FileId,
     options: FinalOptions,
-    body: Body,
+    body: Body<Target>,
     staged: Option<Staged>,
 }
 
@@ -108,8 +108,7 @@ impl Writer<FinalReceipt> for FinalWriter {
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<FinalReceipt> {
         let FinalWriter { inner, scope, file, options, body, staged } = *self;
-        let (hashes, target) = body.finish().await?;
-        let size = hashes.size;
+        let Taken { size, hashes, sink: target } = body.finish().await?;
         let sha256 = hashes.sha256.ok_or_else(|| Error::internal("no digest"))?.finish();
         if expected.sha256.is_some_and(|expected| expected != sha256) {
             return Err(Error::DigestMismatch);

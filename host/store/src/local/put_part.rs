@@ -3,15 +3,16 @@
 //! A part whose place is known goes straight into the session's own file, if no other write has or had that range;
 //! else it gets a file of its own. A part whose number is taken is only compared.
 
-use super::body::{Body, OwnName, OwnRange, Target};
+use super::body::{Body, OwnName, OwnRange, Taken, Target};
+use super::compare::Stored;
 use super::index::parts::{PartFile, PartRow};
 use super::index::{self, parts};
 use super::sessions::{Claim, Running};
 use super::{Inner, blocking, catch_up, chain, detached, layout, read};
-use crate::lane::Hashes;
+use crate::lane::{Hashes, Work};
 use crate::{
-    Blake3, ByteRange, Digest, Error, Expected, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, Sha256,
-    TempKey, Token, Writer,
+    ByteRange, Digest, Error, Expected, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, Sha256, TempKey,
+    Token, Writer,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -26,10 +27,27 @@ struct PartWriter {
     scope: Scope,
     key: TempKey,
     options: PartOptions,
-    body: Body,
+    body: Body<Sink>,
     /// The digest of what is before it, where it is hashed on from there.
     before: Option<Digest>,
     running: Running,
+}
+
+/// Where the content of a part goes.
+enum Sink {
+    /// To the disk.
+    Write(Target),
+    /// Nowhere: its number is taken, and it is compared with what has it.
+    Compare(Stored),
+}
+
+impl Work for Sink {
+    fn take(&mut self, frames: &[Bytes]) -> Result<()> {
+        match self {
+            Sink::Write(target) => target.take(frames),
+            Sink::Compare(stored) => stored.take(frames),
+        }
+    }
 }
 
 pub(super) async fn begin(
@@ -40,68 +58,91 @@ pub(super) async fn begin(
     options: PartOptions,
 ) -> Result<Box<dyn Writer<PartReceipt>>> {
     let running = inner.sessions.begin(scope, session);
-    let token = Token::random()?;
-    let key = TempKey { session: session.clone(), number, token };
-    let there = get(inner, scope, session, number).await?;
-    if let Some(there) = &there {
-        let other_size = options.expected.size.is_some_and(|size| size != there.size);
-        if options.if_exists == IfExists::Fail || other_size {
-            return Err(Error::Conflict);
+    let key = TempKey { session: session.clone(), number, token: Token::random()? };
+    // The claim comes first: whatever another put committed before it is in the index by the time of the look.
+    let claim = claim(inner, &options, &running);
+    let Found { there, is_used, chain } = look(inner, scope, &key, options.offset, claim.as_ref()).await?;
+    let (sink, chain) = match there {
+        Some(there) => {
+            let other_size = options.expected.size.is_some_and(|size| size != there.size);
+            if options.if_exists == IfExists::Fail || other_size {
+                return Err(Error::Conflict);
+            }
+            drop(claim);
+            (Sink::Compare(Stored::open(inner, scope, there).await?.ok_or_else(deleted)?), None)
         }
-    }
-    let target = match there {
-        Some(_) => None,
-        None => Some(target(inner, scope, &key, &options, &running).await?),
-    };
-    let chain = match options.offset {
-        Some(offset) if target.is_some() => chain::before(inner, scope, session, offset).await?,
-        _ => None,
+        None => (Sink::Write(target(inner, scope, &key, claim.filter(|_| !is_used), &running).await?), chain),
     };
     let before = chain.as_ref().map(Sha256::so_far);
     let want_sha256 = options.want_sha256 || options.expected.sha256.is_some();
-    let hashes = Hashes { blake3: Some(Blake3::new()), sha256: want_sha256.then(Sha256::new), chain, size: 0 };
+    let hashes = Hashes { sha256: want_sha256.then(Sha256::new), chain, ..Hashes::default() };
     Ok(Box::new(PartWriter {
         inner: inner.clone(),
         scope: scope.clone(),
         key,
         options,
-        body: Body::new(hashes, target, &inner.budget),
+        body: Body::new(hashes, Some(sink), &inner.budget),
         before,
         running,
     }))
 }
 
-/// A place to write the part to: its range of the session's file if it can be had, else a file of its own.
+/// Claims the part's range of the session's own file, if its place is known and nobody else has it.
+fn claim(inner: &Inner, options: &PartOptions, running: &Running) -> Option<Claim> {
+    let (start, size) = options.offset.zip(options.expected.size.filter(|size| *size > 0))?;
+    let end = start + size;
+    // An offset beyond any object may be more than the filesystem has.
+    if end <= inner.options.max_object_size { inner.sessions.claim(running, start, end) } else { None }
+}
+
+/// What the index says before a put begins.
+struct Found {
+    /// What has the number.
+    there: Option<PartRow>,
+    /// Whether the claimed range is or was a part's.
+    is_used: bool,
+    /// The digest to go on from.
+    chain: Option<Sha256>,
+}
+
+async fn look(
+    inner: &Inner,
+    scope: &Scope,
+    key: &TempKey,
+    offset: Option<u64>,
+    claim: Option<&Claim>,
+) -> Result<Found> {
+    let (scope, session, number, range) = (scope.clone(), key.session.clone(), key.number, claim.map(Claim::range));
+    let look = move |conn: &Connection| {
+        let there = parts::get(conn, &scope, &session, number)?;
+        let is_used = range.map(|(start, end)| parts::placed(conn, &scope, &session, start, end)).transpose()?;
+        let chain = offset.map(|offset| chain::before(conn, &scope, &session, offset)).transpose()?;
+        Ok(Found { there, is_used: is_used == Some(true), chain: chain.flatten() })
+    };
+    inner.index.read(look).await
+}
+
+/// A place to write the part to: its range of the session's file if it has been claimed, else a file of its own.
 async fn target(
     inner: &Arc<Inner>,
     scope: &Scope,
     key: &TempKey,
-    options: &PartOptions,
+    claim: Option<Claim>,
     running: &Running,
 ) -> Result<Target> {
-    let session = key.session.clone();
-    if let (Some(start), Some(size @ 1..)) = (options.offset, options.expected.size) {
-        let end = start + size;
-        // An offset beyond any object may be more than the filesystem has.
-        let fits = end <= inner.options.max_object_size;
-        // The claim comes first: whatever another put committed before it is in the index by now.
-        if fits && let Some(claim) = inner.sessions.claim(running, start, end) {
-            let (of, at) = (scope.clone(), session.clone());
-            if !inner.index.read(move |conn| parts::placed(conn, &of, &at, start, end)).await? {
-                let path = layout::placed(scope, &session);
-                let (file, claim) = blocking(inner, move |inner| open_placed(inner, path, claim)).await?;
-                // A session's file with a second name has become an object, and could not be removed here yet.
-                if file.metadata()?.nlink() == 1 {
-                    return Ok(Target::placed(&inner.disk, file, start, claim, running.gate().clone()));
-                }
-            }
-        }
-    }
-    let path = layout::own(scope, &session, &key.token);
+    let placed = layout::placed(scope, &key.session);
+    let own = layout::own(scope, &key.session, &key.token);
     let gate = running.gate().clone();
     blocking(inner, move |inner| {
-        let file = inner.disk.create(&path)?;
-        Ok(Target::own(&inner.disk, file, OwnName::new(&inner.disk, path), Some(gate)))
+        if let Some(claim) = claim {
+            let (file, claim) = open_placed(inner, placed, claim)?;
+            // A session's file with a second name has become an object, and could not be removed here yet.
+            if file.metadata()?.nlink() == 1 {
+                return Ok(Target::placed(&inner.disk, file, claim, gate));
+            }
+        }
+        let file = inner.disk.create(&own)?;
+        Ok(Target::own(&inner.disk, file, OwnName::new(&inner.disk, own), Some(gate)))
     })
     .await
 }
@@ -133,24 +174,19 @@ impl Writer<PartReceipt> for PartWriter {
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<PartReceipt> {
         let PartWriter { inner, scope, key, options, body, before, running } = *self;
-        let (hashes, target) = body.finish().await?;
-        let (file, start) = match &target {
-            Some(target) if target.claim.is_some() => (PartFile::Placed, options.offset.unwrap_or(0)),
-            _ => (PartFile::Own, 0),
+        let Taken { size, hashes, sink } = body.finish().await?;
+        let sha256 = hashes.sha256.map(Sha256::finish);
+        let target = match sink.ok_or_else(|| Error::internal("a put without a sink"))? {
+            Sink::Write(target) => target,
+            Sink::Compare(stored) => return compare(&inner, &scope, stored, sha256, expected.sha256).await,
         };
-        let mut row = PartRow {
-            key,
-            size: hashes.size,
-            file,
-            offset: options.offset,
-            blake3: hashes.blake3.ok_or_else(|| Error::internal("no identity"))?.finish(),
-            sha256: hashes.sha256.map(Sha256::finish),
-            chain: chain::made(before, hashes.chain.as_ref()),
+        let (file, start) = match &target.claim {
+            Some(claim) => (PartFile::Placed, claim.start()),
+            None => (PartFile::Own, 0),
         };
+        let chain = chain::made(before, hashes.chain.as_ref());
+        let mut row = PartRow { key, size, file, offset: options.offset, sha256, chain };
         let if_exists = options.if_exists;
-        let Some(target) = target else {
-            return compare(&inner, &scope, row, expected.sha256, if_exists).await;
-        };
         if expected.sha256.is_some() && row.sha256.is_none() {
             // It was not expected when the part began, so it was not computed on the way.
             let mut written = read::range(target.file.clone(), start, start + row.size);
@@ -162,11 +198,15 @@ impl Writer<PartReceipt> for PartWriter {
         // From here until the row is durable nobody can end this put any more.
         let passage = running.gate().enter()?;
         detached(async move {
-            let receipt = commit(&inner, &scope, row, target, if_exists).await;
-            if receipt.as_ref().is_err_and(index::in_doubt) {
+            let committed = commit(&inner, &scope, &row, target).await;
+            if committed.as_ref().is_err_and(index::in_doubt) {
                 // Only the next opening can tell whether the row is there; until then no sweep may touch its data.
                 running.keep_in_doubt();
             }
+            let receipt = match committed? {
+                None => Ok(receipt(row)),
+                Some((there, target)) => settle(&inner, &scope, there, row, target, if_exists).await,
+            };
             drop(passage);
             receipt
         })
@@ -174,33 +214,37 @@ impl Writer<PartReceipt> for PartWriter {
     }
 }
 
-/// Answers for content that was only compared with what has its number.
+/// Answers for content that was only compared with what has its number. `sha256` is its own, where it was computed.
 async fn compare(
     inner: &Arc<Inner>,
     scope: &Scope,
-    ours: PartRow,
+    stored: Stored,
+    sha256: Option<Digest>,
     expected: Option<Digest>,
-    if_exists: IfExists,
 ) -> Result<PartReceipt> {
-    let deleted = || Error::unavailable("the part compared with was deleted meanwhile");
-    let there = get(inner, scope, &ours.key.session, ours.key.number).await?.ok_or_else(deleted)?;
-    let mut receipt = settle(there, &ours, if_exists)?;
-    if expected.is_some() && receipt.sha256.is_none() {
-        let stored = read::part(inner, scope, &receipt.key, ByteRange::default()).await;
-        let mut stored = stored.map_err(|error| if matches!(error, Error::NotFound) { deleted() } else { error })?;
-        receipt.sha256 = Some(read::digest(&mut *stored).await?);
+    if !stored.is_same() {
+        return Err(Error::Conflict);
     }
-    if expected.is_some() && receipt.sha256 != expected { Err(Error::DigestMismatch) } else { Ok(receipt) }
+    let key = stored.row.key;
+    let there = read::row(inner, scope, &key).await?.ok_or_else(deleted)?;
+    let mut sha256 = there.sha256.or(sha256);
+    if expected.is_some() && sha256.is_none() {
+        let stored = read::part(inner, scope, &key, ByteRange::default()).await;
+        let mut stored = stored.map_err(|error| if matches!(error, Error::NotFound) { deleted() } else { error })?;
+        sha256 = Some(read::digest(&mut *stored).await?);
+    }
+    if expected.is_some() && sha256 != expected {
+        return Err(Error::DigestMismatch);
+    }
+    Ok(PartReceipt { replayed: true, sha256, ..receipt(there) })
 }
 
-/// Makes the data durable, then the row.
-async fn commit(
-    inner: &Arc<Inner>,
-    scope: &Scope,
-    row: PartRow,
-    target: Target,
-    if_exists: IfExists,
-) -> Result<PartReceipt> {
+fn deleted() -> Error {
+    Error::unavailable("the part compared with was deleted meanwhile")
+}
+
+/// Makes the data durable, then the row. If another put had the number first, answers its part, and the target again.
+async fn commit(inner: &Arc<Inner>, scope: &Scope, row: &PartRow, target: Target) -> Result<Option<(PartRow, Target)>> {
     let dir = layout::session_dir(scope, &row.key.session);
     let target = blocking(inner, move |inner| {
         inner.disk.sync_file(&target.file)?;
@@ -216,37 +260,44 @@ async fn commit(
         };
         inner.write(insert).await
     };
-    let in_doubt = written.as_ref().is_err_and(index::in_doubt);
-    if in_doubt {
-        target.name.into_iter().for_each(OwnName::keep);
-        target.claim.into_iter().for_each(OwnRange::keep_in_doubt);
-    } else if matches!(written, Ok(Ok(_))) {
-        target.name.into_iter().for_each(OwnName::keep);
-        // The claim ends here, after the row is there.
-        target.claim.into_iter().for_each(OwnRange::keep);
-    }
-    match written? {
-        Ok(due) => {
+    match written {
+        Ok(Ok(due)) => {
+            target.name.into_iter().for_each(OwnName::keep);
+            // The claim ends here, after the row is there.
+            target.claim.into_iter().for_each(OwnRange::keep);
             catch_up::begin(inner, scope, &row.key.session, due);
-            Ok(receipt(row))
+            Ok(None)
         }
-        Err(there) => settle(there, &row, if_exists),
+        Ok(Err(there)) => Ok(Some((there, target))),
+        Err(error) => {
+            if index::in_doubt(&error) {
+                target.name.into_iter().for_each(OwnName::keep);
+                target.claim.into_iter().for_each(OwnRange::keep_in_doubt);
+            }
+            Err(error)
+        }
     }
 }
 
-async fn get(inner: &Inner, scope: &Scope, session: &SessionId, number: u32) -> Result<Option<PartRow>> {
-    let (scope, session) = (scope.clone(), session.clone());
-    inner.index.read(move |conn| parts::get(conn, &scope, &session, number)).await
-}
-
-/// What to answer when the number was taken before.
-fn settle(there: PartRow, ours: &PartRow, if_exists: IfExists) -> Result<PartReceipt> {
-    if if_exists == IfExists::SameContentOk && there.size == ours.size && there.blake3 == ours.blake3 {
-        let sha256: Option<Digest> = there.sha256.or(ours.sha256);
-        Ok(PartReceipt { replayed: true, sha256, ..receipt(there) })
-    } else {
-        Err(Error::Conflict)
+/// What to answer when another put had the number first, after ours had begun.
+async fn settle(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    there: PartRow,
+    ours: PartRow,
+    target: Target,
+    if_exists: IfExists,
+) -> Result<PartReceipt> {
+    if if_exists == IfExists::Fail || there.size != ours.size {
+        return Err(Error::Conflict);
     }
+    let stored = Stored::open(inner, scope, there.clone()).await?.ok_or_else(deleted)?;
+    let start = target.claim.as_ref().map_or(0, OwnRange::start);
+    // The target goes after it: what was written must be there until it has been compared.
+    if !stored.equals(inner, target.file.clone(), start).await? {
+        return Err(Error::Conflict);
+    }
+    Ok(PartReceipt { replayed: true, sha256: there.sha256.or(ours.sha256), ..receipt(there) })
 }
 
 /// The receipt of a part that is in the index.

@@ -105,7 +105,8 @@ pub(super) async fn open_part(inner: &Arc<Inner>, scope: &Scope, part: &PartRow)
     }
 }
 
-async fn row(inner: &Arc<Inner>, scope: &Scope, key: &TempKey) -> Result<Option<PartRow>> {
+/// The row of a part; `None` if the part is no more.
+pub(super) async fn row(inner: &Arc<Inner>, scope: &Scope, key: &TempKey) -> Result<Option<PartRow>> {
     let (scope, key) = (scope.clone(), key.clone());
     inner.index.read(move |conn| parts::by_key(conn, &scope, &key)).await
 }

@@ -130,7 +130,7 @@ fn rebuild(path: &Path, options: &LocalOptions, force: bool) -> Result<RebuildRe
         Token::random().map_err(|error| OpenError::fault(root.path(), error))?.as_str().to_owned()
     };
     let durable = options.durability == Durability::Full;
-    let disk = Disk::new(root.dir()?, durable, None, None);
+    let disk = Disk::new(root.dir(), durable, None, None);
     root.make_index(&id, |conn| {
         conn.execute_batch("BEGIN")?;
         fill(&disk, conn, &mut report).map_err(IndexFault::Fault)?;

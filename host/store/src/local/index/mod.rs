@@ -14,6 +14,7 @@ mod writer;
 
 pub(super) use schema::IndexFault;
 
+use super::folder::Folder;
 use super::reserve::Reserve;
 use crate::{Error, Result};
 use rusqlite::config::DbConfig;
@@ -41,6 +42,9 @@ struct Shared {
     writer: Option<JoinHandle<()>>,
     readers: Mutex<Vec<Connection>>,
     idle: Semaphore,
+    /// With its lock, which must outlive each connection: a read that nobody waits for any more can be the last that is there
+    /// of a store.
+    _folder: Arc<Folder>,
 }
 
 impl Drop for Shared {
@@ -126,22 +130,32 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 impl Index {
-    /// Opens an index that has been looked at.
-    pub(super) fn open(path: &Path, durable: bool, reserve: Arc<Reserve>) -> Result<Self, IndexFault> {
+    /// Opens an index that has been looked at, of a folder that is locked.
+    pub(super) fn open(
+        path: &Path,
+        durable: bool,
+        reserve: Arc<Reserve>,
+        folder: &Arc<Folder>,
+    ) -> Result<Self, IndexFault> {
         let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, durable)?;
         let readers = (0..READERS)
             .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, durable))
             .collect::<Result<Vec<_>, _>>()?;
         let (changes, queue) = mpsc::channel(QUEUE);
+        let share = folder.clone();
         let writer = std::thread::Builder::new()
             .name("portico-index".to_owned())
-            .spawn(move || writer::Writer { conn, reserve, durable }.run(queue))
+            .spawn(move || {
+                writer::Writer { conn, reserve, durable }.run(queue);
+                drop(share);
+            })
             .map_err(IndexFault::Io)?;
         Ok(Index(Arc::new(Shared {
             changes: Some(changes),
             writer: Some(writer),
             readers: Mutex::new(readers),
             idle: Semaphore::new(READERS),
+            _folder: folder.clone(),
         })))
     }
 

@@ -12,8 +12,6 @@ pub(in crate::local) struct PartRow {
     pub(in crate::local) file: PartFile,
     /// The offset that its put gave; always there for a placed part.
     pub(in crate::local) offset: Option<u64>,
-    /// Its identity.
-    pub(in crate::local) blake3: Digest,
     pub(in crate::local) sha256: Option<Digest>,
     pub(in crate::local) chain: Option<Chain>,
 }
@@ -29,7 +27,7 @@ pub(in crate::local) enum PartFile {
 
 macro_rules! columns {
     () => {
-        "SELECT session, number, token, size, starts, placed, blake3, sha256, chain_before, chain_state"
+        "SELECT session, number, token, size, starts, placed, sha256, chain_before, chain_state"
     };
 }
 
@@ -43,8 +41,8 @@ fn row(row: &Row<'_>) -> rusqlite::Result<PartRow> {
         rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, error.into())
     };
     let token = |at: usize, text: &str| Token::parse(text).map_err(|error| name(at, error));
-    let before: Option<Vec<u8>> = row.get(8)?;
-    let state: Option<Vec<u8>> = row.get(9)?;
+    let before: Option<Vec<u8>> = row.get(7)?;
+    let state: Option<Vec<u8>> = row.get(8)?;
     Ok(PartRow {
         key: TempKey {
             session: SessionId::parse(&text(0)?).map_err(|error| name(0, error))?,
@@ -54,10 +52,9 @@ fn row(row: &Row<'_>) -> rusqlite::Result<PartRow> {
         size: row.get(3)?,
         offset: row.get(4)?,
         file: if row.get(5)? { PartFile::Placed } else { PartFile::Own },
-        blake3: digest(row.get(6)?, 6)?,
-        sha256: row.get::<_, Option<Vec<u8>>>(7)?.map(|bytes| digest(bytes, 7)).transpose()?,
+        sha256: row.get::<_, Option<Vec<u8>>>(6)?.map(|bytes| digest(bytes, 6)).transpose()?,
         chain: match before.zip(state) {
-            Some((before, state)) => Some(Chain { before: digest(before, 8)?, state: Sha256State::from_bytes(state) }),
+            Some((before, state)) => Some(Chain { before: digest(before, 7)?, state: Sha256State::from_bytes(state) }),
             None => None,
         },
     })
@@ -73,7 +70,7 @@ pub(in crate::local) fn insert(conn: &Connection, scope: &Scope, part: &PartRow)
         return Err(Error::InvalidArgument(Argument::Offset));
     }
     conn.prepare_cached(
-        "INSERT INTO parts VALUES (:scope, :session, :number, :token, :size, :starts, :ends, :placed, :blake3, :sha256,
+        "INSERT INTO parts VALUES (:scope, :session, :number, :token, :size, :starts, :ends, :placed, :sha256,
          :chain_before, :chain_state)",
     )?
     .execute(named_params! {
@@ -85,7 +82,6 @@ pub(in crate::local) fn insert(conn: &Connection, scope: &Scope, part: &PartRow)
         ":starts": part.offset,
         ":ends": ends.filter(|_| part.size > 0),
         ":placed": part.file == PartFile::Placed,
-        ":blake3": part.blake3.0.as_slice(),
         ":sha256": part.sha256.as_ref().map(|digest| digest.0.as_slice()),
         ":chain_before": part.chain.as_ref().map(|chain| chain.before.0.as_slice()),
         ":chain_state": part.chain.as_ref().map(|chain| chain.state.as_bytes()),

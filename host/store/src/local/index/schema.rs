@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension};
 /// What the file says that it is: `PORT`.
 const APPLICATION_ID: i32 = 0x504f_5254;
 /// Version of the tables.
-const VERSION: i32 = 2;
+pub(super) const VERSION: i32 = 3;
 
 const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -15,7 +15,7 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT R
 CREATE TABLE parts (
     scope TEXT NOT NULL, session TEXT NOT NULL, number INTEGER NOT NULL, token TEXT NOT NULL,
     size INTEGER NOT NULL, starts INTEGER, ends INTEGER, placed INTEGER NOT NULL,
-    blake3 BLOB NOT NULL, sha256 BLOB, chain_before BLOB, chain_state BLOB,
+    sha256 BLOB, chain_before BLOB, chain_state BLOB,
     PRIMARY KEY (scope, session, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX parts_by_start ON parts (scope, session, starts) WHERE placed = 1;

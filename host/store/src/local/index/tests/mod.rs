@@ -5,7 +5,7 @@ mod queries;
 mod writer;
 
 use super::*;
-use crate::{Blake3, Digest, FileId, FinalReceipt, RecordName, Scope, SessionId, TempKey, Token};
+use crate::{Digest, FileId, FinalReceipt, RecordName, Scope, SessionId, TempKey, Token};
 use parts::{PartFile, PartRow};
 
 const ID: &str = "00000000000000000000000000000001";
@@ -22,13 +22,18 @@ impl Scratch {
         let dir = tempfile::tempdir().unwrap();
         create(&dir.path().join("index"), ID, |_| Ok(())).unwrap();
         let reserve = Arc::new(Reserve::open(tempfile::tempfile().unwrap()).unwrap());
-        let index = Index::open(&dir.path().join("index"), false, reserve.clone()).unwrap();
+        let index = Index::open(&dir.path().join("index"), false, reserve.clone(), &folder()).unwrap();
         Scratch { dir, reserve, index }
     }
 
     fn path(&self) -> PathBuf {
         self.dir.path().join("index")
     }
+}
+
+/// What stands for a store's folder.
+fn folder() -> Arc<Folder> {
+    Arc::new(Folder::lock(tempfile::tempfile().unwrap().into()).unwrap())
 }
 
 /// A connection to tables of their own.
@@ -60,7 +65,6 @@ fn part(of: &str, number: u32, file: PartFile, offset: Option<u64>, size: u64) -
         size,
         file,
         offset,
-        blake3: Blake3::new().finish(),
         sha256: None,
         chain: None,
     }

@@ -37,7 +37,7 @@ async fn looking_after_a_kill_reads_the_log_and_leaves_it() {
     assert!(before[2].1.len() > 1_000, "the log has something");
     assert_eq!(inspect(&killed.path().join("index")).unwrap(), ID);
     assert_eq!(files(killed.path()), before);
-    let index = Index::open(&killed.path().join("index"), true, scratch.reserve.clone()).unwrap();
+    let index = Index::open(&killed.path().join("index"), true, scratch.reserve.clone(), &folder()).unwrap();
     let found = index.read(|conn| records::get(conn, &scope(), &name("in-the-log"))).await;
     assert!(found.is_ok(), "{found:?}");
 }
@@ -74,9 +74,9 @@ fn each_fault_has_its_name() {
     std::fs::remove_file(beside(&path, "-journal")).unwrap();
     sql("PRAGMA user_version = 0");
     check("older", |fault| matches!(fault, IndexFault::Older(0)));
-    sql("PRAGMA user_version = 3");
-    check("newer", |fault| matches!(fault, IndexFault::Newer(3)));
-    sql("PRAGMA user_version = 2; DELETE FROM meta");
+    sql("PRAGMA user_version = 1000");
+    check("newer", |fault| matches!(fault, IndexFault::Newer(1000)));
+    sql(&format!("PRAGMA user_version = {}; DELETE FROM meta", schema::VERSION));
     check("no id", |fault| matches!(fault, IndexFault::Damaged(_)));
     sql("DROP TABLE meta");
     check("no tables", |fault| matches!(fault, IndexFault::Damaged(_)));

@@ -138,7 +138,7 @@ async fn only_notes_alone_are_not_synced() {
     };
     let Scratch { dir, index, reserve } = Scratch::new();
     drop(index);
-    let index = Index::open(&dir.path().join("index"), true, reserve).unwrap();
+    let index = Index::open(&dir.path().join("index"), true, reserve, &folder()).unwrap();
     for (kinds, expected) in [
         (vec![Kind::Notes, Kind::Notes], NORMAL),
         (vec![Kind::Notes, Kind::Keeps], FULL),
@@ -181,6 +181,6 @@ async fn closing_does_what_is_queued_and_leaves_one_whole_file() {
     let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["index"], "no log and no shared memory");
     let reserve = Arc::new(Reserve::open(tempfile::tempfile().unwrap()).unwrap());
-    let again = Index::open(&dir.path().join("index"), true, reserve).unwrap();
+    let again = Index::open(&dir.path().join("index"), true, reserve, &folder()).unwrap();
     assert_eq!(names(&again).await.len(), 100);
 }
