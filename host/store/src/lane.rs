@@ -61,13 +61,17 @@ impl<W: Work> Lane<W> {
     /// Hands over a batch; waits while too many wait already. Answers the failure of an earlier batch.
     pub async fn push(&self, batch: Arc<Batch>) -> Result<()> {
         let slot = self.slots.clone().acquire_owned().await.map_err(Error::internal)?;
-        let mut queue = self.shared.lock();
-        if let Some(failure) = &queue.failure {
-            return Err(failure.repeat());
-        }
-        queue.batches.push_back((batch, slot));
-        if let Some(state) = queue.state.take() {
-            queue.running = true;
+        let state = {
+            let mut queue = self.shared.lock();
+            if let Some(failure) = &queue.failure {
+                return Err(failure.repeat());
+            }
+            queue.batches.push_back((batch, slot));
+            queue.running |= queue.state.is_some();
+            queue.state.take()
+        };
+        // Not under the lock, which the job wants first of all.
+        if let Some(state) = state {
             let shared = self.shared.clone();
             tokio::task::spawn_blocking(move || shared.run(state));
         }
@@ -160,13 +164,6 @@ pub struct Hashes {
     pub chain: Option<Sha256>,
     /// Bytes hashed.
     pub size: u64,
-}
-
-impl Hashes {
-    /// Whether there is any digest to compute.
-    pub fn has_any(&self) -> bool {
-        self.blake3.is_some() || self.sha256.is_some() || self.chain.is_some()
-    }
 }
 
 impl Work for Hashes {

@@ -1,4 +1,7 @@
-//! The content of one put on its way: gathered, then hashed and written (or compared) side by side.
+//! The content of one put on its way: gathered, then written (or compared) and hashed, by one thread beside the receiving.
+//!
+//! A thread for each would be faster only where a single client outruns both, which hashing and writing more than 1 GiB/s in
+//! turn is seldom, and would cost everybody the waking of twice as many threads.
 
 use super::budget::Budget;
 use super::disk::Disk;
@@ -11,33 +14,36 @@ use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Content that arrives. `S` is what takes it beside the hashing.
+/// Content that arrives. `S` is what takes it besides the hashes.
 pub(super) struct Body<S: Work> {
     gather: Gather,
-    size: u64,
-    /// Absent where nothing is to be hashed.
-    hashing: Option<Lane<Hashes>>,
-    sink: Option<Lane<S>>,
+    lane: Lane<Taken<S>>,
     share: Share,
     budget: Arc<Budget>,
 }
 
-/// Content that has arrived.
+/// What content has come to, up to the last batch that was taken.
 pub(super) struct Taken<S> {
-    /// Size in bytes.
-    pub(super) size: u64,
-    pub(super) hashes: Hashes,
     pub(super) sink: Option<S>,
+    /// The digests, and the size.
+    pub(super) hashes: Hashes,
+}
+
+impl<S: Work> Work for Taken<S> {
+    fn take(&mut self, frames: &[Bytes]) -> Result<()> {
+        if let Some(sink) = &mut self.sink {
+            sink.take(frames)?;
+        }
+        self.hashes.take(frames)
+    }
 }
 
 impl<S: Work> Body<S> {
-    /// Content that is hashed, and taken by the sink if there is one.
+    /// Content that is taken by the sink, if there is one, and hashed.
     pub(super) fn new(hashes: Hashes, sink: Option<S>, budget: &Arc<Budget>) -> Self {
         Body {
             gather: Gather::default(),
-            size: 0,
-            hashing: hashes.has_any().then(|| Lane::new(hashes)),
-            sink: sink.map(Lane::new),
+            lane: Lane::new(Taken { sink, hashes }),
             share: budget.puts.share(),
             budget: budget.clone(),
         }
@@ -45,38 +51,22 @@ impl<S: Work> Body<S> {
 
     /// Takes a frame.
     pub(super) async fn add(&mut self, frame: Bytes) -> Result<()> {
-        self.size += frame.len() as u64;
         match self.gather.add(frame, self.share.batch()) {
             Some(frames) => self.push(frames).await,
             None => Ok(()),
         }
     }
 
-    /// Waits until all of it is hashed and taken.
+    /// Waits until all of it is taken.
     pub(super) async fn finish(mut self) -> Result<Taken<S>> {
         if let Some(frames) = self.gather.take() {
             self.push(frames).await?;
         }
-        let sink = match self.sink {
-            Some(lane) => Some(lane.finish().await?),
-            None => None,
-        };
-        let hashes = match self.hashing {
-            Some(lane) => lane.finish().await?,
-            None => Hashes::default(),
-        };
-        Ok(Taken { size: self.size, hashes, sink })
+        self.lane.finish().await
     }
 
     async fn push(&self, frames: Vec<Bytes>) -> Result<()> {
-        let batch = self.budget.batch(frames).await?;
-        if let Some(lane) = &self.sink {
-            lane.push(batch.clone()).await?;
-        }
-        match &self.hashing {
-            Some(lane) => lane.push(batch).await,
-            None => Ok(()),
-        }
+        self.lane.push(self.budget.batch(frames).await?).await
     }
 }
 

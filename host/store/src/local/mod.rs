@@ -152,6 +152,17 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(move || work(&inner)).await.map_err(Error::internal)?
 }
 
+/// Runs work that blocks only where something is synced.
+async fn syncing<T: Send + 'static>(
+    inner: &Arc<Inner>,
+    work: impl FnOnce(&Arc<Inner>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match inner.options.durability {
+        Durability::Full => blocking(inner, work).await,
+        Durability::None => work(inner),
+    }
+}
+
 /// Runs work that must not stop half-way to its end, even if whoever waits for it goes away.
 async fn detached<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     tokio::spawn(work).await.map_err(Error::internal)?

@@ -3,7 +3,7 @@
 use super::body::{Body, OwnName, Taken, Target};
 use super::index::finals::FinalRow;
 use super::publish::{publish, settle, stat};
-use super::{Inner, blocking, detached, layout, now_ms};
+use super::{Inner, blocking, detached, layout, now_ms, syncing};
 use crate::lane::Hashes;
 use crate::{
     Digest, Error, Expected, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, Sha256, Token, Writer,
@@ -108,7 +108,8 @@ impl Writer<FinalReceipt> for FinalWriter {
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<FinalReceipt> {
         let FinalWriter { inner, scope, file, options, body, staged } = *self;
-        let Taken { size, hashes, sink: target } = body.finish().await?;
+        let Taken { hashes, sink: target } = body.finish().await?;
+        let size = hashes.size;
         let sha256 = hashes.sha256.ok_or_else(|| Error::internal("no digest"))?.finish();
         if expected.sha256.is_some_and(|expected| expected != sha256) {
             return Err(Error::DigestMismatch);
@@ -120,11 +121,11 @@ impl Writer<FinalReceipt> for FinalWriter {
             return settle(row.ok_or_else(|| Error::internal("a final object lost its row"))?, &receipt, if_exists);
         };
         detached(async move {
-            let data = blocking(&inner, move |inner| {
+            let synced = syncing(&inner, move |inner| {
                 inner.disk.sync_file(&data)?;
                 inner.disk.sync_dir(layout::STAGING.as_ref())
             });
-            data.await?;
+            synced.await?;
             let published = publish(&inner, &scope, receipt, name.path().to_owned(), if_exists, |_| Ok(())).await;
             published.map_err(|failed| {
                 if failed.in_doubt {

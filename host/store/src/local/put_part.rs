@@ -7,8 +7,8 @@ use super::body::{Body, OwnName, OwnRange, Taken, Target};
 use super::compare::Stored;
 use super::index::parts::{PartFile, PartRow};
 use super::index::{self, parts};
-use super::sessions::{Claim, Running};
-use super::{Inner, blocking, catch_up, chain, detached, layout, read};
+use super::sessions::{Claim, Gate, Running};
+use super::{Inner, catch_up, chain, detached, layout, read, syncing};
 use crate::lane::{Hashes, Work};
 use crate::{
     ByteRange, Digest, Error, Expected, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, Sha256, TempKey,
@@ -59,19 +59,15 @@ pub(super) async fn begin(
 ) -> Result<Box<dyn Writer<PartReceipt>>> {
     let running = inner.sessions.begin(scope, session);
     let key = TempKey { session: session.clone(), number, token: Token::random()? };
-    // The claim comes first: whatever another put committed before it is in the index by the time of the look.
-    let claim = claim(inner, &options, &running);
-    let Found { there, is_used, chain } = look(inner, scope, &key, options.offset, claim.as_ref()).await?;
-    let (sink, chain) = match there {
-        Some(there) => {
+    let (sink, chain) = match begun(inner, scope, &key, &options, &running).await? {
+        Begun::New(target, chain) => (Sink::Write(*target), chain),
+        Begun::There(there) => {
             let other_size = options.expected.size.is_some_and(|size| size != there.size);
             if options.if_exists == IfExists::Fail || other_size {
                 return Err(Error::Conflict);
             }
-            drop(claim);
             (Sink::Compare(Stored::open(inner, scope, there).await?.ok_or_else(deleted)?), None)
         }
-        None => (Sink::Write(target(inner, scope, &key, claim.filter(|_| !is_used), &running).await?), chain),
     };
     let before = chain.as_ref().map(Sha256::so_far);
     let want_sha256 = options.want_sha256 || options.expected.sha256.is_some();
@@ -87,6 +83,48 @@ pub(super) async fn begin(
     }))
 }
 
+/// What a put begins with.
+enum Begun {
+    /// A place to write to, and the digest to go on from.
+    New(Box<Target>, Option<Sha256>),
+    /// What has the number.
+    There(PartRow),
+}
+
+async fn begun(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    key: &TempKey,
+    options: &PartOptions,
+    running: &Running,
+) -> Result<Begun> {
+    // The claim comes first: whatever another put committed before it is in the index by the time of the look.
+    let claim = claim(inner, options, running);
+    let (range, offset) = (claim.as_ref().map(Claim::range), options.offset);
+    let look = {
+        let (scope, TempKey { session, number, .. }) = (scope.clone(), key.clone());
+        move |conn: &Connection| {
+            if let Some(there) = parts::get(conn, &scope, &session, number)? {
+                return Ok((Some(there), false, None));
+            }
+            let is_used = range.map(|(start, end)| parts::placed(conn, &scope, &session, start, end)).transpose()?;
+            let chain = offset.map(|offset| chain::before(conn, &scope, &session, offset)).transpose()?;
+            Ok((None, is_used == Some(true), chain.flatten()))
+        }
+    };
+    let (placed, own) = (layout::placed(scope, &key.session), layout::own(scope, &key.session, &key.token));
+    let (inner, gate) = (inner.clone(), running.gate().clone());
+    let index = inner.index.clone();
+    let begin = move |(there, is_used, chain): (_, bool, _)| match there {
+        Some(there) => Ok(Begun::There(there)),
+        None => {
+            let claim = claim.filter(|_| !is_used);
+            Ok(Begun::New(Box::new(target(&inner, placed, own, claim, gate)?), chain))
+        }
+    };
+    index.read_then(look, begin).await
+}
+
 /// Claims the part's range of the session's own file, if its place is known and nobody else has it.
 fn claim(inner: &Inner, options: &PartOptions, running: &Running) -> Option<Claim> {
     let (start, size) = options.offset.zip(options.expected.size.filter(|size| *size > 0))?;
@@ -95,56 +133,17 @@ fn claim(inner: &Inner, options: &PartOptions, running: &Running) -> Option<Clai
     if end <= inner.options.max_object_size { inner.sessions.claim(running, start, end) } else { None }
 }
 
-/// What the index says before a put begins.
-struct Found {
-    /// What has the number.
-    there: Option<PartRow>,
-    /// Whether the claimed range is or was a part's.
-    is_used: bool,
-    /// The digest to go on from.
-    chain: Option<Sha256>,
-}
-
-async fn look(
-    inner: &Inner,
-    scope: &Scope,
-    key: &TempKey,
-    offset: Option<u64>,
-    claim: Option<&Claim>,
-) -> Result<Found> {
-    let (scope, session, number, range) = (scope.clone(), key.session.clone(), key.number, claim.map(Claim::range));
-    let look = move |conn: &Connection| {
-        let there = parts::get(conn, &scope, &session, number)?;
-        let is_used = range.map(|(start, end)| parts::placed(conn, &scope, &session, start, end)).transpose()?;
-        let chain = offset.map(|offset| chain::before(conn, &scope, &session, offset)).transpose()?;
-        Ok(Found { there, is_used: is_used == Some(true), chain: chain.flatten() })
-    };
-    inner.index.read(look).await
-}
-
-/// A place to write the part to: its range of the session's file if it has been claimed, else a file of its own.
-async fn target(
-    inner: &Arc<Inner>,
-    scope: &Scope,
-    key: &TempKey,
-    claim: Option<Claim>,
-    running: &Running,
-) -> Result<Target> {
-    let placed = layout::placed(scope, &key.session);
-    let own = layout::own(scope, &key.session, &key.token);
-    let gate = running.gate().clone();
-    blocking(inner, move |inner| {
-        if let Some(claim) = claim {
-            let (file, claim) = open_placed(inner, placed, claim)?;
-            // A session's file with a second name has become an object, and could not be removed here yet.
-            if file.metadata()?.nlink() == 1 {
-                return Ok(Target::placed(&inner.disk, file, claim, gate));
-            }
+/// Opens a place to write the part to: its range of the session's file if it has been claimed, else a file of its own.
+fn target(inner: &Inner, placed: PathBuf, own: PathBuf, claim: Option<Claim>, gate: Arc<Gate>) -> Result<Target> {
+    if let Some(claim) = claim {
+        let (file, claim) = open_placed(inner, placed, claim)?;
+        // A session's file with a second name has become an object, and could not be removed here yet.
+        if file.metadata()?.nlink() == 1 {
+            return Ok(Target::placed(&inner.disk, file, claim, gate));
         }
-        let file = inner.disk.create(&own)?;
-        Ok(Target::own(&inner.disk, file, OwnName::new(&inner.disk, own), Some(gate)))
-    })
-    .await
+    }
+    let file = inner.disk.create(&own)?;
+    Ok(Target::own(&inner.disk, file, OwnName::new(&inner.disk, own), Some(gate)))
 }
 
 /// Opens the session's own file for a put with a claim. If the put makes it, it goes again unless a part comes to be in it.
@@ -174,7 +173,8 @@ impl Writer<PartReceipt> for PartWriter {
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<PartReceipt> {
         let PartWriter { inner, scope, key, options, body, before, running } = *self;
-        let Taken { size, hashes, sink } = body.finish().await?;
+        let Taken { hashes, sink } = body.finish().await?;
+        let size = hashes.size;
         let sha256 = hashes.sha256.map(Sha256::finish);
         let target = match sink.ok_or_else(|| Error::internal("a put without a sink"))? {
             Sink::Write(target) => target,
@@ -246,7 +246,7 @@ fn deleted() -> Error {
 /// Makes the data durable, then the row. If another put had the number first, answers its part, and the target again.
 async fn commit(inner: &Arc<Inner>, scope: &Scope, row: &PartRow, target: Target) -> Result<Option<(PartRow, Target)>> {
     let dir = layout::session_dir(scope, &row.key.session);
-    let target = blocking(inner, move |inner| {
+    let target = syncing(inner, move |inner| {
         inner.disk.sync_file(&target.file)?;
         inner.disk.sync_dir(&dir)?;
         Ok(target)

@@ -205,13 +205,25 @@ impl Index {
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.read_then(work, Ok).await
+    }
+
+    /// Reads, and goes on with what was read in the same thread, without keeping others from reading.
+    pub(super) async fn read_then<T, U: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+        then: impl FnOnce(T) -> Result<U> + Send + 'static,
+    ) -> Result<U> {
         let shared = self.0.clone();
         // The turn is taken here, not by the job, so that jobs never wait for each other on threads.
         let turn = shared.idle.acquire().await.map_err(Error::internal)?;
         turn.forget();
         let job = tokio::task::spawn_blocking(move || {
-            let lease = Lease::new(&shared);
-            work(lease.conn()?)
+            let found = {
+                let lease = Lease::new(&shared);
+                work(lease.conn()?)
+            };
+            then(found?)
         });
         job.await.map_err(Error::internal)?
     }
