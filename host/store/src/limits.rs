@@ -57,10 +57,10 @@ pub const CATCHERS: usize = 2;
 pub const CATCH_SESSIONS: usize = 1_024;
 
 /// Bytes that are hashed in the background before another session has its turn.
-pub const CATCH_STEP: u64 = 4 << 20;
+pub const CATCH_STEP: u64 = 8 << 20;
 
 /// Bytes that are read at a time for a digest.
-pub const HASH_BUFFER: usize = 1 << 20;
+pub const HASH_BUFFER: usize = 256 << 10;
 
 /// Bytes that are read at a time to compare content with a part that is there.
 pub const COMPARE_BUFFER: usize = 64 << 10;

@@ -7,10 +7,12 @@
 
 use super::chain::{self, Due};
 use super::index::parts::{self, PartRow};
-use super::{Inner, blocking, read};
+use super::{Inner, read};
 use crate::catching::Catch;
-use crate::{Digest, Result, Scope, SessionId, Sha256, Sha256State, TempKey, limits};
+use crate::{Digest, Error, Result, Scope, SessionId, Sha256, Sha256State, TempKey, limits};
 use async_trait::async_trait;
+use rusqlite::Connection;
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -68,6 +70,7 @@ pub(super) struct CatchUp {
 }
 
 /// A part that is being read.
+#[derive(Clone)]
 struct Reading {
     row: PartRow,
     before: Digest,
@@ -82,19 +85,13 @@ impl Catch for CatchUp {
             let found = self.inner.index.read(move |conn| parts::first_behind(conn, &scope, &session)).await?;
             return Ok(found.is_some_and(|(offset, state)| self.go_to(offset, &state)));
         };
-        if self.part.is_none() {
-            let next = self.inner.index.read(move |conn| parts::behind(conn, &scope, &session, at)).await?;
-            self.part = next.map(|row| Reading { row, before: self.sha256.so_far(), done: 0 });
-        }
-        let Some(part) = &mut self.part else { return Ok(false) };
-        let rest = part.row.size - part.done;
-        if rest > 0 {
-            let step = rest.min(limits::CATCH_STEP);
-            let read = read_on(&self.inner, &self.scope, part, step, self.sha256.clone()).await?;
-            let Some(sha256) = read else { return Ok(false) };
-            self.sha256 = sha256;
-            part.done += step;
-        }
+        let (part, sha256) = (self.part.clone(), self.sha256.clone());
+        let Some((part, sha256)) = read_on(&self.inner, scope, session, at, part, sha256).await? else {
+            self.part = None;
+            return Ok(false);
+        };
+        self.sha256 = sha256;
+        let part = self.part.insert(part);
         if part.done == part.row.size {
             let (scope, key) = (self.scope.clone(), part.row.key.clone());
             if let Some(chain) = chain::made(Some(part.before), Some(&self.sha256)) {
@@ -117,21 +114,33 @@ impl CatchUp {
     }
 }
 
-/// Takes the next bytes of a part into a digest; `None` if the part is no more.
+/// Takes the next bytes of a part into a digest: of the one that is being read, or else of the one that begins at an offset.
+/// `None` if that is no more.
 async fn read_on(
     inner: &Arc<Inner>,
-    scope: &Scope,
-    part: &Reading,
-    bytes: u64,
+    scope: Scope,
+    session: SessionId,
+    at: u64,
+    part: Option<Reading>,
     mut sha256: Sha256,
-) -> Result<Option<Sha256>> {
-    let Some((file, start)) = read::open_part(inner, scope, &part.row).await? else { return Ok(None) };
-    let start = start + part.done;
-    blocking(inner, move |inner| {
-        inner.disk.step("read")?;
-        read::hash(&file, start, start + bytes, &mut sha256)?;
-        inner.counters.hash_caught_up.fetch_add(bytes, Ordering::Relaxed);
-        Ok(Some(sha256))
-    })
-    .await
+) -> Result<Option<(Reading, Sha256)>> {
+    let before = sha256.so_far();
+    let (disk, counting) = (inner.disk.clone(), inner.clone());
+    let open = move |conn: &Connection| {
+        let next = || Ok(parts::behind(conn, &scope, &session, at)?.map(|row| Reading { row, before, done: 0 }));
+        let Some(part) = part.map_or_else(next, |part| Ok::<_, Error>(Some(part)))? else { return Ok(None) };
+        let opened = read::open_row(&disk, conn, &scope, &part.row)?;
+        Ok(opened.map(|(file, start)| (part, file, start)))
+    };
+    let hash = move |opened| {
+        let Some((mut part, file, start)): Option<(Reading, File, u64)> = opened else { return Ok(None) };
+        counting.disk.step("read")?;
+        let from = start + part.done;
+        let bytes = limits::CATCH_STEP.min(part.row.size - part.done);
+        read::hash(&file, from, from + bytes, &mut sha256)?;
+        counting.counters.hash_caught_up.fetch_add(bytes, Ordering::Relaxed);
+        part.done += bytes;
+        Ok(Some((part, sha256)))
+    };
+    inner.index.read_then(open, hash).await
 }

@@ -1,5 +1,6 @@
 //! Streams of stored content.
 
+use super::disk::Disk;
 use super::index::finals::FinalRow;
 use super::index::parts::{self, PartFile, PartRow};
 use super::publish::stat;
@@ -8,6 +9,7 @@ use crate::stream::ByteStream;
 use crate::{ByteRange, Digest, Error, FinalKey, Result, Scope, Sha256, TempKey, limits};
 use async_trait::async_trait;
 use bytes::Bytes;
+use rusqlite::Connection;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -95,10 +97,16 @@ pub(super) fn place(scope: &Scope, part: &PartRow) -> (PathBuf, u64) {
 
 /// Opens the file that a part is in; answers the offset, too, where the part begins there. `None` if the part is no more.
 pub(super) async fn open_part(inner: &Arc<Inner>, scope: &Scope, part: &PartRow) -> Result<Option<(File, u64)>> {
+    let (disk, scope, part) = (inner.disk.clone(), scope.clone(), part.clone());
+    inner.index.read(move |conn| open_row(&disk, conn, &scope, &part)).await
+}
+
+/// As [`open_part`]. Blocks.
+pub(super) fn open_row(disk: &Disk, conn: &Connection, scope: &Scope, part: &PartRow) -> Result<Option<(File, u64)>> {
     let (path, start) = place(scope, part);
-    let file = open(inner, path).await?;
+    let file = disk.open_read(&path)?;
     // A session's file is replaced only after its rows are gone: if the row is still there, this is its file.
-    match (row(inner, scope, &part.key).await?, file) {
+    match (parts::by_key(conn, scope, &part.key)?, file) {
         (Some(_), Some(file)) => Ok(Some((file, start))),
         (Some(_), None) => Err(Error::internal(format!("the data of part {} is missing", part.key))),
         (None, _) => Ok(None),
