@@ -1,14 +1,14 @@
 //! The `portico` program. What it does is in [`portico_host::cli`].
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-mod arenas;
+mod malloc;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    arenas::bound();
+    malloc::settle();
     portico_host::cli::run(std::env::args_os()).unwrap_or_else(|error| {
         // Where standard error is closed, nobody is left to tell.
         let _ = writeln!(std::io::stderr(), "portico: {}", error.report());

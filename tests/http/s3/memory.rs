@@ -30,7 +30,7 @@ pub(crate) fn a_large_file_takes_little_memory(s3: &Arc<S3Server>) {
 }
 
 pub(crate) fn clients_that_stand_still_keep_nobody_from_finishing(s3: &Arc<S3Server>) {
-    const CLIENTS: u64 = 60;
+    const CLIENTS: u64 = 200;
     let server = Server::start_on(&Arc::new(Store::on(s3)), &["--body-idle-timeout", "10m"]);
     let warm = server.put("warm-up", &Pattern::new(0, MIB));
     server.reset_peak();
@@ -41,7 +41,7 @@ pub(crate) fn clients_that_stand_still_keep_nobody_from_finishing(s3: &Arc<S3Ser
             let mut connection = server.connect();
             connection.request("PUT /files/slow", &[("Content-Length", &*length), ("Expect", "100-continue")]);
             assert_eq!(connection.head().status, 100);
-            content.pieces_of(0..MIB).for_each(|piece| connection.send(piece));
+            content.pieces_of(0..2 * MIB).for_each(|piece| connection.send(piece));
             connection
         })
         .collect();
