@@ -210,11 +210,17 @@ async fn look_at_upload(
     target: &Place,
     id: &str,
 ) -> Result<(bool, Uploads), Failure> {
+    // It is of use only if it is told, too, when the newest piece came.
     let is_listed = |prefix: Place| async move {
-        match client.unfinished(&prefix).await {
-            Ok(found) => Ok(found.iter().any(|found| found.id == id)),
+        let listed = async {
+            match client.unfinished(&prefix).await?.iter().find(|found| found.id == id) {
+                Some(found) => client.newest_piece(found).await.map(|_| true),
+                None => Ok(false),
+            }
+        };
+        match listed.await {
             Err(failure) if matches!(failure.kind, Kind::Unsupported | Kind::Other) => Ok(false),
-            Err(failure) => Err(failure),
+            listed => listed,
         }
     };
     let uploads = if is_listed(keys.probes()).await? {

@@ -22,7 +22,7 @@ mod whole;
 use bucket::{Bucket as Store, block};
 use fixture::Stored;
 use libtest_mimic::{Arguments, Trial};
-use portico_test_servers::{Availability, Server as S3Server, available, skipped, wanted};
+use portico_test_servers::{Availability, Server as S3Server, available, has_conditions, skipped, wanted};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -37,19 +37,23 @@ macro_rules! checks {
 
 /// What runs on each server.
 const EVERYWHERE: &[Check] = checks![
-    client::an_upload_goes_on_with_another_server,
     commands::check_says_what_the_server_is_able_to,
-    hosts::a_file_of_one_server_is_a_file_of_the_other,
-    hosts::a_server_that_is_killed_takes_nothing_acknowledged_with_it,
     outage::a_put_in_the_middle_of_which_the_store_goes_is_told_so,
     outage::a_get_in_the_middle_of_which_the_store_goes_is_cut_off,
     outage::it_says_that_it_is_not_ready,
     sessions::a_call_in_the_middle_of_which_the_store_goes_can_be_repeated,
+    whole::a_large_file_goes_in_comes_out_and_goes,
+    whole::a_body_of_unknown_length_is_stored_whole,
+];
+
+/// What runs where a store may have several processes: on servers with conditional writes. Elsewhere it is shown as ignored.
+const FOR_SEVERAL: &[Check] = checks![
+    client::an_upload_goes_on_with_another_server,
+    hosts::a_file_of_one_server_is_a_file_of_the_other,
+    hosts::a_server_that_is_killed_takes_nothing_acknowledged_with_it,
     sessions::a_server_that_is_killed_leaves_its_sessions_to_the_other,
     sessions::parts_through_two_servers_make_one_file,
     sessions::sweeps_run_beside_sessions,
-    whole::a_large_file_goes_in_comes_out_and_goes,
-    whole::a_body_of_unknown_length_is_stored_whole,
 ];
 
 /// What runs on the double alone: it turns the clock, or is about this side of the connection.
@@ -67,7 +71,10 @@ fn main() -> ExitCode {
     for name in wanted() {
         let is_skipped = skipped(&name).is_some();
         let own = if name == "s3s" { ON_THE_DOUBLE } else { &[] };
-        for (check, run) in EVERYWHERE.iter().chain(own) {
+        let each =
+            |checks: &'static [Check], lacks: Option<&'static str>| checks.iter().map(move |check| (check, lacks));
+        let several = (!has_conditions(&name)).then_some("lacks several-hosts");
+        for ((check, run), lacks) in each(EVERYWHERE, None).chain(each(FOR_SEVERAL, several)).chain(each(own, None)) {
             let named = name.clone();
             let run = move || match block(available(&named)) {
                 Availability::Ready(server) => {
@@ -76,7 +83,8 @@ fn main() -> ExitCode {
                 }
                 Availability::Skipped(why) | Availability::Failed(why) => Err(why.into()),
             };
-            trials.push(Trial::test(format!("{name}::{check}"), run).with_ignored_flag(is_skipped));
+            let trial = Trial::test(format!("{name}::{check}"), run).with_kind(lacks.unwrap_or_default());
+            trials.push(trial.with_ignored_flag(is_skipped || lacks.is_some()));
         }
     }
     libtest_mimic::run(&arguments, trials).exit_code()

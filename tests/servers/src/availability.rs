@@ -36,6 +36,16 @@ pub fn skipped(name: &str) -> Option<String> {
     lacking(name).err().filter(|_| !must_run).map(|missing| missing.to_string())
 }
 
+/// Whether the server of a name of [`wanted`] has conditional writes, without which a store is for one process: Garage has
+/// none, and one of the environment is said to have none by `PORTICO_TEST_S3_SINGLE_RUNNER=true`.
+pub fn has_conditions(name: &str) -> bool {
+    match name {
+        "garage" => false,
+        "env" => std::env::var_os("PORTICO_TEST_S3_SINGLE_RUNNER").is_none_or(|value| value != "true"),
+        _ => true,
+    }
+}
+
 /// The server of a name of [`wanted`].
 ///
 /// # Panics

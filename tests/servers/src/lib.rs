@@ -15,7 +15,7 @@ mod proxy;
 mod runtime;
 mod server;
 
-pub use availability::{Availability, available, skipped, wanted};
+pub use availability::{Availability, available, has_conditions, skipped, wanted};
 pub use double::Lies;
 pub use process::Missing;
 pub use proxy::{Fault, FaultProxy};

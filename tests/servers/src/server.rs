@@ -2,7 +2,7 @@
 
 use crate::double::{self, Clock, Lies, Told};
 use crate::process::{Missing, Process};
-use crate::{garage, minio, moto, runtime};
+use crate::{garage, has_conditions, minio, moto, runtime};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -167,7 +167,13 @@ impl Server {
         options.credentials = Some(SharedCredentialsProvider::new(credentials(&self.access)));
         options.retry = Duration::from_secs(3);
         options.timeout = Duration::from_secs(30);
+        options.single_runner = !self.has_conditions();
         options
+    }
+
+    /// Whether it has conditional writes; see [`has_conditions`].
+    pub fn has_conditions(&self) -> bool {
+        has_conditions(self.name)
     }
 
     /// Puts the clock of a server in this process forward: its `Date` headers, and the times of what is made from now
