@@ -65,26 +65,30 @@ const ON_THE_DOUBLE: &[Check] = checks![
     sessions::a_sweep_ends_what_is_over_beside_a_server,
 ];
 
+/// What a server lacks of what [`FOR_SEVERAL`] needs; empty if nothing.
+fn lacking(name: &str) -> &'static str {
+    if has_conditions(name) { "" } else { "lacks several-hosts" }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
     for name in wanted() {
         let is_skipped = skipped(&name).is_some();
         let own = if name == "s3s" { ON_THE_DOUBLE } else { &[] };
-        let each =
-            |checks: &'static [Check], lacks: Option<&'static str>| checks.iter().map(move |check| (check, lacks));
-        let several = (!has_conditions(&name)).then_some("lacks several-hosts");
-        for ((check, run), lacks) in each(EVERYWHERE, None).chain(each(FOR_SEVERAL, several)).chain(each(own, None)) {
-            let named = name.clone();
-            let run = move || match block(available(&named)) {
-                Availability::Ready(server) => {
-                    run(&Arc::new(server));
-                    Ok(())
-                }
-                Availability::Skipped(why) | Availability::Failed(why) => Err(why.into()),
-            };
-            let trial = Trial::test(format!("{name}::{check}"), run).with_kind(lacks.unwrap_or_default());
-            trials.push(trial.with_ignored_flag(is_skipped || lacks.is_some()));
+        for (checks, lacks) in [(EVERYWHERE, ""), (FOR_SEVERAL, lacking(&name)), (own, "")] {
+            for (check, run) in checks {
+                let named = name.clone();
+                let run = move || match block(available(&named)) {
+                    Availability::Ready(server) => {
+                        run(&Arc::new(server));
+                        Ok(())
+                    }
+                    Availability::Skipped(why) | Availability::Failed(why) => Err(why.into()),
+                };
+                let trial = Trial::test(format!("{name}::{check}"), run).with_kind(lacks);
+                trials.push(trial.with_ignored_flag(is_skipped || !lacks.is_empty()));
+            }
         }
     }
     libtest_mimic::run(&arguments, trials).exit_code()

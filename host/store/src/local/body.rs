@@ -1,7 +1,7 @@
 //! The content of one put on its way: gathered, then written (or compared) and hashed, by one thread beside the receiving.
 //!
-//! A thread for each would be faster only where a single client outruns both, which hashing and writing more than 1 GiB/s in
-//! turn is seldom, and would cost everybody the waking of twice as many threads.
+//! A thread for each would be faster only where a single client sends more than about 1 GiB/s, and would have twice as many
+//! threads woken for everybody.
 
 use super::budget::Budget;
 use super::disk::Disk;
@@ -24,23 +24,28 @@ pub(super) struct Body<S: Work> {
 
 /// What content has come to, up to the last batch that was taken.
 pub(super) struct Taken<S> {
-    pub(super) sink: Option<S>,
+    pub(super) sink: S,
     /// The digests, and the size.
     pub(super) hashes: Hashes,
 }
 
 impl<S: Work> Work for Taken<S> {
     fn take(&mut self, frames: &[Bytes]) -> Result<()> {
-        if let Some(sink) = &mut self.sink {
-            sink.take(frames)?;
-        }
+        self.sink.take(frames)?;
         self.hashes.take(frames)
     }
 }
 
+/// Content that is only hashed has no sink.
+impl<W: Work> Work for Option<W> {
+    fn take(&mut self, frames: &[Bytes]) -> Result<()> {
+        self.as_mut().map_or(Ok(()), |work| work.take(frames))
+    }
+}
+
 impl<S: Work> Body<S> {
-    /// Content that is taken by the sink, if there is one, and hashed.
-    pub(super) fn new(hashes: Hashes, sink: Option<S>, budget: &Arc<Budget>) -> Self {
+    /// Content that is taken by the sink, and hashed.
+    pub(super) fn new(hashes: Hashes, sink: S, budget: &Arc<Budget>) -> Self {
         Body {
             gather: Gather::default(),
             lane: Lane::new(Taken { sink, hashes }),

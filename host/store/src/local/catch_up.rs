@@ -9,7 +9,7 @@ use super::chain::{self, Due};
 use super::index::parts::{self, PartRow};
 use super::{Inner, read};
 use crate::catching::Catch;
-use crate::{Digest, Error, Result, Scope, SessionId, Sha256, Sha256State, TempKey, limits};
+use crate::{Digest, Result, Scope, SessionId, Sha256, Sha256State, TempKey, limits};
 use async_trait::async_trait;
 use rusqlite::Connection;
 use std::fs::File;
@@ -127,8 +127,11 @@ async fn read_on(
     let before = sha256.so_far();
     let (disk, counting) = (inner.disk.clone(), inner.clone());
     let open = move |conn: &Connection| {
-        let next = || Ok(parts::behind(conn, &scope, &session, at)?.map(|row| Reading { row, before, done: 0 }));
-        let Some(part) = part.map_or_else(next, |part| Ok::<_, Error>(Some(part)))? else { return Ok(None) };
+        let next = match part {
+            Some(part) => Some(part),
+            None => parts::behind(conn, &scope, &session, at)?.map(|row| Reading { row, before, done: 0 }),
+        };
+        let Some(part) = next else { return Ok(None) };
         let opened = read::open_row(&disk, conn, &scope, &part.row)?;
         Ok(opened.map(|(file, start)| (part, file, start)))
     };

@@ -1,23 +1,25 @@
-//! The folder of a store, locked for this process.
+//! The folder of a store, which is locked for this process.
 
 use rustix::fs::FlockOperation;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// An open folder with an advisory lock (flock(2)) on it, which ends when this is dropped. Whatever still changes something
-/// in the folder holds a share of this.
+/// An open folder, with an advisory lock (flock(2)) on it once that was had. The lock ends when this is dropped, so whatever
+/// may still change something in the folder holds a share of this.
 #[derive(Debug)]
 pub(super) struct Folder(OwnedFd);
 
 impl Folder {
-    /// Locks an open folder.
+    /// An open folder without a lock.
+    pub(super) fn new(dir: OwnedFd) -> Self {
+        Folder(dir)
+    }
+
+    /// Locks it.
     ///
     /// # Errors
     /// `WOULDBLOCK` if somebody else has the lock.
-    pub(super) fn lock(dir: OwnedFd) -> Result<Self, (OwnedFd, rustix::io::Errno)> {
-        match rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Folder(dir)),
-            Err(error) => Err((dir, error)),
-        }
+    pub(super) fn try_lock(&self) -> rustix::io::Result<()> {
+        rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive)
     }
 }
 

@@ -17,7 +17,7 @@ struct FinalWriter {
     scope: Scope,
     file: FileId,
     options: FinalOptions,
-    body: Body<Target>,
+    body: Body<Option<Target>>,
     staged: Option<Staged>,
 }
 

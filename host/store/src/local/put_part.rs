@@ -77,7 +77,7 @@ pub(super) async fn begin(
         scope: scope.clone(),
         key,
         options,
-        body: Body::new(hashes, Some(sink), &inner.budget),
+        body: Body::new(hashes, sink, &inner.budget),
         before,
         running,
     }))
@@ -176,7 +176,7 @@ impl Writer<PartReceipt> for PartWriter {
         let Taken { hashes, sink } = body.finish().await?;
         let size = hashes.size;
         let sha256 = hashes.sha256.map(Sha256::finish);
-        let target = match sink.ok_or_else(|| Error::internal("a put without a sink"))? {
+        let target = match sink {
             Sink::Write(target) => target,
             Sink::Compare(stored) => return compare(&inner, &scope, stored, sha256, expected.sha256).await,
         };

@@ -1,6 +1,7 @@
 //! The folder of a local store: whose it is, and whether it is whole.
 //!
-//! Invariants: one process at a time has the lock, which is on the folder itself and ends with the last share of it; nothing beside data that is there is ever made anew over it; a folder that is refused is left as it was, so
+//! Invariants: one process at a time has the lock, which is on the folder itself and ends with the last share of
+//! it; nothing beside data that is there is ever made anew over it; a folder that is refused is left as it was, so
 //! nothing is written before the last reason to refuse it has been looked for.
 
 use super::facts;
@@ -58,21 +59,18 @@ impl Root {
         if let Some(filesystem) = facts::network(&dir).map_err(|error| OpenError::io(&path, error))? {
             return Err(OpenError::Network { root: path, filesystem });
         }
+        let root = Root { path, dir: Arc::new(Folder::new(dir)), described: AtomicBool::new(false) };
         let since = Instant::now();
-        let mut locked = Folder::lock(dir);
-        loop {
-            match locked {
-                Ok(dir) => return Ok(Root { path, dir: Arc::new(dir), described: AtomicBool::new(false) }),
-                Err((dir, Errno::WOULDBLOCK)) if since.elapsed() >= wait => {
-                    return Err(OpenError::Locked { holder: holder(&dir), root: path });
-                }
-                Err((dir, Errno::WOULDBLOCK)) => {
-                    std::thread::sleep(LOCK_POLL);
-                    locked = Folder::lock(dir);
-                }
-                Err((_, error)) => return Err(OpenError::io(path, error)),
+        while let Err(error) = root.dir.try_lock() {
+            if error != Errno::WOULDBLOCK {
+                return Err(OpenError::io(root.path.clone(), error));
             }
+            if since.elapsed() >= wait {
+                return Err(OpenError::Locked { holder: root.holder(), root: root.path.clone() });
+            }
+            std::thread::sleep(LOCK_POLL);
         }
+        Ok(root)
     }
 
     /// The folder, absolute.
@@ -140,7 +138,7 @@ impl Root {
     /// [`Root::check_index`].
     pub(super) fn look(&self) -> Result<Found, OpenError> {
         let mut found = Found { format: false, index: false, finals: false, beginning: true };
-        for name in names(&*self.dir).map_err(|error| OpenError::io(&self.path, error))? {
+        for name in names(&self.dir).map_err(|error| OpenError::io(&self.path, error))? {
             if FOLDERS.contains(&name.as_str()) {
                 let folder = self.folder(&name)?;
                 found.finals |= name == layout::FINAL;
@@ -190,9 +188,14 @@ impl Root {
         }
     }
 
+    fn holder(&self) -> String {
+        let note = self.open_file(HOLDER, OFlags::RDONLY).ok().and_then(|file| read_note(&file).ok());
+        note.filter(|note| !note.is_empty()).unwrap_or_else(|| "which does not say who it is".to_owned())
+    }
+
     /// Makes one of the store's folders if it is missing, and looks that it is one.
     pub(super) fn make_folder(&self, name: &str) -> Result<(), OpenError> {
-        match rustix::fs::mkdirat(&*self.dir, name, Mode::from_raw_mode(0o755)) {
+        match rustix::fs::mkdirat(&self.dir, name, Mode::from_raw_mode(0o755)) {
             Ok(()) | Err(Errno::EXIST) => self.folder(name).map(drop),
             Err(error) => Err(OpenError::io(self.at(name), error)),
         }
@@ -200,7 +203,7 @@ impl Root {
 
     /// Makes the names in the folder durable.
     pub(super) fn sync(&self) -> Result<(), OpenError> {
-        rustix::fs::fsync(&*self.dir).map_err(|error| OpenError::io(&self.path, error))
+        rustix::fs::fsync(&self.dir).map_err(|error| OpenError::io(&self.path, error))
     }
 
     fn folder(&self, name: &str) -> Result<OwnedFd, OpenError> {
@@ -214,7 +217,7 @@ impl Root {
 
     /// Looks whether this process may change the folder, which it may not on a read-only mount either.
     pub(super) fn check_writable(&self) -> Result<(), OpenError> {
-        rustix::fs::accessat(&*self.dir, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty())
+        rustix::fs::accessat(&self.dir, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty())
             .map_err(|error| OpenError::io(&self.path, error))
     }
 
@@ -235,7 +238,8 @@ impl Root {
 
     /// Opens a regular file in the folder.
     pub(super) fn open_file(&self, name: &str, flags: OFlags) -> Result<File, OpenError> {
-        match open_file(&*self.dir, name, flags) {
+        // Not blocked by a planted pipe.
+        match self.open_in(name, flags | OFlags::NONBLOCK).map(File::from) {
             Ok(file) if file.metadata().is_ok_and(|metadata| metadata.is_file()) => Ok(file),
             Ok(_) | Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::XDEV) => {
                 Err(OpenError::WrongKind { path: self.at(name), expected: "a regular file" })
@@ -245,28 +249,10 @@ impl Root {
     }
 
     fn open_in(&self, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-        open_in(&*self.dir, name, flags)
+        let mode = if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o644) } else { Mode::empty() };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+        rustix::fs::openat2(&self.dir, name, flags | OFlags::CLOEXEC, mode, resolve)
     }
-}
-
-fn open_in(dir: impl AsFd, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    let mode = if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o644) } else { Mode::empty() };
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-    rustix::fs::openat2(dir, name, flags | OFlags::CLOEXEC, mode, resolve)
-}
-
-/// Opens a file, not blocked by a planted pipe.
-fn open_file(dir: impl AsFd, name: &str, flags: OFlags) -> rustix::io::Result<File> {
-    open_in(dir, name, flags | OFlags::NONBLOCK).map(File::from)
-}
-
-/// Who has the lock, as the folder says.
-fn holder(dir: impl AsFd) -> String {
-    let note = open_file(dir, HOLDER, OFlags::RDONLY).ok();
-    // Read only if it is a file: what else has this name may not end.
-    let note = note.filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file()));
-    let note = note.and_then(|file| read_note(&file).ok()).filter(|note| !note.is_empty());
-    note.unwrap_or_else(|| "which does not say who it is".to_owned())
 }
 
 impl Drop for Root {

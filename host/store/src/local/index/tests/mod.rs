@@ -33,7 +33,7 @@ impl Scratch {
 
 /// What stands for a store's folder.
 fn folder() -> Arc<Folder> {
-    Arc::new(Folder::lock(tempfile::tempfile().unwrap().into()).unwrap())
+    Arc::new(Folder::new(tempfile::tempfile().unwrap().into()))
 }
 
 /// A connection to tables of their own.
