@@ -1,8 +1,8 @@
 //! One connection: HTTP/1.1 or HTTP/2, told apart by the client's first bytes.
 
 use super::limits::{
-    HEAD_BYTES, HEADERS, HTTP1_BUFFER, HTTP2_CONNECTION_WINDOW, HTTP2_FRAME, HTTP2_PING, HTTP2_SEND_BUFFER,
-    HTTP2_STREAM_WINDOW, HTTP2_STREAMS, STOPPING_IDLE, Settings,
+    FEW_CONNECTIONS, HEAD_BYTES, HEADERS, HTTP1_BUFFER, HTTP1_BUFFER_OF_MANY, HTTP2_CONNECTION_WINDOW, HTTP2_FRAME,
+    HTTP2_PING, HTTP2_SEND_BUFFER, HTTP2_STREAM_WINDOW, HTTP2_STREAMS, STOPPING_IDLE, Settings,
 };
 use super::streams::Streams;
 use super::wire::{Wire, WireState};
@@ -76,7 +76,7 @@ pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<State>
         let (state, peer) = of_requests.clone();
         async move { Ok::<_, Infallible>(service::handle(state, peer, request).await) }
     });
-    let builder = builder(settings);
+    let builder = builder(settings, state.open_connections());
     let mut connection = std::pin::pin!(builder.serve_connection(wire, service));
     let mut limit = settings.head_timeout;
     let mut check = Instant::now() + limit;
@@ -110,14 +110,15 @@ pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<State>
     }
 }
 
-fn builder(settings: &Settings) -> auto::Builder<Streams> {
+fn builder(settings: &Settings, connections: usize) -> auto::Builder<Streams> {
+    let buffer = if connections <= FEW_CONNECTIONS { HTTP1_BUFFER } else { HTTP1_BUFFER_OF_MANY };
     let mut builder = auto::Builder::new(Streams { idle: settings.body_idle_timeout });
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(settings.head_timeout)
         .max_headers(HEADERS)
-        .max_buf_size(HTTP1_BUFFER);
+        .max_buf_size(buffer);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -61,8 +61,15 @@ pub(super) const HEAD_BYTES: usize = 64 << 10;
 /// Headers of one request.
 pub(super) const HEADERS: usize = 128;
 
-/// Read and write buffer of an HTTP/1 connection, in bytes, which it grows to only while bytes come fast.
+/// Read and write buffer of an HTTP/1 connection, in bytes, which it grows to only while bytes come fast; of one that is
+/// opened while there are no more than [`FEW_CONNECTIONS`].
 pub const HTTP1_BUFFER: usize = 512 << 10;
+
+/// The same of one that comes when there are many. A head must fit in: [`HEAD_BYTES`] twice, and what stands between.
+pub(super) const HTTP1_BUFFER_OF_MANY: usize = 160 << 10;
+
+/// Connections that may have large buffers.
+pub(super) const FEW_CONNECTIONS: usize = 32;
 
 /// Received bytes of one HTTP/2 stream that wait for their guest.
 pub(super) const HTTP2_STREAM_WINDOW: u32 = 512 << 10;

@@ -57,9 +57,13 @@ struct State {
 impl State {
     /// What monitoring is told now.
     fn metrics(&self) -> String {
-        let taken = |permits: &Semaphore, of: usize| of.saturating_sub(permits.available_permits());
-        let guests = taken(&self.requests, self.settings.max_requests);
-        self.metrics.text(guests, taken(&self.connections, self.settings.max_connections))
+        let guests = self.settings.max_requests.saturating_sub(self.requests.available_permits());
+        self.metrics.text(guests, self.open_connections())
+    }
+
+    /// Connections that are open now.
+    fn open_connections(&self) -> usize {
+        self.settings.max_connections.saturating_sub(self.connections.available_permits())
     }
 }
 
