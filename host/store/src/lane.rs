@@ -10,10 +10,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// What a lane does with a batch.
+/// What a lane does with what it is handed.
 pub trait Work: Send + 'static {
-    /// Takes the frames of the next batch. After a failure there is no other.
-    fn take(&mut self, frames: &[Bytes]) -> Result<()>;
+    /// What is handed over.
+    type Item: Send + 'static;
+
+    /// Takes the next item. After a failure there is no other.
+    fn take(&mut self, item: &Self::Item) -> Result<()>;
 }
 
 /// Frames that are handed over together, with their share of the store's budget.
@@ -23,6 +26,11 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// The frames.
+    pub fn frames(&self) -> &[Bytes] {
+        &self.frames
+    }
+
     /// A batch that gives `budget` back when it has been worked on.
     pub fn new(frames: Vec<Bytes>, budget: Option<OwnedSemaphorePermit>) -> Arc<Batch> {
         Arc::new(Batch { frames, _budget: budget })
@@ -35,15 +43,15 @@ pub struct Lane<W: Work> {
     slots: Arc<Semaphore>,
 }
 
-struct Shared<W> {
+struct Shared<W: Work> {
     queue: Mutex<Queue<W>>,
     changed: Notify,
 }
 
-struct Queue<W> {
+struct Queue<W: Work> {
     /// Absent while a job works on it, and for ever if that job panicked.
     state: Option<W>,
-    batches: VecDeque<(Arc<Batch>, OwnedSemaphorePermit)>,
+    items: VecDeque<(W::Item, OwnedSemaphorePermit)>,
     failure: Option<Error>,
     running: bool,
 }
@@ -51,22 +59,34 @@ struct Queue<W> {
 impl<W: Work> Lane<W> {
     /// A lane with nothing to do.
     pub fn new(state: W) -> Self {
-        let queue = Queue { state: Some(state), batches: VecDeque::new(), failure: None, running: false };
+        let queue = Queue { state: Some(state), items: VecDeque::new(), failure: None, running: false };
         Lane {
             shared: Arc::new(Shared { queue: Mutex::new(queue), changed: Notify::new() }),
             slots: Arc::new(Semaphore::new(limits::WRITE_QUEUE)),
         }
     }
 
-    /// Hands over a batch; waits while too many wait already. Answers the failure of an earlier batch.
-    pub async fn push(&self, batch: Arc<Batch>) -> Result<()> {
+    /// Hands over an item; waits while too many wait already. Answers the failure of an earlier one.
+    pub async fn push(&self, item: W::Item) -> Result<()> {
         let slot = self.slots.clone().acquire_owned().await.map_err(Error::internal)?;
+        self.queue(item, slot)
+    }
+
+    /// As [`Lane::push`], but gives the item back where it would wait.
+    pub fn try_push(&self, item: W::Item) -> Result<Option<W::Item>> {
+        match self.slots.clone().try_acquire_owned() {
+            Ok(slot) => self.queue(item, slot).map(|()| None),
+            Err(_) => Ok(Some(item)),
+        }
+    }
+
+    fn queue(&self, item: W::Item, slot: OwnedSemaphorePermit) -> Result<()> {
         let state = {
             let mut queue = self.shared.lock();
             if let Some(failure) = &queue.failure {
                 return Err(failure.repeat());
             }
-            queue.batches.push_back((batch, slot));
+            queue.items.push_back((item, slot));
             queue.running |= queue.state.is_some();
             queue.state.take()
         };
@@ -100,7 +120,7 @@ impl<W: Work> Drop for Lane<W> {
     fn drop(&mut self) {
         let state = {
             let mut queue = self.shared.lock();
-            queue.batches.clear();
+            queue.items.clear();
             queue.state.take()
         };
         drop(state);
@@ -115,9 +135,9 @@ impl<W: Work> Shared<W> {
     fn run(&self, mut state: W) {
         let _stopped = Stopped(self);
         loop {
-            let (batch, slot) = {
+            let (item, slot) = {
                 let mut queue = self.lock();
-                match queue.batches.pop_front() {
+                match queue.items.pop_front() {
                     Some(next) => next,
                     None => {
                         queue.state = Some(state);
@@ -126,13 +146,13 @@ impl<W: Work> Shared<W> {
                     }
                 }
             };
-            let taken = state.take(&batch.frames);
-            drop(batch);
+            let taken = state.take(&item);
+            drop(item);
             drop(slot);
             if let Err(error) = taken {
                 let mut queue = self.lock();
                 queue.failure = Some(error);
-                queue.batches.clear();
+                queue.items.clear();
                 queue.state = Some(state);
                 queue.running = false;
                 return;
@@ -167,8 +187,10 @@ pub struct Hashes {
 }
 
 impl Work for Hashes {
-    fn take(&mut self, frames: &[Bytes]) -> Result<()> {
-        for frame in frames {
+    type Item = Arc<Batch>;
+
+    fn take(&mut self, batch: &Arc<Batch>) -> Result<()> {
+        for frame in batch.frames() {
             self.size += frame.len() as u64;
             if let Some(hash) = &mut self.blake3 {
                 hash.update(frame);
@@ -253,8 +275,10 @@ mod tests {
     struct Collect(Vec<u8>, Option<usize>);
 
     impl Work for Collect {
-        fn take(&mut self, frames: &[Bytes]) -> Result<()> {
-            for frame in frames {
+        type Item = Arc<Batch>;
+
+        fn take(&mut self, batch: &Arc<Batch>) -> Result<()> {
+            for frame in batch.frames() {
                 self.0.extend_from_slice(frame);
             }
             if self.1.is_some_and(|limit| self.0.len() > limit) { Err(Error::NoSpace) } else { Ok(()) }

@@ -27,7 +27,7 @@ pub const METADATA_BYTES_MAX: usize = 8 << 10;
 /// Longest key of metadata, in bytes.
 pub const METADATA_KEY_MAX: usize = 64;
 
-/// Bytes that a put gathers before it hands them to its writing and hashing jobs, if it is one of few.
+/// Bytes that a put gathers before it hands them over to be written and hashed, if it is one of few.
 pub const WRITE_BATCH: usize = 512 << 10;
 
 /// Bytes that a put gathers at least, however many there are.
@@ -36,7 +36,7 @@ pub const WRITE_BATCH_MIN: usize = 64 << 10;
 /// Bytes that all puts of a store together may gather, as long as [`WRITE_BATCH_MIN`] for each is not more.
 pub const GATHER_BUDGET: usize = 32 << 20;
 
-/// Batches that may wait for a job of a put before the put stops reading its source.
+/// Batches that may wait for the job of a put before the put stops reading its source, to wait or to help.
 pub const WRITE_QUEUE: usize = 2;
 
 /// Bytes that all puts of a store together may have waiting for their jobs.

@@ -1,12 +1,12 @@
 //! The content of one put on its way: gathered, then written (or compared) and hashed, by one thread beside the receiving.
 //!
-//! A thread for each would be faster only where a single client sends more than about 1 GiB/s, and would have twice as many
-//! threads woken for everybody.
+//! Hashing is done in order, writing anywhere: where that thread falls behind, whoever receives writes the next batch itself,
+//! in place of waiting. So a single client has two cores at work, and nobody has a thread woken that somebody else needs.
 
 use super::budget::Budget;
 use super::disk::Disk;
 use super::sessions::{Claim, Gate};
-use crate::lane::{Gather, Hashes, Lane, Share, Work};
+use crate::lane::{Batch, Gather, Hashes, Lane, Share, Work};
 use crate::{Error, Result};
 use bytes::Bytes;
 use std::fs::File;
@@ -14,41 +14,72 @@ use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Content that arrives. `S` is what takes it besides the hashes.
-pub(super) struct Body<S: Work> {
+/// What takes content besides the hashes.
+pub(super) trait Sink: Send + Sync + 'static {
+    /// Takes frames that begin at so many bytes of the content; each once, in any order, several at once.
+    fn take(&self, at: u64, frames: &[Bytes]) -> Result<()>;
+}
+
+/// Content that is only hashed has no sink.
+impl<S: Sink> Sink for Option<S> {
+    fn take(&self, at: u64, frames: &[Bytes]) -> Result<()> {
+        self.as_ref().map_or(Ok(()), |sink| sink.take(at, frames))
+    }
+}
+
+/// Content that arrives. What its sink owns is let go only when the last batch has been taken, even if the put was dropped
+/// long before.
+pub(super) struct Body<S: Sink> {
     gather: Gather,
-    lane: Lane<Taken<S>>,
+    /// Bytes handed over.
+    at: u64,
+    lane: Lane<Taking<S>>,
+    sink: Arc<S>,
     share: Share,
     budget: Arc<Budget>,
 }
 
-/// What content has come to, up to the last batch that was taken.
+/// What content has come to.
 pub(super) struct Taken<S> {
     pub(super) sink: S,
     /// The digests, and the size.
     pub(super) hashes: Hashes,
 }
 
-impl<S: Work> Work for Taken<S> {
-    fn take(&mut self, frames: &[Bytes]) -> Result<()> {
-        self.sink.take(frames)?;
-        self.hashes.take(frames)
+/// The state of the lane.
+struct Taking<S> {
+    sink: Arc<S>,
+    hashes: Hashes,
+}
+
+/// A batch, and where in the content it begins.
+struct Piece {
+    batch: Arc<Batch>,
+    at: u64,
+    /// Whether the sink has it already.
+    sunk: bool,
+}
+
+impl<S: Sink> Work for Taking<S> {
+    type Item = Piece;
+
+    fn take(&mut self, piece: &Piece) -> Result<()> {
+        if !piece.sunk {
+            self.sink.take(piece.at, piece.batch.frames())?;
+        }
+        self.hashes.take(&piece.batch)
     }
 }
 
-/// Content that is only hashed has no sink.
-impl<W: Work> Work for Option<W> {
-    fn take(&mut self, frames: &[Bytes]) -> Result<()> {
-        self.as_mut().map_or(Ok(()), |work| work.take(frames))
-    }
-}
-
-impl<S: Work> Body<S> {
+impl<S: Sink> Body<S> {
     /// Content that is taken by the sink, and hashed.
     pub(super) fn new(hashes: Hashes, sink: S, budget: &Arc<Budget>) -> Self {
+        let sink = Arc::new(sink);
         Body {
             gather: Gather::default(),
-            lane: Lane::new(Taken { sink, hashes }),
+            at: 0,
+            lane: Lane::new(Taking { sink: sink.clone(), hashes }),
+            sink,
             share: budget.puts.share(),
             budget: budget.clone(),
         }
@@ -67,19 +98,34 @@ impl<S: Work> Body<S> {
         if let Some(frames) = self.gather.take() {
             self.push(frames).await?;
         }
-        self.lane.finish().await
+        let Body { lane, sink, .. } = self;
+        let Taking { sink: same, hashes } = lane.finish().await?;
+        drop(same);
+        let sink = Arc::into_inner(sink).ok_or_else(|| Error::internal("a put goes on after its end"))?;
+        Ok(Taken { sink, hashes })
     }
 
-    async fn push(&self, frames: Vec<Bytes>) -> Result<()> {
-        self.lane.push(self.budget.batch(frames).await?).await
+    async fn push(&mut self, frames: Vec<Bytes>) -> Result<()> {
+        let at = self.at;
+        self.at += frames.iter().map(|frame| frame.len() as u64).sum::<u64>();
+        let batch = self.budget.batch(frames).await?;
+        let Some(mut piece) = self.lane.try_push(Piece { batch, at, sunk: false })? else { return Ok(()) };
+        let sink = self.sink.clone();
+        let take = move || {
+            sink.take(piece.at, piece.batch.frames())?;
+            piece.sunk = true;
+            Ok::<_, Error>(piece)
+        };
+        let piece = tokio::task::spawn_blocking(take).await.map_err(Error::internal)??;
+        self.lane.push(piece).await
     }
 }
 
 /// Where the content is written.
 pub(super) struct Target {
     pub(super) file: Arc<File>,
-    /// Offset in bytes of the next write.
-    at: u64,
+    /// Where the content begins there, in bytes.
+    start: u64,
     gate: Option<Arc<Gate>>,
     /// The range, for content that goes into a session's own file; its room is given back when this is dropped.
     pub(super) claim: Option<OwnRange>,
@@ -91,33 +137,33 @@ pub(super) struct Target {
 impl Target {
     /// A file of its own.
     pub(super) fn own(disk: &Arc<Disk>, file: File, name: OwnName, gate: Option<Arc<Gate>>) -> Self {
-        Target { file: Arc::new(file), at: 0, gate, claim: None, name: Some(name), disk: disk.clone() }
+        Target { file: Arc::new(file), start: 0, gate, claim: None, name: Some(name), disk: disk.clone() }
     }
 
     /// A claimed range of a session's file.
     pub(super) fn placed(disk: &Arc<Disk>, file: File, claim: Claim, gate: Arc<Gate>) -> Self {
-        let (at, _) = claim.range();
+        let (start, _) = claim.range();
         let file = Arc::new(file);
         let claim = OwnRange { claim, file: file.clone(), gate: gate.clone(), disk: disk.clone(), keep: false };
-        Target { file, at, gate: Some(gate), claim: Some(claim), name: None, disk: disk.clone() }
+        Target { file, start, gate: Some(gate), claim: Some(claim), name: None, disk: disk.clone() }
     }
 }
 
-impl Work for Target {
-    fn take(&mut self, frames: &[Bytes]) -> Result<()> {
+impl Sink for Target {
+    fn take(&self, at: u64, frames: &[Bytes]) -> Result<()> {
         let _passage = self.gate.as_ref().map(Gate::enter).transpose()?;
         self.disk.step("write")?;
         self.disk.room()?;
         let mut slices: Vec<IoSlice<'_>> = frames.iter().map(|frame| IoSlice::new(frame)).collect();
-        let mut rest = slices.as_mut_slice();
+        let (mut rest, mut at) = (slices.as_mut_slice(), self.start + at);
         while !rest.is_empty() {
-            let written = match rustix::io::pwritev(&self.file, rest, self.at) {
+            let written = match rustix::io::pwritev(&self.file, rest, at) {
                 Ok(0) => return Err(Error::internal("a write took no bytes")),
                 Ok(written) => written,
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
             };
-            self.at += written as u64;
+            at += written as u64;
             IoSlice::advance_slices(&mut rest, written);
         }
         Ok(())

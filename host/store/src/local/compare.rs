@@ -3,26 +3,25 @@
 //!
 //! So a part needs no digest of its own for that, which each part would pay for and only one that is sent twice would use.
 
+use super::body::Sink;
 use super::disk::Disk;
 use super::index::parts::PartRow;
 use super::{Inner, blocking, read};
-use crate::lane::Work;
 use crate::{Result, Scope, limits};
 use bytes::Bytes;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A stored part, as the state of a lane that takes the content which may be the same.
+/// A stored part, as the sink of content that may be the same.
 pub(super) struct Stored {
     /// The part.
     pub(super) row: PartRow,
     file: File,
     /// Where it begins in the file, in bytes.
     start: u64,
-    /// Bytes that have come.
-    compared: u64,
-    same: bool,
+    differs: AtomicBool,
     disk: Arc<Disk>,
 }
 
@@ -30,27 +29,29 @@ impl Stored {
     /// Opens a part; `None` if it is no more.
     pub(super) async fn open(inner: &Arc<Inner>, scope: &Scope, row: PartRow) -> Result<Option<Self>> {
         let opened = read::open_part(inner, scope, &row).await?;
-        let stored = |(file, start)| Stored { row, file, start, compared: 0, same: true, disk: inner.disk.clone() };
-        Ok(opened.map(stored))
+        let disk = inner.disk.clone();
+        Ok(opened.map(|(file, start)| Stored { row, file, start, differs: AtomicBool::new(false), disk }))
     }
 
-    /// Whether what has come is the part, to its end.
-    pub(super) fn is_same(&self) -> bool {
-        self.same && self.compared == self.row.size
+    /// Whether what has come, so many bytes, is the part.
+    pub(super) fn is_same(&self, size: u64) -> bool {
+        size == self.row.size && !self.differs.load(Ordering::Relaxed)
     }
 
     /// Whether this is what lies in another file from an offset in bytes.
-    pub(super) async fn equals(mut self, inner: &Arc<Inner>, other: Arc<File>, start: u64) -> Result<bool> {
+    pub(super) async fn equals(self, inner: &Arc<Inner>, other: Arc<File>, start: u64) -> Result<bool> {
         blocking(inner, move |_| {
             let (mut ours, mut theirs) = (self.buffer(), self.buffer());
             self.disk.step("read")?;
-            while self.same && self.compared < self.row.size {
-                let rest = self.row.size - self.compared;
+            let mut at = 0;
+            while at < self.row.size && self.is_same(self.row.size) {
+                let rest = self.row.size - at;
                 let len = usize::try_from(rest).unwrap_or(usize::MAX).min(theirs.len());
-                other.read_exact_at(&mut theirs[..len], start + self.compared)?;
-                self.compare(&theirs[..len], &mut ours)?;
+                other.read_exact_at(&mut theirs[..len], start + at)?;
+                self.compare(at, &theirs[..len], &mut ours)?;
+                at += len as u64;
             }
-            Ok(self.is_same())
+            Ok(self.is_same(self.row.size))
         })
         .await
     }
@@ -59,27 +60,29 @@ impl Stored {
         vec![0; usize::try_from(self.row.size).unwrap_or(usize::MAX).min(limits::COMPARE_BUFFER)]
     }
 
-    /// Compares the next bytes, at most [`limits::COMPARE_BUFFER`].
-    fn compare(&mut self, piece: &[u8], buffer: &mut [u8]) -> Result<()> {
-        let at = self.start + self.compared;
-        self.compared += piece.len() as u64;
-        self.same &= self.compared <= self.row.size;
-        if self.same {
+    /// Compares some bytes, at most [`limits::COMPARE_BUFFER`].
+    fn compare(&self, at: u64, piece: &[u8], buffer: &mut [u8]) -> Result<()> {
+        let is_within = at + piece.len() as u64 <= self.row.size;
+        if is_within && !self.differs.load(Ordering::Relaxed) {
             let stored = &mut buffer[..piece.len()];
-            self.file.read_exact_at(stored, at)?;
-            self.same = stored == piece;
+            self.file.read_exact_at(stored, self.start + at)?;
+            if stored == piece {
+                return Ok(());
+            }
         }
+        self.differs.store(true, Ordering::Relaxed);
         Ok(())
     }
 }
 
-impl Work for Stored {
-    fn take(&mut self, frames: &[Bytes]) -> Result<()> {
+impl Sink for Stored {
+    fn take(&self, mut at: u64, frames: &[Bytes]) -> Result<()> {
         self.disk.step("read")?;
         let mut buffer = self.buffer();
-        frames
-            .iter()
-            .flat_map(|frame| frame.chunks(limits::COMPARE_BUFFER))
-            .try_for_each(|piece| self.compare(piece, &mut buffer))
+        for piece in frames.iter().flat_map(|frame| frame.chunks(limits::COMPARE_BUFFER)) {
+            self.compare(at, piece, &mut buffer)?;
+            at += piece.len() as u64;
+        }
+        Ok(())
     }
 }

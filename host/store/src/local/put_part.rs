@@ -3,13 +3,13 @@
 //! A part whose place is known goes straight into the session's own file, if no other write has or had that range;
 //! else it gets a file of its own. A part whose number is taken is only compared.
 
-use super::body::{Body, OwnName, OwnRange, Taken, Target};
+use super::body::{Body, OwnName, OwnRange, Sink, Taken, Target};
 use super::compare::Stored;
 use super::index::parts::{PartFile, PartRow};
 use super::index::{self, parts};
 use super::sessions::{Claim, Gate, Running};
 use super::{Inner, catch_up, chain, detached, layout, read, syncing};
-use crate::lane::{Hashes, Work};
+use crate::lane::Hashes;
 use crate::{
     ByteRange, Digest, Error, Expected, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, Sha256, TempKey,
     Token, Writer,
@@ -27,25 +27,25 @@ struct PartWriter {
     scope: Scope,
     key: TempKey,
     options: PartOptions,
-    body: Body<Sink>,
+    body: Body<Place>,
     /// The digest of what is before it, where it is hashed on from there.
     before: Option<Digest>,
     running: Running,
 }
 
 /// Where the content of a part goes.
-enum Sink {
+enum Place {
     /// To the disk.
     Write(Target),
     /// Nowhere: its number is taken, and it is compared with what has it.
     Compare(Stored),
 }
 
-impl Work for Sink {
-    fn take(&mut self, frames: &[Bytes]) -> Result<()> {
+impl Sink for Place {
+    fn take(&self, at: u64, frames: &[Bytes]) -> Result<()> {
         match self {
-            Sink::Write(target) => target.take(frames),
-            Sink::Compare(stored) => stored.take(frames),
+            Place::Write(target) => target.take(at, frames),
+            Place::Compare(stored) => stored.take(at, frames),
         }
     }
 }
@@ -60,13 +60,13 @@ pub(super) async fn begin(
     let running = inner.sessions.begin(scope, session);
     let key = TempKey { session: session.clone(), number, token: Token::random()? };
     let (sink, chain) = match begun(inner, scope, &key, &options, &running).await? {
-        Begun::New(target, chain) => (Sink::Write(*target), chain),
+        Begun::New(target, chain) => (Place::Write(*target), chain),
         Begun::There(there) => {
             let other_size = options.expected.size.is_some_and(|size| size != there.size);
             if options.if_exists == IfExists::Fail || other_size {
                 return Err(Error::Conflict);
             }
-            (Sink::Compare(Stored::open(inner, scope, there).await?.ok_or_else(deleted)?), None)
+            (Place::Compare(Stored::open(inner, scope, there).await?.ok_or_else(deleted)?), None)
         }
     };
     let before = chain.as_ref().map(Sha256::so_far);
@@ -177,8 +177,9 @@ impl Writer<PartReceipt> for PartWriter {
         let size = hashes.size;
         let sha256 = hashes.sha256.map(Sha256::finish);
         let target = match sink {
-            Sink::Write(target) => target,
-            Sink::Compare(stored) => return compare(&inner, &scope, stored, sha256, expected.sha256).await,
+            Place::Write(target) => target,
+            Place::Compare(stored) if !stored.is_same(size) => return Err(Error::Conflict),
+            Place::Compare(stored) => return same(&inner, &scope, stored.row.key, sha256, expected.sha256).await,
         };
         let (file, start) = match &target.claim {
             Some(claim) => (PartFile::Placed, claim.start()),
@@ -214,18 +215,14 @@ impl Writer<PartReceipt> for PartWriter {
     }
 }
 
-/// Answers for content that was only compared with what has its number. `sha256` is its own, where it was computed.
-async fn compare(
+/// Answers for content that is the same as the part that has its number. `sha256` is its own, where it was computed.
+async fn same(
     inner: &Arc<Inner>,
     scope: &Scope,
-    stored: Stored,
+    key: TempKey,
     sha256: Option<Digest>,
     expected: Option<Digest>,
 ) -> Result<PartReceipt> {
-    if !stored.is_same() {
-        return Err(Error::Conflict);
-    }
-    let key = stored.row.key;
     let there = read::row(inner, scope, &key).await?.ok_or_else(deleted)?;
     let mut sha256 = there.sha256.or(sha256);
     if expected.is_some() && sha256.is_none() {
