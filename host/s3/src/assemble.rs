@@ -2,7 +2,8 @@
 //!
 //! The pieces of a new multipart object are copied by the server from the parts' data where their sizes allow, and
 //! streamed through this host where not; see `plan.rs`. For the digest only those parts are read back that have no chain yet.
-//! Only when the object exists are its parts taken away.
+//! Only when the object exists are its parts taken away, in the background: a part takes a request or two, so many parts
+//! take long, and nobody needs to wait for that but who asks for them.
 //!
 //! Other processes are not kept out: they may put, delete or assemble the same parts meanwhile. Whoever makes the receipt
 //! first has made the object; a part whose data goes while it is needed makes the assembly fail.
@@ -67,7 +68,7 @@ async fn run(
     }
     let sessions: BTreeSet<&SessionId> = list.iter().map(|key| &key.session).collect();
     let named = sessions.iter().map(|session| (scope.clone(), (*session).clone())).collect();
-    let _assembling = inner.registry.assemble(named)?;
+    let assembling = inner.registry.assemble(named).await?;
     let (mut pauses, mut begun) = (Vec::new(), Vec::new());
     for session in &sessions {
         inner.registry.interrupt(scope, session).await;
@@ -123,7 +124,12 @@ async fn run(
         let receipt = put_final::receipt(inner, &token, size, sha256, options);
         publish(inner, scope, file, receipt, data, if_exists).await?
     };
-    consume(inner, scope, list, slots).await;
+    assembling.consume();
+    let (here, scope, list) = (inner.clone(), scope.clone(), list.to_vec());
+    inner.background.spawn(async move {
+        consume(&here, &scope, &list, slots).await;
+        drop((assembling, pauses));
+    });
     Ok(receipt)
 }
 
@@ -358,8 +364,7 @@ async fn pass(
     fed.map(|()| sent)
 }
 
-/// Takes away the parts of an object that exists. When this returns they are no more; what is left of them is removed in
-/// the background. What could not be ended is taken away by whoever clears the sessions.
+/// Takes away the parts of an object that exists. What could not be ended is taken away by whoever clears the sessions.
 async fn consume(inner: &Arc<Inner>, scope: &Scope, list: &[TempKey], slots: Vec<Slot>) {
     let mut sessions: BTreeMap<&SessionId, Vec<(u32, Slot)>> = BTreeMap::new();
     for (key, slot) in list.iter().zip(slots) {

@@ -1,12 +1,13 @@
 //! The running puts of upload sessions in this process, and the assemblies.
 //!
-//! Invariant: a put passes from open to committing, or from open to interrupted, and never both. So after
-//! [`Registry::interrupt`] has returned, no put that was running before commits any more.
+//! Invariants: a put passes from open to committing, or from open to interrupted, and never both. So after
+//! [`Registry::interrupt`] has returned, no put that was running before commits any more. Nobody in this process who waits
+//! by [`Registry::consumed`] sees a part that an assembly which has answered is still taking away.
 
 use portico_store::{Error, Result, Scope, SessionId};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 type Session = (Scope, SessionId);
 
@@ -23,12 +24,15 @@ enum Stage {
 #[derive(Default)]
 pub(crate) struct Registry {
     inner: Mutex<Inner>,
+    consumed: Notify,
 }
 
 #[derive(Default)]
 struct Inner {
     puts: HashMap<Session, HashMap<u64, Arc<watch::Sender<Stage>>>>,
     assembling: HashSet<Session>,
+    /// Those among them whose object is there, and whose parts are being taken away.
+    consuming: HashSet<Session>,
     next: u64,
 }
 
@@ -74,17 +78,45 @@ impl Registry {
         }
     }
 
-    /// Marks sessions as being assembled by this process.
+    /// Marks sessions as being assembled by this process, once none of them is being consumed.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if one of them is.
-    pub(crate) fn assemble(self: &Arc<Self>, sessions: Vec<Session>) -> Result<Assembling> {
-        let mut inner = self.lock();
-        if sessions.iter().any(|session| inner.assembling.contains(session)) {
-            return Err(Error::Conflict);
+    /// [`Error::Conflict`] if one of them is being assembled.
+    pub(crate) async fn assemble(self: &Arc<Self>, sessions: Vec<Session>) -> Result<Assembling> {
+        self.until_consumed(|inner| {
+            let has = |set: &HashSet<Session>| sessions.iter().any(|session| set.contains(session));
+            if has(&inner.consuming) {
+                return None;
+            }
+            if has(&inner.assembling) {
+                return Some(Err(Error::Conflict));
+            }
+            inner.assembling.extend(sessions.iter().cloned());
+            Some(Ok(Assembling { registry: self.clone(), sessions: sessions.clone() }))
+        })
+        .await
+    }
+
+    /// Waits until no parts of a session are being taken away by an assembly that has answered.
+    pub(crate) async fn consumed(&self, scope: &Scope, session: &SessionId) {
+        let session = (scope.clone(), session.clone());
+        self.until_consumed(|inner| (!inner.consuming.contains(&session)).then_some(())).await;
+    }
+
+    /// The same of all sessions of a scope.
+    pub(crate) async fn all_consumed(&self, scope: &Scope) {
+        self.until_consumed(|inner| (!inner.consuming.iter().any(|(there, _)| there == scope)).then_some(())).await;
+    }
+
+    /// Asks until there is an answer, each time something has been consumed.
+    async fn until_consumed<T>(&self, mut ask: impl FnMut(&mut Inner) -> Option<T>) -> T {
+        loop {
+            let consumed = self.consumed.notified();
+            if let Some(answer) = ask(&mut self.lock()) {
+                return answer;
+            }
+            consumed.await;
         }
-        inner.assembling.extend(sessions.iter().cloned());
-        Ok(Assembling { registry: self.clone(), sessions })
     }
 }
 
@@ -143,12 +175,22 @@ pub(crate) struct Assembling {
     sessions: Vec<Session>,
 }
 
+impl Assembling {
+    /// Says that the object is there, and that only the parts have to go.
+    pub(crate) fn consume(&self) {
+        self.registry.lock().consuming.extend(self.sessions.iter().cloned());
+    }
+}
+
 impl Drop for Assembling {
     fn drop(&mut self) {
         let mut inner = self.registry.lock();
         for session in &self.sessions {
             inner.assembling.remove(session);
+            inner.consuming.remove(session);
         }
+        drop(inner);
+        self.registry.consumed.notify_waiters();
     }
 }
 
@@ -177,13 +219,35 @@ mod tests {
         assert!(registry.begin(&scope, &session).commit().is_ok());
     }
 
-    #[test]
-    fn a_session_is_assembled_once_at_a_time() {
+    #[tokio::test]
+    async fn a_session_is_assembled_once_at_a_time() {
         let registry = Arc::new(Registry::default());
         let session = (Scope::root(), SessionId::parse("session").unwrap());
-        let first = registry.assemble(vec![session.clone()]).unwrap();
-        assert!(matches!(registry.assemble(vec![session.clone()]), Err(Error::Conflict)));
+        let first = registry.assemble(vec![session.clone()]).await.unwrap();
+        assert!(matches!(registry.assemble(vec![session.clone()]).await, Err(Error::Conflict)));
         drop(first);
-        registry.assemble(vec![session]).unwrap();
+        drop(registry.assemble(vec![session]).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_after_an_assembly_waits_for_the_end_of_its_parts() {
+        let registry = Arc::new(Registry::default());
+        let (scope, session) = (Scope::root(), SessionId::parse("session").unwrap());
+        let named = (scope.clone(), session.clone());
+        let first = registry.assemble(vec![named.clone()]).await.unwrap();
+        registry.consumed(&scope, &session).await;
+        first.consume();
+        let mut waiting = tokio::task::JoinSet::new();
+        let (here, there) = (registry.clone(), (scope.clone(), session.clone()));
+        waiting.spawn(async move { here.consumed(&there.0, &there.1).await });
+        let (here, there) = (registry.clone(), scope.clone());
+        waiting.spawn(async move { here.all_consumed(&there).await });
+        let here = registry.clone();
+        waiting.spawn(async move { drop(here.assemble(vec![named]).await.unwrap()) });
+        registry.consumed(&scope, &SessionId::parse("other").unwrap()).await;
+        tokio::task::yield_now().await;
+        assert!(waiting.try_join_next().is_none());
+        drop(first);
+        waiting.join_all().await;
     }
 }

@@ -161,14 +161,17 @@ impl Backend for S3Store {
         number: u32,
         options: PartOptions,
     ) -> Result<Box<dyn Writer<PartReceipt>>> {
+        self.inner.registry.consumed(scope, session).await;
         put_part::begin(&self.inner, scope, session, number, options).await
     }
 
     async fn read_part(&self, scope: &Scope, key: &TempKey, range: ByteRange) -> Result<Box<dyn ByteStream>> {
+        self.inner.registry.consumed(scope, &key.session).await;
         read::part(&self.inner, scope, key, range).await
     }
 
     async fn delete_part(&self, scope: &Scope, key: &TempKey) -> Result<bool> {
+        self.inner.registry.consumed(scope, &key.session).await;
         put_part::delete(&self.inner, scope, key).await
     }
 
@@ -179,14 +182,17 @@ impl Backend for S3Store {
         after: Option<&Cursor>,
         limit: u32,
     ) -> Result<Page<PartReceipt>> {
+        self.inner.registry.consumed(scope, session).await;
         list::parts(&self.inner, scope, session, after, limit).await
     }
 
     async fn list_sessions(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<SessionId>> {
+        self.inner.registry.all_consumed(scope).await;
         list::sessions(&self.inner, scope, after, limit).await
     }
 
     async fn delete_session(&self, scope: &Scope, session: &SessionId) -> Result<u32> {
+        self.inner.registry.consumed(scope, session).await;
         put_part::delete_session(&self.inner, scope, session).await
     }
 

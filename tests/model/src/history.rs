@@ -1,12 +1,13 @@
 //! What was called, when, and what was answered.
 
 use crate::content::{Content, Stamp};
+use crate::faults::Faults;
 use crate::names::{File, Rec, Session, Slot};
 use crate::spec::{FileAct, RecordAct, SlotAct};
 use bytes::Bytes;
 use portico_store::{Digest, FinalKey, TempKey};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// An act at a name.
 #[derive(Clone, Debug)]
@@ -17,7 +18,7 @@ pub(crate) enum At {
 }
 
 /// One call.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Entry {
     /// What was called, for a person.
     pub(crate) what: String,
@@ -35,6 +36,8 @@ pub(crate) struct Entry {
     pub(crate) assembly: Option<Assembly>,
     /// What its answer is excused by, beside its acts.
     pub(crate) excuse: Option<Excuse>,
+    /// The host that does it in the background, and has done it when that is settled, unless it has died.
+    pub(crate) later: Option<Arc<Faults>>,
 }
 
 impl Entry {
@@ -161,6 +164,27 @@ impl History {
     pub(crate) fn answer(&self, id: Id, answer: String, acts: Vec<At>) {
         let now = self.now();
         self.answer_at(id, now, answer, acts, None);
+    }
+
+    /// Notes what a call goes on to do after its answer, since when it may have done it, and on which host.
+    pub(crate) fn goes_on(&self, id: Id, acts: Vec<At>, host: &Arc<Faults>) {
+        let later = self.reserve();
+        let mut inner = self.lock();
+        let Some(of) = inner.entries.get(&id) else { return };
+        let (what, call) = (format!("after #{id}"), of.call);
+        inner.entries.insert(later, Entry { what, call, acts, later: Some(host.clone()), ..Entry::default() });
+    }
+
+    /// Notes that all hosts have settled.
+    pub(crate) fn settled(&self) {
+        let mut inner = self.lock();
+        let now = inner.tick();
+        for entry in inner.entries.values_mut().filter(|entry| entry.end.is_none()) {
+            if entry.later.as_ref().is_some_and(|host| !host.is_dead()) {
+                entry.end = Some(now);
+                entry.answer = "settled".to_owned();
+            }
+        }
     }
 
     /// Notes an answer that can't be right, whatever the order.

@@ -64,11 +64,14 @@ pub trait World: Send + Sync {
         1
     }
 
-    /// Whether an assembly makes its object and ends its parts in one act. Where it does not, a crash may come between, and
-    /// another host may delete a part, or use it too, while it is being used.
+    /// Whether an assembly makes its object and ends its parts in one act. Where it does not, its parts end later, unless its
+    /// host dies before, and another host may delete a part, or use it too, while it is being used.
     fn assembly_is_atomic(&self) -> bool {
         true
     }
+
+    /// Waits until nothing goes on in the background of hosts.
+    async fn settle(&self) {}
 
     /// Whether `unavailable` says that nothing was done. Where it does not, the operation may have been done.
     fn failures_are_certain(&self) -> bool {

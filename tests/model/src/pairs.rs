@@ -132,12 +132,17 @@ async fn hold(world: &dyn World, names: &Arc<Names>, pair: &Pair, step: u64) -> 
         let (host, op) = (host.clone(), pair.first.1.clone());
         tokio::spawn(async move { host.perform(op, &mut fastrand::Rng::with_seed(1)).await })
     };
-    let mut ended = false;
+    let (mut answered, mut ended) = (false, false);
     tokio::pin!(first);
+    let to_the_end = async {
+        let _ = (&mut first).await;
+        answered = true;
+        world.settle().await;
+    };
     tokio::select! {
         biased;
         () = host.faults.held() => {}
-        _ = &mut first => ended = true,
+        () = to_the_end => ended = true,
     }
     if pair.abandoned {
         first.abort();
@@ -152,7 +157,7 @@ async fn hold(world: &dyn World, names: &Arc<Names>, pair: &Pair, step: u64) -> 
     };
     let waited = tokio::time::timeout(world.patience(), &mut second).await;
     host.faults.release();
-    if !ended {
+    if !answered {
         // It may have been abandoned, but not have panicked.
         if let Err(error) = first.await
             && error.is_panic()

@@ -160,6 +160,8 @@ pub(crate) async fn close(
     names: &Arc<Names>,
     start: &Truth,
 ) -> Result<Truth, String> {
+    world.settle().await;
+    history.settled();
     let store = world.open(0, &Arc::new(Faults::none())).await?;
     let over = history.now();
     let found = read(&*store, names).await?;

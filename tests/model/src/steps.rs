@@ -127,6 +127,7 @@ async fn crash(
     stage.prepare(&host, &case.setup).await?;
     host.faults.die_after(step);
     let _ = host.perform(case.op.clone(), &mut fastrand::Rng::with_seed(1)).await;
+    world.settle().await;
     let (died, at) = (host.faults.is_dead(), host.faults.happened_at());
     let mut seen = host.faults.names();
     drop(host);

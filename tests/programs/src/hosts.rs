@@ -2,9 +2,13 @@
 
 use crate::{Content, Store, TempPart, fixture, pattern, put_placed};
 use portico_guest::Result;
+use std::time::{Duration, Instant};
 
 /// How often a race is run: each time the two may meet elsewhere.
 pub const ROUNDS: u32 = 12;
+
+/// How long it may take until a host has done what it goes on to do after an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The size of a small content, in bytes.
 pub const SIZE: u64 = 30_000;
@@ -40,6 +44,17 @@ pub fn ended(round: u32, how: &str) -> Vec<String> {
 #[must_use]
 pub fn parts_of(store: &Store, session: &str) -> Vec<TempPart> {
     store.parts(session).collect::<Result<_>>().expect("a listing")
+}
+
+/// Waits until a session has no parts: those of an assembly go after it has answered, as other hosts see it.
+///
+/// # Panics
+/// If they don't go.
+pub fn parts_go(store: &Store, session: &str) {
+    let began = Instant::now();
+    while !parts_of(store, session).is_empty() {
+        assert!(began.elapsed() < PATIENCE, "parts of {session} are still there");
+    }
 }
 
 /// The keys of parts.

@@ -10,7 +10,7 @@ use portico_model::{Faults, Settings, Truth, World};
 use portico_s3::{GRACE_MIN, PART_SIZE_MIN, S3Options, S3Store};
 use portico_store::Backend;
 use portico_test_servers::Server;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -40,11 +40,8 @@ impl Shared {
         self.server.get_or_init(start).await
     }
 
-    async fn settle(&self) {
-        let opened = std::mem::take(&mut *self.opened.lock().unwrap_or_else(PoisonError::into_inner));
-        for store in opened {
-            store.settle().await;
-        }
+    fn opened(&self) -> MutexGuard<'_, Vec<Arc<S3Store>>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -56,6 +53,13 @@ impl World for Shared {
 
     fn assembly_is_atomic(&self) -> bool {
         false
+    }
+
+    async fn settle(&self) {
+        let opened = self.opened().clone();
+        for store in opened {
+            store.settle().await;
+        }
     }
 
     fn failures_are_certain(&self) -> bool {
@@ -79,12 +83,13 @@ impl World for Shared {
         if host == 0 {
             // The first of a life: what is left of those before it comes to its end.
             self.settle().await;
+            self.opened().clear();
             server.advance(BETWEEN_LIVES);
         }
         let faults = faults.clone();
         let opened = S3Store::open_with_fault(options.clone(), move |step| faults.step(step)).await;
         let store = Arc::new(opened.map_err(|error| format!("the store can't be opened: {error:?}"))?);
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
+        self.opened().push(store.clone());
         Ok(store)
     }
 

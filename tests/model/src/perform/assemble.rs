@@ -81,6 +81,9 @@ impl Host {
         };
         let now = self.history.now();
         self.history.answer_at(id, now, text(&result), acts, excuse);
+        if result.is_ok() && !self.promises.assembly_is_atomic {
+            self.history.goes_on(id, ended(&parts).collect(), &self.faults);
+        }
         result.map(drop)
     }
 
@@ -109,13 +112,16 @@ fn taken(parts: &[(Slot, TempKey)]) -> impl Iterator<Item = At> {
         .map(|(slot, key)| At::Slot(slot.clone(), SlotAct::Taken { token: key.token.to_string(), answered: false }))
 }
 
-/// Each was there, and is there no more.
+/// Each was there.
 fn used(parts: &[(Slot, TempKey)]) -> impl Iterator<Item = At> {
-    parts.iter().flat_map(|(slot, key)| {
-        let token = key.token.to_string();
-        let there = SlotAct::Used { token: token.clone(), answered: false };
-        [At::Slot(slot.clone(), there), At::Slot(slot.clone(), SlotAct::Ended { token })]
-    })
+    parts
+        .iter()
+        .map(|(slot, key)| At::Slot(slot.clone(), SlotAct::Used { token: key.token.to_string(), answered: false }))
+}
+
+/// Each is there no more.
+fn ended(parts: &[(Slot, TempKey)]) -> impl Iterator<Item = At> {
+    parts.iter().map(|(slot, key)| At::Slot(slot.clone(), SlotAct::Ended { token: key.token.to_string() }))
 }
 
 fn repeats(keys: &[TempKey]) -> bool {
