@@ -146,22 +146,20 @@ impl Engine {
         content: InputStream,
         options: PartOptions,
     ) -> Result<TempPart, Refusal> {
-        self.must_go_on(session)?;
-        match self.store.put_temp_part(id, number, content, options) {
-            Ok(part) => match self.standing(session)?.end {
-                None => Ok(part),
-                // It came too late, unless it is gone already: then it is in the file, or went with the session.
-                Some(end) if self.store.delete_temp_part(&part.temp_key)? => Err(Refusal::Ended(end)),
-                Some(End::Complete) => Ok(part),
-                Some(end) => Err(Refusal::Ended(end)),
-            },
-            // The end of a session interrupts its parts.
-            Err(error @ (Error::Interrupted { .. } | Error::Conflict)) => match self.standing(session)?.end {
-                Some(end) => Err(Refusal::Ended(end)),
-                None if error == Error::Conflict => Err(Refusal::OtherContent),
-                None => Err(error.into()),
-            },
-            Err(error) => Err(error.into()),
+        if session.is_over(clock::now_ms()) {
+            self.must_go_on(session)?;
+        }
+        let stored = self.store.put_temp_part(id, number, content, options.unless_final(session.file_id.clone()));
+        match stored {
+            // The end of a session interrupts its parts, too.
+            Err(error @ (Error::Ended | Error::Interrupted { .. } | Error::Conflict)) => {
+                match self.standing(session)?.end {
+                    Some(end) => Err(Refusal::Ended(end)),
+                    None if error == Error::Conflict => Err(Refusal::OtherContent),
+                    None => Err(error.into()),
+                }
+            }
+            stored => Ok(stored?),
         }
     }
 

@@ -26,6 +26,9 @@ pub enum Error {
     /// Something else already exists under that name, or the version is not the current one.
     #[error("conflict with what already exists")]
     Conflict,
+    /// There is an object or a tombstone under the file id that a part was put for.
+    #[error("what the part was put for has ended")]
+    Ended,
     /// An argument does not have its documented form.
     #[error("invalid argument: {0}")]
     InvalidArgument(Argument),
@@ -94,7 +97,7 @@ impl Error {
     fn kind(&self) -> io::ErrorKind {
         match self {
             Error::NotFound | Error::Gone { .. } => io::ErrorKind::NotFound,
-            Error::Conflict => io::ErrorKind::AlreadyExists,
+            Error::Conflict | Error::Ended => io::ErrorKind::AlreadyExists,
             Error::InvalidArgument(_) | Error::OutOfRange { .. } => io::ErrorKind::InvalidInput,
             Error::SizeMismatch { .. } | Error::DigestMismatch => io::ErrorKind::InvalidData,
             Error::TooLarge { .. } => io::ErrorKind::FileTooLarge,
@@ -120,6 +123,7 @@ impl From<wit::Error> for Error {
             wit::Error::NotFound => Error::NotFound,
             wit::Error::Gone(reason) => Error::Gone { reason },
             wit::Error::Conflict => Error::Conflict,
+            wit::Error::Ended => Error::Ended,
             wit::Error::InvalidArgument(argument) => Error::InvalidArgument(argument),
             wit::Error::OutOfRange(size) => Error::OutOfRange { size },
             wit::Error::SizeMismatch(sizes) => Error::SizeMismatch { expected: sizes.expected, actual: sizes.actual },
@@ -172,6 +176,7 @@ mod tests {
             (wit::Error::NotFound, Error::NotFound),
             (wit::Error::Gone("aborted".into()), Error::Gone { reason: "aborted".into() }),
             (wit::Error::Conflict, Error::Conflict),
+            (wit::Error::Ended, Error::Ended),
             (wit::Error::InvalidArgument(Argument::Cursor), Error::InvalidArgument(Argument::Cursor)),
             (wit::Error::OutOfRange(7), Error::OutOfRange { size: 7 }),
             (wit::Error::SizeMismatch(sizes), Error::SizeMismatch { expected: 5, actual: 6 }),

@@ -45,7 +45,7 @@ impl From<IfExists> for wit::IfExists {
 /// # use portico_guest::PartOptions;
 /// let options = PartOptions::new().size(5 << 20).offset(10 << 20).same_content_ok().want_sha256();
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartOptions {
     /// What is known of the content.
     pub expected: Expected,
@@ -56,6 +56,9 @@ pub struct PartOptions {
     pub offset: Option<u64>,
     /// Whether the receipt should have the part's own SHA-256. Implied by an expected one.
     pub want_sha256: bool,
+    /// The file id that the session's parts are for. If there is an object or a tombstone under it, the put fails with
+    /// [`Error::Ended`](crate::Error::Ended) and leaves no part.
+    pub unless_final: Option<String>,
 }
 
 impl PartOptions {
@@ -99,12 +102,19 @@ impl PartOptions {
         self.want_sha256 = true;
         self
     }
+
+    /// Stores nothing once something is under this file id.
+    #[must_use]
+    pub fn unless_final(mut self, file_id: impl Into<String>) -> Self {
+        self.unless_final = Some(file_id.into());
+        self
+    }
 }
 
 impl From<PartOptions> for wit::PartOptions {
     fn from(options: PartOptions) -> Self {
-        let PartOptions { expected, if_exists, offset, want_sha256 } = options;
-        wit::PartOptions { expected: expected.into(), if_exists: if_exists.into(), offset, want_sha256 }
+        let PartOptions { expected, if_exists, offset, want_sha256, unless_final } = options;
+        wit::PartOptions { expected: expected.into(), if_exists: if_exists.into(), offset, want_sha256, unless_final }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::data::{Body, Data, Finished, Spot};
 use crate::keys::Place;
+use crate::put_final::{Found, look};
 use crate::receipt::{Content, Part};
 use crate::running::Running;
 use crate::sending::Sending;
@@ -12,8 +13,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use portico_store::lane::Hashes;
 use portico_store::{
-    Argument, Blake3, Digest, Error, Expected, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, Sha256,
-    TempKey, Token, Writer, limits,
+    Argument, Blake3, Digest, Error, Expected, FileId, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId,
+    Sha256, TempKey, Token, Writer, limits,
 };
 use std::sync::Arc;
 
@@ -43,7 +44,8 @@ pub(crate) async fn begin(
             None => Ok(None),
         }
     };
-    let (there, before) = tokio::try_join!(async { Ok(inner.slots.get(&place).await?) }, before)?;
+    let goes_on = goes_on(inner, scope, options.unless_final.as_ref());
+    let ((), there, before) = tokio::try_join!(goes_on, async { Ok(inner.slots.get(&place).await?) }, before)?;
     let there = live(there);
     if let Some(there) = &there {
         let other_size = options.expected.size.is_some_and(|size| size != there.size);
@@ -67,6 +69,14 @@ pub(crate) async fn begin(
     let body = Body::new(inner, hashes, sending, spot);
     let (inner, scope) = (inner.clone(), scope.clone());
     Ok(Box::new(PartWriter { inner, scope, key, options, body, running }))
+}
+
+/// Refuses a part of what has ended.
+async fn goes_on(inner: &Inner, scope: &Scope, unless: Option<&FileId>) -> Result<()> {
+    match unless {
+        Some(file) if !matches!(look(inner, scope, file).await?, Found::Nothing) => Err(Error::Ended),
+        _ => Ok(()),
+    }
 }
 
 #[async_trait]
@@ -124,9 +134,22 @@ impl Writer<PartReceipt> for PartWriter {
                 running.commit()?;
                 let committed = commit(&inner, &scope, key, part, data, options.if_exists, expected.sha256).await;
                 drop((running, seat));
-                committed
+                let receipt = committed?;
+                if let Some(file) = &options.unless_final {
+                    not_too_late(&inner, &scope, file, &receipt).await?;
+                }
+                Ok(receipt)
             })
             .await
+    }
+}
+
+/// Refuses a part after all if what it was put for has ended, and takes it away again, unless it is in the object.
+async fn not_too_late(inner: &Arc<Inner>, scope: &Scope, file: &FileId, part: &PartReceipt) -> Result<()> {
+    match look(inner, scope, file).await? {
+        Found::Nothing => Ok(()),
+        end if !part.replayed && !delete(inner, scope, &part.key).await? && matches!(end, Found::Live(..)) => Ok(()),
+        _ => Err(Error::Ended),
     }
 }
 

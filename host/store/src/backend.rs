@@ -183,7 +183,7 @@ pub enum IfExists {
 }
 
 /// Options of a part.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct PartOptions {
     /// What is known of the content.
     pub expected: Expected,
@@ -193,6 +193,8 @@ pub struct PartOptions {
     pub offset: Option<u64>,
     /// Compute the part's SHA-256 for the receipt.
     pub want_sha256: bool,
+    /// Fail with [`Error::Ended`] if something is under this file id.
+    pub unless_final: Option<FileId>,
 }
 
 /// Options of a final object.

@@ -22,6 +22,9 @@ pub enum Error {
     /// Something else exists under that name, or the version is not the current one.
     #[error("conflict: something else already exists under that name")]
     Conflict,
+    /// There is an object or a tombstone under the file id that a part was put for.
+    #[error("ended: what the part was put for exists, or never will")]
+    Ended,
     /// An argument does not have its documented form.
     #[error("invalid argument: {0}")]
     InvalidArgument(Argument),
@@ -137,6 +140,7 @@ impl Error {
         match self {
             Error::NotFound => Error::NotFound,
             Error::Gone(reason) => Error::Gone(reason.clone()),
+            Error::Ended => Error::Ended,
             Error::Conflict => Error::Conflict,
             Error::InvalidArgument(argument) => Error::InvalidArgument(*argument),
             Error::OutOfRange { size } => Error::OutOfRange { size: *size },

@@ -37,8 +37,9 @@ impl Upload<PartReceipt> {
         if options.offset.is_some_and(|at| at > limits::SIZE_MAX - options.expected.size.unwrap_or(0)) {
             return Err(Error::InvalidArgument(Argument::Offset));
         }
+        let expected = options.expected;
         let writer = backend.begin_part(scope, session, number, options).await?;
-        Ok(Self::new(writer, options.expected, max))
+        Ok(Self::new(writer, expected, max))
     }
 }
 
@@ -153,7 +154,7 @@ impl<R> Upload<R> {
     /// Checks the content against both expectations and makes it visible.
     ///
     /// # Errors
-    /// [`Error::SizeMismatch`], [`Error::DigestMismatch`], [`Error::Conflict`], [`Error::Gone`],
+    /// [`Error::SizeMismatch`], [`Error::DigestMismatch`], [`Error::Conflict`], [`Error::Gone`], [`Error::Ended`],
     /// [`Error::Interrupted`], faults of the backend.
     pub async fn finish(mut self, expected: Expected) -> Result<R> {
         let received = self.received;

@@ -48,6 +48,7 @@ impl Ops<'_> {
             slot: self.slot(session, number),
             content: self.content(session, number, seed),
             offset: Some(self.0.offset(session, number)),
+            unless: None,
             how: How::plain(IfExists::SameContentOk),
         }
     }
@@ -58,8 +59,15 @@ impl Ops<'_> {
             slot: self.slot(session, number),
             content: self.content(session, number, seed),
             offset: None,
+            unless: None,
             how: How::plain(IfExists::SameContentOk),
         }
+    }
+
+    /// A part at its place, as long as nothing is under a file id.
+    pub(crate) fn unless(&self, file: usize, session: usize, number: u32) -> Op {
+        let Op::PutPart { slot, content, offset, how, .. } = self.placed(session, number, 0) else { unreachable!() };
+        Op::PutPart { slot, content, offset, unless: Some(self.file(file)), how }
     }
 
     /// A part at its place whose source fails.
@@ -69,6 +77,7 @@ impl Ops<'_> {
             slot: self.slot(session, number),
             content: self.content(session, number, 1),
             offset: Some(self.0.offset(session, number)),
+            unless: None,
             how: How { cut: Some(size), ..How::plain(IfExists::SameContentOk) },
         }
     }
@@ -124,6 +133,7 @@ pub(crate) fn all(names: &Names) -> Vec<Case> {
         case("put placed part", &[], ops.placed(0, 1, 0)),
         case("put placed part beside others", &[ops.placed(0, 2, 0)], ops.placed(0, 1, 0)),
         case("put part anywhere", &[], ops.anywhere(0, 1, 0)),
+        case("put part unless it has ended", &[], ops.unless(0, 0, 1)),
         case("put part again", &[ops.placed(0, 1, 0)], ops.placed(0, 1, 0)),
         case("put part where one was", &[ops.placed(0, 1, 0), ops.delete(0, 1)], ops.placed(0, 1, 1)),
         case("delete placed part", &ops.session(0), ops.delete(0, 1)),

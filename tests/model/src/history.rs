@@ -168,11 +168,20 @@ impl History {
 
     /// Notes what a call goes on to do after its answer, since when it may have done it, and on which host.
     pub(crate) fn goes_on(&self, id: Id, acts: Vec<At>, host: &Arc<Faults>) {
-        let later = self.reserve();
+        self.beside(id, acts, Some(host.clone()));
+    }
+
+    /// Notes what a call may have done that its answer does not tell.
+    pub(crate) fn may_have_done(&self, id: Id, acts: Vec<At>) {
+        self.beside(id, acts, None);
+    }
+
+    fn beside(&self, id: Id, acts: Vec<At>, later: Option<Arc<Faults>>) {
+        let beside = self.reserve();
         let mut inner = self.lock();
         let Some(of) = inner.entries.get(&id) else { return };
-        let (what, call) = (format!("after #{id}"), of.call);
-        inner.entries.insert(later, Entry { what, call, acts, later: Some(host.clone()), ..Entry::default() });
+        let (what, call) = (format!("beside #{id}"), of.call);
+        inner.entries.insert(beside, Entry { what, call, acts, later, ..Entry::default() });
     }
 
     /// Notes that all hosts have settled.

@@ -7,7 +7,7 @@ use portico_store::{IfExists, Scope};
 /// An operation.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    PutPart { slot: Slot, content: Content, offset: Option<u64>, how: How },
+    PutPart { slot: Slot, content: Content, offset: Option<u64>, unless: Option<File>, how: How },
     PutFinal { file: File, content: Content, how: How },
     DeletePart { slot: Slot, which: Which },
     ReadPart { slot: Slot, which: Which },
@@ -156,6 +156,7 @@ impl Op {
                 slot: slot.clone(),
                 content: Content::of(names.size(session, number), rng.u64(..2)),
                 offset: Some(names.offset(session, number)),
+                unless: None,
                 how: How::plain(IfExists::SameContentOk),
             });
         }
@@ -178,7 +179,9 @@ impl Op {
         if rng.bool() {
             how = How { if_exists: how.if_exists, ..How::plain(how.if_exists) };
         }
-        Op::PutPart { slot, content, offset, how }
+        let files: Vec<&File> = names.files.iter().rev().take(3).filter(|file| file.0 == slot.0.0).collect();
+        let unless = (rng.u8(..3) == 0).then(|| (*pick(rng, &files)).clone());
+        Op::PutPart { slot, content, offset, unless, how }
     }
 
     /// An assembly, mostly of all parts of one session in their order.

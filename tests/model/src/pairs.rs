@@ -87,6 +87,7 @@ fn pairs(names: &Names, hosts: usize) -> Vec<Pair> {
         ("put placed part", ops.placed(0, 2, 0)),
         ("put other placed part", ops.placed(0, 2, 1)),
         ("put part anywhere", ops.anywhere(0, 2, 0)),
+        ("put part unless it has ended", ops.unless(f, 0, 2)),
         ("put part again", ops.placed(0, 1, 0)),
         ("delete part", ops.delete(0, 1)),
         ("delete session", ops.clear(0)),

@@ -90,9 +90,10 @@ pub fn put_placed(store: &Store, session: &str, number: u32, content: &Content, 
 
 #[track_caller]
 fn put_part_with(store: &Store, session: &str, number: u32, content: &Content, options: PartOptions) -> TempPart {
+    let offset = options.offset;
     let part = store.put_temp_part(session, number, content.source(), options).expect("a put");
     let found = (part.part_number, part.size, part.sha256, part.offset, part.replayed);
-    assert_eq!(found, (number, content.size(), None, options.offset, false));
+    assert_eq!(found, (number, content.size(), None, offset, false));
     part
 }
 

@@ -167,6 +167,7 @@ impl From<Error> for Problem {
             Error::NotFound => of(Kind::NotFound),
             Error::Gone { reason } => of(Kind::Gone).detail(reason),
             Error::Conflict => of(Kind::Conflict),
+            Error::Ended => of(Kind::Gone),
             // A name that no store takes is the name of nothing.
             Error::InvalidArgument(Argument::FileId) => of(Kind::NotFound),
             Error::InvalidArgument(argument) => of(Kind::InvalidRequest).field(argument.to_string()),
@@ -223,6 +224,7 @@ mod tests {
             (Error::NotFound, 404, "not-found"),
             (Error::Gone { reason: "deleted".into() }, 410, "gone"),
             (Error::Conflict, 409, "conflict"),
+            (Error::Ended, 410, "gone"),
             (Error::InvalidArgument(Argument::FileId), 404, "not-found"),
             (Error::InvalidArgument(Argument::ContentType), 400, "invalid-request"),
             (Error::OutOfRange { size: 3 }, 416, "range-not-satisfiable"),

@@ -5,7 +5,7 @@ use crate::bindings::portico::storage::storage as wit;
 use crate::fault::Fault;
 use crate::streams::Receipt;
 use portico_store::{
-    Argument, ByteRange, Cursor, Digest, Error, Expected, FinalOptions, FinalReceipt, IfExists, Info, Page,
+    Argument, ByteRange, Cursor, Digest, Error, Expected, FileId, FinalOptions, FinalReceipt, IfExists, Info, Page,
     PartOptions, PartReceipt, Record, RecordName, SessionId, TempKey, limits,
 };
 use std::collections::HashSet;
@@ -16,6 +16,7 @@ impl From<&Fault> for wit::Error {
             Error::NotFound => wit::Error::NotFound,
             Error::Gone(reason) => wit::Error::Gone(reason.clone()),
             Error::Conflict => wit::Error::Conflict,
+            Error::Ended => wit::Error::Ended,
             Error::InvalidArgument(argument) => wit::Error::InvalidArgument((*argument).into()),
             Error::OutOfRange { size } => wit::Error::OutOfRange(*size),
             &Error::SizeMismatch { expected, actual } => {
@@ -86,6 +87,7 @@ impl TryFrom<wit::PartOptions> for PartOptions {
             if_exists: options.if_exists.into(),
             offset: options.offset,
             want_sha256: options.want_sha256,
+            unless_final: options.unless_final.as_deref().map(FileId::parse).transpose()?,
         })
     }
 }

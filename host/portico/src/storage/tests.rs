@@ -53,6 +53,7 @@ fn part_options() -> wit::PartOptions {
         if_exists: wit::IfExists::Fail,
         offset: None,
         want_sha256: false,
+        unless_final: None,
     }
 }
 

@@ -6,13 +6,13 @@
 use super::body::{Body, OwnName, OwnRange, Sink, Taken, Target};
 use super::compare::Stored;
 use super::index::parts::{PartFile, PartRow};
-use super::index::{self, parts};
+use super::index::{self, finals, parts};
 use super::sessions::{Claim, Gate, Running};
 use super::{Inner, catch_up, chain, detached, layout, read, syncing};
 use crate::lane::Hashes;
 use crate::{
-    ByteRange, Digest, Error, Expected, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, Sha256, TempKey,
-    Token, Writer,
+    ByteRange, Digest, Error, Expected, FileId, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, Sha256,
+    TempKey, Token, Writer,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -103,7 +103,9 @@ async fn begun(
     let (range, offset) = (claim.as_ref().map(Claim::range), options.offset);
     let look = {
         let (scope, TempKey { session, number, .. }) = (scope.clone(), key.clone());
+        let unless = options.unless_final.clone();
         move |conn: &Connection| {
+            goes_on(conn, &scope, unless.as_ref())?;
             if let Some(there) = parts::get(conn, &scope, &session, number)? {
                 return Ok((Some(there), false, None));
             }
@@ -123,6 +125,14 @@ async fn begun(
         }
     };
     index.read_then(look, begin).await
+}
+
+/// Refuses a part of what has ended.
+fn goes_on(conn: &Connection, scope: &Scope, unless: Option<&FileId>) -> Result<()> {
+    match unless {
+        Some(file) if finals::exists(conn, scope, file)? => Err(Error::Ended),
+        _ => Ok(()),
+    }
 }
 
 /// Claims the part's range of the session's own file, if its place is known and nobody else has it.
@@ -176,18 +186,20 @@ impl Writer<PartReceipt> for PartWriter {
         let Taken { hashes, sink } = body.finish().await?;
         let size = hashes.size;
         let sha256 = hashes.sha256.map(Sha256::finish);
+        let PartOptions { offset, if_exists, unless_final: unless, .. } = options;
         let target = match sink {
             Place::Write(target) => target,
             Place::Compare(stored) if !stored.is_same(size) => return Err(Error::Conflict),
-            Place::Compare(stored) => return same(&inner, &scope, stored.row.key, sha256, expected.sha256).await,
+            Place::Compare(stored) => {
+                return same(&inner, &scope, stored.row.key, sha256, expected.sha256, unless).await;
+            }
         };
         let (file, start) = match &target.claim {
             Some(claim) => (PartFile::Placed, claim.start()),
             None => (PartFile::Own, 0),
         };
         let chain = chain::made(before, hashes.chain.as_ref());
-        let mut row = PartRow { key, size, file, offset: options.offset, sha256, chain };
-        let if_exists = options.if_exists;
+        let mut row = PartRow { key, size, file, offset, sha256, chain };
         if expected.sha256.is_some() && row.sha256.is_none() {
             // It was not expected when the part began, so it was not computed on the way.
             let mut written = read::range(target.file.clone(), start, start + row.size);
@@ -199,7 +211,7 @@ impl Writer<PartReceipt> for PartWriter {
         // From here until the row is durable nobody can end this put any more.
         let passage = running.gate().enter()?;
         detached(async move {
-            let committed = commit(&inner, &scope, &row, target).await;
+            let committed = commit(&inner, &scope, &row, target, unless).await;
             if committed.as_ref().is_err_and(index::in_doubt) {
                 // Only the next opening can tell whether the row is there; until then no sweep may touch its data.
                 running.keep_in_doubt();
@@ -222,8 +234,16 @@ async fn same(
     key: TempKey,
     sha256: Option<Digest>,
     expected: Option<Digest>,
+    unless: Option<FileId>,
 ) -> Result<PartReceipt> {
-    let there = read::row(inner, scope, &key).await?.ok_or_else(deleted)?;
+    let look = {
+        let (scope, key) = (scope.clone(), key.clone());
+        move |conn: &Connection| {
+            goes_on(conn, &scope, unless.as_ref())?;
+            parts::by_key(conn, &scope, &key)
+        }
+    };
+    let there = inner.index.read(look).await?.ok_or_else(deleted)?;
     let mut sha256 = there.sha256.or(sha256);
     if expected.is_some() && sha256.is_none() {
         let stored = read::part(inner, scope, &key, ByteRange::default()).await;
@@ -241,7 +261,13 @@ fn deleted() -> Error {
 }
 
 /// Makes the data durable, then the row. If another put had the number first, answers its part, and the target again.
-async fn commit(inner: &Arc<Inner>, scope: &Scope, row: &PartRow, target: Target) -> Result<Option<(PartRow, Target)>> {
+async fn commit(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    row: &PartRow,
+    target: Target,
+    unless: Option<FileId>,
+) -> Result<Option<(PartRow, Target)>> {
     let dir = layout::session_dir(scope, &row.key.session);
     let target = syncing(inner, move |inner| {
         inner.disk.sync_file(&target.file)?;
@@ -251,9 +277,12 @@ async fn commit(inner: &Arc<Inner>, scope: &Scope, row: &PartRow, target: Target
     .await?;
     let written = {
         let (scope, row) = (scope.clone(), row.clone());
-        let insert = move |conn: &Connection| match parts::insert(conn, &scope, &row)? {
-            None => chain::due(conn, &scope, &row).map(Ok),
-            Some(there) => Ok(Err(there)),
+        let insert = move |conn: &Connection| {
+            goes_on(conn, &scope, unless.as_ref())?;
+            match parts::insert(conn, &scope, &row)? {
+                None => chain::due(conn, &scope, &row).map(Ok),
+                Some(there) => Ok(Err(there)),
+            }
         };
         inner.write(insert).await
     };

@@ -5,18 +5,18 @@
 
 mod assemble;
 mod lists;
+mod parts;
 pub(crate) mod small;
 
 use crate::World;
 use crate::content::{Content, Source, Stamp, drain};
 use crate::faults::Faults;
-use crate::history::{At, Entry, Excuse, History, Id};
+use crate::history::{At, Entry, History, Id};
 use crate::names::{File, Names, Slot};
 use crate::ops::{Claimed, How, Op, Which};
-use crate::spec::{FileAct, SlotAct, Write};
+use crate::spec::FileAct;
 use portico_store::{
-    Backend, ByteRange, Digest, Error, Expected, FinalOptions, FinalReceipt, IfExists, PartOptions, PartReceipt,
-    TempKey, Upload,
+    Backend, ByteRange, Digest, Error, Expected, FinalOptions, FinalReceipt, IfExists, TempKey, Upload,
 };
 use std::pin::pin;
 use std::sync::Arc;
@@ -69,7 +69,9 @@ impl Host {
     /// Does an operation.
     pub(crate) async fn perform(&self, op: Op, rng: &mut fastrand::Rng) -> Outcome {
         match op {
-            Op::PutPart { slot, content, offset, how } => self.put_part(&slot, &content, offset, how, rng).await,
+            Op::PutPart { slot, content, offset, unless, how } => {
+                self.put_part(&slot, &content, offset, unless, how, rng).await
+            }
             Op::PutFinal { file, content, how } => self.put_final(&file, &content, how, rng).await,
             Op::DeletePart { slot, which } => self.delete_part(&slot, which).await,
             Op::ReadPart { slot, which } => self.read_part(&slot, which, rng).await,
@@ -99,79 +101,6 @@ impl Host {
         match which {
             Which::Latest => keys.last().cloned(),
             Which::Earlier(back) => keys.iter().rev().nth(back).or(keys.first()).cloned(),
-        }
-    }
-
-    async fn put_part(
-        &self,
-        slot: &Slot,
-        content: &Content,
-        offset: Option<u64>,
-        how: How,
-        rng: &mut fastrand::Rng,
-    ) -> Outcome {
-        let stamp = content.stamp;
-        self.history.sends(content);
-        let what = format!("put part {} {stamp:?} at {offset:?} {how:?}", name(slot));
-        let id = self.history.call(Entry { what, ..Entry::default() });
-        let (early, late) = expected(&how, &stamp, rng);
-        let options = PartOptions { expected: early, if_exists: how.if_exists, offset, want_sha256: rng.bool() };
-        let mut source = Source::new(content, how.cut, rng.fork());
-        let put = async {
-            let mut upload = Upload::part(&*self.backend, &slot.0.0, &slot.0.1, slot.1, options).await?;
-            upload.pull(&mut source).await?;
-            let put = SlotAct::Put { write: Write::Unanswered(id), stamp };
-            self.history.may_do(id, vec![At::Slot(slot.clone(), put)]);
-            upload.finish(late).await
-        };
-        let result = put.await;
-        let refused = |act| vec![At::Slot(slot.clone(), act)];
-        match &result {
-            Ok(receipt) => {
-                self.check_part(id, slot, receipt, &stamp);
-                if how.cut.is_some() || lies(&how) {
-                    self.history.wrong(id, "stored what it should have refused");
-                }
-                let token = receipt.key.token.to_string();
-                let act = if receipt.replayed {
-                    self.history.saw_key(slot, &receipt.key);
-                    SlotAct::Replayed { token, stamp, answered: false }
-                } else {
-                    if receipt.offset != offset {
-                        self.history.wrong(id, format!("the receipt's offset is {:?}", receipt.offset));
-                    }
-                    self.history.stored(id, slot, &receipt.key, stamp);
-                    SlotAct::Put { write: Write::Token(token), stamp }
-                };
-                self.history.answer(id, format!("{receipt:?}"), refused(act));
-            }
-            Err(Error::Conflict) => {
-                let other_than = (how.if_exists == IfExists::SameContentOk && !lies(&how)).then_some(stamp);
-                self.history.answer(id, "conflict".to_owned(), refused(SlotAct::Conflict { other_than }));
-            }
-            Err(Error::Interrupted { .. }) => {
-                let excuse = how.cut.is_none().then(|| Excuse::Interrupted(slot.0.clone()));
-                let now = self.history.now();
-                self.history.answer_at(id, now, "interrupted".to_owned(), Vec::new(), excuse);
-            }
-            // What it was compared with was deleted meanwhile.
-            Err(error @ Error::Unavailable { .. })
-                if how.if_exists == IfExists::SameContentOk && !self.is_in_doubt(error) =>
-            {
-                self.history.answer(id, "unavailable".to_owned(), refused(SlotAct::Absent));
-            }
-            Err(error) => self.refused_for_content(id, error, &how),
-        }
-        result.map(drop)
-    }
-
-    fn check_part(&self, id: Id, slot: &Slot, receipt: &PartReceipt, stamp: &Stamp) {
-        let right = receipt.key.session == slot.0.1
-            && receipt.key.number == slot.1
-            && receipt.size == stamp.size
-            && receipt.sha256.is_none_or(|sha256| sha256 == stamp.sha256);
-        if !right {
-            self.history.wrong(id, format!("the receipt is of something else: {receipt:?}"));
         }
     }
 
@@ -266,57 +195,6 @@ impl Host {
             self.history.wrong(id, format!("a receipt that nobody's write has: {receipt:?}"));
         }
         maker
-    }
-
-    async fn delete_part(&self, slot: &Slot, which: Which) -> Outcome {
-        let Some(key) = self.key(slot, which) else { return Ok(()) };
-        let token = key.token.to_string();
-        let taken = At::Slot(slot.clone(), SlotAct::Taken { token: token.clone(), answered: false });
-        let what = format!("delete part {} {token:.6}", name(slot));
-        let id = self.history.call(Entry { what, acts: vec![taken.clone()], ..Entry::default() });
-        let result = self.backend.delete_part(&slot.0.0, &key).await;
-        match &result {
-            Ok(true) => self.history.answer(id, "true".to_owned(), vec![taken]),
-            Ok(false) => {
-                let act = SlotAct::NotThere { token };
-                self.history.answer(id, "false".to_owned(), vec![At::Slot(slot.clone(), act)]);
-            }
-            Err(error) => self.unexpected(id, error),
-        }
-        result.map(drop)
-    }
-
-    pub(crate) async fn read_part(&self, slot: &Slot, which: Which, rng: &mut fastrand::Rng) -> Outcome {
-        let Some(key) = self.key(slot, which) else { return Ok(()) };
-        let token = key.token.to_string();
-        let id = self.history.call(Entry { what: format!("read part {} {token:.6}", name(slot)), ..Entry::default() });
-        let opened = self.backend.read_part(&slot.0.0, &key, ByteRange::default()).await;
-        let now = self.history.now();
-        let mut stream = match opened {
-            Ok(stream) => stream,
-            Err(Error::NotFound) => {
-                let act = SlotAct::NotThere { token };
-                self.history.answer_at(id, now, "not found".to_owned(), vec![At::Slot(slot.clone(), act)], None);
-                return Err(Error::NotFound);
-            }
-            Err(error) => {
-                self.unexpected(id, &error);
-                return Err(error);
-            }
-        };
-        match drain(&mut *stream, rng).await {
-            Ok(bytes) => {
-                let stamp = Stamp::of(&bytes);
-                self.history.saw_content(id, slot, &token, stamp);
-                let act = SlotAct::Seen { token, stamp, answered: false };
-                self.history.answer_at(id, now, format!("{stamp:?}"), vec![At::Slot(slot.clone(), act)], None);
-                Ok(())
-            }
-            Err(error) => {
-                self.unexpected(id, &error);
-                Err(error)
-            }
-        }
     }
 
     async fn read_final(&self, file: &File, piece: bool, rng: &mut fastrand::Rng) -> Outcome {

@@ -81,7 +81,7 @@ fn race_parts(store: &Store, rounds: u32, content: impl Fn(u32) -> Content, opti
     for round in 0..rounds {
         let content = content(round);
         fixture::meet();
-        let how = match store.put_temp_part("session", round, content.source(), options) {
+        let how = match store.put_temp_part("session", round, content.source(), options.clone()) {
             Ok(part) => {
                 if !part.replayed {
                     keep_part(store, &part, &content);

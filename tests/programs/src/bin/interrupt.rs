@@ -27,7 +27,7 @@ fn nothing_runs(store: &Store) {
 
 fn an_idle_writer(store: &Store) {
     for options in [PartOptions::new(), PartOptions::new().size(0), PartOptions::new().size(10).offset(0)] {
-        let writer = store.create_temp_part("session", 1, options).expect("a writer");
+        let writer = store.create_temp_part("session", 1, options.clone()).expect("a writer");
         store.interrupt("session").expect("an end");
         match writer.finish(Expected::default()) {
             // What a writer lacks may be found before what has become of it.
@@ -41,12 +41,12 @@ fn an_idle_writer(store: &Store) {
 fn a_writer_with_bytes(store: &Store) {
     let content = pattern(1, 600_000);
     for options in [PartOptions::new(), PartOptions::new().size(600_000).offset(0)] {
-        let mut writer = store.create_temp_part("session", 1, options).expect("a writer");
+        let mut writer = store.create_temp_part("session", 1, options.clone()).expect("a writer");
         writer.pull(content.source()).expect("a pull");
         store.interrupt("session").expect("an end");
         refused(writer.finish(Expected::default()), Error::Interrupted { received: 600_000 });
 
-        let mut writer = store.create_temp_part("session", 1, options).expect("a writer");
+        let mut writer = store.create_temp_part("session", 1, options.clone()).expect("a writer");
         writer.pull(pattern(2, 1_000).source()).expect("a pull");
         store.interrupt("session").expect("an end");
         refused(writer.pull(endless(3)), Error::Interrupted { received: 1_000 });

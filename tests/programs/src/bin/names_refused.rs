@@ -160,7 +160,10 @@ fn offsets(store: &Store) {
     const END: u64 = i64::MAX as u64;
     for (offset, size) in [(END + 1, 0), (u64::MAX, 0), (END, 1), (END - 9, 10 + 1), (u64::MAX, 1)] {
         let options = PartOptions::new().offset(offset).size(size);
-        refused_argument(store.put_temp_part("session", 1, pattern(1, size).source(), options), Argument::Offset);
+        refused_argument(
+            store.put_temp_part("session", 1, pattern(1, size).source(), options.clone()),
+            Argument::Offset,
+        );
         refused_argument(store.create_temp_part("session", 1, options), Argument::Offset);
     }
     refused_argument(

@@ -153,6 +153,7 @@ fn expectations_of_no_form(store: &Store) {
             if_exists: wit::IfExists::Fail,
             offset: None,
             want_sha256: false,
+            unless_final: None,
         };
         invalid(raw.put_temp_part("session", 1, pattern(1, 10).source(), &options).expect_err("a refusal"));
         invalid(raw.create_temp_part("session", 1, &options).expect_err("a refusal"));

@@ -99,9 +99,9 @@ fn digest_only_where_asked_for(store: &Store) {
     let asked = [PartOptions::new(), PartOptions::new().want_sha256(), PartOptions::new().sha256(content.sha256())];
     for (number, options) in (0..).zip(asked) {
         for (number, options) in
-            [(number, options), (number + 10, options.size(600_000).offset(600_000 * number as u64))]
+            [(number, options.clone()), (number + 10, options.size(600_000).offset(600_000 * number as u64))]
         {
-            let part = store.put_temp_part("session", number, content.source(), options).expect("a put");
+            let part = store.put_temp_part("session", number, content.source(), options.clone()).expect("a put");
             let asked = options.want_sha256 || options.expected.sha256.is_some();
             assert_eq!(part.sha256, asked.then(|| content.sha256()), "{options:?}");
             keep_part(store, &part, &content);
@@ -120,7 +120,7 @@ fn fails_with_its_source(store: &Store) {
         let failing = || pattern(1, received).then_failure();
         part_fails(store, failing(), PartOptions::new(), Error::Interrupted { received });
         let placed = PartOptions::new().size(3 << 20).offset(1_000);
-        part_fails(store, failing(), placed, Error::Interrupted { received });
+        part_fails(store, failing(), placed.clone(), Error::Interrupted { received });
         part_fails(store, failing(), placed.size(received), Error::Interrupted { received });
     }
     let content = pattern(2, 3 << 20);
@@ -131,12 +131,12 @@ fn fails_on_what_was_expected(store: &Store) {
     let content = pattern(1, 600_000);
     for options in [PartOptions::new(), PartOptions::new().offset(0), PartOptions::new().offset(1_000_000)] {
         let short = Error::SizeMismatch { expected: 600_001, actual: 600_000 };
-        part_fails(store, content.source(), options.size(600_001), short);
+        part_fails(store, content.source(), options.clone().size(600_001), short);
         let long = Error::SizeMismatch { expected: 599_999, actual: 600_000 };
-        part_fails(store, content.source(), options.size(599_999), long.clone());
-        part_fails(store, endless(2), options.size(599_999), long);
+        part_fails(store, content.source(), options.clone().size(599_999), long.clone());
+        part_fails(store, endless(2), options.clone().size(599_999), long);
         let wrong = options.sha256(pattern(2, 1).sha256());
-        part_fails(store, content.source(), wrong, Error::DigestMismatch);
+        part_fails(store, content.source(), wrong.clone(), Error::DigestMismatch);
         part_fails(store, content.source(), wrong.size(600_000), Error::DigestMismatch);
     }
     let options = PartOptions::new().size(600_000).offset(0).sha256(content.sha256());
@@ -180,8 +180,8 @@ fn number_taken(store: &Store) {
     let (first, second) = (pattern(1, 1_000), pattern(2, 1_000));
     let part = put_part(store, "session", 1, &first);
     for options in [PartOptions::new(), PartOptions::new().size(1_000).offset(0)] {
-        refused(store.put_temp_part("session", 1, first.source(), options), Error::Conflict);
-        refused(store.put_temp_part("session", 1, second.source(), options), Error::Conflict);
+        refused(store.put_temp_part("session", 1, first.source(), options.clone()), Error::Conflict);
+        refused(store.put_temp_part("session", 1, second.source(), options.clone()), Error::Conflict);
         refused(store.create_temp_part("session", 1, options), Error::Conflict);
     }
     refused(store.put_temp_part("session", 1, endless(3), PartOptions::new()), Error::Conflict);
@@ -196,7 +196,12 @@ fn same_content_is_replayed(store: &Store) {
             _ => put_part(store, "session", number, &content),
         };
         let again = PartOptions::new().same_content_ok();
-        for options in [again, again.size(size), again.offset(0).size(size), again.offset(5_000_000)] {
+        for options in [
+            again.clone(),
+            again.clone().size(size),
+            again.clone().offset(0).size(size),
+            again.clone().offset(5_000_000),
+        ] {
             let again = store.put_temp_part("session", number, content.source(), options).expect("a replay");
             assert_eq!(again, TempPart { replayed: true, ..part.clone() });
         }
@@ -217,8 +222,8 @@ fn other_content_conflicts(store: &Store) {
         };
         let options = PartOptions::new().same_content_ok();
         for other in [pattern(2, 100_000), pattern(1, 99_999), pattern(1, 100_001), pattern(1, 0)] {
-            refused(store.put_temp_part("session", number, other.source(), options), Error::Conflict);
-            let sized = options.size(other.size()).offset(0);
+            refused(store.put_temp_part("session", number, other.source(), options.clone()), Error::Conflict);
+            let sized = options.clone().size(other.size()).offset(0);
             refused(store.put_temp_part("session", number, other.source(), sized), Error::Conflict);
         }
         keep_part(store, &part, &content);
@@ -228,8 +233,8 @@ fn other_content_conflicts(store: &Store) {
 fn two_writers_interleaved(store: &Store) {
     let (first, second) = (pattern(1, 300_000), pattern(2, 300_000));
     for (number, options) in [(1, PartOptions::new()), (2, PartOptions::new().size(300_000).offset(0))] {
-        let mut one = store.create_temp_part("session", number, options).expect("a writer");
-        let mut two = store.create_temp_part("session", number, options).expect("a writer");
+        let mut one = store.create_temp_part("session", number, options.clone()).expect("a writer");
+        let mut two = store.create_temp_part("session", number, options.clone()).expect("a writer");
         let mut same = store.create_temp_part("session", number, options.same_content_ok()).expect("a writer");
         one.pull(first.source()).expect("a pull");
         two.pull(second.source()).expect("a pull");

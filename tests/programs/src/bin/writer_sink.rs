@@ -42,8 +42,13 @@ fn writes_as_permitted(store: &Store) {
 fn spliced_from_a_stream(store: &Store) {
     let content = pattern(1, 900_000);
     let part = put_part(store, "session", 1, &content);
-    let options =
-        wit::PartOptions { expected: NOTHING, if_exists: wit::IfExists::Fail, offset: None, want_sha256: false };
+    let options = wit::PartOptions {
+        expected: NOTHING,
+        if_exists: wit::IfExists::Fail,
+        offset: None,
+        want_sha256: false,
+        unless_final: None,
+    };
     let writer = wit::open().create_temp_part("session", 2, &options).expect("a writer");
     let source = read_part(store, &part).into_inner();
     let sink = writer.sink().expect("a sink");
@@ -62,7 +67,13 @@ fn spliced_from_a_stream(store: &Store) {
 /// A failure comes once, with its storage error, and then the stream is closed.
 fn a_sink_tells_its_failure_once(store: &Store) {
     let expected = wit::Expected { size: Some(5), sha256: None };
-    let options = wit::PartOptions { expected, if_exists: wit::IfExists::Fail, offset: None, want_sha256: false };
+    let options = wit::PartOptions {
+        expected,
+        if_exists: wit::IfExists::Fail,
+        offset: None,
+        want_sha256: false,
+        unless_final: None,
+    };
     let mismatch =
         |error: &wit::Error| matches!(error, wit::Error::SizeMismatch(wit::SizeMismatch { expected: 5, actual: 6 }));
     let writer = wit::open().create_temp_part("session", 1, &options).expect("a writer");

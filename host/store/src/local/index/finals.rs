@@ -20,6 +20,7 @@ macro_rules! columns {
 
 /// The queries. Each searches; none scans a table, and none sorts.
 pub(super) const GET: &str = concat!(columns!(), " FROM finals WHERE scope = ?1 AND file = ?2");
+pub(super) const EXISTS: &str = "SELECT 1 FROM finals WHERE scope = ?1 AND file = ?2";
 pub(super) const LIST: &str =
     concat!(columns!(), " FROM finals WHERE scope = ?1 AND file > ?2 AND gone IS NULL ORDER BY file LIMIT ?3");
 pub(super) const DELETED: &str =
@@ -66,6 +67,11 @@ fn read_metadata(text: &str) -> Vec<(String, String)> {
 pub(in crate::local) fn get(conn: &Connection, scope: &Scope, file: &FileId) -> Result<Option<FinalRow>> {
     let found = conn.prepare_cached(GET)?.query_row([scope.as_str(), file.as_str()], |found| row(scope, found));
     Ok(found.optional()?)
+}
+
+/// Whether anything stands under an id.
+pub(in crate::local) fn exists(conn: &Connection, scope: &Scope, file: &FileId) -> Result<bool> {
+    Ok(conn.prepare_cached(EXISTS)?.exists([scope.as_str(), file.as_str()])?)
 }
 
 /// Makes the row of an object. Answers what stands there already, and changes nothing then.

@@ -22,6 +22,7 @@ fn no_query_scans_or_sorts() {
         parts::COUNT_WITHDRAWN,
         finals::GET,
         finals::LIST,
+        finals::EXISTS,
         finals::DELETED,
         finals::GONE,
         records::LIST,
