@@ -98,6 +98,21 @@ impl<W: Work> Lane<W> {
         Ok(())
     }
 
+    /// Forgets what waits, and waits until nothing is being worked on.
+    pub async fn stop(&self) {
+        loop {
+            let changed = self.shared.changed.notified();
+            {
+                let mut queue = self.shared.lock();
+                queue.items.clear();
+                if !queue.running {
+                    return;
+                }
+            }
+            changed.await;
+        }
+    }
+
     /// Waits until everything is done, and answers the state.
     pub async fn finish(self) -> Result<W> {
         loop {

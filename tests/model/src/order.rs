@@ -60,7 +60,9 @@ impl Trace {
     /// # Errors
     /// What is missing, or comes too early or twice.
     pub fn written(&self, path: &Path, range: Range<u64>, from: &Call, answer: &Call) -> Result<&Call, String> {
-        let writes: Vec<&Call> = self.all(from, answer, |call| call.is_write() && call.is_on(path)).collect();
+        let mut writes: Vec<&Call> = self.all(from, answer, |call| call.is_write() && call.is_on(path)).collect();
+        // Two threads may write, each where the other does not.
+        writes.sort_by_key(|write| write.last_number());
         let mut at = range.start;
         for write in &writes {
             if write.last_number() != Some(at) {
@@ -68,7 +70,7 @@ impl Trace {
             }
             at += write.result.unsigned_abs();
         }
-        let last = writes.last().ok_or_else(|| format!("nothing was written to {}", path.display()))?;
+        let last = writes.iter().max_by_key(|write| write.ended).ok_or_else(|| format!("nothing was written to {}", path.display()))?;
         if at != range.end {
             return Err(format!("{} was written to byte {at}, not {}", path.display(), range.end));
         }

@@ -116,8 +116,14 @@ impl<S: Sink> Body<S> {
             piece.sunk = true;
             Ok::<_, Error>(piece)
         };
-        let piece = tokio::task::spawn_blocking(take).await.map_err(Error::internal)??;
-        self.lane.push(piece).await
+        match tokio::task::spawn_blocking(take).await.map_err(Error::internal)? {
+            Ok(piece) => self.lane.push(piece).await,
+            Err(error) => {
+                // What the sink owns goes before anybody is told.
+                self.lane.stop().await;
+                Err(error)
+            }
+        }
     }
 }
 
