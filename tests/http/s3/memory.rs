@@ -41,7 +41,7 @@ pub(crate) fn clients_that_stand_still_keep_nobody_from_finishing(s3: &Arc<S3Ser
             let mut connection = server.connect();
             connection.request("PUT /files/slow", &[("Content-Length", &*length), ("Expect", "100-continue")]);
             assert_eq!(connection.head().status, 100);
-            content.pieces_of(0..MIB).for_each(|piece| connection.send(piece));
+            content.pieces_of(0..2 * MIB).for_each(|piece| connection.send(piece));
             connection
         })
         .collect();

@@ -70,7 +70,10 @@ impl Trace {
             }
             at += write.result.unsigned_abs();
         }
-        let last = writes.iter().max_by_key(|write| write.ended).ok_or_else(|| format!("nothing was written to {}", path.display()))?;
+        let last = writes
+            .iter()
+            .max_by_key(|write| write.ended)
+            .ok_or_else(|| format!("nothing was written to {}", path.display()))?;
         if at != range.end {
             return Err(format!("{} was written to byte {at}, not {}", path.display(), range.end));
         }

@@ -62,7 +62,7 @@ pub(super) const HEAD_BYTES: usize = 64 << 10;
 pub(super) const HEADERS: usize = 128;
 
 /// Read and write buffer of an HTTP/1 connection, in bytes, which it grows to only while bytes come fast; of one that is
-/// opened while there are no more than [`FEW_CONNECTIONS`].
+/// opened while there are few.
 pub const HTTP1_BUFFER: usize = 512 << 10;
 
 /// The same of one that comes when there are many. A head must fit in: [`HEAD_BYTES`] twice, and what stands between.
