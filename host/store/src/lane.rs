@@ -327,6 +327,48 @@ mod tests {
         assert!(matches!(lane.finish().await, Err(Error::NoSpace)));
     }
 
+    /// Works on a batch only when it is told to.
+    struct Slow(std::sync::mpsc::Receiver<()>, usize);
+
+    impl Work for Slow {
+        type Item = Arc<Batch>;
+
+        fn take(&mut self, _: &Arc<Batch>) -> Result<()> {
+            self.0.recv().map_err(Error::internal)?;
+            self.1 += 1;
+            Ok(())
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_would_wait_gets_the_batch_back() {
+        let (go_on, told) = std::sync::mpsc::channel();
+        let lane = Lane::new(Slow(told, 0));
+        let mut taken = 0;
+        // One is being worked on, and so many wait.
+        while lane.try_push(batch("a")).unwrap().is_none() {
+            taken += 1;
+            assert!(taken <= limits::WRITE_QUEUE + 1, "more wait than may");
+            tokio::task::yield_now().await;
+        }
+        assert!(taken >= limits::WRITE_QUEUE);
+        (0..taken).for_each(|_| go_on.send(()).unwrap());
+        assert_eq!(lane.finish().await.unwrap().1, taken);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lane_that_was_stopped_works_on_nothing() {
+        let (go_on, told) = std::sync::mpsc::channel();
+        let lane = Lane::new(Slow(told, 0));
+        for _ in 0..limits::WRITE_QUEUE {
+            lane.push(batch("a")).await.unwrap();
+        }
+        (0..limits::WRITE_QUEUE).for_each(|_| go_on.send(()).unwrap());
+        lane.stop().await;
+        let queue = lane.shared.lock();
+        assert!(!queue.running && queue.items.is_empty() && queue.state.is_some());
+    }
+
     #[test]
     fn the_more_puts_the_less_each_gathers() {
         let puts = Arc::new(Puts::default());
