@@ -146,11 +146,13 @@ impl Writer<PartReceipt> for PartWriter {
 
 /// Refuses a part after all if what it was put for has ended, and takes it away again, unless it is in the object.
 async fn not_too_late(inner: &Arc<Inner>, scope: &Scope, file: &FileId, part: &PartReceipt) -> Result<()> {
-    match look(inner, scope, file).await? {
-        Found::Nothing => Ok(()),
-        end if !part.replayed && !delete(inner, scope, &part.key).await? && matches!(end, Found::Live(..)) => Ok(()),
-        _ => Err(Error::Ended),
+    let end = look(inner, scope, file).await?;
+    if matches!(end, Found::Nothing) {
+        return Ok(());
     }
+    // A part that was there before is another put's.
+    let has_gone = !part.replayed && !delete(inner, scope, &part.key).await?;
+    if has_gone && matches!(end, Found::Live(..)) { Ok(()) } else { Err(Error::Ended) }
 }
 
 /// Makes the receipt, or compares with what is there.
