@@ -70,7 +70,8 @@ impl<'a> Stage<'a> {
         Ok(Host { backend, faults, history: self.history.clone(), names: self.names.clone(), promises })
     }
 
-    /// Does operations that must all be done, or be cut off as they are meant to.
+    /// Does operations that must all be done, or be cut off as they are meant to, and waits for what goes on behind their
+    /// answers: the steps that are counted from here on are those of what comes next.
     pub(crate) async fn prepare(&self, host: &Host, ops: &[Op]) -> Result<(), String> {
         for op in ops {
             let result = host.perform(op.clone(), &mut fastrand::Rng::with_seed(1)).await;
@@ -81,6 +82,7 @@ impl<'a> Stage<'a> {
                 return Err(format!("{op:?} before it: {error}"));
             }
         }
+        self.world.settle().await;
         Ok(())
     }
 
