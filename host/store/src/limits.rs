@@ -30,6 +30,12 @@ pub const METADATA_KEY_MAX: usize = 64;
 /// Bytes that a put gathers before it hands them over to be written and hashed, if it is one of few.
 pub const WRITE_BATCH: usize = 512 << 10;
 
+/// Longest single write of a put, in bytes; one ends where a multiple of it begins. Linux makes the page cache of a file out of
+/// pieces as large as its writes, and has such of up to 32 KiB at hand on each CPU (`PAGE_ALLOC_COSTLY_ORDER`, pages of
+/// 4 KiB). Larger ones are of memory that a virtual machine may have given back to its host, and to touch that first can take
+/// several times as long as the write itself.
+pub const WRITE_CHUNK: usize = 32 << 10;
+
 /// Bytes that a put gathers at least, however many there are.
 pub const WRITE_BATCH_MIN: usize = 64 << 10;
 

@@ -7,10 +7,10 @@ use super::budget::Budget;
 use super::disk::Disk;
 use super::sessions::{Claim, Gate};
 use crate::lane::{Batch, Gather, Hashes, Lane, Share, Work};
+use crate::limits::WRITE_CHUNK;
 use crate::{Error, Result};
 use bytes::Bytes;
 use std::fs::File;
-use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -160,17 +160,21 @@ impl Sink for Target {
         let _passage = self.gate.as_ref().map(Gate::enter).transpose()?;
         self.disk.step("write")?;
         self.disk.room()?;
-        let mut slices: Vec<IoSlice<'_>> = frames.iter().map(|frame| IoSlice::new(frame)).collect();
-        let (mut rest, mut at) = (slices.as_mut_slice(), self.start + at);
-        while !rest.is_empty() {
-            let written = match rustix::io::pwritev(&self.file, rest, at) {
-                Ok(0) => return Err(Error::internal("a write took no bytes")),
-                Ok(written) => written,
-                Err(rustix::io::Errno::INTR) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            at += written as u64;
-            IoSlice::advance_slices(&mut rest, written);
+        let mut at = self.start + at;
+        for frame in frames {
+            let mut rest = &frame[..];
+            while !rest.is_empty() {
+                let to_boundary = WRITE_CHUNK - (at % WRITE_CHUNK as u64) as usize;
+                let piece = &rest[..rest.len().min(to_boundary)];
+                let written = match rustix::io::pwrite(&self.file, piece, at) {
+                    Ok(0) => return Err(Error::internal("a write took no bytes")),
+                    Ok(written) => written,
+                    Err(rustix::io::Errno::INTR) => continue,
+                    Err(error) => return Err(error.into()),
+                };
+                at += written as u64;
+                rest = &rest[written..];
+            }
         }
         Ok(())
     }
