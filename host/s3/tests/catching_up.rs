@@ -3,13 +3,11 @@
 mod support;
 
 use portico_s3::S3Store;
-use portico_store::{
-    Backend, Error, Expected, FileId, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, TempKey, Upload,
-    assemble_final, put_part,
-};
-use portico_test_servers::{Availability, Fault, FaultProxy, Lies, Server, available, wanted};
+use portico_store::{Backend, Error, Expected, PartOptions, Scope, SessionId, TempKey, Upload};
+use portico_test_servers::{Fault, FaultProxy, Lies, Server};
 use std::time::Duration;
-use support::{Framed, MIB, audit, content, options, read, sha256, sized};
+use support::parts::{BACKWARDS, LANES, MIXED, Parts, SIZES, session};
+use support::{MIB, audit, content, sha256, sized};
 use tokio::task::JoinSet;
 
 /// Longest time of anything here that must end by itself, and less than any request is held up.
@@ -17,56 +15,6 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// How long a request is held up that nobody may wait for.
 const LONG: Fault = Fault::Delay(Duration::from_secs(40));
-
-fn session() -> SessionId {
-    SessionId::parse("session").unwrap()
-}
-
-/// The content of parts, each after the one before it.
-struct Parts(Vec<Vec<u8>>);
-
-impl Parts {
-    fn of(sizes: &[usize]) -> Self {
-        Parts(sizes.iter().enumerate().map(|(at, &size)| content(size, 1 + at as u64)).collect())
-    }
-
-    fn options(&self, at: usize) -> PartOptions {
-        let offset = self.0[..at].iter().map(|part| part.len() as u64).sum();
-        PartOptions { expected: sized(Some(self.0[at].len())), offset: Some(offset), ..Default::default() }
-    }
-
-    async fn put(&self, store: &S3Store, at: usize) -> Result<PartReceipt> {
-        let content = &mut Framed::new(&self.0[at]);
-        put_part(store, &Scope::root(), &session(), at as u32, content, self.options(at)).await
-    }
-
-    /// A put of one of them, all of which has arrived.
-    async fn arrived(&self, store: &S3Store, at: usize, options: PartOptions) -> Upload<PartReceipt> {
-        let begun = Upload::part(store, &Scope::root(), &session(), at as u32, options).await;
-        let mut upload = begun.expect("a put begins");
-        upload.pull(&mut Framed::new(&self.0[at])).await.expect("its content arrives");
-        upload
-    }
-
-    /// Puts them one after the other, in this order, each through the next of the stores. Answers their keys in theirs.
-    async fn put_all(&self, stores: &[&S3Store], order: &[usize]) -> Vec<TempKey> {
-        let mut keys = vec![None; self.0.len()];
-        for (at, store) in order.iter().zip(stores.iter().cycle()) {
-            keys[*at] = Some(self.put(store, *at).await.expect("a part").key);
-        }
-        keys.into_iter().map(|key| key.expect("each part")).collect()
-    }
-
-    /// Assembles them, and looks that it is right. Answers the bytes that had to be read back for it.
-    async fn read_back(&self, store: &S3Store, keys: &[TempKey]) -> u64 {
-        let (scope, file) = (Scope::root(), FileId::parse("file").unwrap());
-        let made = assemble_final(store, &scope, &file, keys, options(None, IfExists::Fail)).await.expect("an object");
-        let bytes = self.0.concat();
-        assert_eq!((made.size, made.sha256), (bytes.len() as u64, sha256(&bytes)));
-        assert!(read(store, &scope, &made.key).await.unwrap() == bytes);
-        store.traffic().read_back
-    }
-}
 
 /// A server, with hosts on one bucket of it.
 struct World {
@@ -126,41 +74,6 @@ async fn reads(proxy: &FaultProxy, nth: usize) {
 fn hold(proxy: &FaultProxy, nth: usize, fault: Fault) {
     proxy.only(is_reading);
     proxy.plan(nth as u64, fault);
-}
-
-/// More than a piece of the store, less, and nothing.
-const SIZES: [usize; 8] = [300_000, 6 * MIB, 1, 0, 70_000, 11 * MIB, 1_000, 200_000];
-
-const BACKWARDS: [usize; 8] = [7, 6, 5, 4, 3, 2, 1, 0];
-const LANES: [usize; 8] = [3, 2, 1, 0, 7, 6, 5, 4];
-const MIXED: [usize; 8] = [5, 0, 2, 1, 7, 3, 6, 4];
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whatever_the_order_nothing_is_left_to_read_back() {
-    for name in wanted() {
-        let server = || async {
-            match available(&name).await {
-                Availability::Ready(server) => Some(server),
-                // Shown by name where there is a harness for that: in the suite.
-                Availability::Skipped(_) => None,
-                Availability::Failed(why) => panic!("{name}: {why}"),
-            }
-        };
-        let Some(server) = server().await else { continue };
-        for order in [BACKWARDS, LANES, MIXED] {
-            let bucket = server.bucket().await;
-            let mut options = server.options(&bucket);
-            options.part_size = 5 * MIB;
-            let store = S3Store::open(options).await.expect("the store opens");
-            let parts = Parts::of(&SIZES);
-            let keys = parts.put_all(&[&store], &order).await;
-            store.caught_up().await;
-            let caught_up = store.traffic().caught_up;
-            let all: usize = SIZES.iter().sum();
-            assert!(caught_up > 0 && caught_up < all as u64, "{name} {order:?}: each byte once, some on the way");
-            assert_eq!(parts.read_back(&store, &keys).await, 0, "{name} {order:?}");
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

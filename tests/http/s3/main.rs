@@ -19,10 +19,10 @@ mod outage;
 mod sessions;
 mod whole;
 
-use bucket::{Bucket as Store, block};
+use bucket::Bucket as Store;
 use fixture::Stored;
-use libtest_mimic::{Arguments, Trial};
-use portico_test_servers::{Availability, Server as S3Server, available, has_conditions, skipped, wanted};
+use libtest_mimic::Arguments;
+use portico_test_servers::{Server as S3Server, lacks_proxy, lacks_several_hosts, trial, wanted};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -38,12 +38,16 @@ macro_rules! checks {
 /// What runs on each server.
 const EVERYWHERE: &[Check] = checks![
     commands::check_says_what_the_server_is_able_to,
+    whole::a_large_file_goes_in_comes_out_and_goes,
+    whole::a_body_of_unknown_length_is_stored_whole,
+];
+
+/// What runs where a proxy can be before the server.
+const BEHIND_A_PROXY: &[Check] = checks![
     outage::a_put_in_the_middle_of_which_the_store_goes_is_told_so,
     outage::a_get_in_the_middle_of_which_the_store_goes_is_cut_off,
     outage::it_says_that_it_is_not_ready,
     sessions::a_call_in_the_middle_of_which_the_store_goes_can_be_repeated,
-    whole::a_large_file_goes_in_comes_out_and_goes,
-    whole::a_body_of_unknown_length_is_stored_whole,
 ];
 
 /// What runs where a store may have several processes: on servers with conditional writes. Elsewhere it is shown as ignored.
@@ -65,30 +69,19 @@ const ON_THE_DOUBLE: &[Check] = checks![
     sessions::a_sweep_ends_what_is_over_beside_a_server,
 ];
 
-/// What a server lacks of what [`FOR_SEVERAL`] needs; empty if nothing.
-fn lacking(name: &str) -> &'static str {
-    if has_conditions(name) { "" } else { "lacks several-hosts" }
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
     for name in wanted() {
-        let is_skipped = skipped(&name).is_some();
         let own = if name == "s3s" { ON_THE_DOUBLE } else { &[] };
-        for (checks, lacks) in [(EVERYWHERE, ""), (FOR_SEVERAL, lacking(&name)), (own, "")] {
-            for (check, run) in checks {
-                let named = name.clone();
-                let run = move || match block(available(&named)) {
-                    Availability::Ready(server) => {
-                        run(&Arc::new(server));
-                        Ok(())
-                    }
-                    Availability::Skipped(why) | Availability::Failed(why) => Err(why.into()),
-                };
-                let trial = Trial::test(format!("{name}::{check}"), run).with_kind(lacks);
-                trials.push(trial.with_ignored_flag(is_skipped || !lacks.is_empty()));
-            }
+        for (checks, lacks) in [
+            (EVERYWHERE, None),
+            (BEHIND_A_PROXY, lacks_proxy(&name)),
+            (FOR_SEVERAL, lacks_several_hosts(&name)),
+            (own, None),
+        ] {
+            trials
+                .extend(checks.iter().map(|(check, run)| trial(&name, check, lacks, |server| run(&Arc::new(server)))));
         }
     }
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -1,7 +1,8 @@
 //! The S3 server goes away, and comes back.
 
+use crate::bucket::block;
 use crate::fixture::{Pattern, Server, eventually};
-use crate::{S3Server, Store, block, finish_after_failures};
+use crate::{S3Server, Store, finish_after_failures};
 use portico_test_servers::{Fault, FaultProxy};
 use std::io::ErrorKind;
 use std::sync::Arc;

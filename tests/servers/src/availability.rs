@@ -46,6 +46,17 @@ pub fn has_conditions(name: &str) -> bool {
     }
 }
 
+/// Why no [`FaultProxy`](crate::FaultProxy) can be before the server of a name of [`wanted`]: it speaks no TLS.
+pub fn lacks_proxy(name: &str) -> Option<&'static str> {
+    let is_plain = || std::env::var("PORTICO_TEST_S3_ENDPOINT").is_ok_and(|endpoint| endpoint.starts_with("http://"));
+    (name == "env" && !is_plain()).then_some("lacks plain HTTP")
+}
+
+/// Why a test that needs several hosts of a store is not for the server of a name of [`wanted`]; see [`has_conditions`].
+pub fn lacks_several_hosts(name: &str) -> Option<&'static str> {
+    (!has_conditions(name)).then_some("lacks several-hosts")
+}
+
 /// The server of a name of [`wanted`].
 ///
 /// # Panics

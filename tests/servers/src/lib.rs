@@ -14,9 +14,11 @@ mod process;
 mod proxy;
 mod runtime;
 mod server;
+mod trial;
 
-pub use availability::{Availability, available, has_conditions, skipped, wanted};
+pub use availability::{Availability, available, has_conditions, lacks_proxy, lacks_several_hosts, skipped, wanted};
 pub use double::Lies;
 pub use process::Missing;
 pub use proxy::{Fault, FaultProxy};
 pub use server::Server;
+pub use trial::trial;

@@ -32,6 +32,11 @@ pub(crate) fn serve<F: Future<Output = ()> + Send + 'static>(with: impl FnOnce(T
     (endpoint, Task(runtime().spawn(with(listener))))
 }
 
+/// Waits on a thread that has no runtime of its own.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    runtime().block_on(future)
+}
+
 /// Runs something that blocks, beside the caller's runtime.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     runtime().spawn_blocking(work).await.expect("no panic")

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses some of it")]
 
 pub(crate) mod audit;
+pub(crate) mod parts;
 
 use bytes::Bytes;
 use portico_s3::S3Store;

@@ -7,8 +7,8 @@ mod requests;
 #[path = "../support/mod.rs"]
 mod support;
 
-use libtest_mimic::{Arguments, Trial};
-use portico_test_servers::{Availability, Server, available, skipped, wanted};
+use libtest_mimic::Arguments;
+use portico_test_servers::{trial, wanted};
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -81,27 +81,14 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for server in wanted() {
         let one_bucket = server == "env" && std::env::var_os("PORTICO_TEST_S3_BUCKET").is_some();
-        let skipped = skipped(&server).or(one_bucket.then(|| "needs buckets of its own".to_owned()));
         for (name, check) in CHECKS {
-            let (runtime, named) = (runtime.clone(), server.clone());
-            let run = move || {
-                Ok(runtime.block_on(async {
-                    check(Place::new(ready(&named).await?).await).await;
-                    Ok::<_, String>(())
-                })?)
-            };
             let otherwise = OTHERWISE.iter().find(|(on, of, _)| *on == server && of == name).map(|(_, _, why)| *why);
-            let why_not = skipped.clone().or(otherwise.map(str::to_owned));
-            let trial = Trial::test(format!("{server}::{name}"), run).with_ignored_flag(why_not.is_some());
-            trials.push(trial.with_kind(why_not.unwrap_or_default()));
+            let lacks = if one_bucket { Some("needs buckets of its own") } else { otherwise };
+            let runtime = runtime.clone();
+            trials.push(trial(&server, name, lacks, move |server| {
+                runtime.block_on(async { check(Place::new(server).await).await });
+            }));
         }
     }
     libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-async fn ready(name: &str) -> Result<Server, String> {
-    match available(name).await {
-        Availability::Ready(server) => Ok(server),
-        Availability::Skipped(why) | Availability::Failed(why) => Err(why),
-    }
 }
