@@ -120,6 +120,13 @@ pub fn machine(dir: &Path) -> Result<String> {
     ))
 }
 
+/// Bytes of memory that programs may still take.
+pub fn available() -> Result<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")).ok_or("no MemAvailable")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? << 10)
+}
+
 /// The type of the file system that holds `dir`: of the mounts above it, the last of the deepest.
 pub fn file_system(dir: &Path) -> Result<String> {
     let dir = dir.canonicalize()?;
