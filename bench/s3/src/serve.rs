@@ -41,12 +41,16 @@ fn tusd(bench: &Bench, program: &Path, s3: SocketAddr) -> Result<Server> {
 
 pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result<()> {
     let Some(program) = bench.args.tusd.as_deref().filter(|tusd| tusd.is_file()) else {
-        let name = format!("PUT {} with SHA-256 / tusd without", size(bench.size));
+        let name = format!("PUT {} / tusd", size(bench.size));
         return report.skipped(&name, "no tusd; `make bench-s3` builds it where Go is");
     };
     on(bench, report, program, &bench.minio, &bench.data)?;
-    // MinIO syncs what it stores: where that takes most of the time, both sides wait for the disk. So once more without.
-    let Some(data) = bench.args.data.is_none().then(|| in_memory(bench.size)).transpose()?.flatten() else {
+    // MinIO syncs what it stores: where that takes most of the time, both sides wait for the disk. So once more without,
+    // unless somebody has chosen where its data is.
+    if bench.args.data.is_some() {
+        return Ok(());
+    }
+    let Some(data) = in_memory(bench.size)? else {
         return report.say("    there is no room in memory for MinIO's data, so that is measured on the disk alone");
     };
     let dir = bench.dir.join("in-memory");
@@ -64,6 +68,7 @@ fn in_memory(size: u64) -> Result<Option<TempDir>> {
     Ok(Some(tempfile::Builder::new().prefix("portico-minio-").tempdir_in(shared)?))
 }
 
+/// On one MinIO, whose data is in this folder.
 fn on(bench: &Bench, report: &mut Report, program: &Path, minio: &Minio, data: &Path) -> Result<()> {
     let kind = file_system(data)?;
     let bucket = Bucket::create(minio.addr, BUCKET)?;
