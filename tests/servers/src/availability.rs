@@ -31,14 +31,14 @@ fn named() -> Option<String> {
 
 /// Why the cases of a server are to be shown as ignored; absent: they are to be run, and fail where it is missing. In CI
 /// (`CI=true`) and for servers that `PORTICO_TEST_SERVERS` names none is ignored.
-pub fn skipped(name: &str) -> Option<String> {
+pub(crate) fn skipped(name: &str) -> Option<String> {
     let must_run = named().is_some() || std::env::var_os("CI").is_some_and(|value| value == "true");
     lacking(name).err().filter(|_| !must_run).map(|missing| missing.to_string())
 }
 
 /// Whether the server of a name of [`wanted`] has conditional writes, without which a store is for one process: Garage has
 /// none, and one of the environment is said to have none by `PORTICO_TEST_S3_SINGLE_RUNNER=true`.
-pub fn has_conditions(name: &str) -> bool {
+pub(crate) fn has_conditions(name: &str) -> bool {
     match name {
         "garage" => false,
         "env" => std::env::var_os("PORTICO_TEST_S3_SINGLE_RUNNER").is_none_or(|value| value != "true"),
@@ -52,7 +52,7 @@ pub fn lacks_proxy(name: &str) -> Option<&'static str> {
     (name == "env" && !is_plain()).then_some("lacks plain HTTP")
 }
 
-/// Why a test that needs several hosts of a store is not for the server of a name of [`wanted`]; see [`has_conditions`].
+/// Why a test that needs several hosts of a store is not for the server of a name of [`wanted`]: it has no conditional writes.
 pub fn lacks_several_hosts(name: &str) -> Option<&'static str> {
     (!has_conditions(name)).then_some("lacks several-hosts")
 }

@@ -16,7 +16,7 @@ mod runtime;
 mod server;
 mod trial;
 
-pub use availability::{Availability, available, has_conditions, lacks_proxy, lacks_several_hosts, skipped, wanted};
+pub use availability::{Availability, available, lacks_proxy, lacks_several_hosts, wanted};
 pub use double::Lies;
 pub use process::Missing;
 pub use proxy::{Fault, FaultProxy};

@@ -1,8 +1,9 @@
 //! A server that runs, and what a test needs to use it.
 
+use crate::availability::has_conditions;
 use crate::double::{self, Clock, Lies, Told};
 use crate::process::{Missing, Process};
-use crate::{garage, has_conditions, minio, moto, runtime};
+use crate::{garage, minio, moto, runtime};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -171,7 +172,7 @@ impl Server {
         options
     }
 
-    /// Whether it has conditional writes; see [`has_conditions`].
+    /// Whether it has conditional writes, without which a store is for one process.
     pub fn has_conditions(&self) -> bool {
         has_conditions(self.name)
     }

@@ -1,6 +1,7 @@
 //! Tests of which each names its server.
 
-use crate::{Availability, Server, available, runtime, skipped};
+use crate::availability::skipped;
+use crate::{Availability, Server, available, runtime};
 use libtest_mimic::Trial;
 
 /// A test on the server of a name of [`wanted`](crate::wanted). It is shown as ignored where that may be missing and is,

@@ -1,16 +1,12 @@
 //! Parts that come out of order.
 
-use crate::support::MIB;
 use crate::support::parts::{BACKWARDS, LANES, MIXED, Parts, SIZES};
-use portico_s3::S3Store;
+use crate::support::store;
 use portico_test_servers::Server;
 
 pub(crate) async fn whatever_it_is_nothing_is_left_to_read_back(server: Server) {
     for order in [BACKWARDS, LANES, MIXED] {
-        let bucket = server.bucket().await;
-        let mut options = server.options(&bucket);
-        options.part_size = 5 * MIB;
-        let store = S3Store::open(options).await.expect("the store opens");
+        let store = store(&server).await;
         let parts = Parts::of(&SIZES);
         let keys = parts.put_all(&[&store], &order).await;
         store.caught_up().await;

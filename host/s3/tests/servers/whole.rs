@@ -1,19 +1,12 @@
 //! A store as a whole: content of all sizes and ways, and what an assembly moves.
 
-use crate::support::{Framed, MIB, content, sha256, sized};
-use portico_s3::{S3Store, Traffic};
+use crate::support::{Framed, MIB, content, sha256, sized, store};
+use portico_s3::Traffic;
 use portico_store::{
     Backend, ByteRange, Error, Expected, FileId, FinalOptions, IfExists, PartOptions, Reason, RecordName, Scope,
     SessionId, TempKey, assemble_final, put_final, put_part, stream,
 };
 use portico_test_servers::Server;
-
-async fn store(server: &Server) -> S3Store {
-    let bucket = server.bucket().await;
-    let mut options = server.options(&bucket);
-    options.part_size = 5 * MIB;
-    S3Store::open(options).await.expect("the store opens")
-}
 
 pub(crate) async fn finals_of_all_sizes_come_back_as_they_went(server: Server) {
     let store = store(&server).await;

@@ -7,6 +7,7 @@ pub(crate) mod parts;
 use bytes::Bytes;
 use portico_s3::S3Store;
 use portico_store::{Backend, ByteRange, Digest, Expected, FinalKey, FinalOptions, IfExists, Scope, Sha256, stream};
+use portico_test_servers::Server;
 use std::collections::VecDeque;
 
 pub(crate) const MIB: usize = 1 << 20;
@@ -66,6 +67,14 @@ pub(crate) fn sized(size: Option<usize>) -> Expected {
 
 pub(crate) fn options(size: Option<usize>, if_exists: IfExists) -> FinalOptions {
     FinalOptions { expected: sized(size), if_exists, ..Default::default() }
+}
+
+/// A store in a bucket of its own, with the smallest pieces.
+pub(crate) async fn store(server: &Server) -> S3Store {
+    let bucket = server.bucket().await;
+    let mut options = server.options(&bucket);
+    options.part_size = 5 * MIB;
+    S3Store::open(options).await.expect("the store opens")
 }
 
 /// All of a final object.
