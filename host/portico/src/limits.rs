@@ -5,7 +5,7 @@ use portico_store::limits::ASSEMBLY_PARTS_MAX;
 
 /// Streams and writers that one guest may hold open at a time, unless the embedder says otherwise. Beyond it, opening
 /// one more answers `unavailable`. A stream holds up to two chunks of [`portico_store::limits::READ_CHUNK`], a writer
-/// up to [`portico_store::limits::WRITE_QUEUE`] + 2 batches of [`portico_store::limits::WRITE_BATCH`].
+/// up to [`portico_store::limits::HASH_QUEUE_WRITTEN`] + 3 batches of [`portico_store::limits::WRITE_BATCH`].
 pub const OPEN_MAX: usize = 64;
 
 /// Most bytes that a host pull asks of its source at a time. A source answers what it has, usually less, and

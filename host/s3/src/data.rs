@@ -7,7 +7,7 @@ use crate::sending::{Gathered, Sending};
 use crate::store::Inner;
 use bytes::Bytes;
 use portico_store::lane::{Batch, Gather, Hashes, Lane, Share};
-use portico_store::{Digest, Error, Result, Sha256};
+use portico_store::{Digest, Error, Result, Sha256, limits};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -102,7 +102,7 @@ pub(crate) struct Finished {
 impl Body {
     pub(crate) fn new(inner: &Inner, hashes: Hashes, sending: Option<Sending>, spot: Option<Spot>) -> Self {
         let chain = spot.as_ref().and_then(|spot| spot.before.clone());
-        let hashing = Lane::new(Hashes { chain, ..hashes });
+        let hashing = Lane::new(Hashes { chain, ..hashes }, limits::HASH_QUEUE);
         Body { gather: Gather::default(), hashing, sending, spot, share: inner.puts.share() }
     }
 

@@ -1,7 +1,6 @@
 //! Work on batches of bytes, in order and off the async threads: for backends, beside their receiving.
-//! Invariants: a lane holds a
-//! thread only while it has a batch; at most [`limits::WRITE_QUEUE`] batches wait in it; what its state owns (a file,
-//! a claim) is let go only when its last batch is done, even if the put was dropped long before.
+//! Invariants: a lane holds a thread only while it has something to do; no more items wait in it than it was told,
+//! besides those that are queued without waiting; what it was handed it works on to the end, whoever has gone meanwhile.
 
 use crate::{Blake3, Error, Result, Sha256, limits};
 use bytes::{Bytes, BytesMut};
@@ -16,7 +15,7 @@ pub trait Work: Send + 'static {
     type Item: Send + 'static;
 
     /// Takes the next item. After a failure there is no other.
-    fn take(&mut self, item: &Self::Item) -> Result<()>;
+    fn take(&mut self, item: Self::Item) -> Result<()>;
 }
 
 /// Frames that are handed over together, with their share of the store's budget.
@@ -49,38 +48,36 @@ struct Shared<W: Work> {
 }
 
 struct Queue<W: Work> {
-    /// Absent while a job works on it, and for ever if that job panicked.
+    /// Absent while a job works on it, and for ever if that job failed.
     state: Option<W>,
-    items: VecDeque<(W::Item, OwnedSemaphorePermit)>,
+    /// What waits, and its place among those that may.
+    items: VecDeque<(W::Item, Option<OwnedSemaphorePermit>)>,
     failure: Option<Error>,
     running: bool,
 }
 
 impl<W: Work> Lane<W> {
-    /// A lane with nothing to do.
-    pub fn new(state: W) -> Self {
+    /// A lane with nothing to do, in which so many items may wait.
+    pub fn new(state: W, queue_max: usize) -> Self {
         let queue = Queue { state: Some(state), items: VecDeque::new(), failure: None, running: false };
         Lane {
             shared: Arc::new(Shared { queue: Mutex::new(queue), changed: Notify::new() }),
-            slots: Arc::new(Semaphore::new(limits::WRITE_QUEUE)),
+            slots: Arc::new(Semaphore::new(queue_max)),
         }
     }
 
     /// Hands over an item; waits while too many wait already. Answers the failure of an earlier one.
     pub async fn push(&self, item: W::Item) -> Result<()> {
         let slot = self.slots.clone().acquire_owned().await.map_err(Error::internal)?;
-        self.queue(item, slot)
+        self.enqueue(item, Some(slot))
     }
 
-    /// As [`Lane::push`], but gives the item back where it would wait.
-    pub fn try_push(&self, item: W::Item) -> Result<Option<W::Item>> {
-        match self.slots.clone().try_acquire_owned() {
-            Ok(slot) => self.queue(item, slot).map(|()| None),
-            Err(_) => Ok(Some(item)),
-        }
+    /// As [`Lane::push`], for an item of no size: it does not wait.
+    pub fn queue(&self, item: W::Item) -> Result<()> {
+        self.enqueue(item, None)
     }
 
-    fn queue(&self, item: W::Item, slot: OwnedSemaphorePermit) -> Result<()> {
+    fn enqueue(&self, item: W::Item, slot: Option<OwnedSemaphorePermit>) -> Result<()> {
         let state = {
             let mut queue = self.shared.lock();
             if let Some(failure) = &queue.failure {
@@ -98,19 +95,13 @@ impl<W: Work> Lane<W> {
         Ok(())
     }
 
-    /// Forgets what waits, and waits until nothing is being worked on.
-    pub async fn stop(&self) {
-        loop {
-            let changed = self.shared.changed.notified();
-            {
-                let mut queue = self.shared.lock();
-                queue.items.clear();
-                if !queue.running {
-                    return;
-                }
-            }
-            changed.await;
-        }
+    /// The state, if everything is done; else the lane.
+    pub fn try_finish(self) -> Result<W, Self> {
+        let state = {
+            let mut queue = self.shared.lock();
+            if queue.failure.is_none() && !queue.running { queue.state.take() } else { None }
+        };
+        state.ok_or(self)
     }
 
     /// Waits until everything is done, and answers the state.
@@ -123,22 +114,11 @@ impl<W: Work> Lane<W> {
                     return Err(failure);
                 }
                 if !queue.running {
-                    return queue.state.take().ok_or_else(|| Error::internal("a job of this put panicked"));
+                    return queue.state.take().ok_or_else(|| Error::internal("a lane without a state"));
                 }
             }
             changed.await;
         }
-    }
-}
-
-impl<W: Work> Drop for Lane<W> {
-    fn drop(&mut self) {
-        let state = {
-            let mut queue = self.shared.lock();
-            queue.items.clear();
-            queue.state.take()
-        };
-        drop(state);
     }
 }
 
@@ -148,7 +128,7 @@ impl<W: Work> Shared<W> {
     }
 
     fn run(&self, mut state: W) {
-        let _stopped = Stopped(self);
+        let mut stopped = Stopped { shared: self, is_done: false };
         loop {
             let (item, slot) = {
                 let mut queue = self.lock();
@@ -157,34 +137,41 @@ impl<W: Work> Shared<W> {
                     None => {
                         queue.state = Some(state);
                         queue.running = false;
+                        // Whoever queues something from now on begins another job.
+                        stopped.is_done = true;
                         return;
                     }
                 }
             };
-            let taken = state.take(&item);
-            drop(item);
+            let taken = state.take(item);
             drop(slot);
             if let Err(error) = taken {
-                let mut queue = self.lock();
-                queue.failure = Some(error);
-                queue.items.clear();
-                queue.state = Some(state);
-                queue.running = false;
+                self.lock().failure = Some(error);
                 return;
             }
         }
     }
 }
 
-/// Tells whoever waits, also when the job panicked.
-struct Stopped<'a, W: Work>(&'a Shared<W>);
+/// Tells whoever waits. Lets go of what will never be worked on, because the job failed or panicked.
+struct Stopped<'a, W: Work> {
+    shared: &'a Shared<W>,
+    is_done: bool,
+}
 
 impl<W: Work> Drop for Stopped<'_, W> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.lock().running = false;
+        if !self.is_done {
+            let left = {
+                let mut queue = self.shared.lock();
+                queue.running = false;
+                queue.failure.get_or_insert_with(|| Error::internal("a job of this put panicked"));
+                std::mem::take(&mut queue.items)
+            };
+            // Not under the lock: what is let go may want it.
+            drop(left);
         }
-        self.0.changed.notify_waiters();
+        self.shared.changed.notify_waiters();
     }
 }
 
@@ -204,7 +191,7 @@ pub struct Hashes {
 impl Work for Hashes {
     type Item = Arc<Batch>;
 
-    fn take(&mut self, batch: &Arc<Batch>) -> Result<()> {
+    fn take(&mut self, batch: Arc<Batch>) -> Result<()> {
         for frame in batch.frames() {
             self.size += frame.len() as u64;
             if let Some(hash) = &mut self.blake3 {
@@ -292,7 +279,7 @@ mod tests {
     impl Work for Collect {
         type Item = Arc<Batch>;
 
-        fn take(&mut self, batch: &Arc<Batch>) -> Result<()> {
+        fn take(&mut self, batch: Arc<Batch>) -> Result<()> {
             for frame in batch.frames() {
                 self.0.extend_from_slice(frame);
             }
@@ -306,7 +293,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn batches_are_taken_in_order() {
-        let lane = Lane::new(Collect(Vec::new(), None));
+        let lane = Lane::new(Collect(Vec::new(), None), 2);
         let mut expected = String::new();
         for n in 0..1000 {
             let text = format!("{n};");
@@ -318,7 +305,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_failure_is_answered_and_ends_the_lane() {
-        let lane = Lane::new(Collect(Vec::new(), Some(3)));
+        let lane = Lane::new(Collect(Vec::new(), Some(3)), 2);
         let mut pushed = 0;
         while lane.push(batch("ab")).await.is_ok() {
             pushed += 1;
@@ -333,7 +320,7 @@ mod tests {
     impl Work for Slow {
         type Item = Arc<Batch>;
 
-        fn take(&mut self, _: &Arc<Batch>) -> Result<()> {
+        fn take(&mut self, _: Arc<Batch>) -> Result<()> {
             self.0.recv().map_err(Error::internal)?;
             self.1 += 1;
             Ok(())
@@ -341,32 +328,30 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn who_would_wait_gets_the_batch_back() {
+    async fn what_has_no_size_does_not_wait() {
         let (go_on, told) = std::sync::mpsc::channel();
-        let lane = Lane::new(Slow(told, 0));
-        let mut taken = 0;
-        // One is being worked on, and so many wait.
-        while lane.try_push(batch("a")).unwrap().is_none() {
-            taken += 1;
-            assert!(taken <= limits::WRITE_QUEUE + 1, "more wait than may");
-            tokio::task::yield_now().await;
-        }
-        assert!(taken >= limits::WRITE_QUEUE);
-        (0..taken).for_each(|_| go_on.send(()).unwrap());
-        assert_eq!(lane.finish().await.unwrap().1, taken);
+        let lane = Lane::new(Slow(told, 0), 1);
+        lane.push(batch("a")).await.unwrap();
+        (0..10).for_each(|_| lane.queue(batch("")).unwrap());
+        let lane = lane.try_finish().err().expect("it has not been told to go on");
+        (0..11).for_each(|_| go_on.send(()).unwrap());
+        assert_eq!(lane.finish().await.unwrap().1, 11);
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_lane_that_was_stopped_works_on_nothing() {
+    async fn a_lane_that_is_let_go_lets_go_of_all_it_has() {
         let (go_on, told) = std::sync::mpsc::channel();
-        let lane = Lane::new(Slow(told, 0));
-        for _ in 0..limits::WRITE_QUEUE {
-            lane.push(batch("a")).await.unwrap();
+        let lane = Lane::new(Slow(told, 0), 10);
+        let waiting = batch("a");
+        for _ in 0..10 {
+            lane.push(waiting.clone()).await.unwrap();
         }
-        (0..limits::WRITE_QUEUE).for_each(|_| go_on.send(()).unwrap());
-        lane.stop().await;
-        let queue = lane.shared.lock();
-        assert!(!queue.running && queue.items.is_empty() && queue.state.is_some());
+        drop(lane);
+        assert!(Arc::strong_count(&waiting) <= 2, "one may be at work");
+        drop(go_on);
+        while Arc::strong_count(&waiting) > 1 {
+            tokio::task::yield_now().await;
+        }
     }
 
     #[test]

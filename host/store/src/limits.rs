@@ -42,10 +42,18 @@ pub const WRITE_BATCH_MIN: usize = 64 << 10;
 /// Bytes that all puts of a store together may gather, as long as [`WRITE_BATCH_MIN`] for each is not more.
 pub const GATHER_BUDGET: usize = 32 << 20;
 
-/// Batches that may wait for the job of a put before the put stops reading its source, to wait or to help.
-pub const WRITE_QUEUE: usize = 2;
+/// Batches that may wait to be hashed, before a put stops reading its source.
+pub const HASH_QUEUE: usize = 2;
 
-/// Bytes that all puts of a store together may have waiting for their jobs.
+/// The same where they are written meanwhile, and where a part that is written need not wait for its hashing: what waits then
+/// is what is hashed while its client asks for the answer and begins the next part.
+pub const HASH_QUEUE_WRITTEN: usize = 8;
+
+/// A part of at least so many bytes is acknowledged before it is hashed. Hashing a smaller one takes less than telling the index
+/// of it later.
+pub const HASH_LATER_MIN: u64 = 1 << 20;
+
+/// Bytes that all puts of a store together may have waiting to be written or hashed.
 pub const WRITE_BUDGET: usize = 32 << 20;
 
 /// Frames below this size, in bytes, are copied together, so that a small frame does not keep alive the large

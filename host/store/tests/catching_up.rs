@@ -2,118 +2,13 @@
 
 mod support;
 
-use portico_store::local::{LocalOptions, LocalStore};
-use portico_store::{
-    Backend, Digest, Expected, FileId, FinalOptions, FinalReceipt, PartOptions, Result, Sha256, TempKey, Upload,
-    assemble_final, limits,
-};
+use portico_store::local::{Durability, LocalOptions, LocalStore};
+use portico_store::{Backend, Digest, Expected, FileId, FinalOptions, PartOptions, Upload, assemble_final, limits};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use support::hold::{Hold, SOON};
+use support::parts::{MIB, Parts, read_back};
 use support::{content, file, open, part, scope, session};
-
-const MIB: usize = 1 << 20;
-
-/// Longest time of anything here that must end by itself.
-const SOON: Duration = Duration::from_secs(30);
-
-/// The content of parts, each after the one before it.
-struct Parts(Vec<Vec<u8>>);
-
-impl Parts {
-    fn of(sizes: &[usize]) -> Self {
-        Parts(sizes.iter().enumerate().map(|(at, &size)| content(at as u8 + 1, size)).collect())
-    }
-
-    fn many(count: usize, size: usize) -> Self {
-        Parts::of(&vec![size; count])
-    }
-
-    fn size(&self) -> u64 {
-        self.0.iter().map(|part| part.len() as u64).sum()
-    }
-
-    fn offset(&self, at: usize) -> u64 {
-        self.0[..at].iter().map(|part| part.len() as u64).sum()
-    }
-
-    fn sha256(&self) -> Digest {
-        let mut sha256 = Sha256::new();
-        self.0.iter().for_each(|part| sha256.update(part));
-        sha256.finish()
-    }
-
-    /// Puts one of them, by its place in the list.
-    async fn put(&self, store: &LocalStore, at: usize) -> TempKey {
-        let put = part(store, "s", at as u32 + 1, Some(self.offset(at)), self.0[at].clone()).await;
-        put.expect("a part").key
-    }
-
-    /// Puts them one after the other, in this order. Answers their keys in theirs.
-    async fn put_all(&self, store: &LocalStore, order: impl IntoIterator<Item = usize>) -> Vec<TempKey> {
-        let mut keys = vec![None; self.0.len()];
-        for at in order {
-            keys[at] = Some(self.put(store, at).await);
-        }
-        keys.into_iter().map(|key| key.expect("each part")).collect()
-    }
-}
-
-async fn assemble(store: &LocalStore, keys: &[TempKey]) -> Result<FinalReceipt> {
-    assemble_final(store, &scope(), &file("f"), keys, FinalOptions::default()).await
-}
-
-/// Assembles parts; answers the bytes that had to be read back for it.
-async fn read_back(store: &LocalStore, parts: &Parts, keys: &[TempKey]) -> u64 {
-    let receipt = assemble(store, keys).await.expect("an object");
-    assert_eq!((receipt.size, receipt.sha256), (parts.size(), parts.sha256()));
-    store.counters().hash_read_back
-}
-
-/// A step of a store, at which somebody is held up.
-#[derive(Default)]
-struct Hold {
-    taken: AtomicUsize,
-    held: Mutex<Option<bool>>,
-    changed: Condvar,
-}
-
-impl Hold {
-    /// A store whose work is held up when it is about to read for the so-many-th time.
-    async fn open(path: &std::path::Path, at: usize) -> (LocalStore, Arc<Hold>) {
-        let hold = Arc::new(Hold::default());
-        let here = hold.clone();
-        let fault = move |step: &'static str| {
-            if step == "read" && here.taken.fetch_add(1, Ordering::SeqCst) == at {
-                let mut held = here.held.lock().unwrap();
-                *held = Some(true);
-                here.changed.notify_all();
-                drop(here.changed.wait_timeout_while(held, SOON, |held| *held == Some(true)).unwrap());
-            }
-            false
-        };
-        let options = LocalOptions { lock_wait: SOON, ..LocalOptions::default() };
-        (LocalStore::open_with_fault(path, options, fault).await.expect("a store"), hold)
-    }
-
-    async fn reached(self: &Arc<Self>) {
-        let here = self.clone();
-        let reached = tokio::task::spawn_blocking(move || {
-            let held = here.held.lock().unwrap();
-            here.changed.wait_timeout_while(held, SOON, |held| held.is_none()).unwrap().0.is_some()
-        });
-        assert!(reached.await.unwrap(), "nobody reads");
-    }
-
-    fn release(&self) {
-        *self.held.lock().unwrap() = Some(false);
-        self.changed.notify_all();
-    }
-
-    fn taken(&self) -> usize {
-        self.taken.load(Ordering::SeqCst)
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_the_order_nothing_is_left_to_read_back() {
@@ -124,16 +19,19 @@ async fn whatever_the_order_nothing_is_left_to_read_back() {
     let lanes_apart: Vec<usize> = (0..3).flat_map(|at| [9, 6, 3, 0].map(|lane| lane + at)).collect();
     let backwards: Vec<usize> = (0..12).rev().collect();
     let mixed = vec![5, 0, 11, 2, 1, 10, 7, 3, 9, 6, 4, 8];
-    for (what, order) in
-        [("four lanes", four_lanes), ("lanes apart", lanes_apart), ("backwards", backwards), ("mixed", mixed)]
+    let orders = [("four lanes", four_lanes), ("lanes apart", lanes_apart), ("backwards", backwards), ("mixed", mixed)];
+    // Where nothing is synced, a part may be acknowledged before it is hashed.
+    for (durability, (what, order)) in [Durability::Full, Durability::None]
+        .into_iter()
+        .flat_map(|durability| orders.clone().map(|order| (durability, order)))
     {
         let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path()).await.unwrap();
+        let store = LocalStore::open(dir.path(), LocalOptions { durability, ..LocalOptions::default() }).await.unwrap();
         let keys = parts.put_all(&store, order).await;
         store.caught_up().await;
         let caught_up = store.counters().hash_caught_up;
         assert!(caught_up > 0 && caught_up < parts.size(), "{what}: each byte once, and some on the way: {caught_up}");
-        assert_eq!(read_back(&store, &parts, &keys).await, 0, "{what}");
+        assert_eq!(read_back(&store, &parts, &keys).await, 0, "{what}, {durability:?}");
     }
 }
 
@@ -185,7 +83,7 @@ async fn an_assembly_goes_on_where_the_catcher_is() {
     const STEP: usize = limits::CATCH_STEP as usize;
     let dir = tempfile::tempdir().unwrap();
     // The first part is hashed on its way, the second in one step, of the third two steps are done.
-    let (store, hold) = Hold::open(dir.path(), 3).await;
+    let (store, hold) = Hold::at_read(dir.path(), 3).await;
     let parts = Parts::of(&[1_000, 2_000, 3 * STEP, 3_000]);
     let keys = parts.put_all(&store, [3, 2, 1, 0]).await;
     hold.reached().await;
@@ -199,7 +97,7 @@ async fn an_assembly_goes_on_where_the_catcher_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn clearing_a_session_ends_it() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, hold) = Hold::open(dir.path(), 1).await;
+    let (store, hold) = Hold::at_read(dir.path(), 1).await;
     let parts = Parts::many(4, 1_000);
     parts.put_all(&store, [3, 2, 1, 0]).await;
     hold.reached().await;
@@ -220,7 +118,7 @@ async fn clearing_a_session_ends_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn dropping_the_store_ends_it() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, hold) = Hold::open(dir.path(), 1).await;
+    let (store, hold) = Hold::at_read(dir.path(), 1).await;
     let parts = Parts::many(8, 1_000);
     parts.put_all(&store, (0..8).rev()).await;
     hold.reached().await;
@@ -237,7 +135,7 @@ async fn a_part_that_goes_meanwhile_does_no_harm() {
     // The part that goes, and the reading at which it goes: of itself, of the one before it, of the one after it.
     for (gone, at) in [(2, 1), (2, 0), (2, 2), (0, 0), (0, 2), (5, 4)] {
         let dir = tempfile::tempdir().unwrap();
-        let (store, hold) = Hold::open(dir.path(), at).await;
+        let (store, hold) = Hold::at_read(dir.path(), at).await;
         let mut parts = Parts::many(6, 10_000);
         let mut keys = parts.put_all(&store, (0..6).rev()).await;
         hold.reached().await;
@@ -255,7 +153,7 @@ async fn a_part_that_goes_meanwhile_does_no_harm() {
 async fn the_room_of_a_deleted_part_is_free_although_it_was_being_read() {
     const STEP: usize = limits::CATCH_STEP as usize;
     let dir = tempfile::tempdir().unwrap();
-    let (store, hold) = Hold::open(dir.path(), 1).await;
+    let (store, hold) = Hold::at_read(dir.path(), 1).await;
     // Without its size a part has a file of its own.
     let options = PartOptions { offset: Some(1_000), ..PartOptions::default() };
     let mut upload = Upload::part(&store, &scope(), &session("s"), 2, options).await.unwrap();

@@ -43,6 +43,7 @@ pub(super) async fn assemble(
     for session in &sessions {
         seals.push(inner.sessions.seal_for_assembly(&scope, session).await?);
         inner.sessions.interrupt(&scope, session).await;
+        inner.pending.settled(&scope, session).await;
         // What is not caught up with by now is hashed here.
         let (pause, part) = catch_up::pause(inner, &scope, session).await;
         pauses.push(pause);

@@ -52,6 +52,7 @@ impl Backend for LocalStore {
         let (of, key) = (scope.clone(), key.clone());
         let deleted = self.inner.free(move |conn| parts::delete(conn, &of, &key)).await?;
         let Some(row) = deleted else { return Ok(false) };
+        self.inner.pending.deleted(scope, &row.key);
         if row.file == parts::PartFile::Own {
             let path = layout::own(scope, &row.key.session, &row.key.token);
             self.unlink_later(move |inner| inner.disk.unlink(&path)).await;

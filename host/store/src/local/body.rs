@@ -1,12 +1,11 @@
-//! The content of one put on its way: gathered, then written (or compared) and hashed, by one thread beside the receiving.
-//!
-//! Hashing is done in order, writing anywhere: where that thread falls behind, whoever receives writes the next batch itself,
-//! in place of waiting. So a single client has two cores at work, and nobody has a thread woken that somebody else needs.
+//! The content of one put on its way: gathered, then written (or compared) and hashed side by side, off the async threads.
+//! So a single client has two cores at work.
 
 use super::budget::Budget;
 use super::disk::Disk;
+use super::hashing::{Digests, Step};
 use super::sessions::{Claim, Gate};
-use crate::lane::{Batch, Gather, Hashes, Lane, Share, Work};
+use crate::lane::{Gather, Lane, Share};
 use crate::limits::WRITE_CHUNK;
 use crate::{Error, Result};
 use bytes::Bytes;
@@ -16,7 +15,7 @@ use std::sync::Arc;
 
 /// What takes content besides the hashes.
 pub(super) trait Sink: Send + Sync + 'static {
-    /// Takes frames that begin at so many bytes of the content; each once, in any order, several at once.
+    /// Takes the next frames, which begin at so many bytes of the content.
     fn take(&self, at: u64, frames: &[Bytes]) -> Result<()>;
 }
 
@@ -28,13 +27,13 @@ impl<S: Sink> Sink for Option<S> {
 }
 
 /// Content that arrives. What its sink owns is let go only when the last batch has been taken, even if the put was dropped
-/// long before.
+/// before.
 pub(super) struct Body<S: Sink> {
     gather: Gather,
     /// Bytes handed over.
     at: u64,
-    lane: Lane<Taking<S>>,
     sink: Arc<S>,
+    hashing: Option<Lane<Digests>>,
     share: Share,
     budget: Arc<Budget>,
 }
@@ -42,44 +41,19 @@ pub(super) struct Body<S: Sink> {
 /// What content has come to.
 pub(super) struct Taken<S> {
     pub(super) sink: S,
-    /// The digests, and the size.
-    pub(super) hashes: Hashes,
-}
-
-/// The state of the lane.
-struct Taking<S> {
-    sink: Arc<S>,
-    hashes: Hashes,
-}
-
-/// A batch, and where in the content it begins.
-struct Piece {
-    batch: Arc<Batch>,
-    at: u64,
-    /// Whether the sink has it already.
-    sunk: bool,
-}
-
-impl<S: Sink> Work for Taking<S> {
-    type Item = Piece;
-
-    fn take(&mut self, piece: &Piece) -> Result<()> {
-        if !piece.sunk {
-            self.sink.take(piece.at, piece.batch.frames())?;
-        }
-        self.hashes.take(&piece.batch)
-    }
+    pub(super) size: u64,
+    /// What hashes it, and may not have come to its end yet.
+    pub(super) hashing: Option<Lane<Digests>>,
 }
 
 impl<S: Sink> Body<S> {
-    /// Content that is taken by the sink, and hashed.
-    pub(super) fn new(hashes: Hashes, sink: S, budget: &Arc<Budget>) -> Self {
-        let sink = Arc::new(sink);
+    /// Content that is taken by the sink, and by the lane if there is one.
+    pub(super) fn new(hashing: Option<Lane<Digests>>, sink: S, budget: &Arc<Budget>) -> Self {
         Body {
             gather: Gather::default(),
             at: 0,
-            lane: Lane::new(Taking { sink: sink.clone(), hashes }),
-            sink,
+            sink: Arc::new(sink),
+            hashing,
             share: budget.puts.share(),
             budget: budget.clone(),
         }
@@ -93,37 +67,29 @@ impl<S: Sink> Body<S> {
         }
     }
 
-    /// Waits until all of it is taken.
+    /// Waits until the sink has taken all of it.
     pub(super) async fn finish(mut self) -> Result<Taken<S>> {
         if let Some(frames) = self.gather.take() {
             self.push(frames).await?;
         }
-        let Body { lane, sink, .. } = self;
-        let Taking { sink: same, hashes } = lane.finish().await?;
-        drop(same);
+        let Body { at, sink, hashing, .. } = self;
         let sink = Arc::into_inner(sink).ok_or_else(|| Error::internal("a put goes on after its end"))?;
-        Ok(Taken { sink, hashes })
+        Ok(Taken { sink, size: at, hashing })
     }
 
     async fn push(&mut self, frames: Vec<Bytes>) -> Result<()> {
         let at = self.at;
         self.at += frames.iter().map(|frame| frame.len() as u64).sum::<u64>();
         let batch = self.budget.batch(frames).await?;
-        let Some(mut piece) = self.lane.try_push(Piece { batch, at, sunk: false })? else { return Ok(()) };
-        let sink = self.sink.clone();
-        let take = move || {
-            sink.take(piece.at, piece.batch.frames())?;
-            piece.sunk = true;
-            Ok::<_, Error>(piece)
+        let (sink, written) = (self.sink.clone(), batch.clone());
+        let writing = tokio::task::spawn_blocking(move || sink.take(at, written.frames()));
+        let handed = match &self.hashing {
+            Some(lane) => lane.push(Step::Take(batch)).await,
+            None => Ok(()),
         };
-        match tokio::task::spawn_blocking(take).await.map_err(Error::internal)? {
-            Ok(piece) => self.lane.push(piece).await,
-            Err(error) => {
-                // What the sink owns goes before anybody is told.
-                self.lane.stop().await;
-                Err(error)
-            }
-        }
+        // Nobody is told of a failure before the writing has ended.
+        writing.await.map_err(Error::internal)??;
+        handed
     }
 }
 

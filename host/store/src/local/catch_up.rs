@@ -6,6 +6,7 @@
 //! its life, whatever is deleted and put again around it, because a part that has a chain keeps it.
 
 use super::chain::{self, Due};
+use super::hashing::PendingParts;
 use super::index::parts::{self, PartRow};
 use super::{Inner, read};
 use crate::catching::Catch;
@@ -125,13 +126,13 @@ async fn read_on(
     mut sha256: Sha256,
 ) -> Result<Option<(Reading, Sha256)>> {
     let before = sha256.so_far();
-    let (disk, counting) = (inner.disk.clone(), inner.clone());
+    let (disk, counting, pending) = (inner.disk.clone(), inner.clone(), inner.pending.clone());
     let open = move |conn: &Connection| {
-        let next = match part {
+        let part = match part {
             Some(part) => Some(part),
-            None => parts::behind(conn, &scope, &session, at)?.map(|row| Reading { row, before, done: 0 }),
+            None => next(conn, &pending, &scope, &session, at)?.map(|row| Reading { row, before, done: 0 }),
         };
-        let Some(part) = next else { return Ok(None) };
+        let Some(part) = part else { return Ok(None) };
         let opened = read::open_row(&disk, conn, &scope, &part.row)?;
         Ok(opened.map(|(file, start)| (part, file, start)))
     };
@@ -146,4 +147,20 @@ async fn read_on(
         Ok(Some((part, sha256)))
     };
     inner.index.read_then(open, hash).await
+}
+
+/// The part to be read that begins at an offset.
+fn next(
+    conn: &Connection,
+    pending: &PendingParts,
+    scope: &Scope,
+    session: &SessionId,
+    at: u64,
+) -> Result<Option<PartRow>> {
+    match parts::behind(conn, scope, session, at)? {
+        Some(row) if pending.has(scope, &row.key) => Ok(None),
+        // It may have got its chain between these two looks.
+        Some(_) => parts::behind(conn, scope, session, at),
+        None => Ok(None),
+    }
 }

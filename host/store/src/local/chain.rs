@@ -5,6 +5,7 @@
 //! finds stays in the part's row as its [`Chain`]. Invariant: a chain is made of a part's own content, and is kept with the
 //! token of the write that brought it.
 
+use super::hashing::PendingParts;
 use super::index::parts::{self, PartRow};
 use crate::{Chain, Digest, Result, Scope, SessionId, Sha256, Sha256State};
 use rusqlite::Connection;
@@ -34,14 +35,15 @@ pub(super) enum Due {
 }
 
 /// Looks what there is to catch up with now that a part is there, in the transaction that makes its row. So each part
-/// without a chain whose predecessor has one is noticed, whichever of the two came later.
-pub(super) fn due(conn: &Connection, scope: &Scope, part: &PartRow) -> Result<Due> {
+/// without a chain whose predecessor has one is noticed, whichever of the two came later. One that is pending gets its chain
+/// without anybody's help, and is looked from when it has it.
+pub(super) fn due(conn: &Connection, scope: &Scope, part: &PartRow, pending: &PendingParts) -> Result<Due> {
     let (Some(offset), true) = (part.offset, part.size > 0) else { return Ok(Due::Nothing) };
     let session = &part.key.session;
     Ok(match &part.chain {
         Some(chain) => {
             let ends = offset + part.size;
-            let next = parts::behind(conn, scope, session, ends)?;
+            let next = parts::behind(conn, scope, session, ends)?.filter(|next| !pending.has(scope, &next.key));
             next.map_or(Due::Nothing, |_| Due::From(ends, chain.state.clone()))
         }
         None => parts::state_at(conn, scope, session, offset)?.map_or(Due::Unknown, |state| Due::From(offset, state)),

@@ -16,6 +16,7 @@ mod disk;
 mod ended;
 mod facts;
 mod folder;
+mod hashing;
 mod index;
 mod layout;
 mod open_error;
@@ -80,6 +81,8 @@ pub struct Counters {
     pub hash_read_back: u64,
     /// Bytes that were read back for it in the background, while parts still arrived.
     pub hash_caught_up: u64,
+    /// Bytes of parts that were acknowledged before they were hashed to their end.
+    pub hash_later: u64,
     /// Bytes that assemblies copied.
     pub assembly_copied: u64,
 }
@@ -101,6 +104,7 @@ struct Inner {
     names: Arc<publish::Names>,
     staged: Mutex<HashSet<Token>>,
     catchers: Catchers<catch_up::CatchUp>,
+    pending: hashing::PendingParts,
     budget: Arc<budget::Budget>,
     counters: CounterCells,
     /// Holds the lock on the folder.
@@ -111,29 +115,31 @@ struct Inner {
 struct CounterCells {
     hash_read_back: AtomicU64,
     hash_caught_up: AtomicU64,
+    hash_later: AtomicU64,
     assembly_copied: AtomicU64,
 }
 
 impl Inner {
     /// Makes a change of the index; see [`index::Index::write`].
     async fn write<T: Send + 'static>(&self, work: impl Fn(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
-        self.stepwise(self.index.write(work)).await
+        self.stepwise(["commit", "committed"], self.index.write(work)).await
     }
 
     /// Makes a change that gives room back; see [`index::Index::free`].
     async fn free<T: Send + 'static>(&self, work: impl Fn(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
-        self.stepwise(self.index.free(work)).await
+        self.stepwise(["commit", "committed"], self.index.free(work)).await
     }
 
     /// Makes a change that may be lost; see [`index::Index::note`].
     async fn note<T: Send + 'static>(&self, work: impl Fn(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
-        self.stepwise(self.index.note(work)).await
+        self.stepwise(["note", "noted"], self.index.note(work)).await
     }
 
-    async fn stepwise<T>(&self, change: impl Future<Output = Result<T>>) -> Result<T> {
-        self.disk.step("commit")?;
+    async fn stepwise<T>(&self, steps: [&'static str; 2], change: impl Future<Output = Result<T>>) -> Result<T> {
+        let [before, after] = steps;
+        self.disk.step(before)?;
         let made = change.await?;
-        self.disk.step("committed")?;
+        self.disk.step(after)?;
         Ok(made)
     }
 
@@ -215,6 +221,7 @@ impl LocalStore {
                 names: Arc::default(),
                 staged: Mutex::default(),
                 catchers: Catchers::default(),
+                pending: hashing::PendingParts::default(),
                 budget: budget::Budget::new(),
                 counters: CounterCells::default(),
             }))
@@ -242,6 +249,7 @@ impl LocalStore {
         Counters {
             hash_read_back: self.inner.counters.hash_read_back.load(Ordering::Relaxed),
             hash_caught_up: self.inner.counters.hash_caught_up.load(Ordering::Relaxed),
+            hash_later: self.inner.counters.hash_later.load(Ordering::Relaxed),
             assembly_copied: self.inner.counters.assembly_copied.load(Ordering::Relaxed),
         }
     }
@@ -249,6 +257,7 @@ impl LocalStore {
     /// Waits until nothing more can be hashed in the background, for benchmarks and tests.
     #[doc(hidden)]
     pub async fn caught_up(&self) {
+        self.inner.pending.idle().await;
         self.inner.catchers.idle().await;
     }
 }

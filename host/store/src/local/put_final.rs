@@ -1,13 +1,11 @@
 //! Final objects whose content arrives.
 
 use super::body::{Body, OwnName, Taken, Target};
+use super::hashing::Digests;
 use super::index::finals::FinalRow;
 use super::publish::{publish, settle, stat};
 use super::{Inner, blocking, detached, layout, now_ms, syncing};
-use crate::lane::Hashes;
-use crate::{
-    Digest, Error, Expected, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, Sha256, Token, Writer,
-};
+use crate::{Digest, Error, Expected, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, Token, Writer};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -85,13 +83,12 @@ pub(super) async fn begin(
         let StagedFile { file, name, in_use } = stage(inner).await?;
         (Some(Target::own(&inner.disk, file, name, None)), Some(in_use))
     };
-    let hashes = Hashes { sha256: Some(Sha256::new()), ..Hashes::default() };
     Ok(Box::new(FinalWriter {
         inner: inner.clone(),
         scope: scope.clone(),
         file: file.clone(),
         options,
-        body: Body::new(hashes, target, &inner.budget),
+        body: Body::new(Digests::lane(true, None), target, &inner.budget),
         staged,
     }))
 }
@@ -108,9 +105,9 @@ impl Writer<FinalReceipt> for FinalWriter {
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<FinalReceipt> {
         let FinalWriter { inner, scope, file, options, body, staged } = *self;
-        let Taken { hashes, sink: target } = body.finish().await?;
-        let size = hashes.size;
-        let sha256 = hashes.sha256.ok_or_else(|| Error::internal("no digest"))?.finish();
+        let Taken { sink: target, size, hashing } = body.finish().await?;
+        let no_digest = || Error::internal("no digest");
+        let sha256 = hashing.ok_or_else(no_digest)?.finish().await?.sha256().ok_or_else(no_digest)?;
         if expected.sha256.is_some_and(|expected| expected != sha256) {
             return Err(Error::DigestMismatch);
         }

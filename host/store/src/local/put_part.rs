@@ -4,12 +4,15 @@
 //! else it gets a file of its own. A part whose number is taken is only compared.
 
 use super::body::{Body, OwnName, OwnRange, Sink, Taken, Target};
+use super::chain::{self, Due};
 use super::compare::Stored;
+use super::hashing::{Digests, Later, Step};
 use super::index::parts::{PartFile, PartRow};
 use super::index::{self, finals, parts};
 use super::sessions::{Claim, Gate, Running};
-use super::{Inner, catch_up, chain, detached, layout, read, syncing};
-use crate::lane::Hashes;
+use super::{Inner, catch_up, detached, layout, read, syncing};
+use crate::lane::Lane;
+use crate::limits::HASH_LATER_MIN;
 use crate::{
     ByteRange, Digest, Error, Expected, FileId, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId, Sha256,
     TempKey, Token, Writer,
@@ -28,8 +31,6 @@ struct PartWriter {
     key: TempKey,
     options: PartOptions,
     body: Body<Place>,
-    /// The digest of what is before it, where it is hashed on from there.
-    before: Option<Digest>,
     running: Running,
 }
 
@@ -59,36 +60,46 @@ pub(super) async fn begin(
 ) -> Result<Box<dyn Writer<PartReceipt>>> {
     let running = inner.sessions.begin(scope, session);
     let key = TempKey { session: session.clone(), number, token: Token::random()? };
-    let (sink, chain) = match begun(inner, scope, &key, &options, &running).await? {
-        Begun::New(target, chain) => (Place::Write(*target), chain),
+    let want_sha256 = options.want_sha256 || options.expected.sha256.is_some();
+    let (sink, hashing) = match begun(inner, scope, &key, &options, &running).await? {
+        Begun::New(target, From::Pending(lane)) => {
+            lane.queue(Step::Begin { sha256: want_sha256 })?;
+            (Place::Write(*target), Some(lane))
+        }
+        Begun::New(target, From::Index(before)) => (Place::Write(*target), Digests::lane(want_sha256, before)),
         Begun::There(there) => {
             let other_size = options.expected.size.is_some_and(|size| size != there.size);
             if options.if_exists == IfExists::Fail || other_size {
                 return Err(Error::Conflict);
             }
-            (Place::Compare(Stored::open(inner, scope, there).await?.ok_or_else(deleted)?), None)
+            let stored = Stored::open(inner, scope, there).await?.ok_or_else(deleted)?;
+            (Place::Compare(stored), Digests::lane(want_sha256, None))
         }
     };
-    let before = chain.as_ref().map(Sha256::so_far);
-    let want_sha256 = options.want_sha256 || options.expected.sha256.is_some();
-    let hashes = Hashes { sha256: want_sha256.then(Sha256::new), chain, ..Hashes::default() };
     Ok(Box::new(PartWriter {
         inner: inner.clone(),
         scope: scope.clone(),
         key,
         options,
-        body: Body::new(hashes, sink, &inner.budget),
-        before,
+        body: Body::new(hashing, sink, &inner.budget),
         running,
     }))
 }
 
 /// What a put begins with.
 enum Begun {
-    /// A place to write to, and the digest to go on from.
-    New(Box<Target>, Option<Sha256>),
+    /// A place to write to, and what to go on from with the digest of the whole.
+    New(Box<Target>, From),
     /// What has the number.
     There(PartRow),
+}
+
+/// What the digest of the whole is gone on with from.
+enum From {
+    /// The part before it, which is still being hashed.
+    Pending(Lane<Digests>),
+    /// What is known of that part, if anything.
+    Index(Option<Sha256>),
 }
 
 async fn begun(
@@ -103,25 +114,32 @@ async fn begun(
     let (range, offset) = (claim.as_ref().map(Claim::range), options.offset);
     let look = {
         let (scope, TempKey { session, number, .. }) = (scope.clone(), key.clone());
+        let pending = inner.pending.clone();
         let unless = options.unless_final.clone();
         move |conn: &Connection| {
             goes_on(conn, &scope, unless.as_ref())?;
             if let Some(there) = parts::get(conn, &scope, &session, number)? {
-                return Ok((Some(there), false, None));
+                return Ok((Some(there), false, From::Index(None)));
             }
+            // First, because what is pending no more is in the index.
+            let lane = offset.and_then(|offset| pending.lane(&scope, &session, offset));
             let is_used = range.map(|(start, end)| parts::placed(conn, &scope, &session, start, end)).transpose()?;
-            let chain = offset.map(|offset| chain::before(conn, &scope, &session, offset)).transpose()?;
-            Ok((None, is_used == Some(true), chain.flatten()))
+            let from = match (lane, offset) {
+                (Some(lane), _) => From::Pending(lane),
+                (None, Some(offset)) => From::Index(chain::before(conn, &scope, &session, offset)?),
+                (None, None) => From::Index(None),
+            };
+            Ok((None, is_used == Some(true), from))
         }
     };
     let (placed, own) = (layout::placed(scope, &key.session), layout::own(scope, &key.session, &key.token));
     let (inner, gate) = (inner.clone(), running.gate().clone());
     let index = inner.index.clone();
-    let begin = move |(there, is_used, chain): (_, bool, _)| match there {
+    let begin = move |(there, is_used, from): (_, bool, _)| match there {
         Some(there) => Ok(Begun::There(there)),
         None => {
             let claim = claim.filter(|_| !is_used);
-            Ok(Begun::New(Box::new(target(&inner, placed, own, claim, gate)?), chain))
+            Ok(Begun::New(Box::new(target(&inner, placed, own, claim, gate)?), from))
         }
     };
     index.read_then(look, begin).await
@@ -182,11 +200,15 @@ impl Writer<PartReceipt> for PartWriter {
     }
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<PartReceipt> {
-        let PartWriter { inner, scope, key, options, body, before, running } = *self;
-        let Taken { hashes, sink } = body.finish().await?;
-        let size = hashes.size;
-        let sha256 = hashes.sha256.map(Sha256::finish);
-        let PartOptions { offset, if_exists, unless_final: unless, .. } = options;
+        let PartWriter { inner, scope, key, options, body, running } = *self;
+        let Taken { sink, size, hashing } = body.finish().await?;
+        let PartOptions { offset, if_exists, unless_final: unless, want_sha256, expected: begun_with } = options;
+        let is_waited_for = want_sha256 || begun_with.sha256.is_some() || size < HASH_LATER_MIN;
+        let (digests, hashing) = match hashing {
+            Some(lane) if is_waited_for => (Some(lane.finish().await?), None),
+            hashing => (None, hashing),
+        };
+        let sha256 = digests.as_ref().and_then(Digests::sha256);
         let target = match sink {
             Place::Write(target) => target,
             Place::Compare(stored) if !stored.is_same(size) => return Err(Error::Conflict),
@@ -198,8 +220,7 @@ impl Writer<PartReceipt> for PartWriter {
             Some(claim) => (PartFile::Placed, claim.start()),
             None => (PartFile::Own, 0),
         };
-        let chain = chain::made(before, hashes.chain.as_ref());
-        let mut row = PartRow { key, size, file, offset, sha256, chain };
+        let mut row = PartRow { key, size, file, offset, sha256, chain: digests.as_ref().and_then(Digests::chain) };
         if expected.sha256.is_some() && row.sha256.is_none() {
             // It was not expected when the part began, so it was not computed on the way.
             let mut written = read::range(target.file.clone(), start, start + row.size);
@@ -211,7 +232,7 @@ impl Writer<PartReceipt> for PartWriter {
         // From here until the row is durable nobody can end this put any more.
         let passage = running.gate().enter()?;
         detached(async move {
-            let committed = commit(&inner, &scope, &row, target, unless).await;
+            let committed = commit(&inner, &scope, &row, target, hashing, unless).await;
             if committed.as_ref().is_err_and(index::in_doubt) {
                 // Only the next opening can tell whether the row is there; until then no sweep may touch its data.
                 running.keep_in_doubt();
@@ -266,6 +287,7 @@ async fn commit(
     scope: &Scope,
     row: &PartRow,
     target: Target,
+    hashing: Option<Lane<Digests>>,
     unless: Option<FileId>,
 ) -> Result<Option<(PartRow, Target)>> {
     let dir = layout::session_dir(scope, &row.key.session);
@@ -275,12 +297,20 @@ async fn commit(
         Ok(target)
     })
     .await?;
+    // What was hashed while the data were synced need not be noted later.
+    let (chain, later) = match hashing.map(Lane::try_finish) {
+        None => (row.chain.clone(), None),
+        Some(Ok(digests)) => (digests.chain(), None),
+        Some(Err(lane)) => (None, Some(Later::new(inner, scope, &row.key, lane))),
+    };
+    let row = PartRow { chain, ..row.clone() };
     let written = {
-        let (scope, row) = (scope.clone(), row.clone());
+        let (scope, row, is_later, pending) = (scope.clone(), row.clone(), later.is_some(), inner.pending.clone());
         let insert = move |conn: &Connection| {
             goes_on(conn, &scope, unless.as_ref())?;
             match parts::insert(conn, &scope, &row)? {
-                None => chain::due(conn, &scope, &row).map(Ok),
+                None if is_later => Ok(Ok(Due::Nothing)),
+                None => chain::due(conn, &scope, &row, &pending).map(Ok),
                 Some(there) => Ok(Err(there)),
             }
         };
@@ -292,6 +322,7 @@ async fn commit(
             // The claim ends here, after the row is there.
             target.claim.into_iter().for_each(OwnRange::keep);
             catch_up::begin(inner, scope, &row.key.session, due);
+            later.into_iter().for_each(|later| later.go_on(inner, scope, row.clone()));
             Ok(None)
         }
         Ok(Err(there)) => Ok(Some((there, target))),

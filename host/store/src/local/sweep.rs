@@ -16,6 +16,7 @@ use std::sync::Arc;
 pub(super) async fn clear_session(inner: &Arc<Inner>, scope: &Scope, session: &SessionId) -> Result<u32> {
     let _seal = inner.sessions.seal(scope, session).await?;
     inner.sessions.interrupt(scope, session).await;
+    inner.pending.settled(scope, session).await;
     let _paused = catch_up::pause(inner, scope, session).await;
     let cleared = {
         let (scope, session) = (scope.clone(), session.clone());

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
+pub(crate) mod hold;
+pub(crate) mod parts;
+
 use portico_store::local::{LocalOptions, LocalStore, OpenError};
 use portico_store::{
     Backend, ByteRange, Error, FileId, FinalKey, FinalOptions, FinalReceipt, PartOptions, PartReceipt, Result, Scope,

@@ -279,21 +279,22 @@ pub(in crate::local) fn first_behind(
     Ok(found.optional()?.map(|(offset, state)| (offset, Sha256State::from_bytes(state))))
 }
 
-/// Gives a part its chain, if it is still there and has none.
-pub(in crate::local) fn chain(conn: &Connection, scope: &Scope, key: &TempKey, chain: &Chain) -> Result<()> {
-    conn.prepare_cached(
-        "UPDATE parts SET chain_before = ?1, chain_state = ?2
+/// Gives a part its chain, if it is still there and has none; true if so.
+pub(in crate::local) fn chain(conn: &Connection, scope: &Scope, key: &TempKey, chain: &Chain) -> Result<bool> {
+    let given = conn
+        .prepare_cached(
+            "UPDATE parts SET chain_before = ?1, chain_state = ?2
          WHERE scope = ?3 AND session = ?4 AND number = ?5 AND token = ?6 AND chain_state IS NULL",
-    )?
-    .execute(params![
-        chain.before.0.as_slice(),
-        chain.state.as_bytes(),
-        scope.as_str(),
-        key.session.as_str(),
-        key.number,
-        key.token.as_str()
-    ])?;
-    Ok(())
+        )?
+        .execute(params![
+            chain.before.0.as_slice(),
+            chain.state.as_bytes(),
+            scope.as_str(),
+            key.session.as_str(),
+            key.number,
+            key.token.as_str()
+        ])?;
+    Ok(given > 0)
 }
 
 /// What was taken away of a session.

@@ -1,0 +1,225 @@
+//! SHA-256 beside the writing, and how it goes on from part to part.
+//!
+//! What is written of a part is hashed by a lane. The part is acknowledged when it is there, whether or not the lane has come
+//! to its end; until then it is *pending*. The part behind it goes on with that lane. So no client waits for hashing, and
+//! hashing does not stand still while a client waits for an answer.
+//!
+//! Invariants: a part is pending from before its row is made until its chain is in the index, or is known never to be; a lane
+//! that was handed the end of a part comes there, whatever becomes of the put that goes on with it; what is pending nobody else
+//! hashes.
+
+use super::index::parts::{self, PartRow};
+use super::{Inner, catch_up, chain};
+use crate::lane::{Batch, Hashes, Lane, Work};
+use crate::{Chain, Digest, Result, Scope, SessionId, Sha256, TempKey, Token, limits};
+use rusqlite::Connection;
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// The digests of a content, as the state of a lane.
+pub(super) struct Digests {
+    hashes: Hashes,
+    /// What the whole was hashed on from.
+    before: Option<Sha256>,
+}
+
+/// What a lane is handed.
+pub(super) enum Step {
+    /// Another part begins, behind the one that was handed over last; whether its own digest is asked for.
+    Begin { sha256: bool },
+    /// More content.
+    Take(Arc<Batch>),
+    /// All of a part has been handed over.
+    End(Box<dyn FnOnce(&Digests) + Send>),
+}
+
+impl Digests {
+    /// A lane for content, with or without a digest of its own, hashed on from what is before it or not. `None` if there is
+    /// nothing to do.
+    pub(super) fn lane(sha256: bool, before: Option<Sha256>) -> Option<Lane<Digests>> {
+        let hashes = Hashes { sha256: sha256.then(Sha256::new), chain: before.clone(), ..Hashes::default() };
+        let has_work = sha256 || before.is_some();
+        has_work.then(|| Lane::new(Digests { hashes, before }, limits::HASH_QUEUE_WRITTEN))
+    }
+
+    /// SHA-256 of the content, if it was asked for.
+    pub(super) fn sha256(&self) -> Option<Digest> {
+        self.hashes.sha256.as_ref().map(Sha256::so_far)
+    }
+
+    /// What the content does to the digest of the whole, if it was hashed on from something.
+    pub(super) fn chain(&self) -> Option<Chain> {
+        chain::made(self.before.as_ref().map(Sha256::so_far), self.hashes.chain.as_ref())
+    }
+}
+
+impl Work for Digests {
+    type Item = Step;
+
+    fn take(&mut self, step: Step) -> Result<()> {
+        match step {
+            Step::Begin { sha256 } => {
+                self.hashes.sha256 = sha256.then(Sha256::new);
+                self.before.clone_from(&self.hashes.chain);
+            }
+            Step::Take(batch) => self.hashes.take(batch)?,
+            Step::End(ended) => ended(self),
+        }
+        Ok(())
+    }
+}
+
+type Name = (Scope, SessionId);
+
+/// The pending parts of a store.
+#[derive(Clone, Default)]
+pub(super) struct PendingParts(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    parts: Mutex<HashMap<Name, Vec<Entry>>>,
+    /// Notified when a part is pending no more.
+    settled: Notify,
+}
+
+struct Entry {
+    token: Token,
+    /// What hashes it, and where the part ends, in bytes of the whole, until a part behind it goes on from there.
+    lane: Option<(u64, Lane<Digests>)>,
+}
+
+impl PendingParts {
+    /// Says that a part is pending for as long as the value lives.
+    fn add(&self, scope: &Scope, key: &TempKey) -> Pending {
+        let name = (scope.clone(), key.session.clone());
+        self.lock().entry(name.clone()).or_default().push(Entry { token: key.token.clone(), lane: None });
+        Pending { parts: self.clone(), name, token: key.token.clone() }
+    }
+
+    /// Whether a part is pending.
+    pub(super) fn has(&self, scope: &Scope, key: &TempKey) -> bool {
+        let name = (scope.clone(), key.session.clone());
+        self.lock().get(&name).is_some_and(|entries| entries.iter().any(|entry| entry.token == key.token))
+    }
+
+    /// The lane of a pending part that ends at an offset. It is for one who asks.
+    pub(super) fn lane(&self, scope: &Scope, session: &SessionId, offset: u64) -> Option<Lane<Digests>> {
+        let mut parts = self.lock();
+        let entries = parts.get_mut(&(scope.clone(), session.clone()))?;
+        let ends_there = |entry: &mut Entry| entry.lane.take_if(|(ends, _)| *ends == offset);
+        entries.iter_mut().find_map(ends_there).map(|(_, lane)| lane)
+    }
+
+    /// Says that a part was deleted: nobody goes on from it.
+    pub(super) fn deleted(&self, scope: &Scope, key: &TempKey) {
+        self.change(&(scope.clone(), key.session.clone()), &key.token, |entry| entry.lane = None);
+    }
+
+    /// Returns when no part of a session is pending.
+    pub(super) async fn settled(&self, scope: &Scope, session: &SessionId) {
+        let name = (scope.clone(), session.clone());
+        self.until(|parts| !parts.contains_key(&name)).await;
+    }
+
+    /// Returns when no part is pending.
+    pub(super) async fn idle(&self) {
+        self.until(HashMap::is_empty).await;
+    }
+
+    async fn until(&self, condition: impl Fn(&HashMap<Name, Vec<Entry>>) -> bool) {
+        loop {
+            let settled = self.0.settled.notified();
+            if condition(&self.lock()) {
+                return;
+            }
+            settled.await;
+        }
+    }
+
+    fn change(&self, name: &Name, token: &Token, change: impl FnOnce(&mut Entry)) {
+        let mut parts = self.lock();
+        let entry = parts.get_mut(name).and_then(|entries| entries.iter_mut().find(|entry| entry.token == *token));
+        if let Some(entry) = entry {
+            change(entry);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Vec<Entry>>> {
+        self.0.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The time that a part is pending.
+struct Pending {
+    parts: PendingParts,
+    name: Name,
+    token: Token,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let mut parts = self.parts.lock();
+        let Some(entries) = parts.get_mut(&self.name) else { return };
+        // With its lane, if nobody goes on with that. It is let go when others may have the lock.
+        let entry = entries.iter().position(|entry| entry.token == self.token).map(|at| entries.swap_remove(at));
+        if entries.is_empty() {
+            parts.remove(&self.name);
+        }
+        drop(parts);
+        drop(entry);
+        self.parts.0.settled.notify_waiters();
+    }
+}
+
+/// Hashing that has not come to its end when its part is about to be there.
+pub(super) struct Later {
+    lane: Lane<Digests>,
+    pending: Pending,
+}
+
+impl Later {
+    /// Says that a part is pending from now on.
+    pub(super) fn new(inner: &Inner, scope: &Scope, key: &TempKey, lane: Lane<Digests>) -> Self {
+        Later { lane, pending: inner.pending.add(scope, key) }
+    }
+
+    /// The part is there; whoever comes behind it goes on from its end.
+    pub(super) fn go_on(self, inner: &Arc<Inner>, scope: &Scope, row: PartRow) {
+        let Later { lane, pending } = self;
+        let (name, token) = (pending.name.clone(), pending.token.clone());
+        let ends = row.offset.map(|offset| offset + row.size);
+        let (inner, scope) = (inner.clone(), scope.clone());
+        let parts = inner.pending.clone();
+        inner.counters.hash_later.fetch_add(row.size, Ordering::Relaxed);
+        let ended = move |digests: &Digests| {
+            if let Some(chain) = digests.chain() {
+                tokio::spawn(note(inner, scope, PartRow { chain: Some(chain), ..row }, pending));
+            }
+        };
+        if lane.queue(Step::End(Box::new(ended))).is_ok() {
+            let lane = ends.map(|ends| (ends, lane));
+            parts.change(&name, &token, |entry| entry.lane = lane);
+        }
+    }
+}
+
+/// Notes the chain of a part that was pending, and sees to what is behind it.
+async fn note(inner: Arc<Inner>, scope: Scope, row: PartRow, pending: Pending) {
+    let chained = {
+        let (scope, row, parts) = (scope.clone(), row.clone(), inner.pending.clone());
+        move |conn: &Connection| {
+            let Some(chain) = &row.chain else { return Ok(chain::Due::Nothing) };
+            let is_there = parts::chain(conn, &scope, &row.key, chain)?;
+            if is_there { chain::due(conn, &scope, &row, &parts) } else { Ok(chain::Due::Nothing) }
+        }
+    };
+    match inner.note(chained).await {
+        Ok(due) => catch_up::begin(&inner, &scope, &row.key.session, due),
+        Err(error) => {
+            tracing::debug!(session = %row.key.session, %error, "a part is left to be hashed by the assembly");
+        }
+    }
+    drop(pending);
+}

@@ -1,0 +1,200 @@
+//! A part is acknowledged when it is there, and hashed to its end while the next one comes.
+
+mod support;
+
+use portico_store::local::{Durability, LocalOptions, LocalStore};
+use portico_store::{Backend, Expected, PartOptions, Sha256, TempKey, Upload};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use support::hold::{Hold, SOON};
+use support::parts::{MIB, Parts, read_back};
+use support::{content, part, scope, session};
+
+/// Nothing is synced, so that the hashing does not come to its end meanwhile.
+const FAST: LocalOptions = LocalOptions {
+    durability: Durability::None,
+    max_object_size: portico_store::limits::OBJECT_SIZE_MAX,
+    lock_wait: SOON,
+};
+
+/// Bytes of a part: enough that hashing it takes longer than writing it.
+const SIZE: usize = 8 * MIB;
+
+/// Most parts that are tried until one is acknowledged before it is hashed, on a machine that does other things.
+const TRIES: usize = 20;
+
+/// Parts of which the last one is still being hashed.
+struct Pending {
+    store: LocalStore,
+    /// What would be noted of it waits.
+    hold: Arc<Hold>,
+    parts: Parts,
+    keys: Vec<TempKey>,
+}
+
+impl Pending {
+    async fn new(path: &Path) -> Self {
+        let (store, hold) = Hold::open(path, "note", 0, FAST).await;
+        let mut this = Pending { store, hold, parts: Parts(Vec::new()), keys: Vec::new() };
+        while this.store.counters().hash_later == 0 {
+            assert!(this.keys.len() < TRIES, "each part was hashed when it was acknowledged");
+            this.put(SIZE).await;
+        }
+        this.hold.reached().await;
+        this
+    }
+
+    /// Puts one more part of that size.
+    async fn put(&mut self, size: usize) {
+        let at = self.keys.len();
+        self.parts.0.push(content(at as u8 + 1, size));
+        self.keys.push(self.parts.put(&self.store, at).await);
+    }
+
+    fn options(&self, size: usize) -> PartOptions {
+        let expected = Expected { size: Some(size as u64), ..Expected::default() };
+        PartOptions { offset: Some(self.parts.size()), expected, ..PartOptions::default() }
+    }
+
+    /// Goes on with what waits, and assembles.
+    async fn read_back(self) -> u64 {
+        self.hold.release();
+        self.store.caught_up().await;
+        read_back(&self.store, &self.parts, &self.keys).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_order_nothing_is_read_back_whoever_waits_for_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = LocalStore::open(dir.path(), FAST).await.unwrap();
+    let mut parts = Parts(Vec::new());
+    let mut keys = Vec::new();
+    while parts.0.len() < 6 || store.counters().hash_later == 0 {
+        let at = parts.0.len();
+        assert!(at < TRIES, "each part was hashed when it was acknowledged");
+        // Small ones among them, which are hashed before they are acknowledged.
+        parts.0.push(content(at as u8 + 1, if at % 3 == 1 { 1_000 } else { SIZE + at }));
+        keys.push(parts.put(&store, at).await);
+    }
+    assert_eq!(read_back(&store, &parts, &keys).await, 0);
+    assert_eq!(store.counters().hash_caught_up, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assembly_waits_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let Pending { store, hold, parts, keys } = Pending::new(dir.path()).await;
+    let mut assembly = std::pin::pin!(read_back(&store, &parts, &keys));
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut assembly).await;
+    assert!(early.is_err(), "it read back what was about to be known");
+    hold.release();
+    assert_eq!(tokio::time::timeout(SOON, assembly).await.expect("it goes on"), 0);
+    assert_eq!(store.counters().hash_caught_up, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_parts_go_on_from_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut pending = Pending::new(dir.path()).await;
+    for size in [SIZE, 10, SIZE, 0, MIB] {
+        pending.put(size).await;
+    }
+    assert_eq!(pending.store.counters().hash_caught_up, 0);
+    assert_eq!(pending.read_back().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_of_its_own_is_that_of_the_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut pending = Pending::new(dir.path()).await;
+    for size in [SIZE, 10] {
+        let next = content(99, size);
+        let options = PartOptions { want_sha256: true, ..pending.options(size) };
+        let number = pending.keys.len() as u32 + 1;
+        let mut upload = Upload::part(&pending.store, &scope(), &session("s"), number, options).await.unwrap();
+        upload.write(next.clone().into()).await.unwrap();
+        let receipt = upload.finish(Expected::default()).await.unwrap();
+        let mut sha256 = Sha256::new();
+        sha256.update(&next);
+        assert_eq!(receipt.sha256, Some(sha256.finish()));
+        pending.parts.0.push(next);
+        pending.keys.push(receipt.key);
+    }
+    assert_eq!(pending.read_back().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_part_may_fail() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut pending = Pending::new(dir.path()).await;
+    let number = pending.keys.len() as u32 + 1;
+    let options = pending.options(SIZE);
+    let mut upload = Upload::part(&pending.store, &scope(), &session("s"), number, options).await.unwrap();
+    upload.write(content(55, 3 * MIB).into()).await.unwrap();
+    drop(upload);
+    pending.put(SIZE).await;
+    pending.put(SIZE).await;
+    let store_caught_up = {
+        pending.hold.release();
+        pending.store.caught_up().await;
+        pending.store.counters().hash_caught_up
+    };
+    assert!(store_caught_up <= 2 * SIZE as u64, "what was pending is not read: {store_caught_up}");
+    assert_eq!(pending.read_back().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_may_be_deleted_and_another_put_in_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut pending = Pending::new(dir.path()).await;
+    pending.put(SIZE).await;
+    let at = pending.keys.len() - 2;
+    assert!(pending.store.delete_part(&scope(), &pending.keys[at]).await.unwrap());
+    pending.parts.0[at] = content(77, SIZE);
+    pending.keys[at] = pending.parts.put(&pending.store, at).await;
+    pending.put(SIZE).await;
+    let size = pending.parts.size();
+    assert!(pending.read_back().await < size);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_a_deleted_part_nobody_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut pending = Pending::new(dir.path()).await;
+    let at = pending.keys.len() - 1;
+    assert!(pending.store.delete_part(&scope(), &pending.keys[at]).await.unwrap());
+    pending.parts.0[at] = content(77, SIZE);
+    pending.keys[at] = pending.parts.put(&pending.store, at).await;
+    pending.put(SIZE).await;
+    assert_eq!(pending.read_back().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_cleared_meanwhile_and_its_names_are_free() {
+    let dir = tempfile::tempdir().unwrap();
+    let Pending { store, hold, keys, .. } = Pending::new(dir.path()).await;
+    hold.release();
+    let cleared = tokio::time::timeout(SOON, store.delete_session(&scope(), &session("s"))).await;
+    assert_eq!(cleared.expect("it ends").unwrap() as usize, keys.len());
+    assert!(!dir.path().join("temp/main/s").exists());
+    let parts = Parts::of(&[SIZE + 1, 3, SIZE]);
+    let keys = parts.put_all(&store, 0..3).await;
+    assert_eq!(read_back(&store, &parts, &keys).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_dropped_meanwhile_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let Pending { store, hold, parts, mut keys } = Pending::new(dir.path()).await;
+    drop(store);
+    hold.release();
+    let store = LocalStore::open(dir.path(), FAST).await.expect("nobody has the folder any more");
+    let next = content(9, 1_000);
+    let number = keys.len() as u32 + 1;
+    let receipt = part(&store, "s", number, Some(parts.size()), next.clone()).await.unwrap();
+    keys.push(receipt.key);
+    let parts = Parts(parts.0.into_iter().chain([next]).collect());
+    assert_eq!(read_back(&store, &parts, &keys).await, 0);
+}
