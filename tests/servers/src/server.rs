@@ -3,6 +3,7 @@
 use crate::availability::has_conditions;
 use crate::double::{self, Clock, Lies, Told};
 use crate::process::{Missing, Process};
+use crate::proxy::FaultProxy;
 use crate::{garage, minio, moto, runtime};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -74,13 +75,16 @@ impl Server {
         Ok(Self::new("minio", access, process))
     }
 
-    /// The moto server of this process, which checks signatures.
+    /// The moto server of this process, which checks signatures. Its conditional writes are two steps, so it does what changes
+    /// a key one after the other.
     ///
     /// # Errors
     /// Where there is none to start.
     pub async fn moto() -> Result<Server, Missing> {
         let (access, process) = moto::start().await?;
-        Ok(Self::new("moto", access, process))
+        let turns = FaultProxy::in_turns(&access.endpoint);
+        let access = Access { endpoint: turns.endpoint().to_owned(), ..access };
+        Ok(Self::new("moto", access, (process, turns)))
     }
 
     /// The Garage of this process.

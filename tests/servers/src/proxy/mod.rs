@@ -5,6 +5,7 @@
 
 mod body;
 mod cut;
+mod turns;
 
 use crate::Server;
 use crate::runtime::{self, Task};
@@ -23,6 +24,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use turns::Turns;
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,7 @@ struct Shared {
     state: Mutex<State>,
     /// Requests that [`Fault::Delay`] holds or has passed on, and that are not answered yet.
     delayed: watch::Sender<usize>,
+    turns: Option<Turns>,
 }
 
 #[derive(Default)]
@@ -76,8 +79,18 @@ struct Plan {
 impl FaultProxy {
     /// Starts one before a server whose endpoint is `http:`.
     pub async fn start(server: &Server) -> FaultProxy {
-        let upstream = server.endpoint().strip_prefix("http://").expect("an endpoint without TLS").to_owned();
-        let shared = Arc::new(Shared { upstream, state: Mutex::default(), delayed: watch::Sender::new(0) });
+        Self::before(server.endpoint(), None)
+    }
+
+    /// One that lets a server do what changes a key one after the other, for those whose conditional writes look and write in
+    /// two steps.
+    pub(crate) fn in_turns(endpoint: &str) -> FaultProxy {
+        Self::before(endpoint, Some(Turns::default()))
+    }
+
+    fn before(endpoint: &str, turns: Option<Turns>) -> FaultProxy {
+        let upstream = endpoint.strip_prefix("http://").expect("an endpoint without TLS").to_owned();
+        let shared = Arc::new(Shared { upstream, state: Mutex::default(), delayed: watch::Sender::new(0), turns });
         let (endpoint, task) = {
             let shared = shared.clone();
             runtime::serve(move |listener| serve(listener, shared))
@@ -162,6 +175,10 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             let (shared, reset) = (shared.clone(), reset.clone());
             async move {
                 let planned = shared.note(&request);
+                let _turn = match &shared.turns {
+                    Some(turns) => turns.take(&request).await,
+                    None => None,
+                };
                 let answered = respond(&shared, request, planned).await;
                 if answered.is_err() {
                     reset.on_close();
