@@ -190,11 +190,12 @@ impl Later {
         let Later { lane, pending } = self;
         let (name, token) = (pending.name.clone(), pending.token.clone());
         let ends = row.offset.map(|offset| offset + row.size);
-        let (inner, scope) = (inner.clone(), scope.clone());
         let parts = inner.pending.clone();
         inner.counters.hash_later.fetch_add(row.size, Ordering::Relaxed);
+        // A store that was closed meanwhile is not kept open for it.
+        let (inner, scope) = (Arc::downgrade(inner), scope.clone());
         let ended = move |digests: &Digests| {
-            if let Some(chain) = digests.chain() {
+            if let (Some(chain), Some(inner)) = (digests.chain(), inner.upgrade()) {
                 tokio::spawn(note(inner, scope, PartRow { chain: Some(chain), ..row }, pending));
             }
         };
