@@ -270,6 +270,8 @@ fn flags(mode: OpenFlags) -> OpenFlags {
 /// Settings of a connection.
 fn settle(conn: &Connection, durable: bool) -> Result<(), IndexFault> {
     conn.busy_timeout(std::time::Duration::from_secs(10))?;
+    // Each query has one plan, whatever is asked. Without this SQLite makes a new one for each range and each limit.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // The cache in KiB (negative): small, so that the index stays small beside everything else in memory. The log is cut
     // back to its limit in bytes whenever it starts over.
     conn.execute_batch(&format!(

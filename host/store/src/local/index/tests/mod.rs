@@ -39,6 +39,7 @@ fn folder() -> Arc<Folder> {
 /// A connection to tables of their own.
 fn tables() -> Connection {
     let conn = Connection::open_in_memory().unwrap();
+    settle(&conn, false).unwrap();
     schema::create(&conn, ID).unwrap();
     conn
 }

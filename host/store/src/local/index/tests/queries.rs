@@ -3,30 +3,48 @@ use crate::{Argument, Chain, Sha256, limits};
 use finals::FinalRow;
 use rusqlite::StatementStatus;
 
+const QUERIES: [&str; 19] = [
+    parts::GET,
+    parts::LIST,
+    parts::NEXT_SESSION,
+    parts::LAST_PLACED,
+    parts::LAST_WITHDRAWN,
+    parts::NEXT_WITHDRAWN,
+    parts::STATE_AT,
+    parts::BEHIND,
+    parts::FIRST_BEHIND,
+    parts::OWN,
+    parts::COUNT,
+    parts::COUNT_PLACED,
+    parts::COUNT_WITHDRAWN,
+    finals::GET,
+    finals::LIST,
+    finals::EXISTS,
+    finals::DELETED,
+    finals::GONE,
+    records::LIST,
+];
+
+#[test]
+fn a_query_is_planned_once() {
+    let conn = tables();
+    let planned_again = |sql: &&str| {
+        let mut statement = conn.prepare(sql).unwrap();
+        for value in 0..10 {
+            let values = vec![value; statement.parameter_count()];
+            let mut rows = statement.query(rusqlite::params_from_iter(values)).unwrap();
+            while rows.next().unwrap().is_some() {}
+        }
+        statement.get_status(StatementStatus::RePrepare) > 0
+    };
+    let again: Vec<_> = QUERIES.into_iter().filter(|sql| planned_again(sql)).collect();
+    assert_eq!(again, [""; 0]);
+}
+
 #[test]
 fn no_query_scans_or_sorts() {
     let conn = tables();
-    for sql in [
-        parts::GET,
-        parts::LIST,
-        parts::NEXT_SESSION,
-        parts::LAST_PLACED,
-        parts::LAST_WITHDRAWN,
-        parts::NEXT_WITHDRAWN,
-        parts::STATE_AT,
-        parts::BEHIND,
-        parts::FIRST_BEHIND,
-        parts::OWN,
-        parts::COUNT,
-        parts::COUNT_PLACED,
-        parts::COUNT_WITHDRAWN,
-        finals::GET,
-        finals::LIST,
-        finals::EXISTS,
-        finals::DELETED,
-        finals::GONE,
-        records::LIST,
-    ] {
+    for sql in QUERIES {
         let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let nothing = vec![rusqlite::types::Null; plan.parameter_count()];
         let steps = plan.query_map(rusqlite::params_from_iter(nothing), |row| row.get::<_, String>(3)).unwrap();
