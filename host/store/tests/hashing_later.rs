@@ -222,3 +222,64 @@ async fn a_store_that_is_dropped_meanwhile_is_whole() {
     let parts = Parts(parts.0.into_iter().chain([next]).collect());
     assert_eq!(read_back(&store, &parts, &keys).await, 0);
 }
+
+/// Three clients put the parts of one session, each its own in order. Some are cut off and begun again, some deleted and put
+/// again with other content. At once after the last of them the digest of the whole is right.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn whatever_clients_do_side_by_side_the_digest_is_right() {
+    const CLIENTS: usize = 3;
+    const PARTS: usize = 12;
+    for seed in 0..8 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let sizes: Vec<usize> = (0..PARTS).map(|_| random.usize(MIB / 2..3 * MIB)).collect();
+        let parts = Parts::of(&sizes);
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(LocalStore::open(dir.path(), FAST).await.unwrap());
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let (store, mut random) = (store.clone(), random.fork());
+                let mine: Vec<_> =
+                    (client..PARTS).step_by(CLIENTS).map(|at| (at, parts.offset(at), parts.0[at].clone())).collect();
+                tokio::spawn(async move {
+                    let mut put = Vec::new();
+                    for (at, offset, content) in mine {
+                        put.push(put_somehow(&store, &mut random, at, offset, content).await);
+                    }
+                    put
+                })
+            })
+            .collect();
+        let mut all = Vec::new();
+        for client in clients {
+            all.extend(client.await.unwrap());
+        }
+        all.sort_by_key(|(at, ..)| *at);
+        let (contents, keys): (Vec<_>, Vec<_>) = all.into_iter().map(|(_, content, key)| (content, key)).unzip();
+        // It compares the digest.
+        read_back(&store, &Parts(contents), &keys).await;
+    }
+}
+
+/// Puts a part, maybe not at once, and maybe another one in the end. Answers what is there then.
+async fn put_somehow(
+    store: &LocalStore,
+    random: &mut fastrand::Rng,
+    at: usize,
+    offset: u64,
+    mut bytes: Vec<u8>,
+) -> (usize, Vec<u8>, TempKey) {
+    let number = at as u32 + 1;
+    if random.u8(..) < 80 {
+        let expected = Expected { size: Some(bytes.len() as u64), ..Expected::default() };
+        let options = PartOptions { offset: Some(offset), expected, ..PartOptions::default() };
+        let mut upload = Upload::part(store, &scope(), &session("s"), number, options).await.unwrap();
+        upload.write(bytes[..random.usize(..bytes.len())].to_vec().into()).await.unwrap();
+    }
+    let mut key = part(store, "s", number, Some(offset), bytes.clone()).await.unwrap().key;
+    while random.u8(..) < 80 {
+        assert!(store.delete_part(&scope(), &key).await.unwrap());
+        bytes = content(random.u8(..), bytes.len());
+        key = part(store, "s", number, Some(offset), bytes.clone()).await.unwrap().key;
+    }
+    (at, bytes, key)
+}
