@@ -61,11 +61,8 @@ pub(crate) async fn begin(
         }
     };
     let spot = options.offset.filter(|_| sending.is_some()).map(|offset| Spot { seat, offset, before });
-    let hashes = Hashes {
-        blake3: Some(Blake3::new()),
-        sha256: (options.want_sha256 || options.expected.sha256.is_some()).then(Sha256::new),
-        ..Hashes::default()
-    };
+    let hashes =
+        Hashes { blake3: Some(Blake3::new()), sha256: options.needs_sha256().then(Sha256::new), ..Hashes::default() };
     let body = Body::new(inner, hashes, sending, spot);
     let (inner, scope) = (inner.clone(), scope.clone());
     Ok(Box::new(PartWriter { inner, scope, key, options, body, running }))

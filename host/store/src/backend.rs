@@ -197,6 +197,13 @@ pub struct PartOptions {
     pub unless_final: Option<FileId>,
 }
 
+impl PartOptions {
+    /// Whether the part's own SHA-256 is computed as it arrives: for its receipt, or because another one would be refused.
+    pub fn needs_sha256(&self) -> bool {
+        self.want_sha256 || self.expected.sha256.is_some()
+    }
+}
+
 /// Options of a final object.
 #[derive(Clone, Debug, Default)]
 pub struct FinalOptions {

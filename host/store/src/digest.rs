@@ -105,6 +105,13 @@ pub struct Chain {
     pub state: Sha256State,
 }
 
+impl Chain {
+    /// The chain of content that was hashed on from something to the state `after`. Absent if either is.
+    pub fn made(before: Option<Digest>, after: Option<&Sha256>) -> Option<Chain> {
+        before.zip(after).map(|(before, after)| Chain { before, state: after.suspend() })
+    }
+}
+
 /// A suspended SHA-256.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sha256State(Vec<u8>);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use support::hold::{Hold, SOON};
 use support::parts::{MIB, Parts, read_back};
-use support::{content, part, scope, session};
+use support::{content, options, part, scope, session};
 
 /// Nothing is synced, so that the hashing does not come to its end meanwhile.
 const FAST: LocalOptions = LocalOptions {
@@ -55,8 +55,7 @@ impl Pending {
     }
 
     fn options(&self, size: usize) -> PartOptions {
-        let expected = Expected { size: Some(size as u64), ..Expected::default() };
-        PartOptions { offset: Some(self.parts.size()), expected, ..PartOptions::default() }
+        options(Some(self.parts.size()), size)
     }
 
     /// Goes on with what waits, and assembles.
@@ -160,12 +159,10 @@ async fn the_next_part_may_fail() {
     drop(upload);
     pending.put(SIZE).await;
     pending.put(SIZE).await;
-    let store_caught_up = {
-        pending.hold.release();
-        pending.store.caught_up().await;
-        pending.store.counters().hash_caught_up
-    };
-    assert!(store_caught_up <= 2 * SIZE as u64, "what was pending is not read: {store_caught_up}");
+    pending.hold.release();
+    pending.store.caught_up().await;
+    let caught_up = pending.store.counters().hash_caught_up;
+    assert!(caught_up <= 2 * SIZE as u64, "what was pending is not read: {caught_up}");
     assert_eq!(pending.read_back().await, 0);
 }
 
@@ -270,8 +267,7 @@ async fn put_somehow(
 ) -> (usize, Vec<u8>, TempKey) {
     let number = at as u32 + 1;
     if random.u8(..) < 80 {
-        let expected = Expected { size: Some(bytes.len() as u64), ..Expected::default() };
-        let options = PartOptions { offset: Some(offset), expected, ..PartOptions::default() };
+        let options = options(Some(offset), bytes.len());
         let mut upload = Upload::part(store, &scope(), &session("s"), number, options).await.unwrap();
         upload.write(bytes[..random.usize(..bytes.len())].to_vec().into()).await.unwrap();
     }

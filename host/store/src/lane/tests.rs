@@ -53,6 +53,24 @@ impl Work for Slow {
     }
 }
 
+/// A lane that has been handed ten times the same, and waits to be told to work on each.
+async fn held_up() -> (std::sync::mpsc::Sender<()>, Lane<Slow>, Arc<Batch>) {
+    let (go_on, told) = std::sync::mpsc::channel();
+    let lane = Lane::new(Slow(told, 0), 10);
+    let waiting = batch("a");
+    for _ in 0..10 {
+        lane.push(waiting.clone()).await.unwrap();
+    }
+    (go_on, lane, waiting)
+}
+
+/// Returns when nobody else has it.
+async fn let_go(batch: &Arc<Batch>) {
+    while Arc::strong_count(batch) > 1 {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_no_size_does_not_wait() {
     let (go_on, told) = std::sync::mpsc::channel();
@@ -66,17 +84,10 @@ async fn what_has_no_size_does_not_wait() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lane_that_is_let_go_works_to_its_end() {
-    let (go_on, told) = std::sync::mpsc::channel();
-    let lane = Lane::new(Slow(told, 0), 10);
-    let waiting = batch("a");
-    for _ in 0..10 {
-        lane.push(waiting.clone()).await.unwrap();
-    }
+    let (go_on, lane, waiting) = held_up().await;
     drop(lane);
     (0..10).for_each(|_| go_on.send(()).unwrap());
-    while Arc::strong_count(&waiting) > 1 {
-        tokio::task::yield_now().await;
-    }
+    let_go(&waiting).await;
     // Its state is let go, too.
     while go_on.send(()).is_ok() {
         tokio::task::yield_now().await;
@@ -85,16 +96,9 @@ async fn a_lane_that_is_let_go_works_to_its_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lane_that_has_failed_lets_go_of_what_waits() {
-    let (go_on, told) = std::sync::mpsc::channel();
-    let lane = Lane::new(Slow(told, 0), 10);
-    let waiting = batch("a");
-    for _ in 0..10 {
-        lane.push(waiting.clone()).await.unwrap();
-    }
+    let (go_on, lane, waiting) = held_up().await;
     drop(go_on);
-    while Arc::strong_count(&waiting) > 1 {
-        tokio::task::yield_now().await;
-    }
+    let_go(&waiting).await;
     lane.push(waiting.clone()).await.expect_err("it has failed");
     assert_eq!(Arc::strong_count(&waiting), 1);
 }

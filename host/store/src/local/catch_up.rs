@@ -5,12 +5,12 @@
 //! open for one step only, so that no deleted part stays on the disk for it; each byte of a part is hashed at most once in
 //! its life, whatever is deleted and put again around it, because a part that has a chain keeps it.
 
-use super::chain::{self, Due};
+use super::chain::Due;
 use super::hashing::PendingParts;
 use super::index::parts::{self, PartRow};
 use super::{Inner, read};
 use crate::catching::Catch;
-use crate::{Digest, Result, Scope, SessionId, Sha256, Sha256State, TempKey, limits};
+use crate::{Chain, Digest, Result, Scope, SessionId, Sha256, Sha256State, TempKey, limits};
 use async_trait::async_trait;
 use rusqlite::Connection;
 use std::fs::File;
@@ -95,7 +95,7 @@ impl Catch for CatchUp {
         let part = self.part.insert(part);
         if part.done == part.row.size {
             let (scope, key) = (self.scope.clone(), part.row.key.clone());
-            if let Some(chain) = chain::made(Some(part.before), Some(&self.sha256)) {
+            if let Some(chain) = Chain::made(Some(part.before), Some(&self.sha256)) {
                 self.inner.note(move |conn| parts::chain(conn, &scope, &key, &chain)).await?;
             }
             self.at = Some(at + part.row.size);

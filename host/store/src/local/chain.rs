@@ -2,12 +2,12 @@
 //!
 //! A part that arrives when its predecessor is there with a state is hashed on from that state while it arrives. One that
 //! comes out of order is hashed in the background when its predecessor's state is known; see `catch_up.rs`. What either
-//! finds stays in the part's row as its [`Chain`]. Invariant: a chain is made of a part's own content, and is kept with the
+//! finds stays in the part's row as its [`crate::Chain`]. Invariant: a chain is made of a part's own content, and is kept with the
 //! token of the write that brought it.
 
 use super::hashing::PendingParts;
 use super::index::parts::{self, PartRow};
-use crate::{Chain, Digest, Result, Scope, SessionId, Sha256, Sha256State};
+use crate::{Result, Scope, SessionId, Sha256, Sha256State};
 use rusqlite::Connection;
 
 /// The digest to go on from for a part at an offset. Absent if its predecessor is not there yet, or has no state.
@@ -16,11 +16,6 @@ pub(super) fn before(conn: &Connection, scope: &Scope, session: &SessionId, offs
         return Ok(Some(Sha256::new()));
     }
     Ok(parts::state_at(conn, scope, session, offset)?.and_then(|state| Sha256::resume(&state)))
-}
-
-/// The chain of content that was hashed on from something.
-pub(super) fn made(before: Option<Digest>, after: Option<&Sha256>) -> Option<Chain> {
-    before.zip(after).map(|(before, after)| Chain { before, state: after.suspend() })
 }
 
 /// What there is to catch up with.

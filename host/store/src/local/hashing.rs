@@ -8,13 +8,9 @@
 //! that was handed the end of a part comes there, whatever becomes of the put that goes on with it; what is pending nobody else
 //! hashes.
 
-use super::index::parts::{self, PartRow};
-use super::{Inner, catch_up, chain};
 use crate::lane::{Batch, Hashes, Lane, Work};
 use crate::{Chain, Digest, Result, Scope, SessionId, Sha256, TempKey, Token, limits};
-use rusqlite::Connection;
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -51,7 +47,7 @@ impl Digests {
 
     /// What the content does to the digest of the whole, if it was hashed on from something.
     pub(super) fn chain(&self) -> Option<Chain> {
-        chain::made(self.before.as_ref().map(Sha256::so_far), self.hashes.chain.as_ref())
+        Chain::made(self.before.as_ref().map(Sha256::so_far), self.hashes.chain.as_ref())
     }
 }
 
@@ -92,7 +88,7 @@ struct Entry {
 
 impl PendingParts {
     /// Says that a part is pending for as long as the value lives.
-    fn add(&self, scope: &Scope, key: &TempKey) -> Pending {
+    pub(super) fn add(&self, scope: &Scope, key: &TempKey) -> Pending {
         let name = (scope.clone(), key.session.clone());
         self.lock().entry(name.clone()).or_default().push(Entry { token: key.token.clone(), lane: None });
         Pending { parts: self.clone(), name, token: key.token.clone() }
@@ -112,9 +108,14 @@ impl PendingParts {
         entries.iter_mut().find_map(ends_there).map(|(_, lane)| lane)
     }
 
+    /// Offers the lane of a part, if it is still pending, to the one that begins where it ends, in bytes of the whole.
+    pub(super) fn offer(&self, scope: &Scope, key: &TempKey, ends: u64, lane: Lane<Digests>) {
+        self.set_lane(scope, key, Some((ends, lane)));
+    }
+
     /// Says that a part was deleted: nobody goes on from it.
     pub(super) fn deleted(&self, scope: &Scope, key: &TempKey) {
-        self.change(&(scope.clone(), key.session.clone()), &key.token, |entry| entry.lane = None);
+        self.set_lane(scope, key, None);
     }
 
     /// Returns when no part of a session is pending.
@@ -138,11 +139,11 @@ impl PendingParts {
         }
     }
 
-    fn change(&self, name: &Name, token: &Token, change: impl FnOnce(&mut Entry)) {
+    fn set_lane(&self, scope: &Scope, key: &TempKey, lane: Option<(u64, Lane<Digests>)>) {
         let mut parts = self.lock();
-        let entry = parts.get_mut(name).and_then(|entries| entries.iter_mut().find(|entry| entry.token == *token));
-        if let Some(entry) = entry {
-            change(entry);
+        let entries = parts.get_mut(&(scope.clone(), key.session.clone()));
+        if let Some(entry) = entries.and_then(|entries| entries.iter_mut().find(|entry| entry.token == key.token)) {
+            entry.lane = lane;
         }
     }
 
@@ -152,7 +153,7 @@ impl PendingParts {
 }
 
 /// The time that a part is pending.
-struct Pending {
+pub(super) struct Pending {
     parts: PendingParts,
     name: Name,
     token: Token,
@@ -171,56 +172,4 @@ impl Drop for Pending {
         drop(entry);
         self.parts.0.settled.notify_waiters();
     }
-}
-
-/// Hashing that has not come to its end when its part is about to be there.
-pub(super) struct Later {
-    lane: Lane<Digests>,
-    pending: Pending,
-}
-
-impl Later {
-    /// Says that a part is pending from now on.
-    pub(super) fn new(inner: &Inner, scope: &Scope, key: &TempKey, lane: Lane<Digests>) -> Self {
-        Later { lane, pending: inner.pending.add(scope, key) }
-    }
-
-    /// The part is there; whoever comes behind it goes on from its end.
-    pub(super) fn go_on(self, inner: &Arc<Inner>, scope: &Scope, row: PartRow) {
-        let Later { lane, pending } = self;
-        let (name, token) = (pending.name.clone(), pending.token.clone());
-        let ends = row.offset.map(|offset| offset + row.size);
-        let parts = inner.pending.clone();
-        inner.counters.hash_later.fetch_add(row.size, Ordering::Relaxed);
-        // A store that was closed meanwhile is not kept open for it.
-        let (inner, scope) = (Arc::downgrade(inner), scope.clone());
-        let ended = move |digests: &Digests| {
-            if let (Some(chain), Some(inner)) = (digests.chain(), inner.upgrade()) {
-                tokio::spawn(note(inner, scope, PartRow { chain: Some(chain), ..row }, pending));
-            }
-        };
-        if lane.queue(Step::End(Box::new(ended))).is_ok() {
-            let lane = ends.map(|ends| (ends, lane));
-            parts.change(&name, &token, |entry| entry.lane = lane);
-        }
-    }
-}
-
-/// Notes the chain of a part that was pending, and sees to what is behind it.
-async fn note(inner: Arc<Inner>, scope: Scope, row: PartRow, pending: Pending) {
-    let chained = {
-        let (scope, row, parts) = (scope.clone(), row.clone(), inner.pending.clone());
-        move |conn: &Connection| {
-            let Some(chain) = &row.chain else { return Ok(chain::Due::Nothing) };
-            let is_there = parts::chain(conn, &scope, &row.key, chain)?;
-            if is_there { chain::due(conn, &scope, &row, &parts) } else { Ok(chain::Due::Nothing) }
-        }
-    };
-    match inner.note(chained).await {
-        Ok(due) => catch_up::begin(&inner, &scope, &row.key.session, due),
-        Err(error) => {
-            tracing::debug!(session = %row.key.session, %error, "a part is left to be hashed by the assembly");
-        }
-    }
-    drop(pending);
 }

@@ -18,6 +18,7 @@ mod facts;
 mod folder;
 mod hashing;
 mod index;
+mod later;
 mod layout;
 mod open_error;
 mod publish;

@@ -6,9 +6,10 @@
 use super::body::{Body, OwnName, OwnRange, Sink, Taken, Target};
 use super::chain::{self, Due};
 use super::compare::Stored;
-use super::hashing::{Digests, Later, Step};
+use super::hashing::{Digests, Step};
 use super::index::parts::{PartFile, PartRow};
 use super::index::{self, finals, parts};
+use super::later::Later;
 use super::sessions::{Claim, Gate, Running};
 use super::{Inner, catch_up, detached, layout, read, syncing};
 use crate::lane::Lane;
@@ -60,20 +61,20 @@ pub(super) async fn begin(
 ) -> Result<Box<dyn Writer<PartReceipt>>> {
     let running = inner.sessions.begin(scope, session);
     let key = TempKey { session: session.clone(), number, token: Token::random()? };
-    let want_sha256 = options.want_sha256 || options.expected.sha256.is_some();
+    let sha256 = options.needs_sha256();
     let (sink, hashing) = match begun(inner, scope, &key, &options, &running).await? {
-        Begun::New(target, From::Pending(lane)) => {
-            lane.queue(Step::Begin { sha256: want_sha256 })?;
+        Begun::New(target, Before::Pending(lane)) => {
+            lane.queue(Step::Begin { sha256 })?;
             (Place::Write(*target), Some(lane))
         }
-        Begun::New(target, From::Index(before)) => (Place::Write(*target), Digests::lane(want_sha256, before)),
+        Begun::New(target, Before::Index(before)) => (Place::Write(*target), Digests::lane(sha256, before)),
         Begun::There(there) => {
             let other_size = options.expected.size.is_some_and(|size| size != there.size);
             if options.if_exists == IfExists::Fail || other_size {
                 return Err(Error::Conflict);
             }
             let stored = Stored::open(inner, scope, there).await?.ok_or_else(deleted)?;
-            (Place::Compare(stored), Digests::lane(want_sha256, None))
+            (Place::Compare(stored), Digests::lane(sha256, None))
         }
     };
     Ok(Box::new(PartWriter {
@@ -89,13 +90,13 @@ pub(super) async fn begin(
 /// What a put begins with.
 enum Begun {
     /// A place to write to, and what to go on from with the digest of the whole.
-    New(Box<Target>, From),
+    New(Box<Target>, Before),
     /// What has the number.
     There(PartRow),
 }
 
 /// What the digest of the whole is gone on with from.
-enum From {
+enum Before {
     /// The part before it, which is still being hashed.
     Pending(Lane<Digests>),
     /// What is known of that part, if anything.
@@ -119,27 +120,27 @@ async fn begun(
         move |conn: &Connection| {
             goes_on(conn, &scope, unless.as_ref())?;
             if let Some(there) = parts::get(conn, &scope, &session, number)? {
-                return Ok((Some(there), false, From::Index(None)));
+                return Ok((Some(there), false, Before::Index(None)));
             }
             // First, because what is pending no more is in the index.
             let lane = offset.and_then(|offset| pending.lane(&scope, &session, offset));
             let is_used = range.map(|(start, end)| parts::placed(conn, &scope, &session, start, end)).transpose()?;
-            let from = match (lane, offset) {
-                (Some(lane), _) => From::Pending(lane),
-                (None, Some(offset)) => From::Index(chain::before(conn, &scope, &session, offset)?),
-                (None, None) => From::Index(None),
+            let before = match (lane, offset) {
+                (Some(lane), _) => Before::Pending(lane),
+                (None, Some(offset)) => Before::Index(chain::before(conn, &scope, &session, offset)?),
+                (None, None) => Before::Index(None),
             };
-            Ok((None, is_used == Some(true), from))
+            Ok((None, is_used == Some(true), before))
         }
     };
     let (placed, own) = (layout::placed(scope, &key.session), layout::own(scope, &key.session, &key.token));
     let (inner, gate) = (inner.clone(), running.gate().clone());
     let index = inner.index.clone();
-    let begin = move |(there, is_used, from): (_, bool, _)| match there {
+    let begin = move |(there, is_used, before): (_, bool, _)| match there {
         Some(there) => Ok(Begun::There(there)),
         None => {
             let claim = claim.filter(|_| !is_used);
-            Ok(Begun::New(Box::new(target(&inner, placed, own, claim, gate)?), from))
+            Ok(Begun::New(Box::new(target(&inner, placed, own, claim, gate)?), before))
         }
     };
     index.read_then(look, begin).await
@@ -202,8 +203,8 @@ impl Writer<PartReceipt> for PartWriter {
     async fn finish(self: Box<Self>, expected: Expected) -> Result<PartReceipt> {
         let PartWriter { inner, scope, key, options, body, running } = *self;
         let Taken { sink, size, hashing } = body.finish().await?;
-        let PartOptions { offset, if_exists, unless_final: unless, want_sha256, expected: begun_with } = options;
-        let is_waited_for = want_sha256 || begun_with.sha256.is_some() || size < HASH_LATER_MIN;
+        let is_waited_for = options.needs_sha256() || size < HASH_LATER_MIN;
+        let PartOptions { offset, if_exists, unless_final: unless, .. } = options;
         let (digests, hashing) = match hashing {
             Some(lane) if is_waited_for => (Some(lane.finish().await?), None),
             hashing => (None, hashing),

@@ -45,13 +45,14 @@ impl Hold {
         (LocalStore::open_with_fault(path, options, fault).await.expect("a store"), hold)
     }
 
+    /// Waits until somebody is held up.
     pub(crate) async fn reached(self: &Arc<Self>) {
         let here = self.clone();
         let reached = tokio::task::spawn_blocking(move || {
             let held = here.held.lock().unwrap();
             here.changed.wait_timeout_while(held, SOON, |held| held.is_none()).unwrap().0.is_some()
         });
-        assert!(reached.await.unwrap(), "nobody reads");
+        assert!(reached.await.unwrap(), "nobody comes there");
     }
 
     pub(crate) fn release(&self) {

@@ -7,8 +7,8 @@ pub(crate) mod parts;
 
 use portico_store::local::{LocalOptions, LocalStore, OpenError};
 use portico_store::{
-    Backend, ByteRange, Error, FileId, FinalKey, FinalOptions, FinalReceipt, PartOptions, PartReceipt, Result, Scope,
-    SessionId, put_final, put_part, stream,
+    Backend, ByteRange, Error, Expected, FileId, FinalKey, FinalOptions, FinalReceipt, PartOptions, PartReceipt,
+    Result, Scope, SessionId, put_final, put_part, stream,
 };
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use std::collections::BTreeMap;
@@ -52,9 +52,14 @@ pub(crate) async fn part(
     offset: Option<u64>,
     content: Vec<u8>,
 ) -> Result<PartReceipt> {
-    let mut options = PartOptions { offset, ..PartOptions::default() };
-    options.expected.size = Some(content.len() as u64);
+    let options = options(offset, content.len());
     put_part(store, &scope(), &session(of), number, &mut stream::from_bytes(content), options).await
+}
+
+/// Options of a part of a known size, in its place if it is told where.
+pub(crate) fn options(offset: Option<u64>, size: usize) -> PartOptions {
+    let expected = Expected { size: Some(size as u64), ..Expected::default() };
+    PartOptions { offset, expected, ..PartOptions::default() }
 }
 
 /// The content of a final object.
