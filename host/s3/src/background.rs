@@ -1,31 +1,24 @@
 //! What goes on after its caller has gone: commits that must not stop half-way, and the removal of what failed.
 
+use portico_store::watched::Watched;
 use portico_store::{Error, Result};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::Notify;
 
 /// A future whose kind does not matter.
 type Boxed<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
 /// The tasks of a store that outlive their callers.
 #[derive(Clone, Default)]
-pub(crate) struct Background(Arc<Tasks>);
-
-#[derive(Default)]
-struct Tasks {
-    running: AtomicUsize,
-    changed: Notify,
-}
+pub(crate) struct Background(Arc<Watched<usize>>);
 
 struct Counted(Background);
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.0.running.fetch_sub(1, Ordering::SeqCst);
-        self.0.0.changed.notify_waiters();
+        *self.0.0.lock() -= 1;
+        self.0.0.notify();
     }
 }
 
@@ -33,7 +26,7 @@ impl Background {
     /// Does something even if nobody waits for it. Without a runtime, at the end of a process, it is left to a sweep.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        self.0.running.fetch_add(1, Ordering::SeqCst);
+        *self.0.lock() += 1;
         let counted = Counted(self.clone());
         runtime.spawn(async move {
             let _counted = counted;
@@ -57,12 +50,6 @@ impl Background {
 
     /// Waits until nothing of it runs any more.
     pub(crate) async fn settle(&self) {
-        loop {
-            let changed = self.0.changed.notified();
-            if self.0.running.load(Ordering::SeqCst) == 0 {
-                return;
-            }
-            changed.await;
-        }
+        self.0.until(|running| (*running == 0).then_some(())).await;
     }
 }

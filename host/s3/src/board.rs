@@ -4,10 +4,10 @@
 //! A state from here may be of content that never comes to be a part. A chain that was made from it fits nowhere then. Kept
 //! are the latest [`STATES_MAX`] of a session, for as long as a put of it runs.
 
+use portico_store::watched::Watched;
 use portico_store::{Scope, SessionId, Sha256};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use std::sync::Arc;
 
 /// Most states of one session, of about 150 bytes each.
 const STATES_MAX: usize = 64;
@@ -16,10 +16,7 @@ type Session = (Scope, SessionId);
 
 /// The states of all sessions with running puts.
 #[derive(Default)]
-pub(crate) struct Board {
-    sessions: Mutex<HashMap<Session, States>>,
-    changed: Notify,
-}
+pub(crate) struct Board(Watched<HashMap<Session, States>>);
 
 #[derive(Default)]
 struct States {
@@ -30,14 +27,10 @@ struct States {
 }
 
 impl Board {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Session, States>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Lets a put of a session look at its states, and add to them.
     pub(crate) fn seat(self: &Arc<Self>, scope: &Scope, session: &SessionId) -> Seat {
         let session = (scope.clone(), session.clone());
-        self.lock().entry(session.clone()).or_default().seats += 1;
+        self.0.lock().entry(session.clone()).or_default().seats += 1;
         Seat { board: self.clone(), session }
     }
 }
@@ -51,36 +44,34 @@ pub(crate) struct Seat {
 impl Seat {
     /// Adds what is before an offset.
     pub(crate) fn put(&self, offset: u64, sha256: &Sha256) {
-        if let Some(states) = self.board.lock().get_mut(&self.session) {
+        if let Some(states) = self.board.0.lock().get_mut(&self.session) {
             states.at.insert(offset, sha256.clone());
             if states.at.len() > STATES_MAX {
                 // Whoever comes next goes on from the end.
                 states.at.pop_first();
             }
         }
-        self.board.changed.notify_waiters();
+        self.board.0.notify();
     }
 
     /// What is before an offset, if somebody knows it.
     pub(crate) fn get(&self, offset: u64) -> Option<Sha256> {
-        self.board.lock().get(&self.session)?.at.get(&offset).cloned()
+        self.known(&self.board.0.lock(), offset)
     }
 
     /// What is before an offset, when somebody knows it.
     pub(crate) async fn wait(&self, offset: u64) -> Sha256 {
-        loop {
-            let changed = self.board.changed.notified();
-            if let Some(sha256) = self.get(offset) {
-                return sha256;
-            }
-            changed.await;
-        }
+        self.board.0.until(|sessions| self.known(sessions, offset)).await
+    }
+
+    fn known(&self, sessions: &HashMap<Session, States>, offset: u64) -> Option<Sha256> {
+        sessions.get(&self.session)?.at.get(&offset).cloned()
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut sessions = self.board.lock();
+        let mut sessions = self.board.0.lock();
         if let Some(states) = sessions.get_mut(&self.session) {
             states.seats -= 1;
             if states.seats == 0 {
@@ -117,7 +108,7 @@ mod tests {
         assert_eq!(first.get(6).unwrap().finish(), hashed("six").finish());
         assert!(first.get(8).is_none());
         drop((first, other));
-        assert!(board.lock().is_empty());
+        assert!(board.0.lock().is_empty());
     }
 
     #[test]
@@ -127,7 +118,7 @@ mod tests {
         for offset in 0..1_000 {
             seat.put(offset, &hashed("x"));
         }
-        assert_eq!(board.lock().values().next().unwrap().at.len(), STATES_MAX);
+        assert_eq!(board.0.lock().values().next().unwrap().at.len(), STATES_MAX);
         assert!(seat.get(999).is_some() && seat.get(999 - STATES_MAX as u64).is_none());
     }
 }

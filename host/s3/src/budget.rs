@@ -7,11 +7,12 @@
 //! anything but its client; and while somebody waits for it, clients that stand still lose it ([`STALL`]). So uploads can't
 //! wait for each other in a circle, and stalled clients can't stop the rest.
 
+use portico_store::watched::Watched;
 use portico_store::{Error, Result};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a client may stand still while it holds what another one waits for. The more wait, the shorter: else whoever
 /// comes last waits this long for every few of those before it that stand still too.
@@ -40,8 +41,7 @@ pub(crate) struct Budget {
 pub(crate) struct Holder {
     /// When its client sent something, in milliseconds since the budget's epoch.
     moved: AtomicU64,
-    evicted: Notify,
-    is_evicted: std::sync::atomic::AtomicBool,
+    evicted: Watched<bool>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -86,12 +86,8 @@ impl Budget {
             }
         };
         drop(waiting);
-        let holder = Arc::new(Holder {
-            moved: AtomicU64::new(self.now()),
-            evicted: Notify::new(),
-            is_evicted: false.into(),
-            _permit: permit,
-        });
+        let holder =
+            Arc::new(Holder { moved: AtomicU64::new(self.now()), evicted: Watched::new(false), _permit: permit });
         let mut holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
         holders.retain(|holder| holder.strong_count() > 0);
         holders.push(Arc::downgrade(&holder));
@@ -115,8 +111,8 @@ impl Budget {
         for holder in holders.iter().filter_map(Weak::upgrade) {
             let still = now.saturating_sub(holder.moved.load(Ordering::Relaxed));
             if still >= limit.as_millis() as u64 {
-                holder.is_evicted.store(true, Ordering::SeqCst);
-                holder.evicted.notify_waiters();
+                *holder.evicted.lock() = true;
+                holder.evicted.notify();
             }
         }
     }
@@ -150,17 +146,11 @@ impl Drop for Waiting<'_> {
 impl Holder {
     /// Resolves when the upload has to end, because its client stands still and others wait.
     pub(crate) async fn evicted(&self) {
-        loop {
-            let notified = self.evicted.notified();
-            if self.is_evicted() {
-                return;
-            }
-            notified.await;
-        }
+        self.evicted.until(|is_evicted| is_evicted.then_some(())).await;
     }
 
     pub(crate) fn is_evicted(&self) -> bool {
-        self.is_evicted.load(Ordering::SeqCst)
+        *self.evicted.lock()
     }
 }
 

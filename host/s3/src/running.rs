@@ -4,10 +4,11 @@
 //! [`Registry::interrupt`] has returned, no put that was running before commits any more. Nobody in this process who waits
 //! by [`Registry::consumed`] sees a part that an assembly which has answered is still taking away.
 
+use portico_store::watched::Watched;
 use portico_store::{Error, Result, Scope, SessionId};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, watch};
+use std::sync::Arc;
+use tokio::sync::watch;
 
 type Session = (Scope, SessionId);
 
@@ -22,10 +23,7 @@ enum Stage {
 
 /// All sessions with running puts or assemblies.
 #[derive(Default)]
-pub(crate) struct Registry {
-    inner: Mutex<Inner>,
-    consumed: Notify,
-}
+pub(crate) struct Registry(Watched<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -37,15 +35,11 @@ struct Inner {
 }
 
 impl Registry {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Counts a put in.
     pub(crate) fn begin(self: &Arc<Self>, scope: &Scope, session: &SessionId) -> Running {
         let stage = Arc::new(watch::Sender::new(Stage::Open));
         let session = (scope.clone(), session.clone());
-        let mut inner = self.lock();
+        let mut inner = self.0.lock();
         let id = inner.next;
         inner.next += 1;
         inner.puts.entry(session.clone()).or_default().insert(id, stage.clone());
@@ -55,7 +49,7 @@ impl Registry {
     /// Ends the open puts of a session, and waits for those that are being committed.
     pub(crate) async fn interrupt(&self, scope: &Scope, session: &SessionId) {
         let puts: Vec<_> = {
-            let inner = self.lock();
+            let inner = self.0.lock();
             inner
                 .puts
                 .get(&(scope.clone(), session.clone()))
@@ -83,40 +77,30 @@ impl Registry {
     /// # Errors
     /// [`Error::Conflict`] if one of them is being assembled.
     pub(crate) async fn assemble(self: &Arc<Self>, sessions: Vec<Session>) -> Result<Assembling> {
-        self.until_consumed(|inner| {
-            let has = |set: &HashSet<Session>| sessions.iter().any(|session| set.contains(session));
-            if has(&inner.consuming) {
-                return None;
-            }
-            if has(&inner.assembling) {
-                return Some(Err(Error::Conflict));
-            }
-            inner.assembling.extend(sessions.iter().cloned());
-            Some(Ok(Assembling { registry: self.clone(), sessions: sessions.clone() }))
-        })
-        .await
+        self.0
+            .until(|inner| {
+                let has = |set: &HashSet<Session>| sessions.iter().any(|session| set.contains(session));
+                if has(&inner.consuming) {
+                    return None;
+                }
+                if has(&inner.assembling) {
+                    return Some(Err(Error::Conflict));
+                }
+                inner.assembling.extend(sessions.iter().cloned());
+                Some(Ok(Assembling { registry: self.clone(), sessions: sessions.clone() }))
+            })
+            .await
     }
 
     /// Waits until no parts of a session are being taken away by an assembly that has answered.
     pub(crate) async fn consumed(&self, scope: &Scope, session: &SessionId) {
         let session = (scope.clone(), session.clone());
-        self.until_consumed(|inner| (!inner.consuming.contains(&session)).then_some(())).await;
+        self.0.until(|inner| (!inner.consuming.contains(&session)).then_some(())).await;
     }
 
     /// The same of all sessions of a scope.
     pub(crate) async fn all_consumed(&self, scope: &Scope) {
-        self.until_consumed(|inner| (!inner.consuming.iter().any(|(there, _)| there == scope)).then_some(())).await;
-    }
-
-    /// Asks until there is an answer, each time something has been consumed.
-    async fn until_consumed<T>(&self, mut ask: impl FnMut(&mut Inner) -> Option<T>) -> T {
-        loop {
-            let consumed = self.consumed.notified();
-            if let Some(answer) = ask(&mut self.lock()) {
-                return answer;
-            }
-            consumed.await;
-        }
+        self.0.until(|inner| (!inner.consuming.iter().any(|(there, _)| there == scope)).then_some(())).await;
     }
 }
 
@@ -159,7 +143,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stage.send_replace(Stage::Settled);
-        let mut inner = self.registry.lock();
+        let mut inner = self.registry.0.lock();
         if let Some(puts) = inner.puts.get_mut(&self.session) {
             puts.remove(&self.id);
             if puts.is_empty() {
@@ -178,19 +162,19 @@ pub(crate) struct Assembling {
 impl Assembling {
     /// Says that the object is there, and that only the parts have to go.
     pub(crate) fn consume(&self) {
-        self.registry.lock().consuming.extend(self.sessions.iter().cloned());
+        self.registry.0.lock().consuming.extend(self.sessions.iter().cloned());
     }
 }
 
 impl Drop for Assembling {
     fn drop(&mut self) {
-        let mut inner = self.registry.lock();
+        let mut inner = self.registry.0.lock();
         for session in &self.sessions {
             inner.assembling.remove(session);
             inner.consuming.remove(session);
         }
         drop(inner);
-        self.registry.consumed.notify_waiters();
+        self.registry.0.notify();
     }
 }
 

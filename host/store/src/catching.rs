@@ -6,6 +6,7 @@
 //! answered is dropped; after [`Catchers::close`] nothing begins. Nobody waits for a catcher: what it fails to do, the
 //! assembly does.
 
+use crate::watched::Watched;
 use crate::{Result, Scope, SessionId, limits};
 use async_trait::async_trait;
 use std::collections::hash_map::Entry;
@@ -30,10 +31,8 @@ type Name = (Scope, SessionId);
 pub struct Catchers<C: Catch>(Arc<Shared<C>>);
 
 struct Shared<C> {
-    sessions: Mutex<Sessions<C>>,
+    sessions: Watched<Sessions<C>>,
     turns: Semaphore,
-    /// Notified when a catcher has ended.
-    ended: Notify,
     searched: Searched,
 }
 
@@ -61,9 +60,9 @@ impl<C> Default for Session<C> {
 
 impl<C: Catch> Default for Catchers<C> {
     fn default() -> Self {
-        let sessions = Mutex::new(Sessions { known: HashMap::new(), closed: false });
+        let sessions = Watched::new(Sessions { known: HashMap::new(), closed: false });
         let turns = Semaphore::new(limits::CATCHERS);
-        Catchers(Arc::new(Shared { sessions, turns, ended: Notify::new(), searched: Searched::default() }))
+        Catchers(Arc::new(Shared { sessions, turns, searched: Searched::default() }))
     }
 }
 
@@ -90,7 +89,7 @@ impl<C: Catch> Catchers<C> {
     }
 
     fn try_begin(&self, scope: &Scope, session: &SessionId, catcher: C) -> bool {
-        let mut sessions = self.0.lock();
+        let mut sessions = self.0.sessions.lock();
         let full = sessions.known.len() >= limits::CATCH_SESSIONS;
         let closed = sessions.closed;
         match sessions.known.entry((scope.clone(), session.clone())) {
@@ -113,14 +112,17 @@ impl<C: Catch> Catchers<C> {
         let name = (scope.clone(), session.clone());
         let pause = Pause { shared: self.0.clone(), name };
         {
-            let mut sessions = self.0.lock();
+            let mut sessions = self.0.sessions.lock();
             let there = sessions.known.entry(pause.name.clone()).or_default();
             there.pauses += 1;
             there.next = None;
             there.halt.notify_one();
         }
-        self.0.until(|sessions| sessions.known.get(&pause.name).is_none_or(|there| !there.running)).await;
-        let left = self.0.lock().known.get_mut(&pause.name).and_then(|there| there.left.take());
+        let ended = self.0.sessions.until(|sessions| match sessions.known.get_mut(&pause.name) {
+            Some(there) if there.running => None,
+            there => Some(there.and_then(|there| there.left.take())),
+        });
+        let left = ended.await;
         // What becomes due meanwhile is missed.
         self.0.searched.remove(scope, session);
         (pause, left)
@@ -128,20 +130,20 @@ impl<C: Catch> Catchers<C> {
 
     /// Halts all of them, and returns when they have ended.
     pub async fn halt(&self) {
-        self.0.lock().halt();
+        self.0.sessions.lock().halt();
         self.idle().await;
     }
 
     /// Halts all of them for good.
     pub fn close(&self) {
-        let mut sessions = self.0.lock();
+        let mut sessions = self.0.sessions.lock();
         sessions.closed = true;
         sessions.halt();
     }
 
     /// Returns when none of them has anything to do.
     pub async fn idle(&self) {
-        self.0.until(|sessions| sessions.known.values().all(|there| !there.running)).await;
+        self.0.sessions.until(|sessions| sessions.known.values().all(|there| !there.running).then_some(())).await;
     }
 }
 
@@ -155,23 +157,9 @@ impl<C> Sessions<C> {
 }
 
 impl<C> Shared<C> {
-    fn lock(&self) -> MutexGuard<'_, Sessions<C>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn until(&self, condition: impl Fn(&Sessions<C>) -> bool) {
-        loop {
-            let ended = self.ended.notified();
-            if condition(&self.lock()) {
-                return;
-            }
-            ended.await;
-        }
-    }
-
     /// What is to be done for a session when its catcher has nothing more to do. Without anything, it has ended.
     fn next(&self, name: &Name) -> Option<C> {
-        let mut sessions = self.lock();
+        let mut sessions = self.sessions.lock();
         let next = sessions.known.get_mut(name).and_then(|there| there.next.take());
         if next.is_none() {
             self.end(&mut sessions, name, None);
@@ -187,7 +175,7 @@ impl<C> Shared<C> {
                 sessions.known.remove(name);
             }
         }
-        self.ended.notify_waiters();
+        self.sessions.notify();
     }
 }
 
@@ -224,7 +212,7 @@ struct Running<'a, C> {
 impl<C> Drop for Running<'_, C> {
     fn drop(&mut self) {
         if let Some(catcher) = self.catcher.take() {
-            self.shared.end(&mut self.shared.lock(), self.name, Some(catcher));
+            self.shared.end(&mut self.shared.sessions.lock(), self.name, Some(catcher));
         }
     }
 }
@@ -237,7 +225,7 @@ pub struct Pause<C> {
 
 impl<C> Drop for Pause<C> {
     fn drop(&mut self) {
-        let mut sessions = self.shared.lock();
+        let mut sessions = self.shared.sessions.lock();
         if let Some(there) = sessions.known.get_mut(&self.name) {
             there.pauses -= 1;
             if there.pauses == 0 && !there.running {
@@ -338,7 +326,7 @@ mod tests {
         }
         catchers.idle().await;
         assert_eq!([first.count(), second.count(), third.count()], [3, 0, 2], "the latest of those that waited");
-        assert!(catchers.0.lock().known.is_empty(), "nothing is kept of those that have ended");
+        assert!(catchers.0.sessions.lock().known.is_empty(), "nothing is kept of those that have ended");
     }
 
     #[tokio::test]
@@ -361,7 +349,7 @@ mod tests {
         assert!(catchers.begin(&scope, &id, counts.again()));
         counts.counted(8).await;
         catchers.halt().await;
-        assert!(catchers.0.lock().known.is_empty());
+        assert!(catchers.0.sessions.lock().known.is_empty());
         catchers.close();
         assert!(!catchers.begin(&scope, &id, counts.again()));
     }

@@ -2,12 +2,13 @@
 //! Invariants: a lane holds a thread only while it has something to do; no more items wait in it than it was told,
 //! besides those that are queued without waiting; what it was handed it works on to the end, whoever has gone meanwhile.
 
+use crate::watched::Watched;
 use crate::{Blake3, Error, Result, Sha256, limits};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What a lane does with what it is handed.
 pub trait Work: Send + 'static {
@@ -38,13 +39,8 @@ impl Batch {
 
 /// A lane with a state of type `W`.
 pub struct Lane<W: Work> {
-    shared: Arc<Shared<W>>,
+    queue: Arc<Watched<Queue<W>>>,
     slots: Arc<Semaphore>,
-}
-
-struct Shared<W: Work> {
-    queue: Mutex<Queue<W>>,
-    changed: Notify,
 }
 
 struct Queue<W: Work> {
@@ -60,10 +56,7 @@ impl<W: Work> Lane<W> {
     /// A lane with nothing to do, in which so many items may wait.
     pub fn new(state: W, queue_max: usize) -> Self {
         let queue = Queue { state: Some(state), items: VecDeque::new(), failure: None, running: false };
-        Lane {
-            shared: Arc::new(Shared { queue: Mutex::new(queue), changed: Notify::new() }),
-            slots: Arc::new(Semaphore::new(queue_max)),
-        }
+        Lane { queue: Arc::new(Watched::new(queue)), slots: Arc::new(Semaphore::new(queue_max)) }
     }
 
     /// Hands over an item; waits while too many wait already. Answers the failure of an earlier one.
@@ -79,7 +72,7 @@ impl<W: Work> Lane<W> {
 
     fn enqueue(&self, item: W::Item, slot: Option<OwnedSemaphorePermit>) -> Result<()> {
         let state = {
-            let mut queue = self.shared.lock();
+            let mut queue = self.queue.lock();
             if let Some(failure) = &queue.failure {
                 return Err(failure.repeat());
             }
@@ -89,8 +82,8 @@ impl<W: Work> Lane<W> {
         };
         // Not under the lock, which the job wants first of all.
         if let Some(state) = state {
-            let shared = self.shared.clone();
-            tokio::task::spawn_blocking(move || shared.run(state));
+            let queue = self.queue.clone();
+            tokio::task::spawn_blocking(move || run(&queue, state));
         }
         Ok(())
     }
@@ -98,7 +91,7 @@ impl<W: Work> Lane<W> {
     /// The state, if everything is done; else the lane.
     pub fn try_finish(self) -> Result<W, Self> {
         let state = {
-            let mut queue = self.shared.lock();
+            let mut queue = self.queue.lock();
             if queue.failure.is_none() && !queue.running { queue.state.take() } else { None }
         };
         state.ok_or(self)
@@ -106,56 +99,43 @@ impl<W: Work> Lane<W> {
 
     /// Waits until everything is done, and answers the state.
     pub async fn finish(self) -> Result<W> {
-        loop {
-            let changed = self.shared.changed.notified();
-            {
-                let mut queue = self.shared.lock();
-                if let Some(failure) = queue.failure.take() {
-                    return Err(failure);
-                }
-                if !queue.running {
-                    return queue.state.take().ok_or_else(|| Error::internal("a lane without a state"));
-                }
-            }
-            changed.await;
-        }
+        let done = self.queue.until(|queue| match queue.failure.take() {
+            Some(failure) => Some(Err(failure)),
+            None if queue.running => None,
+            None => Some(queue.state.take().ok_or_else(|| Error::internal("a lane without a state"))),
+        });
+        done.await
     }
 }
 
-impl<W: Work> Shared<W> {
-    fn lock(&self) -> MutexGuard<'_, Queue<W>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn run(&self, mut state: W) {
-        let mut stopped = Stopped { shared: self, is_done: false };
-        loop {
-            let (item, slot) = {
-                let mut queue = self.lock();
-                match queue.items.pop_front() {
-                    Some(next) => next,
-                    None => {
-                        queue.state = Some(state);
-                        queue.running = false;
-                        // Whoever queues something from now on begins another job.
-                        stopped.is_done = true;
-                        return;
-                    }
+fn run<W: Work>(queue: &Watched<Queue<W>>, mut state: W) {
+    let mut stopped = Stopped { queue, is_done: false };
+    loop {
+        let (item, slot) = {
+            let mut queue = queue.lock();
+            match queue.items.pop_front() {
+                Some(next) => next,
+                None => {
+                    queue.state = Some(state);
+                    queue.running = false;
+                    // Whoever queues something from now on begins another job.
+                    stopped.is_done = true;
+                    return;
                 }
-            };
-            let taken = state.take(item);
-            drop(slot);
-            if let Err(error) = taken {
-                self.lock().failure = Some(error);
-                return;
             }
+        };
+        let taken = state.take(item);
+        drop(slot);
+        if let Err(error) = taken {
+            queue.lock().failure = Some(error);
+            return;
         }
     }
 }
 
 /// Tells whoever waits. Lets go of what will never be worked on, because the job failed or panicked.
 struct Stopped<'a, W: Work> {
-    shared: &'a Shared<W>,
+    queue: &'a Watched<Queue<W>>,
     is_done: bool,
 }
 
@@ -163,7 +143,7 @@ impl<W: Work> Drop for Stopped<'_, W> {
     fn drop(&mut self) {
         if !self.is_done {
             let left = {
-                let mut queue = self.shared.lock();
+                let mut queue = self.queue.lock();
                 queue.running = false;
                 queue.failure.get_or_insert_with(|| Error::internal("a job of this put panicked"));
                 std::mem::take(&mut queue.items)
@@ -171,7 +151,7 @@ impl<W: Work> Drop for Stopped<'_, W> {
             // Not under the lock: what is let go may want it.
             drop(left);
         }
-        self.shared.changed.notify_waiters();
+        self.queue.notify();
     }
 }
 

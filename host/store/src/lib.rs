@@ -29,6 +29,7 @@ pub mod limits;
 pub mod local;
 pub mod stream;
 mod upload;
+pub mod watched;
 
 pub use backend::{
     Backend, Expected, FinalOptions, FinalReceipt, IfExists, Info, Page, PartOptions, PartReceipt, Purged, Record,

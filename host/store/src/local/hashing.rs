@@ -9,10 +9,10 @@
 //! hashes.
 
 use crate::lane::{Batch, Hashes, Lane, Work};
+use crate::watched::Watched;
 use crate::{Chain, Digest, Result, Scope, SessionId, Sha256, TempKey, Token, limits};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use std::sync::Arc;
 
 /// The digests of a content, as the state of a lane.
 pub(super) struct Digests {
@@ -71,14 +71,7 @@ type Name = (Scope, SessionId);
 
 /// The pending parts of a store.
 #[derive(Clone, Default)]
-pub(super) struct PendingParts(Arc<Shared>);
-
-#[derive(Default)]
-struct Shared {
-    parts: Mutex<HashMap<Name, Vec<Entry>>>,
-    /// Notified when a part is pending no more.
-    settled: Notify,
-}
+pub(super) struct PendingParts(Arc<Watched<HashMap<Name, Vec<Entry>>>>);
 
 struct Entry {
     token: Token,
@@ -90,19 +83,19 @@ impl PendingParts {
     /// Says that a part is pending for as long as the value lives.
     pub(super) fn add(&self, scope: &Scope, key: &TempKey) -> Pending {
         let name = (scope.clone(), key.session.clone());
-        self.lock().entry(name.clone()).or_default().push(Entry { token: key.token.clone(), lane: None });
+        self.0.lock().entry(name.clone()).or_default().push(Entry { token: key.token.clone(), lane: None });
         Pending { parts: self.clone(), name, token: key.token.clone() }
     }
 
     /// Whether a part is pending.
     pub(super) fn has(&self, scope: &Scope, key: &TempKey) -> bool {
         let name = (scope.clone(), key.session.clone());
-        self.lock().get(&name).is_some_and(|entries| entries.iter().any(|entry| entry.token == key.token))
+        self.0.lock().get(&name).is_some_and(|entries| entries.iter().any(|entry| entry.token == key.token))
     }
 
     /// The lane of a pending part that ends at an offset. It is for one who asks.
     pub(super) fn lane(&self, scope: &Scope, session: &SessionId, offset: u64) -> Option<Lane<Digests>> {
-        let mut parts = self.lock();
+        let mut parts = self.0.lock();
         let entries = parts.get_mut(&(scope.clone(), session.clone()))?;
         let ends_there = |entry: &mut Entry| entry.lane.take_if(|(ends, _)| *ends == offset);
         entries.iter_mut().find_map(ends_there).map(|(_, lane)| lane)
@@ -121,34 +114,20 @@ impl PendingParts {
     /// Returns when no part of a session is pending.
     pub(super) async fn settled(&self, scope: &Scope, session: &SessionId) {
         let name = (scope.clone(), session.clone());
-        self.until(|parts| !parts.contains_key(&name)).await;
+        self.0.until(|parts| (!parts.contains_key(&name)).then_some(())).await;
     }
 
     /// Returns when no part is pending.
     pub(super) async fn idle(&self) {
-        self.until(HashMap::is_empty).await;
-    }
-
-    async fn until(&self, condition: impl Fn(&HashMap<Name, Vec<Entry>>) -> bool) {
-        loop {
-            let settled = self.0.settled.notified();
-            if condition(&self.lock()) {
-                return;
-            }
-            settled.await;
-        }
+        self.0.until(|parts| parts.is_empty().then_some(())).await;
     }
 
     fn set_lane(&self, scope: &Scope, key: &TempKey, lane: Option<(u64, Lane<Digests>)>) {
-        let mut parts = self.lock();
+        let mut parts = self.0.lock();
         let entries = parts.get_mut(&(scope.clone(), key.session.clone()));
         if let Some(entry) = entries.and_then(|entries| entries.iter_mut().find(|entry| entry.token == key.token)) {
             entry.lane = lane;
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Vec<Entry>>> {
-        self.0.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -161,7 +140,7 @@ pub(super) struct Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        let mut parts = self.parts.lock();
+        let mut parts = self.parts.0.lock();
         let Some(entries) = parts.get_mut(&self.name) else { return };
         // With its lane, if nobody goes on with that. It is let go when others may have the lock.
         let entry = entries.iter().position(|entry| entry.token == self.token).map(|at| entries.swap_remove(at));
@@ -170,6 +149,6 @@ impl Drop for Pending {
         }
         drop(parts);
         drop(entry);
-        self.parts.0.settled.notify_waiters();
+        self.parts.0.notify();
     }
 }

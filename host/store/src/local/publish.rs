@@ -6,20 +6,17 @@
 
 use super::index::{self, finals};
 use super::{Inner, blocking, layout};
+use crate::watched::Watched;
 use crate::{Error, FileId, FinalReceipt, IfExists, Result, Scope};
 use rusqlite::Connection;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use std::sync::Arc;
 
 /// Locks on file ids.
 #[derive(Default)]
-pub(super) struct Names {
-    taken: Mutex<HashMap<(Scope, FileId), Lock>>,
-    freed: Notify,
-}
+pub(super) struct Names(Watched<HashMap<(Scope, FileId), Lock>>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lock {
@@ -35,25 +32,18 @@ impl Names {
     /// [`Error::Unavailable`] if a publication of it is in doubt.
     pub(super) async fn lock(self: &Arc<Self>, scope: &Scope, file: &FileId) -> Result<NameLock> {
         let name = (scope.clone(), file.clone());
-        loop {
-            let freed = self.freed.notified();
-            match self.taken().entry(name.clone()) {
-                Entry::Vacant(free) => {
-                    free.insert(Lock::Held);
-                    return Ok(NameLock { names: self.clone(), name });
-                }
-                Entry::Occupied(lock) if *lock.get() == Lock::Doubt => {
-                    let why = "an unfinished publication holds the name; opening the store again clears it";
-                    return Err(Error::unavailable(why));
-                }
-                Entry::Occupied(_) => {}
+        let locked = self.0.until(|taken| match taken.entry(name.clone()) {
+            Entry::Vacant(free) => {
+                free.insert(Lock::Held);
+                Some(Ok(()))
             }
-            freed.await;
-        }
-    }
-
-    fn taken(&self) -> MutexGuard<'_, HashMap<(Scope, FileId), Lock>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+            Entry::Occupied(lock) if *lock.get() == Lock::Doubt => {
+                let why = "an unfinished publication holds the name; opening the store again clears it";
+                Some(Err(Error::unavailable(why)))
+            }
+            Entry::Occupied(_) => None,
+        });
+        locked.await.map(|()| NameLock { names: self.clone(), name })
     }
 }
 
@@ -66,18 +56,18 @@ pub(super) struct NameLock {
 impl NameLock {
     /// Leaves the name as it is for as long as the store is open.
     fn keep_in_doubt(self) {
-        self.names.taken().insert(self.name.clone(), Lock::Doubt);
+        self.names.0.lock().insert(self.name.clone(), Lock::Doubt);
     }
 }
 
 impl Drop for NameLock {
     fn drop(&mut self) {
-        if let Entry::Occupied(lock) = self.names.taken().entry(self.name.clone())
+        if let Entry::Occupied(lock) = self.names.0.lock().entry(self.name.clone())
             && *lock.get() == Lock::Held
         {
             lock.remove();
         }
-        self.names.freed.notify_waiters();
+        self.names.0.notify();
     }
 }
 

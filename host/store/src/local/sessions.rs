@@ -7,22 +7,16 @@
 //!   dropped puts whose claims are still there included: so nobody can be writing to it;
 //! - a session's file that was made here and holds no part goes with the last claim on it, under a seal.
 
+use crate::watched::Watched;
 use crate::{Error, Result, Scope, SessionId};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use std::sync::Arc;
 
 type Name = (Scope, SessionId);
 
 /// All sessions with something going on.
 #[derive(Clone, Default)]
-pub(super) struct Sessions(Arc<Shared>);
-
-#[derive(Default)]
-struct Shared {
-    active: Mutex<HashMap<Name, Active>>,
-    unsealed: Notify,
-}
+pub(super) struct Sessions(Arc<Watched<HashMap<Name, Active>>>);
 
 #[derive(Default)]
 struct Active {
@@ -58,10 +52,7 @@ enum SealedFor {
 
 /// What every write and commit of a put passes through, so that the put can be ended from outside.
 #[derive(Default)]
-pub(super) struct Gate {
-    state: Mutex<GateState>,
-    changed: Notify,
-}
+pub(super) struct Gate(Watched<GateState>);
 
 #[derive(Default)]
 struct GateState {
@@ -75,7 +66,7 @@ impl Gate {
     /// # Errors
     /// [`Error::Interrupted`] once the put has been ended.
     pub(super) fn enter(self: &Arc<Self>) -> Result<Passage> {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         if state.interrupted {
             return Err(Error::Interrupted { received: 0 });
         }
@@ -85,30 +76,16 @@ impl Gate {
 
     /// Resolves once the put has been ended.
     pub(super) async fn interrupted(&self) {
-        self.until(|state| state.interrupted).await;
+        self.0.until(|state| state.interrupted.then_some(())).await;
     }
 
     fn interrupt(&self) {
-        self.lock().interrupted = true;
-        self.changed.notify_waiters();
+        self.0.lock().interrupted = true;
+        self.0.notify();
     }
 
     async fn settled(&self) {
-        self.until(|state| state.busy == 0).await;
-    }
-
-    async fn until(&self, condition: impl Fn(&GateState) -> bool) {
-        loop {
-            let changed = self.changed.notified();
-            if condition(&self.lock()) {
-                return;
-            }
-            changed.await;
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, GateState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.until(|state| (state.busy == 0).then_some(())).await;
     }
 }
 
@@ -117,8 +94,8 @@ pub(super) struct Passage(Arc<Gate>);
 
 impl Drop for Passage {
     fn drop(&mut self) {
-        self.0.lock().busy -= 1;
-        self.0.changed.notify_waiters();
+        self.0.0.lock().busy -= 1;
+        self.0.0.notify();
     }
 }
 
@@ -127,14 +104,14 @@ impl Sessions {
     pub(super) fn begin(&self, scope: &Scope, session: &SessionId) -> Running {
         let name = (scope.clone(), session.clone());
         let running = Running { sessions: self.clone(), name, gate: Arc::default(), in_doubt: false };
-        self.lock().entry(running.name.clone()).or_default().puts.push(running.gate.clone());
+        self.0.lock().entry(running.name.clone()).or_default().puts.push(running.gate.clone());
         running
     }
 
     /// Claims a range of a session's own file for a put; `None` if another claim overlaps it or the session is sealed.
     pub(super) fn claim(&self, running: &Running, start: u64, end: u64) -> Option<Claim> {
         let name = running.name.clone();
-        let mut active = self.lock();
+        let mut active = self.0.lock();
         let entry = active.entry(name.clone()).or_default();
         if entry.sealed.is_some() || entry.claims.iter().any(|other| other.start < end && start < other.end) {
             forget_if_idle(&mut active, &name);
@@ -146,7 +123,9 @@ impl Sessions {
 
     /// Seals a session against new claims; `None` if it is sealed already.
     pub(super) fn try_seal(&self, scope: &Scope, session: &SessionId) -> Option<Seal> {
-        self.seal_for(scope, session, SealedFor::Upkeep).ok()
+        let name = (scope.clone(), session.clone());
+        let sealed = seal_for(&mut self.0.lock(), &name, SealedFor::Upkeep);
+        sealed.is_ok().then(|| Seal { sessions: self.clone(), name })
     }
 
     /// Seals a session, waiting until nobody else does.
@@ -154,14 +133,13 @@ impl Sessions {
     /// # Errors
     /// [`Error::Unavailable`] if that would be for ever.
     pub(super) async fn seal(&self, scope: &Scope, session: &SessionId) -> Result<Seal> {
-        loop {
-            let unsealed = self.0.unsealed.notified();
-            match self.seal_for(scope, session, SealedFor::Upkeep) {
-                Ok(seal) => return Ok(seal),
-                Err(SealedFor::Doubt) => return Err(doubt()),
-                Err(SealedFor::Assembly | SealedFor::Upkeep) => unsealed.await,
-            }
-        }
+        let name = (scope.clone(), session.clone());
+        let sealed = self.0.until(|active| match seal_for(active, &name, SealedFor::Upkeep) {
+            Ok(()) => Some(Ok(())),
+            Err(SealedFor::Doubt) => Some(Err(doubt())),
+            Err(SealedFor::Assembly | SealedFor::Upkeep) => None,
+        });
+        sealed.await.map(|()| Seal { sessions: self.clone(), name })
     }
 
     /// Seals a session for an assembly.
@@ -169,36 +147,21 @@ impl Sessions {
     /// # Errors
     /// [`Error::Conflict`] if another assembly has it; [`Error::Unavailable`] if one of it is in doubt.
     pub(super) async fn seal_for_assembly(&self, scope: &Scope, session: &SessionId) -> Result<Seal> {
-        loop {
-            let unsealed = self.0.unsealed.notified();
-            match self.seal_for(scope, session, SealedFor::Assembly) {
-                Ok(seal) => return Ok(seal),
-                Err(SealedFor::Assembly) => return Err(Error::Conflict),
-                Err(SealedFor::Doubt) => return Err(doubt()),
-                Err(SealedFor::Upkeep) => unsealed.await,
-            }
-        }
-    }
-
-    /// Seals a session, or answers what it is sealed for.
-    fn seal_for(&self, scope: &Scope, session: &SessionId, purpose: SealedFor) -> Result<Seal, SealedFor> {
         let name = (scope.clone(), session.clone());
-        let mut active = self.lock();
-        let entry = active.entry(name.clone()).or_default();
-        match entry.sealed {
-            Some(purpose) => Err(purpose),
-            None => {
-                entry.sealed = Some(purpose);
-                Ok(Seal { sessions: self.clone(), name })
-            }
-        }
+        let sealed = self.0.until(|active| match seal_for(active, &name, SealedFor::Assembly) {
+            Ok(()) => Some(Ok(())),
+            Err(SealedFor::Assembly) => Some(Err(Error::Conflict)),
+            Err(SealedFor::Doubt) => Some(Err(doubt())),
+            Err(SealedFor::Upkeep) => None,
+        });
+        sealed.await.map(|()| Seal { sessions: self.clone(), name })
     }
 
     /// Ends the puts that run now and what goes on of dropped ones, and returns when none of them writes or commits any
     /// more.
     pub(super) async fn interrupt(&self, scope: &Scope, session: &SessionId) {
         let name = (scope.clone(), session.clone());
-        let gates: Vec<Arc<Gate>> = match self.lock().get(&name) {
+        let gates: Vec<Arc<Gate>> = match self.0.lock().get(&name) {
             Some(entry) => entry.puts.iter().chain(entry.claims.iter().map(|claim| &claim.gate)).cloned().collect(),
             None => return,
         };
@@ -212,22 +175,30 @@ impl Sessions {
 
     /// Whether a put or claim of the session is alive.
     pub(super) fn is_busy(&self, scope: &Scope, session: &SessionId) -> bool {
-        let active = self.lock();
+        let active = self.0.lock();
         active
             .get(&(scope.clone(), session.clone()))
             .is_some_and(|entry| !entry.puts.is_empty() || !entry.claims.is_empty())
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Active>> {
-        self.0.active.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn change(&self, name: &Name, change: impl FnOnce(&mut Active)) {
-        let mut active = self.lock();
+        let mut active = self.0.lock();
         if let Some(entry) = active.get_mut(name) {
             change(entry);
         }
         forget_if_idle(&mut active, name);
+    }
+}
+
+/// Seals a session, or answers what it is sealed for.
+fn seal_for(active: &mut HashMap<Name, Active>, name: &Name, purpose: SealedFor) -> Result<(), SealedFor> {
+    let entry = active.entry(name.clone()).or_default();
+    match entry.sealed {
+        Some(purpose) => Err(purpose),
+        None => {
+            entry.sealed = Some(purpose);
+            Ok(())
+        }
     }
 }
 
@@ -340,7 +311,7 @@ impl Drop for Seal {
         self.sessions.change(&self.name, |entry| {
             entry.sealed = entry.sealed.filter(|purpose| *purpose == SealedFor::Doubt);
         });
-        self.sessions.0.unsealed.notify_waiters();
+        self.sessions.0.notify();
     }
 }
 

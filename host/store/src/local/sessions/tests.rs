@@ -21,7 +21,7 @@ fn claims_do_not_overlap_and_end_with_their_value() {
     drop(seal);
     assert!(sessions.claim(&running, 0, 1).is_some());
     drop(running);
-    assert!(sessions.lock().is_empty(), "nothing is kept of idle sessions");
+    assert!(sessions.0.lock().is_empty(), "nothing is kept of idle sessions");
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn an_assembly_waits_for_upkeep_and_not_for_another_assembly() {
     assert!(matches!(sessions.seal_for_assembly(&scope, &session).await, Err(Error::Conflict)));
     assert!(sessions.try_seal(&scope, &session).is_none());
     drop(assembly);
-    assert!(sessions.lock().is_empty());
+    assert!(sessions.0.lock().is_empty());
 }
 
 #[tokio::test]
