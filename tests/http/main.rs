@@ -16,6 +16,7 @@ mod client_proxy;
 mod client_put;
 mod client_usage;
 mod clients;
+mod clock;
 mod conditions;
 mod conformance;
 mod digests;

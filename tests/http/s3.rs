@@ -13,6 +13,7 @@ mod client_kill;
 mod client_list;
 mod client_put;
 mod clients;
+mod clock;
 mod conditions;
 mod digests;
 mod files;

@@ -6,6 +6,11 @@ use portico_guest::bindings::wasi::{
 };
 use std::time::{Duration, SystemTime};
 
+/// What the clock on the wall says, to the millisecond.
+pub(crate) fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(now_ms())
+}
+
 /// Milliseconds since the Unix epoch.
 pub(crate) fn now_ms() -> u64 {
     let now = wall_clock::now();

@@ -120,7 +120,7 @@ fn put(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
 fn get(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
     let store = Store::open();
     let object = find(&store, parameters[0])?;
-    let validators = Validators::of(&object);
+    let validators = Validators::of(&object, clock::now());
     match request.conditions().verdict(Some(&validators), true) {
         Verdict::Proceed => {}
         Verdict::NotModified => return Ok(about(Response::new(304), &validators)),
@@ -148,7 +148,7 @@ fn get(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
 fn delete(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
     let store = Store::open();
     let object = find(&store, parameters[0])?;
-    if request.conditions().verdict(Some(&Validators::of(&object)), false) == Verdict::Failed {
+    if request.conditions().verdict(Some(&Validators::of(&object, clock::now())), false) == Verdict::Failed {
         return Err(Kind::PreconditionFailed.into());
     }
     // Of racing DELETEs one deletes, and the others come too late.

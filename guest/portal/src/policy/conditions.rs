@@ -8,15 +8,16 @@ use std::time::{Duration, SystemTime};
 pub(crate) struct Validators {
     /// A strong entity tag, quotes included: the content's SHA-256.
     pub(crate) etag: String,
-    /// When the content came to exist, to the second. Content under one URL never changes, so it is a strong
-    /// validator too.
+    /// When the content came to exist, to the second, and never later than now (RFC 9110, 8.8.2.1), however clocks were
+    /// set meanwhile. Content under one URL never changes, so it is a strong validator too.
     pub(crate) last_modified: SystemTime,
 }
 
 impl Validators {
     /// Those of a stored object.
-    pub(crate) fn of(object: &StoredObject) -> Self {
-        Validators { etag: format!("\"{}\"", object.sha256), last_modified: to_the_second(object.created_at) }
+    pub(crate) fn of(object: &StoredObject, now: SystemTime) -> Self {
+        let last_modified = to_the_second(object.created_at.min(now));
+        Validators { etag: format!("\"{}\"", object.sha256), last_modified }
     }
 
     /// The value of `Last-Modified`.
