@@ -1,6 +1,7 @@
 //! What a local store must have asked the system for before it answers, as far as a log of its calls can tell.
 
 use crate::strace::Call;
+use portico_store::limits::WRITE_CHUNK;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -54,21 +55,24 @@ impl Trace {
         self.calls.iter().filter(move |call| call.ended > after && call.begun < before && is(call))
     }
 
-    /// A range of bytes of a file has been written, in whole, once, and synced through the same descriptor. Answers the
-    /// sync.
+    /// A range of bytes of a file has been written, in whole, once, in short writes ([`WRITE_CHUNK`]), and synced through the
+    /// same descriptor. Answers the sync.
     ///
     /// # Errors
     /// What is missing, or comes too early or twice.
     pub fn written(&self, path: &Path, range: Range<u64>, from: &Call, answer: &Call) -> Result<&Call, String> {
-        let mut writes: Vec<&Call> = self.all(from, answer, |call| call.is_write() && call.is_on(path)).collect();
-        // Two threads may write, each where the other does not.
-        writes.sort_by_key(|write| write.last_number());
+        let writes: Vec<&Call> = self.all(from, answer, |call| call.is_write() && call.is_on(path)).collect();
+        let chunk = |at: u64| at / WRITE_CHUNK as u64;
         let mut at = range.start;
         for write in &writes {
             if write.last_number() != Some(at) {
                 return Err(format!("the write at byte {at} is {write:?}"));
             }
+            let begun = at;
             at += write.result.unsigned_abs();
+            if chunk(at - 1) != chunk(begun) {
+                return Err(format!("{write:?} goes beyond a multiple of {WRITE_CHUNK} bytes"));
+            }
         }
         let last = writes
             .iter()
