@@ -55,9 +55,12 @@ impl Clock {
     }
 }
 
-/// Deletes a file.
-fn delete(server: &Server, file: &Stored) {
-    assert_eq!(server.ask(&format!("DELETE {}", file.path()), &[]).head.status, 204);
+/// A server that goes by a clock and looks after its store all the time, with a file, and with one that was deleted.
+fn begin(clock: &Clock, content: &Pattern) -> (Server, Stored, Stored) {
+    let server = clock.server(&["--maintenance-interval", "50ms"]);
+    let (kept, deleted) = (server.put("kept", content), server.put("deleted", &Pattern::new(2, PART)));
+    assert_eq!(server.ask(&format!("DELETE {}", deleted.path()), &[]).head.status, 204);
+    (server, kept, deleted)
 }
 
 /// The status of what is asked for.
@@ -80,21 +83,19 @@ fn expect_maintenance(server: &Server) {
 #[test]
 fn a_clock_that_is_set_back_ends_nothing() {
     let clock = Clock::new();
-    let server = clock.server(&["--maintenance-interval", "50ms"]);
     let content = Pattern::new(1, 3 * PART);
-    let (kept, deleted) = (server.put("kept", &content), server.put("deleted", &Pattern::new(2, PART)));
-    delete(&server, &deleted);
+    let (server, kept, deleted) = begin(&clock, &content);
     let session = Session::begin(&server, &content, PART);
     session.put(&server, 1);
 
-    clock.set_days(-400);
+    clock.set_days(-20);
     let earlier = server.put("earlier", &Pattern::new(3, PART));
     session.put(&server, 2);
     assert_eq!(session.part(&server, 1).head.status, 200);
     let session_of_then = Session::begin(&server, &content, PART);
     session_of_then.put(&server, 3);
     // Nothing that is there was made later than now.
-    let then = SystemTime::now() - Duration::from_secs(400 * DAY.unsigned_abs());
+    let then = SystemTime::now() - Duration::from_secs(20 * DAY.unsigned_abs());
     for file in [&kept, &earlier] {
         server.expect_file(file);
         let head = server.ask(&format!("HEAD {}", file.path()), &[]).head;
@@ -112,7 +113,7 @@ fn a_clock_that_is_set_back_ends_nothing() {
     clock.set_days(0);
     session.put(&server, 3);
     let finished = session.finish(&server);
-    // Its time was over a year ago.
+    // Its time was over two weeks ago, and it is not forgotten yet.
     session_of_then.part(&server, 1).expect_problem(410, "gone");
     assert_eq!(session_of_then.status(&server)["status"], "FAILED");
     assert_eq!(status(&server, &deleted.path()), 410);
@@ -122,10 +123,8 @@ fn a_clock_that_is_set_back_ends_nothing() {
 #[test]
 fn what_is_over_stays_so_when_the_clock_is_set_back() {
     let clock = Clock::new();
-    let server = clock.server(&["--maintenance-interval", "50ms"]);
     let content = Pattern::new(1, 2 * PART);
-    let (kept, deleted) = (server.put("kept", &content), server.put("deleted", &Pattern::new(2, PART)));
-    delete(&server, &deleted);
+    let (server, kept, deleted) = begin(&clock, &content);
     let session = Session::begin(&server, &content, PART);
     session.put(&server, 2);
 
