@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 /// Empty, one byte, around a piece of a stock stream, around what a put gathers before it writes, and several of those.
 const SIZES: [u64; 9] =
-    [0, 1, (64 << 10) - 1, 64 << 10, (64 << 10) + 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 5 << 20];
+    [0, 1, (64 << 10) - 1, 64 << 10, (64 << 10) + 1, (512 << 10) - 1, 512 << 10, (512 << 10) + 1, 5 << 20];
 
 #[test]
 fn a_file_goes_in_comes_out_and_goes() {

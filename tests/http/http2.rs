@@ -14,7 +14,7 @@ async fn files_of_all_sizes_and_their_conditions() {
     let server = Server::start(&[]);
     let connection = Http2::open(&server).await;
     let mut files = Vec::new();
-    for (seed, size) in [0, 1, 65_535, 65_537, (1 << 20) + 1, 5 << 20].into_iter().enumerate() {
+    for (seed, size) in [0, 1, 65_535, 65_537, (512 << 10) + 1, 5 << 20].into_iter().enumerate() {
         let file = connection.put(&Pattern::new(seed as u64, size)).await;
         connection.expect_file(&file).await;
         let (head, body) = connection.ask("HEAD", &file.path()).await;

@@ -27,9 +27,8 @@ pub const METADATA_BYTES_MAX: usize = 8 << 10;
 /// Longest key of metadata, in bytes.
 pub const METADATA_KEY_MAX: usize = 64;
 
-/// Bytes that a put gathers before it hands them over to be written and hashed, if it is one of few. Each handing over wakes two
-/// threads, so few are better; more than this hardly fits the caches that are near a core.
-pub const WRITE_BATCH: usize = 1 << 20;
+/// Bytes that a put gathers before it hands them over to be written and hashed, if it is one of few.
+pub const WRITE_BATCH: usize = 512 << 10;
 
 /// Longest single write of a put, in bytes; one ends where a multiple of it begins. Linux makes the page cache of a file out of
 /// pieces as large as its writes, and has such of up to 32 KiB at hand on each CPU (`PAGE_ALLOC_COSTLY_ORDER`, pages of
@@ -48,7 +47,7 @@ pub const HASH_QUEUE: usize = 2;
 
 /// The same where they are written meanwhile, and where a part that is written need not wait for its hashing: what waits then
 /// is what is hashed while its client asks for the answer and begins the next part.
-pub const HASH_QUEUE_WRITTEN: usize = 4;
+pub const HASH_QUEUE_WRITTEN: usize = 8;
 
 /// A part of at least so many bytes is acknowledged before it is hashed. Hashing a smaller one takes less than telling the index
 /// of it later.

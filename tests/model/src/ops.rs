@@ -87,8 +87,8 @@ pub(crate) fn random_size(rng: &mut fastrand::Rng, also: &[usize]) -> usize {
         2..5 => rng.usize(1..100),
         5..11 => rng.usize(100..70_000),
         11..13 => (64 << 10) - 1 + rng.usize(..3),
-        13..17 => (1 << 20) - 1 + rng.usize(..3),
-        17 => (512 << 10) + 1,
+        13..17 => (512 << 10) - 1 + rng.usize(..3),
+        17 => (1 << 20) + 1,
         18 => rng.usize(600_000..1_500_000),
         _ => 1_500_000,
     }

@@ -1,5 +1,5 @@
-//! The content of one put on its way: gathered, then written (or compared) and hashed side by side, off the async threads,
-//! while more of it is gathered. So a single client has two cores at work, and its socket is emptied meanwhile.
+//! The content of one put on its way: gathered, then written (or compared) and hashed side by side, off the async threads.
+//! So a single client has two cores at work.
 
 use super::budget::Budget;
 use super::disk::Disk;
@@ -12,7 +12,6 @@ use bytes::Bytes;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::task::{JoinHandle, spawn_blocking};
 
 /// What takes content besides the hashes.
 pub(super) trait Sink: Send + Sync + 'static {
@@ -34,8 +33,6 @@ pub(super) struct Body<S: Sink> {
     /// Bytes handed over.
     at: u64,
     sink: Arc<S>,
-    /// What the sink takes now.
-    taking: Option<JoinHandle<Result<()>>>,
     hashing: Option<Lane<Digests>>,
     share: Share,
     budget: Arc<Budget>,
@@ -56,7 +53,6 @@ impl<S: Sink> Body<S> {
             gather: Gather::default(),
             at: 0,
             sink: Arc::new(sink),
-            taking: None,
             hashing,
             share: budget.puts.share(),
             budget: budget.clone(),
@@ -76,7 +72,6 @@ impl<S: Sink> Body<S> {
         if let Some(frames) = self.gather.take() {
             self.push(frames).await?;
         }
-        self.taken().await?;
         let Body { at, sink, hashing, .. } = self;
         let sink = Arc::into_inner(sink).ok_or_else(|| Error::internal("a put goes on after its end"))?;
         Ok(Taken { sink, size: at, hashing })
@@ -85,26 +80,16 @@ impl<S: Sink> Body<S> {
     async fn push(&mut self, frames: Vec<Bytes>) -> Result<()> {
         let at = self.at;
         self.at += frames.iter().map(|frame| frame.len() as u64).sum::<u64>();
-        self.taken().await?;
         let batch = self.budget.batch(frames).await?;
-        let (sink, taken) = (self.sink.clone(), batch.clone());
-        self.taking = Some(spawn_blocking(move || sink.take(at, taken.frames())));
-        if let Some(lane) = &self.hashing
-            && let Err(error) = lane.push(Step::Take(batch)).await
-        {
-            // Nobody is told of a failure while the sink takes something.
-            self.taken().await?;
-            return Err(error);
-        }
-        Ok(())
-    }
-
-    /// Waits until the sink has taken what it takes now.
-    async fn taken(&mut self) -> Result<()> {
-        let Some(taking) = &mut self.taking else { return Ok(()) };
-        let taken = taking.await;
-        self.taking = None;
-        taken.map_err(Error::internal)?
+        let (sink, written) = (self.sink.clone(), batch.clone());
+        let writing = tokio::task::spawn_blocking(move || sink.take(at, written.frames()));
+        let handed = match &self.hashing {
+            Some(lane) => lane.push(Step::Take(batch)).await,
+            None => Ok(()),
+        };
+        // Nobody is told of a failure before the writing has ended.
+        writing.await.map_err(Error::internal)??;
+        handed
     }
 }
 
@@ -233,43 +218,5 @@ impl Drop for OwnName {
         {
             tracing::warn!(path = %self.path.display(), %error, "left behind; the next sweep removes it");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::limits::WRITE_BATCH;
-    use std::sync::{Mutex, mpsc};
-    use std::time::Duration;
-
-    /// Takes a batch when it is told what to answer.
-    struct Slow(Mutex<mpsc::Receiver<Result<()>>>);
-
-    impl Sink for Slow {
-        fn take(&self, _: u64, _: &[Bytes]) -> Result<()> {
-            self.0.lock().expect("one batch at a time").recv().map_err(Error::internal)?
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn more_is_gathered_while_one_batch_is_taken() {
-        let (tell, told) = mpsc::channel();
-        let mut body = Body::new(None, Slow(Mutex::new(told)), &Budget::new());
-        let batch = Bytes::from(vec![0; WRITE_BATCH]);
-        body.add(batch.clone()).await.unwrap();
-        body.add(batch.slice(1..)).await.unwrap();
-        {
-            let next = body.add(batch.clone());
-            tokio::pin!(next);
-            assert!(tokio::time::timeout(Duration::from_millis(20), &mut next).await.is_err(), "one is taken already");
-            tell.send(Ok(())).unwrap();
-            next.await.unwrap();
-        }
-        tell.send(Ok(())).unwrap();
-        body.add(batch.clone()).await.unwrap();
-        // What became of the last one is told, too.
-        tell.send(Err(Error::NoSpace)).unwrap();
-        assert!(matches!(body.finish().await, Err(Error::NoSpace)));
     }
 }

@@ -67,9 +67,9 @@ pub(crate) mod traced {
 }
 
 /// Size of an object, in bytes: more than two batches.
-const WHOLE: u64 = 2_500_000;
+const WHOLE: u64 = 1_200_000;
 /// Size of a part, in bytes: more than one batch.
-const PART: u64 = 1_500_000;
+const PART: u64 = 700_000;
 /// How many parts.
 const PARTS: u64 = 3;
 

@@ -7,7 +7,7 @@ cases! {
     empty,
     one_byte,
     around_64_kib,
-    around_1_mib,
+    around_512_kib,
     around_5_mib,
     frames_of_any_size,
     receipt_tells_everything,
@@ -44,8 +44,8 @@ fn around_64_kib(store: &Store) {
     sizes(store, 64 << 10);
 }
 
-fn around_1_mib(store: &Store) {
-    sizes(store, 1 << 20);
+fn around_512_kib(store: &Store) {
+    sizes(store, 512 << 10);
 }
 
 fn around_5_mib(store: &Store) {

@@ -62,7 +62,7 @@ fn sinks_and_pulls_in_turn(store: &Store) {
 }
 
 fn sizes(store: &Store) {
-    for middle in [64 << 10, 256 << 10, 1 << 20, 5 << 20] {
+    for middle in [64 << 10, 256 << 10, 512 << 10, 5 << 20] {
         for size in [middle - 1, middle, middle + 1] {
             let content = pattern(size as u32, size);
             let mut writer = store.create_final(&format!("size-{size}"), FinalOptions::new()).expect("a writer");
