@@ -22,7 +22,7 @@ const FAST: LocalOptions = LocalOptions {
 const SIZE: usize = 8 * MIB;
 
 /// Most parts that are tried until one is acknowledged before it is hashed, on a machine that does other things.
-const TRIES: usize = 20;
+const TRIES: usize = 100;
 
 /// Parts of which the last one is still being hashed.
 struct Pending {
