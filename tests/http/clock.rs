@@ -70,12 +70,7 @@ fn status(server: &Server, path: &str) -> u16 {
 
 /// Waits for a round of maintenance that has begun after this.
 fn expect_maintenance(server: &Server) {
-    let rounds = || {
-        let metrics = String::from_utf8(server.ask("GET /metrics", &[]).body).expect("text");
-        let name = "portico_upkeep_passes_total{task=\"maintenance\",outcome=\"done\"} ";
-        let count = metrics.lines().find_map(|line| line.strip_prefix(name));
-        count.unwrap_or_else(|| panic!("{name}in {metrics}")).parse::<u64>().expect("a number")
-    };
+    let rounds = || server.upkeep_passes("maintenance", "done");
     let before = rounds();
     eventually("two more rounds of maintenance", || (rounds() >= before + 2).then_some(()));
 }

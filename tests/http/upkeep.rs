@@ -52,15 +52,9 @@ fn what_is_left_behind_goes_while_it_serves() {
         let staged = plant(&server.store.root());
         eventually("the end of what was left behind", || (!staged.exists()).then_some(()));
     }
-    let metrics = String::from_utf8(server.ask("GET /metrics", &[]).body).expect("text");
     for task in ["maintenance", "sweep"] {
-        let passes = |outcome: &str| {
-            let name = format!("portico_upkeep_passes_total{{task=\"{task}\",outcome=\"{outcome}\"}} ");
-            let count = metrics.lines().find_map(|line| line.strip_prefix(&name));
-            count.unwrap_or_else(|| panic!("{name}in {metrics}")).parse::<u64>().expect("a number")
-        };
-        assert!(passes("done") > 0, "{metrics}");
-        assert_eq!(passes("failed"), 0, "{metrics}");
+        assert!(server.upkeep_passes(task, "done") > 0, "{task}");
+        assert_eq!(server.upkeep_passes(task, "failed"), 0, "{task}");
     }
     server.finish(&[&file]);
 }

@@ -70,7 +70,7 @@ impl Trace {
             }
             let begun = at;
             at += write.result.unsigned_abs();
-            if chunk(at - 1) != chunk(begun) {
+            if at > begun && chunk(at - 1) != chunk(begun) {
                 return Err(format!("{write:?} goes beyond a multiple of {WRITE_CHUNK} bytes"));
             }
         }

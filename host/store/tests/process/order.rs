@@ -24,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("placed_parts_are_written_once_and_not_read_back", assembly),
         trial("without_durability_nothing_is_synced_and_that_is_noticed", without_durability),
         trial("each_step_that_is_missing_or_late_is_noticed", missing_steps),
+        trial("a_long_write_is_noticed", long_write),
     ]
 }
 
@@ -198,6 +199,22 @@ fn missing_steps() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Makes one of the first two writes of a good trace: the check must notice it.
+fn long_write() -> Result<(), String> {
+    let mut trace = trace("final")?;
+    check_final_object(&trace)?;
+    let staging = trace.root.join("staging");
+    let is_of_data = |call: &Call| call.is_write() && call.is_beneath(&staging);
+    let writes: Vec<usize> = (0..trace.calls.len()).filter(|at| is_of_data(&trace.calls[*at])).collect();
+    let [first, second, ..] = writes[..] else { return Err("no two writes".to_owned()) };
+    trace.calls[first].result += trace.calls[second].result;
+    trace.calls.remove(second);
+    match check_final_object(&trace) {
+        Err(told) if told.contains("goes beyond a multiple of") => Ok(()),
+        told => Err(format!("a write of {:?}: {told:?}", trace.calls[first])),
+    }
 }
 
 /// The calls between two others without which something could be lost: all that change or sync the store's files,
