@@ -133,6 +133,17 @@ impl Error {
         Error::Unavailable { retry_after: None, cause: cause.into() }
     }
 
+    /// The error and what caused it, in one line, for a log.
+    pub fn told(&self) -> String {
+        let mut told = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            told = format!("{told}: {error}");
+            cause = error.source();
+        }
+        told
+    }
+
     /// The error again, for a writer that failed and is asked once more. The cause goes with the first answer.
     #[must_use]
     pub fn repeat(&self) -> Self {

@@ -359,3 +359,52 @@ async fn a_store_that_found_no_room_while_it_was_made_is_made_when_there_is_some
     filled(tmpfs.path()).await;
     check_filled(tmpfs.path()).await;
 }
+
+/// What people are told: the error and its causes.
+fn told(error: &OpenError) -> String {
+    let mut told = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        told = format!("{told}: {error}");
+        cause = error.source();
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_room_for_another_file_the_cause_and_its_path_are_told_once() {
+    let test = "without_room_for_another_file_the_cause_and_its_path_are_told_once";
+    let Some(tmpfs) = Tmpfs::mount(64 << 10, test) else { return };
+    filled(tmpfs.path()).await;
+    tmpfs.limit_files(1_000);
+    let others = tmpfs.path().join("lost+found");
+    std::fs::create_dir(&others).unwrap();
+    let made = (0..1_000).take_while(|number| std::fs::File::create(others.join(number.to_string())).is_ok()).count();
+    assert!(made < 1_000, "there is room for more files than there may be");
+    let full = |error: &OpenError| matches!(error, OpenError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull);
+    let error = refused(tmpfs.path(), "no file can be made", full).await;
+    let told = told(&error);
+    let path = tmpfs.path().join("index.sqlite-wal").display().to_string();
+    assert_eq!(told, format!("{path}: No space left on device (os error 28)"));
+    std::fs::remove_dir_all(&others).unwrap();
+    check_filled(tmpfs.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_may_not_be_written_is_told_once_with_its_path() {
+    let test = "an_index_that_may_not_be_written_is_told_once_with_its_path";
+    let Some(tmpfs) = Tmpfs::mount(64 << 10, test) else { return };
+    filled(tmpfs.path()).await;
+    let index = tmpfs.path().join("index.sqlite");
+    // Not even root may write to a file with this attribute.
+    let set = |flag: &str| {
+        let status = std::process::Command::new("chattr").arg(flag).arg(&index).status().expect("chattr(1)");
+        assert!(status.success(), "chattr {flag}");
+    };
+    set("+i");
+    let denied = |error: &OpenError| matches!(error, OpenError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied);
+    let error = refused(tmpfs.path(), "an index that can't be written", denied).await;
+    assert_eq!(told(&error), format!("{}: Operation not permitted (os error 1)", index.display()));
+    set("-i");
+    check_filled(tmpfs.path()).await;
+}

@@ -9,6 +9,7 @@
 //! object has been published, or has failed with no part changed. A part may be deleted meanwhile: then its row is missed
 //! by the transaction that publishes, which fails.
 
+use super::aside::{Aside, Opened};
 use super::catch_up::Begun;
 use super::index::parts::{self, PartFile, PartRow};
 use super::publish::{publish, settle, stat};
@@ -31,7 +32,23 @@ pub(super) async fn assemble(
     list: Vec<TempKey>,
     options: FinalOptions,
 ) -> Result<FinalReceipt> {
+    let aside = Aside::default();
+    let made = make(inner, scope, file, list, options, &aside).await;
+    // A file that was made in vain is gone before anybody is told.
+    aside.settled().await;
+    made
+}
+
+async fn make(
+    inner: &Arc<Inner>,
+    scope: Scope,
+    file: FileId,
+    list: Vec<TempKey>,
+    options: FinalOptions,
+    aside: &Aside,
+) -> Result<FinalReceipt> {
     use super::index::finals::FinalRow;
+    inner.health.check()?;
     match stat(inner, &scope, &file).await? {
         Some(FinalRow::Gone(reason)) => return Err(Error::Gone(reason)),
         Some(FinalRow::Live(_)) if options.if_exists == IfExists::Fail => return Err(Error::Conflict),
@@ -86,8 +103,8 @@ pub(super) async fn assemble(
             }
         }
         None => {
-            let StagedFile { file, name, in_use } = stage(inner).await?;
-            on_parts(inner, &scope, &rows, move |inner, scope, rows| copy(inner, scope, rows, file)).await?;
+            let StagedFile { file, name, in_use } = stage(inner, aside).await?;
+            on_parts(inner, &scope, &rows, move |inner, scope, rows| copy(inner, scope, rows, &file)).await?;
             let rows = consumed.clone();
             let source = name.path().to_owned();
             let with_row = move |conn: &Connection| rows.remove_rows(conn, false);
@@ -174,7 +191,7 @@ impl Consumed {
             Err(error) => Err(error),
         };
         if let Err(error) = removed {
-            tracing::warn!(%error, "parts of an assembled object are left behind; the next sweep removes them");
+            tracing::warn!(error = %error.told(), "parts of an assembled object are left behind; the next sweep removes them");
         }
     }
 
@@ -185,6 +202,7 @@ impl Consumed {
         for (session, placed) in self.sessions.iter().zip(placed) {
             if !placed {
                 inner.disk.unlink(&layout::placed(&self.scope, session))?;
+                inner.sessions.trust(&self.scope, session);
             }
             inner.disk.remove_dir(&layout::session_dir(&self.scope, session))?;
         }
@@ -195,7 +213,9 @@ impl Consumed {
 /// Whether the session's own file can become the object: one session, at least one part of the list in its place, and
 /// no range of that file, withdrawn ones included, that is not a part of the list in its place.
 async fn in_place(inner: &Arc<Inner>, scope: &Scope, rows: &[PartRow]) -> Result<bool> {
-    let Some(first) = rows.first() else { return Ok(false) };
+    let Some(first) = rows.first().filter(|first| !inner.sessions.is_distrusted(scope, &first.key.session)) else {
+        return Ok(false);
+    };
     let (mut at, mut places) = (0, 0);
     for row in rows {
         if row.key.session != first.key.session {
@@ -218,12 +238,12 @@ async fn in_place(inner: &Arc<Inner>, scope: &Scope, rows: &[PartRow]) -> Result
 struct Sources<'a> {
     inner: &'a Inner,
     scope: &'a Scope,
-    open: HashMap<PathBuf, File>,
+    open: HashMap<PathBuf, Opened>,
 }
 
 impl Sources<'_> {
     /// The file of a part, and where the part begins in it.
-    fn of(&mut self, row: &PartRow) -> Result<(&mut File, u64)> {
+    fn of(&mut self, row: &PartRow) -> Result<(&File, u64)> {
         let (path, start) = read::place(self.scope, row);
         if !self.open.contains_key(&path) {
             // A list may name as many files as it has parts; one at a time stays open.
@@ -231,7 +251,7 @@ impl Sources<'_> {
             let missing = || Error::internal(format!("the data of part {} is missing", row.key));
             self.open.insert(path.clone(), self.inner.disk.open_read(&path)?.ok_or_else(missing)?);
         }
-        let file = self.open.get_mut(&path).ok_or_else(|| Error::internal("no source"))?;
+        let file = self.open.get(&path).ok_or_else(|| Error::internal("no source"))?;
         Ok((file, start))
     }
 }
@@ -260,37 +280,38 @@ fn digest(inner: &Inner, scope: &Scope, rows: &[PartRow], begun: &[Begun]) -> Re
 
 /// Makes the session's own file the whole object: gaps filled from the parts that lie elsewhere, nothing beyond the end.
 fn complete(inner: &Inner, scope: &Scope, rows: &[PartRow], path: &Path, size: u64) -> Result<()> {
-    let mut file = inner.disk.open_rw(path)?;
+    let file = inner.disk.open_rw(path)?;
     let mut sources = Sources { inner, scope, open: HashMap::new() };
     let mut at = 0;
     for row in rows {
         if row.file == PartFile::Own && row.size > 0 {
-            file.seek(SeekFrom::Start(at))?;
-            copy_part(inner, sources.of(row)?, &mut file, row.size)?;
+            (&*file).seek(SeekFrom::Start(at))?;
+            copy_part(inner, sources.of(row)?, &file, row.size)?;
         }
         at += row.size;
     }
     inner.disk.step("truncate")?;
     file.set_len(size)?;
-    inner.disk.sync_file(&file)
+    let session = rows.first().map(|row| &row.key.session);
+    inner.disk.sync_file(&file).inspect_err(|_| session.into_iter().for_each(|of| inner.sessions.distrust(scope, of)))
 }
 
 /// Copies all parts into a new file, durably.
-fn copy(inner: &Inner, scope: &Scope, rows: &[PartRow], mut target: File) -> Result<()> {
+fn copy(inner: &Inner, scope: &Scope, rows: &[PartRow], target: &Opened) -> Result<()> {
     let mut sources = Sources { inner, scope, open: HashMap::new() };
     for row in rows.iter().filter(|row| row.size > 0) {
-        copy_part(inner, sources.of(row)?, &mut target, row.size)?;
+        copy_part(inner, sources.of(row)?, target, row.size)?;
     }
-    inner.disk.sync_file(&target)?;
+    inner.disk.sync_file(target)?;
     inner.disk.sync_dir(layout::STAGING.as_ref())
 }
 
 /// Copies a part to where another file stands. The standard library lets the kernel do it.
-fn copy_part(inner: &Inner, (source, start): (&mut File, u64), target: &mut File, size: u64) -> Result<()> {
+fn copy_part(inner: &Inner, (mut source, start): (&File, u64), mut target: &File, size: u64) -> Result<()> {
     inner.disk.step("copy")?;
     inner.disk.room()?;
     source.seek(SeekFrom::Start(start))?;
-    let copied = std::io::copy(&mut source.take(size), target)?;
+    let copied = std::io::copy(&mut source.take(size), &mut target)?;
     if copied != size {
         return Err(Error::internal(format!("the data of a part ends after {copied} of {size} bytes")));
     }

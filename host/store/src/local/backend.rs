@@ -49,6 +49,7 @@ impl Backend for LocalStore {
     }
 
     async fn delete_part(&self, scope: &Scope, key: &TempKey) -> Result<bool> {
+        self.inner.sessions.are_parts_certain(scope, &key.session)?;
         let (of, key) = (scope.clone(), key.clone());
         let deleted = self.inner.free(move |conn| parts::delete(conn, &of, &key)).await?;
         let Some(row) = deleted else { return Ok(false) };
@@ -69,6 +70,7 @@ impl Backend for LocalStore {
     ) -> Result<Page<PartReceipt>> {
         let after = after.map(|cursor| cursor.as_str().parse::<u32>()).transpose();
         let after = after.map_err(|_| Error::InvalidArgument(Argument::Cursor))?;
+        self.inner.sessions.are_parts_certain(scope, session)?;
         let (scope, session) = (scope.clone(), session.clone());
         let rows = self.read(move |conn| parts::list(conn, &scope, &session, after, limit + 1)).await?;
         page(rows, limit, |row| row.key.number.to_string())
@@ -193,7 +195,7 @@ impl LocalStore {
     /// Removes data that no row speaks of any more. A failure is only worth a line: a sweep will do it.
     async fn unlink_later(&self, work: impl FnOnce(&Inner) -> Result<bool> + Send + 'static) {
         if let Err(error) = blocking(&self.inner, move |inner| work(inner)).await {
-            tracing::warn!(%error, "deleted data is left behind; the next sweep removes it");
+            tracing::warn!(error = %error.told(), "deleted data is left behind; the next sweep removes it");
         }
     }
 }

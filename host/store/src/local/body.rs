@@ -1,6 +1,7 @@
 //! The content of one put on its way: gathered, then written (or compared) and hashed side by side, off the async threads.
 //! So a single client has two cores at work.
 
+use super::aside::{Aside, Opened};
 use super::budget::Budget;
 use super::disk::Disk;
 use super::hashing::{Digests, Step};
@@ -9,7 +10,6 @@ use crate::lane::{Gather, Lane, Share};
 use crate::limits::WRITE_CHUNK;
 use crate::{Error, Result};
 use bytes::Bytes;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,7 +32,8 @@ pub(super) struct Body<S: Sink> {
     gather: Gather,
     /// Bytes handed over.
     at: u64,
-    sink: Arc<S>,
+    /// Absent after a failure.
+    sink: Option<Arc<S>>,
     hashing: Option<Lane<Digests>>,
     share: Share,
     budget: Arc<Budget>,
@@ -52,19 +53,22 @@ impl<S: Sink> Body<S> {
         Body {
             gather: Gather::default(),
             at: 0,
-            sink: Arc::new(sink),
+            sink: Some(Arc::new(sink)),
             hashing,
             share: budget.puts.share(),
             budget: budget.clone(),
         }
     }
 
-    /// Takes a frame.
-    pub(super) async fn add(&mut self, frame: Bytes) -> Result<()> {
-        match self.gather.add(frame, self.share.batch()) {
-            Some(frames) => self.push(frames).await,
-            None => Ok(()),
+    /// Takes a frame. After a failure nothing is left of what the sink owned.
+    pub(super) async fn add(&mut self, frame: Bytes, aside: &Aside) -> Result<()> {
+        let Some(frames) = self.gather.add(frame, self.share.batch()) else { return Ok(()) };
+        let pushed = self.push(frames).await;
+        if pushed.is_err() {
+            self.sink = None;
+            aside.settled().await;
         }
+        pushed
     }
 
     /// Waits until the sink has taken all of it.
@@ -73,7 +77,7 @@ impl<S: Sink> Body<S> {
             self.push(frames).await?;
         }
         let Body { at, sink, hashing, .. } = self;
-        let sink = Arc::into_inner(sink).ok_or_else(|| Error::internal("a put goes on after its end"))?;
+        let sink = sink.and_then(Arc::into_inner).ok_or_else(over)?;
         Ok(Taken { sink, size: at, hashing })
     }
 
@@ -81,7 +85,7 @@ impl<S: Sink> Body<S> {
         let at = self.at;
         self.at += frames.iter().map(|frame| frame.len() as u64).sum::<u64>();
         let batch = self.budget.batch(frames).await?;
-        let (sink, written) = (self.sink.clone(), batch.clone());
+        let (sink, written) = (self.sink.clone().ok_or_else(over)?, batch.clone());
         let writing = tokio::task::spawn_blocking(move || sink.take(at, written.frames()));
         let handed = match &self.hashing {
             Some(lane) => lane.push(Step::Take(batch)).await,
@@ -93,9 +97,13 @@ impl<S: Sink> Body<S> {
     }
 }
 
+fn over() -> Error {
+    Error::internal("a put goes on after its end")
+}
+
 /// Where the content is written.
 pub(super) struct Target {
-    pub(super) file: Arc<File>,
+    pub(super) file: Arc<Opened>,
     /// Where the content begins there, in bytes.
     start: u64,
     gate: Option<Arc<Gate>>,
@@ -108,16 +116,17 @@ pub(super) struct Target {
 
 impl Target {
     /// A file of its own.
-    pub(super) fn own(disk: &Arc<Disk>, file: File, name: OwnName, gate: Option<Arc<Gate>>) -> Self {
+    pub(super) fn own(disk: &Arc<Disk>, file: Opened, name: OwnName, gate: Option<Arc<Gate>>) -> Self {
         Target { file: Arc::new(file), start: 0, gate, claim: None, name: Some(name), disk: disk.clone() }
     }
 
     /// A claimed range of a session's file.
-    pub(super) fn placed(disk: &Arc<Disk>, file: File, claim: Claim, gate: Arc<Gate>) -> Self {
+    pub(super) fn placed(disk: &Arc<Disk>, file: Opened, claim: Claim, gate: Arc<Gate>) -> Self {
         let (start, _) = claim.range();
         let file = Arc::new(file);
-        let claim = OwnRange { claim, file: file.clone(), gate: gate.clone(), disk: disk.clone(), keep: false };
-        Target { file, start, gate: Some(gate), claim: Some(claim), name: None, disk: disk.clone() }
+        let range = Range { claim, file: file.clone(), gate: gate.clone(), disk: disk.clone() };
+        let claim = Some(OwnRange(Some(range)));
+        Target { file, start, gate: Some(gate), claim, name: None, disk: disk.clone() }
     }
 }
 
@@ -147,42 +156,52 @@ impl Sink for Target {
 }
 
 /// A claimed range of a session's file, whose room is given back unless it is kept.
-pub(super) struct OwnRange {
+pub(super) struct OwnRange(Option<Range>);
+
+struct Range {
     claim: Claim,
-    file: Arc<File>,
+    file: Arc<Opened>,
     gate: Arc<Gate>,
     disk: Arc<Disk>,
-    keep: bool,
 }
 
 impl OwnRange {
     /// Where it begins, in bytes.
     pub(super) fn start(&self) -> u64 {
-        self.claim.range().0
+        self.0.as_ref().map_or(0, |range| range.claim.range().0)
     }
 
     /// Leaves what was written where it is: a part of the session's file.
     pub(super) fn keep(mut self) {
-        self.claim.committed();
-        self.keep = true;
+        if let Some(range) = self.0.take() {
+            range.claim.committed();
+        }
     }
 
     /// Leaves what was written where it is, and lets nobody else write there for as long as the store is open.
     pub(super) fn keep_in_doubt(mut self) {
-        self.claim.keep_in_doubt();
-        self.keep = true;
+        if let Some(mut range) = self.0.take() {
+            range.claim.keep_in_doubt();
+        }
+    }
+}
+
+impl Range {
+    fn give_back(self) {
+        // Through the gate, like a write: after the put was ended the file may be an object, and whoever makes it one
+        // waits for those inside.
+        if let Ok(_passage) = self.gate.enter() {
+            let (start, end) = self.claim.range();
+            self.disk.give_back(&self.file, start, end);
+        }
     }
 }
 
 impl Drop for OwnRange {
     fn drop(&mut self) {
-        // Through the gate, like a write: after the put was ended the file may be an object, and whoever makes it one
-        // waits for those inside.
-        if !self.keep
-            && let Ok(_passage) = self.gate.enter()
-        {
-            let (start, end) = self.claim.range();
-            self.disk.give_back(&self.file, start, end);
+        if let Some(range) = self.0.take() {
+            // The claim goes with it, and ends when the room has been given back.
+            range.claim.aside().clone().run(move || range.give_back());
         }
     }
 }
@@ -192,12 +211,13 @@ pub(super) struct OwnName {
     disk: Arc<Disk>,
     path: PathBuf,
     keep: bool,
+    aside: Aside,
 }
 
 impl OwnName {
     /// The name at a path below the root.
-    pub(super) fn new(disk: &Arc<Disk>, path: PathBuf) -> Self {
-        OwnName { disk: disk.clone(), path, keep: false }
+    pub(super) fn new(disk: &Arc<Disk>, path: PathBuf, aside: &Aside) -> Self {
+        OwnName { disk: disk.clone(), path, keep: false, aside: aside.clone() }
     }
 
     /// The path below the root.
@@ -213,10 +233,14 @@ impl OwnName {
 
 impl Drop for OwnName {
     fn drop(&mut self) {
-        if !self.keep
-            && let Err(error) = self.disk.unlink(&self.path)
-        {
-            tracing::warn!(path = %self.path.display(), %error, "left behind; the next sweep removes it");
+        if self.keep {
+            return;
         }
+        let (disk, path) = (self.disk.clone(), std::mem::take(&mut self.path));
+        self.aside.run(move || {
+            if let Err(error) = disk.unlink(&path) {
+                tracing::warn!(path = %path.display(), error = %error.told(), "left behind; the next sweep removes it");
+            }
+        });
     }
 }

@@ -5,6 +5,7 @@
 //! open for one step only, so that no deleted part stays on the disk for it; each byte of a part is hashed at most once in
 //! its life, whatever is deleted and put again around it, because a part that has a chain keeps it.
 
+use super::aside::Opened;
 use super::chain::Due;
 use super::hashing::PendingParts;
 use super::index::parts::{self, PartRow};
@@ -13,7 +14,6 @@ use crate::catching::Catch;
 use crate::{Chain, Digest, Result, Scope, SessionId, Sha256, Sha256State, TempKey, limits};
 use async_trait::async_trait;
 use rusqlite::Connection;
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -137,7 +137,7 @@ async fn read_on(
         Ok(opened.map(|(file, start)| (part, file, start)))
     };
     let hash = move |opened| {
-        let Some((mut part, file, start)): Option<(Reading, File, u64)> = opened else { return Ok(None) };
+        let Some((mut part, file, start)): Option<(Reading, Opened, u64)> = opened else { return Ok(None) };
         counting.disk.step("read")?;
         let from = start + part.done;
         let bytes = limits::CATCH_STEP.min(part.row.size - part.done);

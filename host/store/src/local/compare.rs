@@ -3,13 +3,13 @@
 //!
 //! So a part needs no digest of its own for that, which each part would pay for and only one that is sent twice would use.
 
+use super::aside::Opened;
 use super::body::Sink;
 use super::disk::Disk;
 use super::index::parts::PartRow;
 use super::{Inner, blocking, read};
 use crate::{Result, Scope, limits};
 use bytes::Bytes;
-use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) struct Stored {
     /// The part.
     pub(super) row: PartRow,
-    file: File,
+    file: Opened,
     /// Where it begins in the file, in bytes.
     start: u64,
     differs: AtomicBool,
@@ -39,7 +39,7 @@ impl Stored {
     }
 
     /// Whether this is what lies in another file from an offset in bytes.
-    pub(super) async fn equals(self, inner: &Arc<Inner>, other: Arc<File>, start: u64) -> Result<bool> {
+    pub(super) async fn equals(self, inner: &Arc<Inner>, other: Arc<Opened>, start: u64) -> Result<bool> {
         blocking(inner, move |_| {
             let (mut ours, mut theirs) = (self.buffer(), self.buffer());
             self.disk.step("read")?;

@@ -64,9 +64,10 @@ impl Root {
         clear()?;
         let path = self.at(NEW_INDEX);
         index::create(&path, id, fill).map_err(|fault| {
+            let error = self.error_of(NEW_INDEX, fault);
             // Not left to fill a disk that may be full; the next attempt would remove it too.
             let _ = clear();
-            OpenError::index(self.path(), &path, fault)
+            error
         })
     }
 
@@ -97,7 +98,8 @@ impl Root {
         .map_err(|error| OpenError::io(self.at(to), error))
     }
 
-    fn remove(&self, name: &str) -> Result<(), OpenError> {
+    /// Removes a file in the folder, if it is there.
+    pub(super) fn remove(&self, name: &str) -> Result<(), OpenError> {
         match rustix::fs::unlinkat(self.dir(), name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(OpenError::io(self.at(name), error)),

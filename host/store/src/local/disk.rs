@@ -2,9 +2,11 @@
 //!
 //! Invariants: a path given here is relative to the root and is resolved beneath it, following no symlink and
 //! crossing no mount; what is opened is a regular file; nothing that exists is replaced; a file whose sync failed is not
-//! synced again. All functions block, though never on a planted pipe.
+//! synced again; after a folder's sync has failed nothing more is made. All functions block, though never on a planted pipe.
 
+use super::aside::Opened;
 use super::folder::Folder;
+use super::health::Health;
 use super::reserve::Reserve;
 use crate::{Error, Result};
 use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags, ResolveFlags};
@@ -41,6 +43,7 @@ pub(super) struct Disk {
     root: Arc<Folder>,
     durable: bool,
     reserve: Option<Arc<Reserve>>,
+    health: Arc<Health>,
     /// Held for reading while a folder is made; whoever can take it for writing knows that all folders are durable.
     making: RwLock<()>,
     fault: Option<Fault>,
@@ -49,8 +52,14 @@ pub(super) struct Disk {
 
 impl Disk {
     /// The files beneath an open folder. Without `durable` nothing is synced.
-    pub(super) fn new(root: Arc<Folder>, durable: bool, reserve: Option<Arc<Reserve>>, fault: Option<Fault>) -> Self {
-        Disk { root, durable, reserve, making: RwLock::default(), fault, crashed: AtomicBool::new(false) }
+    pub(super) fn new(
+        root: Arc<Folder>,
+        durable: bool,
+        reserve: Option<Arc<Reserve>>,
+        health: Arc<Health>,
+        fault: Option<Fault>,
+    ) -> Self {
+        Disk { root, durable, reserve, health, making: RwLock::default(), fault, crashed: AtomicBool::new(false) }
     }
 
     /// A point at which a test may end the process's life.
@@ -65,8 +74,9 @@ impl Disk {
     /// Whether something that needs room may begin.
     ///
     /// # Errors
-    /// [`Error::NoSpace`] while the reserve is given up.
+    /// [`Error::NoSpace`] while the reserve is given up; [`Error::Unavailable`] once the disk has failed.
     pub(super) fn room(&self) -> Result<()> {
+        self.health.check()?;
         if self.reserve.as_ref().is_none_or(|reserve| reserve.is_whole()) { Ok(()) } else { Err(Error::NoSpace) }
     }
 
@@ -76,7 +86,7 @@ impl Disk {
     }
 
     /// Creates a file that did not exist, for reading and writing. The folder is made if it is missing.
-    pub(super) fn create(&self, path: &Path) -> Result<File> {
+    pub(super) fn create(&self, path: &Path) -> Result<Opened> {
         self.step("create")?;
         self.room()?;
         let made = self.make(path)?;
@@ -84,7 +94,7 @@ impl Disk {
     }
 
     /// Opens a file for reading and writing, and makes it if it is missing, its folder too. Answers whether it did.
-    pub(super) fn open_or_create(&self, path: &Path) -> Result<(File, bool)> {
+    pub(super) fn open_or_create(&self, path: &Path) -> Result<(Opened, bool)> {
         self.step("create")?;
         self.room()?;
         loop {
@@ -101,12 +111,12 @@ impl Disk {
     }
 
     /// Opens a file for reading and writing.
-    pub(super) fn open_rw(&self, path: &Path) -> Result<File> {
+    pub(super) fn open_rw(&self, path: &Path) -> Result<Opened> {
         regular(self.open(path, OFlags::RDWR)?)
     }
 
     /// Opens a regular file for reading; `None` if there is none.
-    pub(super) fn open_read(&self, path: &Path) -> Result<Option<File>> {
+    pub(super) fn open_read(&self, path: &Path) -> Result<Option<Opened>> {
         match self.open(path, OFlags::RDONLY) {
             Ok(fd) => regular(fd).map(Some),
             Err(Errno::NOENT) => Ok(None),
@@ -190,7 +200,9 @@ impl Disk {
     fn sync_names(&self, path: &Path) -> Result<()> {
         self.step("sync folder")?;
         if self.durable {
-            rustix::fs::fsync(self.dir(path)?)?;
+            let synced = rustix::fs::fsync(self.dir(path)?);
+            // Nobody can tell which names are there after a loss of power, and those who come later sync only what is theirs.
+            synced.inspect_err(|error| self.health.fail("a sync of a folder", error))?;
         }
         Ok(())
     }
@@ -247,7 +259,7 @@ impl Disk {
     }
 
     /// Makes a file, and its folder if that is missing; `None` if there is such a file.
-    fn make(&self, path: &Path) -> Result<Option<File>> {
+    fn make(&self, path: &Path) -> Result<Option<Opened>> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
         // Whoever clears a session removes its empty folder, so it may vanish between being made and being used.
         for _ in 0..100 {
@@ -284,10 +296,10 @@ impl Disk {
     }
 }
 
-fn regular(fd: OwnedFd) -> Result<File> {
+fn regular(fd: OwnedFd) -> Result<Opened> {
     let file = File::from(fd);
     if file.metadata()?.is_file() {
-        Ok(file)
+        Ok(file.into())
     } else {
         Err(Error::internal("something that is not a file is in the place of one"))
     }

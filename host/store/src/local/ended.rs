@@ -20,7 +20,7 @@ pub(super) async fn delete(inner: &Arc<Inner>, scope: &Scope, key: &FinalKey) ->
     // That the data is gone is noted by the next sweep, for many at once.
     let path = layout::final_path(scope, &file);
     if let Err(error) = blocking(inner, move |inner| inner.disk.unlink(&path)).await {
-        tracing::warn!(%error, "the data of a deleted object is left behind; the next sweep removes it");
+        tracing::warn!(error = %error.told(), "the data of a deleted object is left behind; the next sweep removes it");
     }
     Ok(true)
 }

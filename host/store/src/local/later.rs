@@ -56,7 +56,7 @@ async fn note(inner: Arc<Inner>, scope: Scope, row: PartRow, pending: Pending) {
     match inner.note(chained).await {
         Ok(due) => catch_up::begin(&inner, &scope, &row.key.session, due),
         Err(error) => {
-            tracing::debug!(session = %row.key.session, %error, "a part is left to be hashed by the assembly");
+            tracing::debug!(session = %row.key.session, error = %error.told(), "a part is left to be hashed by the assembly");
         }
     }
     drop(pending);

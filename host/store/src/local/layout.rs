@@ -22,6 +22,10 @@ pub(super) const FORMAT: &str = "format";
 pub(super) const INDEX: &str = "index.sqlite";
 /// What is being made before it gets its name.
 pub(super) const NEW_FORMAT: &str = "format.new";
+/// The index's log.
+pub(super) const LOG: &str = "index.sqlite-wal";
+/// What is being made before it gets its name.
+pub(super) const NEW_LOG: &str = "log.new";
 /// What is being made before it gets its name.
 pub(super) const NEW_INDEX: &str = "index.new";
 /// What SQLite puts beside an index, which is named first.

@@ -4,10 +4,12 @@
 //! process. What exists is decided by the index alone: data comes first, under a name of its own, and a row makes it
 //! exist. [`crate::Backend`] says what each operation promises; ARCHITECTURE.md says why this order keeps the promises.
 
+mod aside;
 mod assemble;
 mod backend;
 mod body;
 mod budget;
+mod cached;
 mod catch_up;
 mod chain;
 mod compare;
@@ -17,6 +19,7 @@ mod ended;
 mod facts;
 mod folder;
 mod hashing;
+mod health;
 mod index;
 mod later;
 mod layout;
@@ -100,6 +103,7 @@ pub struct LocalStore {
 struct Inner {
     options: LocalOptions,
     disk: Arc<disk::Disk>,
+    health: Arc<health::Health>,
     index: index::Index,
     sessions: sessions::Sessions,
     names: Arc<publish::Names>,
@@ -211,10 +215,12 @@ impl LocalStore {
             let durable = options.durability == Durability::Full;
             create::folders(&path)?;
             let root = root::Root::lock(&path, options.lock_wait)?;
-            let (index, reserve) = root.open(durable)?;
-            let disk = Arc::new(disk::Disk::new(root.dir(), durable, Some(reserve), fault));
+            let health = Arc::new(health::Health::default());
+            let (index, reserve) = root.open(durable, &health)?;
+            let disk = Arc::new(disk::Disk::new(root.dir(), durable, Some(reserve), health.clone(), fault));
             Ok(Arc::new(Inner {
                 disk,
+                health,
                 index,
                 root,
                 options,
@@ -228,6 +234,9 @@ impl LocalStore {
             }))
         });
         let inner = opened.await.map_err(|error| OpenError::io(PathBuf::new(), std::io::Error::other(error)))??;
+        if inner.options.durability == Durability::Full {
+            sweep::forget_cached(&inner).await.map_err(|error| OpenError::fault(inner.root.path(), error))?;
+        }
         let swept = sweep::sweep(&inner).await.map_err(|error| OpenError::fault(inner.root.path(), error))?;
         for name in &swept.foreign {
             tracing::warn!(name, "not a thing of this store; it is left alone");

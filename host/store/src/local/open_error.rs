@@ -61,7 +61,7 @@ pub enum OpenError {
     #[error("the index of {} is whole; a rebuild would lose what it alone knows: parts, records, tombstones, content types and metadata", .0.display())]
     NothingToRebuild(PathBuf),
     /// The operating system refuses.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Io {
         /// What could not be opened or made.
         path: PathBuf,
@@ -76,15 +76,23 @@ impl OpenError {
         OpenError::Io { path: path.into(), source: source.into() }
     }
 
+    /// Whether it is a lack of room.
+    pub(super) fn is_lack_of_room(&self) -> bool {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        matches!(self, OpenError::Io { source, .. } if [StorageFull, QuotaExceeded, FileTooLarge].contains(&source.kind()))
+    }
+
     /// A failure of the store beneath a path.
     pub(super) fn fault(path: &Path, error: Error) -> Self {
-        OpenError::io(
-            path,
-            match error {
-                Error::NoSpace => io::Error::from(io::ErrorKind::StorageFull),
-                error => io::Error::other(error),
-            },
-        )
+        let source = match error {
+            Error::NoSpace => io::Error::from(io::ErrorKind::StorageFull),
+            // The cause itself, which says more than that there was one.
+            Error::Internal(cause) | Error::Unavailable { cause, .. } | Error::Denied(cause) => {
+                cause.downcast::<io::Error>().map_or_else(io::Error::other, |error| *error)
+            }
+            error => io::Error::other(error),
+        };
+        OpenError::io(path, source)
     }
 
     /// What a fault of the index in a folder comes to.

@@ -37,14 +37,23 @@ impl Names {
                 free.insert(Lock::Held);
                 Some(Ok(()))
             }
-            Entry::Occupied(lock) if *lock.get() == Lock::Doubt => {
-                let why = "an unfinished publication holds the name; opening the store again clears it";
-                Some(Err(Error::unavailable(why)))
-            }
+            Entry::Occupied(lock) if *lock.get() == Lock::Doubt => Some(Err(doubt())),
             Entry::Occupied(_) => None,
         });
         locked.await.map(|()| NameLock { names: self.clone(), name })
     }
+
+    /// Whether it is certain what stands under a file id.
+    fn is_certain(&self, scope: &Scope, file: &FileId) -> Result<()> {
+        match self.0.lock().get(&(scope.clone(), file.clone())) {
+            Some(Lock::Doubt) => Err(doubt()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn doubt() -> Error {
+    Error::unavailable("an unfinished publication holds the name; opening the store again clears it")
 }
 
 /// A lock that is held.
@@ -151,7 +160,11 @@ async fn name(inner: &Arc<Inner>, staged: PathBuf, path: PathBuf, dir: PathBuf) 
 }
 
 /// The row of a file id.
+///
+/// # Errors
+/// [`Error::Unavailable`] if a publication of it is in doubt.
 pub(super) async fn stat(inner: &Inner, scope: &Scope, file: &FileId) -> Result<Option<finals::FinalRow>> {
+    inner.names.is_certain(scope, file)?;
     let (scope, file) = (scope.clone(), file.clone());
     inner.index.read(move |conn| finals::get(conn, &scope, &file)).await
 }

@@ -1,5 +1,6 @@
 //! Final objects whose content arrives.
 
+use super::aside::{Aside, Opened};
 use super::body::{Body, OwnName, Taken, Target};
 use super::hashing::Digests;
 use super::index::finals::FinalRow;
@@ -17,6 +18,7 @@ struct FinalWriter {
     options: FinalOptions,
     body: Body<Option<Target>>,
     staged: Option<Staged>,
+    aside: Aside,
 }
 
 /// A token in use below `staging/`: a sweep leaves its file alone.
@@ -43,19 +45,21 @@ impl Drop for Staged {
 
 /// A new staged file, which goes when it is dropped.
 pub(super) struct StagedFile {
-    pub(super) file: std::fs::File,
+    pub(super) file: Opened,
     pub(super) name: OwnName,
     pub(super) in_use: Staged,
 }
 
-pub(super) async fn stage(inner: &Arc<Inner>) -> Result<StagedFile> {
+/// Makes a staged file. What is to be done when it goes is done aside.
+pub(super) async fn stage(inner: &Arc<Inner>, aside: &Aside) -> Result<StagedFile> {
+    let aside = aside.clone();
     let token = Token::random()?;
     inner.staged().insert(token.clone());
     let in_use = Staged { inner: inner.clone(), token, in_doubt: false };
     blocking(inner, move |inner| {
         let path = layout::staged(&in_use.token);
         let file = inner.disk.create(&path)?;
-        Ok(StagedFile { file, name: OwnName::new(&inner.disk, path), in_use })
+        Ok(StagedFile { file, name: OwnName::new(&inner.disk, path, &aside), in_use })
     })
     .await
 }
@@ -77,10 +81,11 @@ pub(super) async fn begin(
             true
         }
     };
+    let aside = Aside::default();
     let (target, staged) = if compare {
         (None, None)
     } else {
-        let StagedFile { file, name, in_use } = stage(inner).await?;
+        let StagedFile { file, name, in_use } = stage(inner, &aside).await?;
         (Some(Target::own(&inner.disk, file, name, None)), Some(in_use))
     };
     Ok(Box::new(FinalWriter {
@@ -90,13 +95,14 @@ pub(super) async fn begin(
         options,
         body: Body::new(Digests::lane(true, None), target, &inner.budget),
         staged,
+        aside,
     }))
 }
 
 #[async_trait]
 impl Writer<FinalReceipt> for FinalWriter {
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        self.body.add(chunk).await
+        self.body.add(chunk, &self.aside).await
     }
 
     async fn interrupted(&self) {
@@ -104,7 +110,17 @@ impl Writer<FinalReceipt> for FinalWriter {
     }
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<FinalReceipt> {
-        let FinalWriter { inner, scope, file, options, body, staged } = *self;
+        let aside = self.aside.clone();
+        let finished = self.finish_put(expected).await;
+        // The name that it was staged under is gone before anybody is told.
+        aside.settled().await;
+        finished
+    }
+}
+
+impl FinalWriter {
+    async fn finish_put(self, expected: Expected) -> Result<FinalReceipt> {
+        let FinalWriter { inner, scope, file, options, body, staged, aside: _ } = self;
         let Taken { sink: target, size, hashing } = body.finish().await?;
         let no_digest = || Error::internal("no digest");
         let sha256 = hashing.ok_or_else(no_digest)?.finish().await?.sha256().ok_or_else(no_digest)?;

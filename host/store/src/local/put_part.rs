@@ -3,6 +3,7 @@
 //! A part whose place is known goes straight into the session's own file, if no other write has or had that range;
 //! else it gets a file of its own. A part whose number is taken is only compared.
 
+use super::aside::{Aside, Opened};
 use super::body::{Body, OwnName, OwnRange, Sink, Taken, Target};
 use super::chain::{self, Due};
 use super::compare::Stored;
@@ -21,7 +22,6 @@ use crate::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::Connection;
-use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -134,13 +134,13 @@ async fn begun(
         }
     };
     let (placed, own) = (layout::placed(scope, &key.session), layout::own(scope, &key.session, &key.token));
-    let (inner, gate) = (inner.clone(), running.gate().clone());
+    let (inner, gate, aside) = (inner.clone(), running.gate().clone(), running.aside().clone());
     let index = inner.index.clone();
     let begin = move |(there, is_used, before): (_, bool, _)| match there {
         Some(there) => Ok(Begun::There(there)),
         None => {
             let claim = claim.filter(|_| !is_used);
-            Ok(Begun::New(Box::new(target(&inner, placed, own, claim, gate)?), before))
+            Ok(Begun::New(Box::new(target(&inner, placed, own, claim, gate, &aside)?), before))
         }
     };
     index.read_then(look, begin).await
@@ -163,7 +163,14 @@ fn claim(inner: &Inner, options: &PartOptions, running: &Running) -> Option<Clai
 }
 
 /// Opens a place to write the part to: its range of the session's file if it has been claimed, else a file of its own.
-fn target(inner: &Inner, placed: PathBuf, own: PathBuf, claim: Option<Claim>, gate: Arc<Gate>) -> Result<Target> {
+fn target(
+    inner: &Inner,
+    placed: PathBuf,
+    own: PathBuf,
+    claim: Option<Claim>,
+    gate: Arc<Gate>,
+    aside: &Aside,
+) -> Result<Target> {
     if let Some(claim) = claim {
         let (file, claim) = open_placed(inner, placed, claim)?;
         // A session's file with a second name has become an object, and could not be removed here yet.
@@ -172,18 +179,18 @@ fn target(inner: &Inner, placed: PathBuf, own: PathBuf, claim: Option<Claim>, ga
         }
     }
     let file = inner.disk.create(&own)?;
-    Ok(Target::own(&inner.disk, file, OwnName::new(&inner.disk, own), Some(gate)))
+    Ok(Target::own(&inner.disk, file, OwnName::new(&inner.disk, own, aside), Some(gate)))
 }
 
 /// Opens the session's own file for a put with a claim. If the put makes it, it goes again unless a part comes to be in it.
-fn open_placed(inner: &Inner, path: PathBuf, claim: Claim) -> Result<(File, Claim)> {
+fn open_placed(inner: &Inner, path: PathBuf, claim: Claim) -> Result<(Opened, Claim)> {
     let (file, made) = inner.disk.open_or_create(&path)?;
     if made {
         let disk = inner.disk.clone();
         claim.made_file(move || {
             let removed = disk.unlink(&path).and_then(|_| path.parent().map_or(Ok(false), |dir| disk.remove_dir(dir)));
             if let Err(error) = removed {
-                tracing::warn!(path = %path.display(), %error, "left behind; the next sweep removes it");
+                tracing::warn!(path = %path.display(), error = %error.told(), "left behind; the next sweep removes it");
             }
         });
     }
@@ -193,7 +200,7 @@ fn open_placed(inner: &Inner, path: PathBuf, claim: Claim) -> Result<(File, Clai
 #[async_trait]
 impl Writer<PartReceipt> for PartWriter {
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        self.body.add(chunk).await
+        self.body.add(chunk, self.running.aside()).await
     }
 
     async fn interrupted(&self) {
@@ -201,7 +208,17 @@ impl Writer<PartReceipt> for PartWriter {
     }
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<PartReceipt> {
-        let PartWriter { inner, scope, key, options, body, running } = *self;
+        let aside = self.running.aside().clone();
+        let finished = self.finish_put(expected).await;
+        // What was not kept is gone before anybody is told.
+        aside.settled().await;
+        finished
+    }
+}
+
+impl PartWriter {
+    async fn finish_put(self, expected: Expected) -> Result<PartReceipt> {
+        let PartWriter { inner, scope, key, options, body, running } = self;
         let Taken { sink, size, hashing } = body.finish().await?;
         let is_waited_for = options.needs_sha256() || size < HASH_LATER_MIN;
         let PartOptions { offset, if_exists, unless_final: unless, .. } = options;
@@ -292,8 +309,17 @@ async fn commit(
     unless: Option<FileId>,
 ) -> Result<Option<(PartRow, Target)>> {
     let dir = layout::session_dir(scope, &row.key.session);
+    let (of, session) = (scope.clone(), row.key.session.clone());
     let target = syncing(inner, move |inner| {
-        inner.disk.sync_file(&target.file)?;
+        let synced = inner.disk.sync_file(&target.file);
+        if target.claim.is_some() {
+            if synced.is_err() {
+                inner.sessions.distrust(&of, &session);
+            } else if inner.sessions.is_distrusted(&of, &session) {
+                return Err(Error::unavailable("another part's sync of the session's file has failed meanwhile"));
+            }
+        }
+        synced?;
         inner.disk.sync_dir(&dir)?;
         Ok(target)
     })

@@ -1,5 +1,6 @@
 //! Streams of stored content.
 
+use super::aside::Opened;
 use super::disk::Disk;
 use super::index::finals::FinalRow;
 use super::index::parts::{self, PartFile, PartRow};
@@ -18,7 +19,7 @@ use tokio::task::JoinHandle;
 
 /// A range of an open file, which stays readable when its name goes.
 struct FileStream {
-    file: Arc<File>,
+    file: Arc<Opened>,
     at: u64,
     end: u64,
     /// The next chunk, being read ahead of its being asked for.
@@ -26,7 +27,7 @@ struct FileStream {
 }
 
 impl FileStream {
-    fn new(file: Arc<File>, start: u64, end: u64) -> Self {
+    fn new(file: Arc<Opened>, start: u64, end: u64) -> Self {
         FileStream { file, at: start, end, ahead: None }
     }
 
@@ -60,7 +61,7 @@ impl ByteStream for FileStream {
 }
 
 /// A range of an open file, in bytes.
-pub(super) fn range(file: Arc<File>, start: u64, end: u64) -> impl ByteStream {
+pub(super) fn range(file: Arc<Opened>, start: u64, end: u64) -> impl ByteStream {
     FileStream::new(file, start, end)
 }
 
@@ -96,13 +97,13 @@ pub(super) fn place(scope: &Scope, part: &PartRow) -> (PathBuf, u64) {
 }
 
 /// Opens the file that a part is in; answers the offset, too, where the part begins there. `None` if the part is no more.
-pub(super) async fn open_part(inner: &Arc<Inner>, scope: &Scope, part: &PartRow) -> Result<Option<(File, u64)>> {
+pub(super) async fn open_part(inner: &Arc<Inner>, scope: &Scope, part: &PartRow) -> Result<Option<(Opened, u64)>> {
     let (disk, scope, part) = (inner.disk.clone(), scope.clone(), part.clone());
     inner.index.read(move |conn| open_row(&disk, conn, &scope, &part)).await
 }
 
 /// As [`open_part`]. Blocks.
-pub(super) fn open_row(disk: &Disk, conn: &Connection, scope: &Scope, part: &PartRow) -> Result<Option<(File, u64)>> {
+pub(super) fn open_row(disk: &Disk, conn: &Connection, scope: &Scope, part: &PartRow) -> Result<Option<(Opened, u64)>> {
     let (path, start) = place(scope, part);
     let file = disk.open_read(&path)?;
     // A session's file is replaced only after its rows are gone: if the row is still there, this is its file.
@@ -155,6 +156,6 @@ pub(super) async fn final_object(
     }
 }
 
-async fn open(inner: &Arc<Inner>, path: PathBuf) -> Result<Option<File>> {
+async fn open(inner: &Arc<Inner>, path: PathBuf) -> Result<Option<Opened>> {
     blocking(inner, move |inner| inner.disk.open_read(&path)).await
 }

@@ -16,6 +16,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 /// Objects after which a line says how far the rebuild is.
@@ -130,7 +131,7 @@ fn rebuild(path: &Path, options: &LocalOptions, force: bool) -> Result<RebuildRe
         Token::random().map_err(|error| OpenError::fault(root.path(), error))?.as_str().to_owned()
     };
     let durable = options.durability == Durability::Full;
-    let disk = Disk::new(root.dir(), durable, None, None);
+    let disk = Disk::new(root.dir(), durable, None, Arc::default(), None);
     root.make_index(&id, |conn| {
         conn.execute_batch("BEGIN")?;
         fill(&disk, conn, &mut report).map_err(IndexFault::Fault)?;
@@ -198,7 +199,7 @@ fn fill(disk: &Disk, conn: &Connection, report: &mut RebuildReport) -> Result<()
                 continue;
             }
             let file = disk.open_read(&path)?.ok_or_else(|| Error::internal("an object vanished"))?;
-            let receipt = read(file, &scope, id, &mut buffer)?;
+            let receipt = read(&file, &scope, id, &mut buffer)?;
             report.objects += 1;
             report.bytes += receipt.size;
             finals::insert(conn, &scope, &receipt)?;
@@ -245,7 +246,7 @@ fn names(disk: &Disk, dir: &Path, report: &mut RebuildReport) -> Result<Vec<Stri
 }
 
 /// The receipt of a file, as far as the file tells.
-fn read(mut file: File, scope: &Scope, id: FileId, buffer: &mut [u8]) -> Result<FinalReceipt> {
+fn read(mut file: &File, scope: &Scope, id: FileId, buffer: &mut [u8]) -> Result<FinalReceipt> {
     let (mut sha256, mut size) = (Sha256::new(), 0);
     loop {
         let read = match file.read(buffer) {

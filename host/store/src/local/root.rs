@@ -6,8 +6,11 @@
 
 use super::facts;
 use super::folder::Folder;
+use super::health::Health;
 use super::index::{self, Index, IndexFault};
-use super::layout::{self, FOLDERS, FORMAT, FORMAT_LINE, HOLDER, INDEX, INDEX_FILES, NEW_FORMAT, NEW_INDEX, RESERVE};
+use super::layout::{
+    self, FOLDERS, FORMAT, FORMAT_LINE, HOLDER, INDEX, INDEX_FILES, NEW_FORMAT, NEW_INDEX, NEW_LOG, RESERVE,
+};
 use super::open_error::OpenError;
 use super::reserve::Reserve;
 use crate::{Error, Token};
@@ -89,7 +92,7 @@ impl Root {
     }
 
     /// Opens the store, or makes one if the folder is one's beginning.
-    pub(super) fn open(&self, durable: bool) -> Result<(Index, Arc<Reserve>), OpenError> {
+    pub(super) fn open(&self, durable: bool, health: &Arc<Health>) -> Result<(Index, Arc<Reserve>), OpenError> {
         let found = self.look()?;
         self.check_index()?;
         self.check_writable()?;
@@ -109,12 +112,17 @@ impl Root {
         let reserve = self.open_file(RESERVE, OFlags::RDWR | OFlags::CREATE)?;
         let reserve = Reserve::open(reserve).map_err(|error| OpenError::io(self.at(RESERVE), error))?;
         let reserve = Arc::new(reserve);
-        let open = || Index::open(&self.at(INDEX), durable, reserve.clone(), &self.dir);
-        let index = match open() {
-            Err(IndexFault::Fault(Error::NoSpace)) => reserve.lend(open),
-            opened => opened,
+        let open = |is_room_left| {
+            if durable {
+                self.settle_index(is_room_left)?;
+            }
+            let opened = Index::open(&self.at(INDEX), durable, reserve.clone(), health.clone(), &self.dir);
+            opened.map_err(|fault| self.index_error(fault))
         };
-        let index = index.map_err(|fault| self.index_error(fault))?;
+        let index = match open(true) {
+            Err(error) if error.is_lack_of_room() => reserve.lend(|| open(false)),
+            opened => opened,
+        }?;
         self.describe_holder("");
         Ok((index, reserve))
     }
@@ -131,7 +139,31 @@ impl Root {
 
     /// What a fault of the index comes to.
     pub(super) fn index_error(&self, fault: IndexFault) -> OpenError {
-        OpenError::index(&self.path, &self.at(INDEX), fault)
+        self.error_of(INDEX, fault)
+    }
+
+    /// What a fault of an index of that name comes to. No connection to it may be open.
+    pub(super) fn error_of(&self, index: &str, fault: IndexFault) -> OpenError {
+        // SQLite says that it can't open a file or lock one, but neither which nor why. The system says it.
+        if let IndexFault::Fault(_) = fault
+            && let Err(refusal) = self.try_files_of(index)
+        {
+            return refusal;
+        }
+        OpenError::index(&self.path, &self.at(index), fault)
+    }
+
+    /// Opens the files of an index as SQLite does: those that it makes where they are missing are made, and removed again.
+    fn try_files_of(&self, index: &str) -> Result<(), OpenError> {
+        for suffix in ["", "-wal", "-shm"] {
+            let name = format!("{index}{suffix}");
+            match self.open_in(&name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL) {
+                Ok(_) => self.remove(&name)?,
+                Err(Errno::EXIST) => drop(self.open_file(&name, OFlags::RDWR)?),
+                Err(error) => return Err(OpenError::io(self.at(&name), error)),
+            }
+        }
+        Ok(())
     }
 
     /// What is in the folder. Whatever has a name of ours must be of its kind; for the index, see
@@ -143,7 +175,7 @@ impl Root {
                 let folder = self.folder(&name)?;
                 found.finals |= name == layout::FINAL;
                 found.beginning &= names(&folder).map_err(|error| OpenError::io(self.at(&name), error))?.is_empty();
-            } else if [FORMAT, NEW_FORMAT, HOLDER, RESERVE].contains(&name.as_str()) {
+            } else if [FORMAT, NEW_FORMAT, NEW_LOG, HOLDER, RESERVE].contains(&name.as_str()) {
                 self.check_file(&name)?;
                 found.format |= name == FORMAT;
             } else if let Some(suffix) = name.strip_prefix(INDEX).or_else(|| name.strip_prefix(NEW_INDEX))
@@ -184,7 +216,7 @@ impl Root {
             Ok(file.write_all_at(note.as_bytes(), 0)?)
         });
         if let Err(error) = written {
-            tracing::warn!(%error, "the folder does not say who has it");
+            tracing::warn!(error = %error.told(), "the folder does not say who has it");
         }
     }
 
@@ -248,7 +280,7 @@ impl Root {
         }
     }
 
-    fn open_in(&self, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    pub(super) fn open_in(&self, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let mode = if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o644) } else { Mode::empty() };
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
         rustix::fs::openat2(&self.dir, name, flags | OFlags::CLOEXEC, mode, resolve)

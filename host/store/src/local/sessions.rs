@@ -7,6 +7,7 @@
 //!   dropped puts whose claims are still there included: so nobody can be writing to it;
 //! - a session's file that was made here and holds no part goes with the last claim on it, under a seal.
 
+use super::aside::Aside;
 use crate::watched::Watched;
 use crate::{Error, Result, Scope, SessionId};
 use std::collections::HashMap;
@@ -27,6 +28,11 @@ struct Active {
     unused: Option<Remove>,
     /// Whether a part was committed in that file since the entry is here.
     used: bool,
+    /// Whether nobody can tell if a part of one of the puts is there; for as long as the store is open.
+    doubted: bool,
+    /// Whether a sync of the session's own file has failed. What shares a page with what was lost can't be written there any
+    /// more, see [`super::cached`], so no part is placed in it, and it becomes no object.
+    distrusted: bool,
 }
 
 type Remove = Box<dyn FnOnce() + Send>;
@@ -103,7 +109,8 @@ impl Sessions {
     /// Registers a put for as long as the value lives.
     pub(super) fn begin(&self, scope: &Scope, session: &SessionId) -> Running {
         let name = (scope.clone(), session.clone());
-        let running = Running { sessions: self.clone(), name, gate: Arc::default(), in_doubt: false };
+        let (gate, aside) = (Arc::default(), Aside::default());
+        let running = Running { sessions: self.clone(), name, gate, aside, in_doubt: false };
         self.0.lock().entry(running.name.clone()).or_default().puts.push(running.gate.clone());
         running
     }
@@ -113,12 +120,16 @@ impl Sessions {
         let name = running.name.clone();
         let mut active = self.0.lock();
         let entry = active.entry(name.clone()).or_default();
-        if entry.sealed.is_some() || entry.claims.iter().any(|other| other.start < end && start < other.end) {
+        if entry.sealed.is_some()
+            || entry.distrusted
+            || entry.claims.iter().any(|other| other.start < end && start < other.end)
+        {
             forget_if_idle(&mut active, &name);
             return None;
         }
         entry.claims.push(Claimed { start, end, gate: running.gate.clone() });
-        Some(Claim { sessions: self.clone(), name, range: (start, end), in_doubt: false })
+        let aside = running.aside.clone();
+        Some(Claim { sessions: self.clone(), name, range: (start, end), aside, in_doubt: false })
     }
 
     /// Seals a session against new claims; `None` if it is sealed already.
@@ -173,6 +184,34 @@ impl Sessions {
         }
     }
 
+    /// Says that a sync of the session's own file has failed.
+    pub(super) fn distrust(&self, scope: &Scope, session: &SessionId) {
+        self.0.lock().entry((scope.clone(), session.clone())).or_default().distrusted = true;
+    }
+
+    /// Says that the session has no such file any more.
+    pub(super) fn trust(&self, scope: &Scope, session: &SessionId) {
+        self.change(&(scope.clone(), session.clone()), |entry| entry.distrusted = false);
+    }
+
+    /// Whether a sync of the session's own file has failed.
+    pub(super) fn is_distrusted(&self, scope: &Scope, session: &SessionId) -> bool {
+        self.0.lock().get(&(scope.clone(), session.clone())).is_some_and(|entry| entry.distrusted)
+    }
+
+    /// Whether it is certain which parts the session has.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the commit of one is in doubt.
+    pub(super) fn are_parts_certain(&self, scope: &Scope, session: &SessionId) -> Result<()> {
+        match self.0.lock().get(&(scope.clone(), session.clone())) {
+            Some(entry) if entry.doubted => {
+                Err(Error::unavailable("nobody can tell whether a part is there; opening the store again tells"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a put or claim of the session is alive.
     pub(super) fn is_busy(&self, scope: &Scope, session: &SessionId) -> bool {
         let active = self.0.lock();
@@ -203,8 +242,10 @@ fn seal_for(active: &mut HashMap<Name, Active>, name: &Name, purpose: SealedFor)
 }
 
 fn forget_if_idle(active: &mut HashMap<Name, Active>, name: &Name) {
-    if active.get(name).is_some_and(|entry| entry.puts.is_empty() && entry.claims.is_empty() && entry.sealed.is_none())
-    {
+    let is_idle = |entry: &Active| {
+        entry.puts.is_empty() && entry.claims.is_empty() && entry.sealed.is_none() && !entry.distrusted
+    };
+    if active.get(name).is_some_and(is_idle) {
         active.remove(name);
     }
 }
@@ -218,6 +259,7 @@ pub(super) struct Running {
     sessions: Sessions,
     name: Name,
     gate: Arc<Gate>,
+    aside: Aside,
     in_doubt: bool,
 }
 
@@ -227,8 +269,14 @@ impl Running {
         &self.gate
     }
 
+    /// What is done aside for it.
+    pub(super) fn aside(&self) -> &Aside {
+        &self.aside
+    }
+
     /// Leaves the put registered for as long as the store is open.
     pub(super) fn keep_in_doubt(mut self) {
+        self.sessions.change(&self.name, |entry| entry.doubted = true);
         self.in_doubt = true;
     }
 }
@@ -247,6 +295,7 @@ pub(super) struct Claim {
     sessions: Sessions,
     name: Name,
     range: (u64, u64),
+    aside: Aside,
     in_doubt: bool,
 }
 
@@ -254,6 +303,11 @@ impl Claim {
     /// The first byte of the range, and its end.
     pub(super) fn range(&self) -> (u64, u64) {
         self.range
+    }
+
+    /// What is done aside for its put.
+    pub(super) fn aside(&self) -> &Aside {
+        &self.aside
     }
 
     /// Says that this claim's put has made the session's own file, and how to remove it if no part comes to be in it.
@@ -287,8 +341,11 @@ impl Drop for Claim {
             }
         });
         if let Some(remove) = unused {
-            let _seal = Seal { sessions: self.sessions.clone(), name: self.name.clone() };
-            remove();
+            let seal = Seal { sessions: self.sessions.clone(), name: self.name.clone() };
+            self.aside.run(move || {
+                remove();
+                drop(seal);
+            });
         }
     }
 }

@@ -22,6 +22,7 @@ pub(super) async fn clear_session(inner: &Arc<Inner>, scope: &Scope, session: &S
         let (scope, session) = (scope.clone(), session.clone());
         inner.free(move |conn| parts::clear(conn, &scope, &session)).await?
     };
+    inner.sessions.trust(scope, session);
     let count = u32::try_from(cleared.parts).unwrap_or(u32::MAX);
     let (scope, session) = (scope.clone(), session.clone());
     let removed = blocking(inner, move |inner| {
@@ -32,9 +33,23 @@ pub(super) async fn clear_session(inner: &Arc<Inner>, scope: &Scope, session: &S
         inner.disk.remove_dir(&layout::session_dir(&scope, &session))
     });
     if let Err(error) = removed.await {
-        tracing::warn!(%error, "data of a cleared session is left behind; the next sweep removes it");
+        tracing::warn!(error = %error.told(), "data of a cleared session is left behind; the next sweep removes it");
     }
     Ok(count)
+}
+
+/// Lets the kernel forget what it has of sessions' own files, before anything is written to one; see [`super::cached`].
+pub(super) async fn forget_cached(inner: &Arc<Inner>) -> Result<()> {
+    let sessions = sessions(inner, &mut SweepReport::default()).await?;
+    blocking(inner, move |inner| {
+        for (scope, session) in sessions {
+            if let Ok(Some(file)) = inner.disk.open_read(&layout::placed(&scope, &session)) {
+                super::cached::forget(&file)?;
+            }
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Removes what is left behind.

@@ -35,7 +35,7 @@ const DELETED: u32 = 2;
 
 /// What a worker does with an id. Each id is used once, in this order of its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Step {
+pub(crate) enum Step {
     /// Puts the object.
     Put,
     /// Puts a part.
@@ -51,7 +51,7 @@ enum Step {
 }
 
 /// The steps of an id, which is its number.
-fn steps(id: u64) -> Vec<Step> {
+pub(crate) fn steps(id: u64) -> Vec<Step> {
     let parts = (1..=PARTS).map(Step::Part);
     match (id % WORKERS + id / WORKERS) % 4 {
         0 => vec![Step::Put, Step::Record],
@@ -136,14 +136,15 @@ fn until_killed(root: &Path, round: u64, kinds: &[&str]) -> Vec<String> {
 
 /// What the processes have begun, and what they were answered.
 #[derive(Default)]
-struct Said {
+pub(crate) struct Said {
     begun: BTreeSet<(u64, Step)>,
     done: BTreeSet<(u64, Step)>,
 }
 
 impl Said {
-    fn note(&mut self, lines: &[String]) {
-        for line in lines.iter().filter(|line| *line != "opened") {
+    /// Notes what was said of steps.
+    pub(crate) fn note(&mut self, lines: &[String]) {
+        for line in lines.iter().filter(|line| line.starts_with(['+', '='])) {
             let (id, step) = line[1..].split_once(' ').expect("an id and a step");
             let id = id.parse().expect("a number");
             let all = steps(id);
@@ -169,7 +170,7 @@ impl Said {
     }
 
     /// Holds what is there against what was said. Answers what does not agree.
-    async fn check(&self, store: &LocalStore, truth: &Truth) -> Vec<String> {
+    pub(crate) async fn check(&self, store: &LocalStore, truth: &Truth) -> Vec<String> {
         let mut problems = truth.wrong.clone();
         let ids: BTreeSet<u64> = self.begun.iter().map(|(id, _)| *id).collect();
         let mut known = 0;
@@ -234,7 +235,10 @@ impl May {
 pub(crate) mod killed {
     use super::*;
     use crate::say;
-    use portico_store::{Expected, FinalOptions, PartOptions, TempKey, assemble_final, put_final, put_part, stream};
+    use portico_store::{
+        Expected, FinalOptions, PartOptions, Result, TempKey, assemble_final, put_final, put_part, stream,
+    };
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     #[tokio::main]
@@ -251,21 +255,25 @@ pub(crate) mod killed {
     async fn work(store: Arc<LocalStore>, round: u64, worker: u64) {
         for turn in 0.. {
             let id = (round << 32 | turn) * WORKERS + worker;
-            let mut keys = Vec::new();
+            let mut keys = Keys::new();
             for step in steps(id) {
                 say(&format!("+{id} {step:?}"));
-                take(&store, id, step, &mut keys).await;
+                take(&store, id, step, &mut keys).await.expect("an answer");
                 say(&format!("={id} {step:?}"));
             }
         }
     }
 
-    async fn take(store: &LocalStore, id: u64, step: Step, keys: &mut Vec<TempKey>) {
+    /// The keys of an id's parts, by number.
+    pub(crate) type Keys = BTreeMap<u32, TempKey>;
+
+    /// Takes a step of an id, which has come as far as that.
+    pub(crate) async fn take(store: &LocalStore, id: u64, step: Step, keys: &mut Keys) -> Result<()> {
         let (scope, file) = (Scope::root(), file(id));
         match step {
             Step::Put => {
                 let mut source = stream::from_bytes(content(id).bytes);
-                put_final(store, &scope, &file, &mut source, FinalOptions::default()).await.expect("an object");
+                put_final(store, &scope, &file, &mut source, FinalOptions::default()).await?;
             }
             Step::Part(number) => {
                 let content = part_content(id, number);
@@ -274,26 +282,26 @@ pub(crate) mod killed {
                 let offset = (number != ANYWHERE).then_some(offset);
                 let options = PartOptions { expected, offset, ..PartOptions::default() };
                 let mut source = stream::from_bytes(content.bytes);
-                let part = put_part(store, &scope, &session(id), number, &mut source, options).await.expect("a part");
-                keys.push(part.key);
+                let part = put_part(store, &scope, &session(id), number, &mut source, options).await?;
+                keys.insert(number, part.key);
             }
             Step::DeletePart => {
-                let key = &keys[DELETED as usize - 1];
-                assert!(store.delete_part(&scope, key).await.expect("a deletion"), "the part was there");
+                assert!(store.delete_part(&scope, &keys[&DELETED]).await?, "the part was there");
             }
             Step::Assemble => {
-                let made =
-                    assemble_final(store, &scope, &file, keys, FinalOptions::default()).await.expect("an object");
+                let list: Vec<TempKey> = keys.values().cloned().collect();
+                let made = assemble_final(store, &scope, &file, &list, FinalOptions::default()).await?;
                 assert_eq!(made.sha256, content(id).stamp.sha256);
             }
             Step::Delete => {
-                let key = store.stat_final(&scope, &file).await.expect("an object").key;
-                assert!(store.delete_final(&scope, &key).await.expect("a deletion"), "the object was there");
+                let key = store.stat_final(&scope, &file).await?.key;
+                assert!(store.delete_final(&scope, &key).await?, "the object was there");
             }
             Step::Record => {
-                store.create_record(&scope, &record(id), &id.to_le_bytes()).await.expect("a record");
+                store.create_record(&scope, &record(id), &id.to_le_bytes()).await?;
             }
         }
+        Ok(())
     }
 }
 

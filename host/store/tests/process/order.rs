@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// Longest time of a traced process.
-const TRACE_MAX: Duration = Duration::from_secs(60);
+pub(crate) const TRACE_MAX: Duration = Duration::from_secs(60);
 
 /// The tests. Where strace is missing, people see that they did not run, and CI fails.
 pub(crate) fn trials() -> Vec<Trial> {

@@ -154,6 +154,11 @@ impl Tmpfs {
         self.remount(MountFlags::empty(), &format!("size={kib}k"));
     }
 
+    /// Lets so many files be in it and no more.
+    pub(crate) fn limit_files(&self, files: u64) {
+        self.remount(MountFlags::empty(), &format!("nr_inodes={files}"));
+    }
+
     /// Makes it read-only, or not.
     pub(crate) fn set_read_only(&self, read_only: bool) {
         self.remount(if read_only { MountFlags::RDONLY } else { MountFlags::empty() }, "");

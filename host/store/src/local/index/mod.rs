@@ -1,9 +1,10 @@
 //! The index of a local store: which parts, finals, tombstones and records exist.
 //!
 //! SQLite in WAL mode. Invariants: all changes are made by one thread, which commits what is queued together; a change
-//! has answered only when its transaction is durable, unless it is a note; a change that fails is undone alone and disturbs no neighbour; when
-//! the last handle is gone, so are all connections.
+//! has answered only when its transaction is durable, unless it is a note; a change that fails is undone alone and disturbs no neighbour; after
+//! a failed write or sync no change is made any more; when the last handle is gone, so are all connections.
 
+mod faults;
 pub(super) mod finals;
 pub(super) mod parts;
 pub(super) mod records;
@@ -15,6 +16,7 @@ mod writer;
 pub(super) use schema::IndexFault;
 
 use super::folder::Folder;
+use super::health::{Health, is_refusal};
 use super::reserve::Reserve;
 use crate::{Error, Result};
 use rusqlite::config::DbConfig;
@@ -42,6 +44,7 @@ struct Shared {
     writer: Option<JoinHandle<()>>,
     readers: Mutex<Vec<Connection>>,
     idle: Semaphore,
+    health: Arc<Health>,
     /// With its lock, which must outlive each connection: a read that nobody waits for any more can be the last that is there
     /// of a store.
     _folder: Arc<Folder>,
@@ -99,10 +102,13 @@ pub(super) fn inspect(path: &Path) -> Result<String, IndexFault> {
         // SQLite would roll it back. Ours has a write-ahead log from its first row on.
         return Err(IndexFault::Damaged("it has a rollback journal, as none of ours has".to_owned()));
     }
-    let had_log = there(&log)?.is_some();
+    let log_len = || there(&log).map(|log| log.map(|metadata| metadata.len()));
+    let had = log_len()?;
+    // An empty one is what an opening makes, and says nothing.
+    let had_log = had.is_some_and(|len| len > 0);
     // With a log, what was being written back when the process was killed is there once more.
     let found = look(path, if had_log { None } else { Some(len) });
-    if !had_log && there(&log)?.is_some_and(|metadata| metadata.len() == 0) {
+    if had.is_none() && log_len()? == Some(0) {
         std::fs::remove_file(&log).map_err(IndexFault::Io)?;
     }
     found
@@ -135,26 +141,31 @@ impl Index {
         path: &Path,
         durable: bool,
         reserve: Arc<Reserve>,
+        health: Arc<Health>,
         folder: &Arc<Folder>,
     ) -> Result<Self, IndexFault> {
         let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, durable)?;
+        let writer = writer::Writer::new(conn, reserve, health.clone(), durable)?;
         let readers = (0..READERS)
             .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, durable))
             .collect::<Result<Vec<_>, _>>()?;
         let (changes, queue) = mpsc::channel(QUEUE);
         let share = folder.clone();
-        let writer = std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("portico-index".to_owned())
             .spawn(move || {
-                writer::Writer { conn, reserve, durable }.run(queue);
+                writer.run(queue);
+                // The connection first, and then its share of the lock.
+                drop(writer);
                 drop(share);
             })
             .map_err(IndexFault::Io)?;
         Ok(Index(Arc::new(Shared {
             changes: Some(changes),
-            writer: Some(writer),
+            writer: Some(thread),
             readers: Mutex::new(readers),
             idle: Semaphore::new(READERS),
+            health,
             _folder: folder.clone(),
         })))
     }
@@ -190,6 +201,7 @@ impl Index {
         kind: Kind,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.0.health.check()?;
         let (answer, answered) = oneshot::channel();
         let change = writer::change(kind, work, move |result| {
             // Whoever waited may be gone.
@@ -252,9 +264,10 @@ impl Drop for Lease<'_> {
     }
 }
 
-/// Whether the change may be there after a restart although it answered an error. Lack of room is a clean refusal.
+/// Whether the change may be there after a restart although it answered an error. Lack of room is a clean refusal, and so is
+/// that of a change which was not begun.
 pub(super) fn in_doubt(error: &Error) -> bool {
-    matches!(error, Error::Internal(_) | Error::Unavailable { .. } | Error::Denied(_))
+    matches!(error, Error::Internal(_) | Error::Unavailable { .. } | Error::Denied(_)) && !is_refusal(error)
 }
 
 fn connect(path: &Path, mode: OpenFlags, durable: bool) -> Result<Connection, IndexFault> {
@@ -273,10 +286,10 @@ fn settle(conn: &Connection, durable: bool) -> Result<(), IndexFault> {
     // Each query has one plan, whatever is asked. Without this SQLite makes a new one for each range and each limit.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // The cache in KiB (negative): small, so that the index stays small beside everything else in memory. The log is cut
-    // back to its limit in bytes whenever it starts over.
+    // back to its limit in bytes whenever it starts over. It is written back where a failure is seen.
     conn.execute_batch(&format!(
         "PRAGMA cache_size = -1024; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;
-         PRAGMA journal_size_limit = {LOG_MAX}; PRAGMA synchronous = {};",
+         PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = {LOG_MAX}; PRAGMA synchronous = {};",
         if durable { "FULL" } else { "OFF" }
     ))?;
     conn.set_prepared_statement_cache_capacity(64);
@@ -292,9 +305,9 @@ impl From<rusqlite::Error> for Error {
             Some(ErrorCode::DiskFull) => Error::NoSpace,
             // The file for shared memory could not be made larger.
             _ if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => Error::NoSpace,
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::unavailable(error),
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Error::Denied(error.into()),
-            _ => Error::internal(error),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::unavailable(faults::Failure(error)),
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Error::Denied(faults::Failure(error).into()),
+            _ => Error::internal(faults::Failure(error)),
         }
     }
 }

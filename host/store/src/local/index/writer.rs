@@ -2,17 +2,29 @@
 //!
 //! Invariants: a change that fails is undone alone; a group that runs out of room is tried again one by one, so that
 //! what needs much room takes it from nobody who needs little; a change that frees room gets the reserve; only a group of
-//! notes is committed without being made durable.
+//! notes is committed without being made durable; after a failed write, sync or undoing nothing is committed any more, and
+//! nothing is written back either.
+//!
+//! The log is written back here and not by SQLite, which would tell nobody that it failed. A failed sync of the log may have
+//! lost notes in the middle of it, behind which no commit would be found again. A failed sync of the main file may have lost
+//! pages that a partial writing back counts as done.
 
+use super::super::health::Health;
 use super::super::reserve::Reserve;
+use super::faults::{self, Failure};
 use crate::{Error, Result};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+use rusqlite::wal::CheckpointMode;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use tokio::sync::mpsc;
 
 /// Most changes of one transaction.
 const GROUP: usize = 256;
+/// Pages in the log from which on it is written back.
+const LOG_PAGES: i32 = 1_000;
 
 /// What a change is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +42,9 @@ pub(super) trait Change: Send {
     /// What it is for.
     fn kind(&self) -> Kind;
     /// Does the work in the transaction that is open. It may be done again after that was undone.
-    fn run(&mut self, conn: &Connection);
+    fn run(&mut self, conn: &Connection, health: &Health);
     /// Notes that it is not made or has been undone, unless the work itself has failed.
-    fn undone(&mut self, why: &Error);
+    fn undone(&mut self, why: Error);
     /// Why it has failed, if it has.
     fn error(&self) -> Option<&Error>;
     /// Tells whoever waits.
@@ -65,13 +77,13 @@ where
         self.kind
     }
 
-    fn run(&mut self, conn: &Connection) {
-        self.result = Some(alone(conn, &self.work));
+    fn run(&mut self, conn: &Connection, health: &Health) {
+        self.result = Some(alone(conn, health, &self.work));
     }
 
-    fn undone(&mut self, why: &Error) {
+    fn undone(&mut self, why: Error) {
         if !matches!(self.result, Some(Err(_))) {
-            self.result = Some(Err(why.repeat()));
+            self.result = Some(Err(why));
         }
     }
 
@@ -86,16 +98,17 @@ where
 
 /// Runs work so that its failure undoes its own changes and no others. Where SQLite can't do that, the whole
 /// transaction is undone.
-fn alone<T>(conn: &Connection, work: impl Fn(&Connection) -> Result<T>) -> Result<T> {
+fn alone<T>(conn: &Connection, health: &Health, work: impl Fn(&Connection) -> Result<T>) -> Result<T> {
     conn.execute_batch("SAVEPOINT one")?;
     let result = catch_unwind(AssertUnwindSafe(|| work(conn)))
-        .unwrap_or_else(|_| Err(Error::internal("a change of the index panicked")));
+        .unwrap_or_else(|_| Err(Error::internal("a change of the index panicked")))
+        .map_err(|error| faults::judge(conn, health, error));
     if conn.is_autocommit() {
         return result.and_then(|_| Err(Error::internal("SQLite has undone the transaction")));
     }
     let end = if result.is_ok() { "RELEASE one" } else { "ROLLBACK TO one; RELEASE one" };
     if let Err(error) = conn.execute_batch(end) {
-        roll_back(conn);
+        roll_back(conn, health);
         return Err(error.into());
     }
     result
@@ -103,13 +116,32 @@ fn alone<T>(conn: &Connection, work: impl Fn(&Connection) -> Result<T>) -> Resul
 
 /// The thread's connection, and what it needs beside.
 pub(super) struct Writer {
-    pub(super) conn: Connection,
-    pub(super) reserve: Arc<Reserve>,
+    conn: Connection,
+    reserve: Arc<Reserve>,
+    health: Arc<Health>,
     /// Whether anything is to survive the machine's power.
-    pub(super) durable: bool,
+    durable: bool,
+    /// Pages in the log after the last commit.
+    log: Arc<AtomicI32>,
 }
 
 impl Writer {
+    /// A writer with a connection of its own.
+    pub(super) fn new(
+        mut conn: Connection,
+        reserve: Arc<Reserve>,
+        health: Arc<Health>,
+        durable: bool,
+    ) -> rusqlite::Result<Self> {
+        let log = Arc::new(AtomicI32::new(0));
+        let noted = log.clone();
+        conn.wal_hook(Some(move |_: &mut _, pages| {
+            noted.store(pages, Ordering::Relaxed);
+            Ok(())
+        }))?;
+        Ok(Writer { conn, reserve, health, durable, log })
+    }
+
     /// Serves changes until nobody can send any more.
     pub(super) fn run(&self, mut queue: mpsc::Receiver<Box<dyn Change>>) {
         while let Some(first) = queue.blocking_recv() {
@@ -123,6 +155,12 @@ impl Writer {
             for change in group {
                 change.answer();
             }
+            self.write_back();
+        }
+        if self.health.has_failed()
+            && let Err(error) = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        {
+            tracing::error!(%error, "closing the index may write back what was not to be");
         }
     }
 
@@ -142,14 +180,15 @@ impl Writer {
     /// Makes changes and commits them. Each knows its error afterwards, if it has failed or was undone.
     fn attempt(&self, changes: &mut [Box<dyn Change>]) {
         if let Err(error) = self.transaction(changes) {
-            roll_back(&self.conn);
+            roll_back(&self.conn, &self.health);
             for change in changes {
-                change.undone(&error);
+                change.undone(self.health.repeat(&error));
             }
         }
     }
 
     fn transaction(&self, changes: &mut [Box<dyn Change>]) -> Result<()> {
+        self.health.check()?;
         let all = |kind| changes.iter().all(|change| change.kind() == kind);
         let room = all(Kind::Frees) || self.reserve.is_whole();
         if self.durable {
@@ -160,10 +199,12 @@ impl Writer {
         self.conn.execute_batch("BEGIN IMMEDIATE")?;
         for change in changes {
             if room || change.kind() == Kind::Frees {
-                change.run(&self.conn);
+                change.run(&self.conn, &self.health);
             } else {
-                change.undone(&Error::NoSpace);
+                change.undone(Error::NoSpace);
             }
+            // Nothing of the transaction is in the log with the mark of a commit, so it can be undone for certain.
+            self.health.check()?;
             if self.conn.is_autocommit() {
                 // SQLite has undone the whole of it, which it does when it is short of room or memory.
                 let why = change.error().map(Error::repeat);
@@ -171,11 +212,30 @@ impl Writer {
             }
         }
         self.conn.execute_batch("COMMIT").map_err(|error| {
-            tracing::error!(%error, "a commit of the index has failed");
-            let wrote = error.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE);
-            // SQLite does not tell a quota or a limit from a broken disk.
-            if wrote && self.reserve.is_full() { Error::NoSpace } else { error.into() }
+            if faults::is_lack_of_room(&self.conn, &error) {
+                tracing::warn!(%error, "no room for a commit of the index");
+                return Error::NoSpace;
+            }
+            let error = Failure(error);
+            self.health.fail("a commit of the index", &error);
+            Error::internal(error)
         })
+    }
+
+    /// Writes the log back when it is long. A reader may keep it from being done whole, and a lack of room from being done;
+    /// then the log grows, and the next commit tries again.
+    fn write_back(&self) {
+        if self.log.swap(0, Ordering::Relaxed) < LOG_PAGES || self.health.has_failed() {
+            return;
+        }
+        if let Err(error) = self.conn.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE) {
+            let is_busy = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy);
+            if faults::is_lack_of_room(&self.conn, &error) || is_busy {
+                tracing::debug!(%error, "the log of the index is not written back");
+            } else {
+                self.health.fail("writing the log of the index back", Failure(error));
+            }
+        }
     }
 }
 
@@ -183,11 +243,11 @@ fn out_of_room(change: &dyn Change) -> bool {
     matches!(change.error(), Some(Error::NoSpace))
 }
 
-/// Undoes the transaction, if there is one. If it can't be undone none can begin, and all that follows fails.
-fn roll_back(conn: &Connection) {
+/// Undoes the transaction, if there is one.
+fn roll_back(conn: &Connection, health: &Health) {
     if !conn.is_autocommit()
         && let Err(error) = conn.execute_batch("ROLLBACK")
     {
-        tracing::error!(%error, "a failed transaction of the index can't be undone");
+        health.fail("undoing a transaction of the index", Failure(error));
     }
 }

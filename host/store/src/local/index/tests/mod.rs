@@ -22,7 +22,7 @@ impl Scratch {
         let dir = tempfile::tempdir().unwrap();
         create(&dir.path().join("index"), ID, |_| Ok(())).unwrap();
         let reserve = Arc::new(Reserve::open(tempfile::tempfile().unwrap()).unwrap());
-        let index = Index::open(&dir.path().join("index"), false, reserve.clone(), &folder()).unwrap();
+        let index = Index::open(&dir.path().join("index"), false, reserve.clone(), Arc::default(), &folder()).unwrap();
         Scratch { dir, reserve, index }
     }
 
