@@ -14,7 +14,7 @@ use crate::{TASK, say};
 use libtest_mimic::{Failed, Trial};
 use portico_model::{Truth, folder};
 use portico_store::local::{LocalOptions, LocalStore};
-use portico_store::{Expected, FileId, FinalOptions, PartOptions, Scope, SessionId, assemble_final, put_part, stream};
+use portico_store::{Backend, ByteRange, Expected, PartOptions, Scope, SessionId, put_part, stream};
 use portico_test_disk::{Counts, Disk, Fault};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
