@@ -1,19 +1,8 @@
-//! The file that a disk is made of, as a FUSE filesystem.
+//! What a disk has, what of it would survive, and what is to fail.
 
 use crate::blocks::Blocks;
-use fuser::{
-    Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, LockOwner, OpenFlags,
-    ReplyAttr, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite, Request, WriteFlags,
-};
-use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, UNIX_EPOCH};
-
-/// Name of the file.
-pub(crate) const NAME: &str = "disk";
-const FILE: INodeNo = INodeNo(2);
-/// How long the kernel may believe what it was told of the file, which never changes.
-const TTL: Duration = Duration::from_secs(3_600);
+use std::time::Instant;
 
 /// What is to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +21,9 @@ pub struct Counts {
     /// Flushes, failed ones too.
     pub flushes: u64,
 }
+
+/// The disk says that it could not do it.
+pub(crate) struct Refused;
 
 /// What a disk has, and what is to become of it.
 pub(crate) struct Device {
@@ -79,6 +71,18 @@ impl Device {
         self.state().failed_at
     }
 
+    /// Its size in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// What begins at an offset, at most so many bytes.
+    pub(crate) fn read(&self, at: u64, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len.min(usize::try_from(self.size.saturating_sub(at)).unwrap_or(len))];
+        self.state().written.copy_to(&mut bytes, at);
+        bytes
+    }
+
     /// Takes nothing any more.
     pub(crate) fn off(&self) {
         self.state().is_off = true;
@@ -92,7 +96,8 @@ impl Device {
         (state.fault, state.is_off) = (None, false);
     }
 
-    fn write(&self, bytes: &[u8], at: u64) -> Result<(), Errno> {
+    /// Takes bytes at an offset.
+    pub(crate) fn write(&self, bytes: &[u8], at: u64) -> Result<(), Refused> {
         let mut state = self.state();
         state.counts.writes += 1;
         let number = state.counts.writes;
@@ -102,7 +107,8 @@ impl Device {
         Ok(())
     }
 
-    fn flush(&self) -> Result<(), Errno> {
+    /// Makes durable what was written.
+    pub(crate) fn flush(&self) -> Result<(), Refused> {
         let mut state = self.state();
         state.counts.flushes += 1;
         let number = state.counts.flushes;
@@ -123,102 +129,14 @@ impl Device {
 
 impl State {
     /// Fails if this is the fault, or if there is no power.
-    fn come(&mut self, this: Fault) -> Result<(), Errno> {
+    fn come(&mut self, this: Fault) -> Result<(), Refused> {
         if self.is_off {
-            return Err(Errno::EIO);
+            return Err(Refused);
         }
         if self.fault == Some(this) {
             self.failed_at = Some(Instant::now());
-            return Err(Errno::EIO);
+            return Err(Refused);
         }
         Ok(())
-    }
-}
-
-/// The filesystem: one folder, and the file in it.
-pub(crate) struct Files(pub(crate) Arc<Device>);
-
-impl Files {
-    fn attr(&self, ino: INodeNo) -> FileAttr {
-        let is_file = ino == FILE;
-        FileAttr {
-            ino,
-            size: if is_file { self.0.size } else { 0 },
-            blocks: if is_file { self.0.size / 512 } else { 0 },
-            atime: UNIX_EPOCH,
-            mtime: UNIX_EPOCH,
-            ctime: UNIX_EPOCH,
-            crtime: UNIX_EPOCH,
-            kind: if is_file { FileType::RegularFile } else { FileType::Directory },
-            perm: if is_file { 0o600 } else { 0o700 },
-            nlink: 1,
-            uid: 0,
-            gid: 0,
-            rdev: 0,
-            blksize: 4096,
-            flags: 0,
-        }
-    }
-}
-
-impl Filesystem for Files {
-    fn lookup(&self, _: &Request, _: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        if name == NAME { reply.entry(&TTL, &self.attr(FILE), Generation(0)) } else { reply.error(Errno::ENOENT) }
-    }
-
-    fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        reply.attr(&TTL, &self.attr(ino));
-    }
-
-    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        // The kernel keeps nothing of it, so what is read is what the disk has.
-        reply.opened(FileHandle(0), FopenFlags::FOPEN_DIRECT_IO);
-    }
-
-    fn read(
-        &self,
-        _: &Request,
-        _: INodeNo,
-        _: FileHandle,
-        offset: u64,
-        size: u32,
-        _: OpenFlags,
-        _: Option<LockOwner>,
-        reply: ReplyData,
-    ) {
-        let end = self.0.size.min(offset + u64::from(size));
-        let mut bytes = vec![0; end.saturating_sub(offset) as usize];
-        self.0.state().written.copy_to(&mut bytes, offset);
-        reply.data(&bytes);
-    }
-
-    fn write(
-        &self,
-        _: &Request,
-        _: INodeNo,
-        _: FileHandle,
-        offset: u64,
-        data: &[u8],
-        _: WriteFlags,
-        _: OpenFlags,
-        _: Option<LockOwner>,
-        reply: ReplyWrite,
-    ) {
-        match self.0.write(data, offset) {
-            Ok(()) => reply.written(data.len() as u32),
-            Err(error) => reply.error(error),
-        }
-    }
-
-    fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
-        // Of close(2), which is none of the disk.
-        reply.ok();
-    }
-
-    fn fsync(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        match self.0.flush() {
-            Ok(()) => reply.ok(),
-            Err(error) => reply.error(error),
-        }
     }
 }

@@ -8,6 +8,7 @@
 
 mod blocks;
 mod device;
+mod fuse;
 
 pub use device::{Counts, Fault};
 
@@ -20,6 +21,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Size of a disk, in bytes: the reserve of a store, and room for what a test puts there.
@@ -64,8 +66,8 @@ pub fn enter_namespace() {
 /// A disk with an ext4 on it.
 pub struct Disk {
     device: Arc<Device>,
-    /// Ends the filesystem of the file when it is dropped.
-    _session: fuser::BackgroundSession,
+    /// Serves the file.
+    server: Option<JoinHandle<()>>,
     dir: tempfile::TempDir,
     mounted: Option<String>,
 }
@@ -78,10 +80,10 @@ impl Disk {
             std::fs::create_dir(dir.path().join(name))?;
         }
         let device = Arc::new(Device::new(SIZE, empty_ext4()?));
-        let mut config = fuser::Config::default();
-        config.mount_options = vec![fuser::MountOption::FSName("portico-test".to_owned())];
-        let session = fuser::spawn_mount(device::Files(device.clone()), dir.path().join("fuse"), &config)?;
-        let mut disk = Disk { device, _session: session, dir, mounted: None };
+        let requests = fuse::mount_at(&dir.path().join("fuse"))?;
+        let served = device.clone();
+        let server = Some(std::thread::spawn(move || fuse::serve(requests, &served)));
+        let mut disk = Disk { device, server, dir, mounted: None };
         disk.mount()?;
         Ok(disk)
     }
@@ -122,7 +124,7 @@ impl Disk {
 
     /// Mounts the ext4, which replays its journal.
     pub fn mount(&mut self) -> io::Result<()> {
-        let file = self.dir.path().join("fuse").join(device::NAME);
+        let file = self.dir.path().join("fuse").join(fuse::NAME);
         let device = run(Command::new("losetup").args(["--find", "--show"]).arg(file))?.trim().to_owned();
         let mounted = mount(&device, self.root(), "ext4", MountFlags::NOATIME, c"noinit_itable");
         // The device goes with the last who uses it.
@@ -168,6 +170,11 @@ impl Drop for Disk {
         if self.unmount().is_err() {
             // Whoever still uses it keeps a filesystem without a disk.
             let _ = unmount(self.root(), UnmountFlags::DETACH);
+        }
+        // Its server ends with the last who uses it.
+        let _ = unmount(self.dir.path().join("fuse"), UnmountFlags::DETACH);
+        if let Some(server) = self.server.take().filter(|_| self.mounted.is_none()) {
+            let _ = server.join();
         }
     }
 }
