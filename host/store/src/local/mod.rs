@@ -6,6 +6,7 @@
 
 mod assemble;
 mod backend;
+mod backup;
 mod body;
 mod budget;
 mod catch_up;
@@ -17,6 +18,7 @@ mod ended;
 mod facts;
 mod folder;
 mod hashing;
+mod health;
 mod index;
 mod later;
 mod layout;
@@ -25,11 +27,13 @@ mod publish;
 mod put_final;
 mod put_part;
 mod read;
+mod reader;
 mod rebuild;
 mod reserve;
 mod root;
 mod sessions;
 mod sweep;
+mod verify;
 
 use crate::catching::Catchers;
 use crate::{Error, Result, SweepReport, Token, limits};
@@ -40,6 +44,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub use backup::BackupReport;
 pub use facts::{FsFacts, FsKind};
 pub use open_error::OpenError;
 pub use rebuild::{FormatMade, RebuildReport};
@@ -108,6 +113,7 @@ struct Inner {
     pending: hashing::PendingParts,
     budget: Arc<budget::Budget>,
     counters: CounterCells,
+    inodes: health::Inodes,
     /// Holds the lock on the folder.
     root: root::Root,
 }
@@ -182,7 +188,7 @@ fn now_ms() -> u64 {
 
 impl LocalStore {
     /// Opens the store in a folder, and makes one there if the folder is missing or empty. Removes what killed
-    /// processes left behind.
+    /// processes left behind. Tries what a put does in the folders, so that a store in which no put can succeed is refused.
     ///
     /// # Errors
     /// [`OpenError`]; the folder is as it was then.
@@ -225,12 +231,18 @@ impl LocalStore {
                 pending: hashing::PendingParts::default(),
                 budget: budget::Budget::new(),
                 counters: CounterCells::default(),
+                inodes: health::Inodes::default(),
             }))
         });
         let inner = opened.await.map_err(|error| OpenError::io(PathBuf::new(), std::io::Error::other(error)))??;
         let swept = sweep::sweep(&inner).await.map_err(|error| OpenError::fault(inner.root.path(), error))?;
         for name in &swept.foreign {
             tracing::warn!(name, "not a thing of this store; it is left alone");
+        }
+        match health::check_files(&inner).await {
+            // A full store is opened for reads and deletes.
+            Ok(()) | Err(Error::NoSpace) => {}
+            Err(cause) => return Err(OpenError::Unfit { root: inner.root.path().to_owned(), cause }),
         }
         Ok(LocalStore { inner, swept })
     }
