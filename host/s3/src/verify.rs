@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 const READS: usize = 4;
 
 impl S3Store {
-    /// Compares each receipt of a store with its data, and tells what differs. Any processes may have the store meanwhile.
+    /// Compares each receipt of a store with its data, and reports what differs. Other processes may use the store meanwhile.
     ///
     /// # Errors
     /// [`OpenError`] if the store can't be read.
@@ -108,7 +108,7 @@ async fn next_live(slots: &mut Listing<'_>) -> Result<Vec<Listed>> {
 
 type Read = Result<Option<Slot>>;
 
-/// Reads slots, [`WIDTH`] at a time. Answers them in order, and what was wrong with those that are no slots.
+/// Reads slots, [`WIDTH`] at a time. Returns them in order, and the error of each object that is no slot.
 async fn read_slots(inner: &Arc<Inner>, places: Vec<Place>) -> Result<Vec<(Place, Read)>> {
     let slots = each(WIDTH, places, |place| {
         let inner = inner.clone();
@@ -127,7 +127,7 @@ async fn read_slots(inner: &Arc<Inner>, places: Vec<Place>) -> Result<Vec<(Place
     Ok(read)
 }
 
-/// Does work for each item, some at a time, and answers the results in order.
+/// Works on each item, `width` at a time, and returns the results in order.
 async fn each<I: Send + 'static, T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     width: usize,
     items: Vec<I>,
@@ -151,7 +151,7 @@ async fn each<I: Send + 'static, T: Send + 'static, F: Future<Output = T> + Send
     Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
-/// What a slot says; `None` if it says nothing any more.
+/// The receipt in a slot; `None` if the slot holds none any more.
 fn receipt(inner: &Inner, kind: Kind, place: &Place, slot: Read) -> Result<Option<Receipt>> {
     let Some(Slot { state: State::Live(content, _), .. }) = slot? else { return Ok(None) };
     let wrong = |what: &str| Error::internal(format!("the receipt has no {what}"));
@@ -273,7 +273,7 @@ struct Data<'a> {
     kind: Kind,
     prefix: Place,
     listing: Listing<'a>,
-    /// What was listed beyond what was asked for.
+    /// An object that was listed and is beyond the latest key that was looked for.
     ahead: Option<Listed>,
 }
 
@@ -285,7 +285,7 @@ impl Data<'_> {
         Ok(found.map(|listed| listed.size))
     }
 
-    /// Passes what is listed before a key, or to the end: it has no receipt.
+    /// Passes the data that are listed before a key, or to the end. None of them has a receipt.
     async fn skip(&mut self, until: Option<&str>, findings: &mut Findings<'_>) -> Result<()> {
         loop {
             if self.ahead.is_none() {

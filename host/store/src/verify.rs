@@ -96,7 +96,7 @@ pub struct Verified {
     pub parts: u64,
     /// Bytes of both, by their receipts.
     pub bytes: u64,
-    /// Parts whose digest nobody has asked for and whose content can't be compared with anything.
+    /// Parts without a digest: only their sizes were compared.
     pub undigested: u64,
     /// Files or objects of puts that run, or that were killed; a sweep knows which.
     pub unfinished: u64,
@@ -143,7 +143,7 @@ impl<'a> Findings<'a> {
         Findings { tell, report: Verified::default(), stopped: false, told: Instant::now() }
     }
 
-    /// Whether nobody wants to know more.
+    /// Whether `tell` has broken off.
     pub fn is_stopped(&self) -> bool {
         self.stopped
     }

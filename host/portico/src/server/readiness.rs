@@ -1,7 +1,7 @@
 //! The answer of `/ready`, which anybody may ask for.
 //!
 //! Invariants: one look at the store runs at a time, however many ask; its answer serves all that ask while it runs and for
-//! [`READY_KEPT`] after its end; nobody waits for a look that began more than [`READY_TIMEOUT`] ago.
+//! [`READY_KEPT`] after its end; no client waits for a look that began more than [`READY_TIMEOUT`] ago.
 
 use super::chain;
 use super::limits::{READY_KEPT, READY_TIMEOUT};
@@ -70,7 +70,7 @@ impl Readiness {
             return verdict;
         }
         if begins {
-            // On a task of its own: whoever asked may go, and others wait for the look too.
+            // On a task of its own, because others wait for the look after this client has gone.
             let ending = Ending { looks: self.looks.clone(), verdict: Verdict::NotReady };
             tokio::spawn(run(self.look.clone(), self.timeout, ending));
         }

@@ -214,8 +214,8 @@ impl Disk {
         Ok(Some(names))
     }
 
-    /// Calls `each` with one name in a folder after the other, until that answers false. A missing folder has none; answers
-    /// false if it is not a folder.
+    /// Calls `each` with each name in a folder, until `each` returns false. A missing folder has no names. Returns false if
+    /// the path is not that of a folder.
     pub(super) fn each_name(&self, path: &Path, mut each: impl FnMut(&str) -> Result<bool>) -> Result<bool> {
         let dir = match self.open_dir(path) {
             Ok(dir) => dir,
@@ -233,7 +233,7 @@ impl Disk {
         Ok(true)
     }
 
-    /// Holds what a name stands for, so that nothing else gets its inode number; `None` if there is no such name.
+    /// Holds a file or folder open, so that no other one gets its inode number; `None` if there is no such name.
     pub(super) fn hold(&self, path: &Path) -> Result<Option<(OwnedFd, u64)>> {
         match self.open(path, OFlags::PATH | OFlags::NOFOLLOW) {
             Ok(fd) => {

@@ -127,8 +127,8 @@ fn scopes(inner: &Inner, folder: &'static str) -> Result<BTreeSet<Scope>> {
 }
 
 impl Inodes {
-    /// Looks that the folders and the index are still those that the store was opened with. A put would make a missing folder
-    /// again, and what was in it stays lost; what SQLite writes to a file without a name is lost when the store is closed.
+    /// Checks that the folders and the index are those that the store was opened with. A put would make a missing folder
+    /// again and succeed, although the files in it are lost. What SQLite writes to a file without a name is lost at the end.
     fn check(&self, inner: &Inner) -> Result<()> {
         for (name, known) in NEEDED.iter().zip(&self.0) {
             let is_same = match inner.disk.hold(name.as_ref())? {

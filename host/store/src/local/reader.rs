@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Longest time that the index stays open between two reads. Whoever opens the store meanwhile waits for up to ten seconds.
+/// Longest time that the index stays open. A process that opens the store meanwhile waits, for ten seconds at most.
 const OPEN_MAX: Duration = Duration::from_millis(50);
 
 /// A store that is only read.

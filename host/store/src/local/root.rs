@@ -88,8 +88,8 @@ impl Root {
         self.path.join(name)
     }
 
-    /// Looks that the path still leads to the folder that is open. Files in a folder that was moved or removed are of no use
-    /// to the next process.
+    /// Checks that the path still leads to the open folder. The next process finds no files of a folder that was moved or
+    /// removed.
     pub(super) fn check_place(&self) -> crate::Result<()> {
         let there = rustix::fs::stat(&self.path);
         let open = rustix::fs::fstat(&self.dir)?;

@@ -17,7 +17,7 @@ use std::fs::File;
 use std::path::Path;
 
 impl LocalStore {
-    /// Compares each row of a store with its file, and tells what differs. Another process may have the store meanwhile.
+    /// Compares each row of a store with its file, and reports what differs. Another process may use the store meanwhile.
     /// Blocks.
     ///
     /// # Errors
