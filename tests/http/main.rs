@@ -5,7 +5,10 @@
 //! a test ends with [`fixture::Server::finish`], which stops the server in order and compares the files on the disk and
 //! the listing of the store with what was acknowledged: no byte less, no name more.
 
+mod backup;
 mod bodies;
+#[path = "fixture/busy.rs"]
+mod busy;
 mod cli;
 mod client_full;
 mod client_get;
@@ -26,6 +29,7 @@ mod fixture;
 #[path = "fixture/folder.rs"]
 mod folder;
 mod heads;
+mod health;
 mod host;
 mod http2;
 mod kill;
@@ -49,6 +53,7 @@ mod small_disk;
 mod tokens;
 mod tools;
 mod upkeep;
+mod verify;
 
 /// Where servers of these tests store. Those of `s3.rs`, which are mostly the same, store in a bucket.
 use folder::Folder as Store;

@@ -7,6 +7,7 @@
 
 mod bodies;
 #[path = "fixture/bucket.rs"]
+#[expect(dead_code, reason = "the tests of `s3/main.rs` use the rest")]
 mod bucket;
 mod client_get;
 mod client_kill;

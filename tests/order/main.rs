@@ -1,6 +1,9 @@
 //! The order of the system calls of the `portico` binary from the bytes of a body to the response: write, sync, link,
 //! sync of the folder, commit, answer. A kill does not show it, since what a killed process has written stays; a power
-//! failure would. The store's own calls are looked at by the tests of its crate, and the checks are those.
+//! failure would. The store's own calls are looked at by the tests of its crate, and the checks are those. And system calls that
+//! fail, as they do on some filesystems.
+
+mod links;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use portico_model::order::Trace;
@@ -18,14 +21,18 @@ const SIZE: usize = 3 << 20;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
-    let test = || if strace::is_installed() { put().map_err(Failed::from) } else { Err(strace::MISSING.into()) };
-    let mut name = "a_response_comes_after_all_that_makes_the_file_durable".to_owned();
     // Where strace is missing, people see that this did not run, and CI fails.
     let ignored = strace::is_missing_without_ci();
-    if ignored {
-        name = format!("{name}: {}", strace::MISSING);
-    }
-    let trials = vec![Trial::test(name, test).with_ignored_flag(ignored)];
+    let trial = |name: &str, test: fn() -> Result<(), String>| {
+        let name = if ignored { format!("{name}: {}", strace::MISSING) } else { name.to_owned() };
+        let test =
+            move || if strace::is_installed() { test().map_err(Failed::from) } else { Err(strace::MISSING.into()) };
+        Trial::test(name, test).with_ignored_flag(ignored)
+    };
+    let trials = vec![
+        trial("a_response_comes_after_all_that_makes_the_file_durable", put),
+        trial("a_store_without_hard_links_is_refused", links::a_store_without_links_is_refused),
+    ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

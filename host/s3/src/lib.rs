@@ -34,6 +34,7 @@ mod store;
 mod straight;
 mod sweep;
 mod upload;
+mod verify;
 
 pub use open_error::OpenError;
 pub use options::{Checksum, GRACE_MIN, Location, PART_SIZE_MIN, PREFIX_MAX, PayloadSigning, S3Options};

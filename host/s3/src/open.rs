@@ -9,8 +9,8 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::frames::Frames;
 use crate::keys::{Keys, Place};
-use crate::objects::Condition;
-use crate::probe::{Probe, probe};
+use crate::objects::{Condition, Small};
+use crate::probe::{Capabilities, Probe, probe};
 use crate::slot::Slots;
 use crate::store::{Counters, Inner, S3Store};
 use crate::{GRACE_MIN, Location, OpenError, PART_SIZE_MIN, S3Options};
@@ -40,8 +40,7 @@ pub(crate) async fn open(
     step: Option<Box<dyn Fn(&'static str) -> bool + Send + Sync>>,
 ) -> Result<S3Store, OpenError> {
     check(&options)?;
-    let keys =
-        Keys { main: options.location.clone(), temp: options.temp.clone().unwrap_or_else(|| options.location.clone()) };
+    let keys = keys_of(&options);
     let client = Arc::new(Client::new(&options, step).await?);
     let server = |location: &Location, cause: portico_store::Error| OpenError::Server {
         location: location.to_string(),
@@ -71,7 +70,40 @@ pub(crate) async fn open(
             });
         }
     };
-    Ok(S3Store {
+    Ok(store(options, client, keys, capabilities, alone))
+}
+
+/// Opens a store to read it, whatever its server is able to. Writes nothing and takes the store from no process.
+pub(crate) async fn open_to_read(options: S3Options) -> Result<S3Store, OpenError> {
+    check(&options)?;
+    let keys = keys_of(&options);
+    let client = Arc::new(Client::new(&options, None).await?);
+    let mut id = None;
+    for (location, format) in [(&keys.main, Some(keys.format())), (&keys.temp, keys.temp_format())] {
+        let Some(format) = format else { continue };
+        let there = client.get_small(&format, 1 << 10).await.map_err(|failure| OpenError::Server {
+            location: location.to_string(),
+            endpoint: client.endpoint.clone(),
+            cause: failure.into(),
+        })?;
+        let there = there.ok_or_else(|| foreign(location, "it holds no `format`, as each store does"))?;
+        id = Some(id_of(location, &there, id.as_deref())?);
+    }
+    Ok(store(options, client, keys, Capabilities::unknown(), None))
+}
+
+fn keys_of(options: &S3Options) -> Keys {
+    Keys { main: options.location.clone(), temp: options.temp.clone().unwrap_or_else(|| options.location.clone()) }
+}
+
+fn store(
+    options: S3Options,
+    client: Arc<Client>,
+    keys: Keys,
+    capabilities: Capabilities,
+    alone: Option<Alone>,
+) -> S3Store {
+    S3Store {
         inner: Arc::new(Inner {
             slots: Arc::new(Slots { client: client.clone(), alone }),
             budget: Budget::new(options.memory),
@@ -87,7 +119,7 @@ pub(crate) async fn open(
             cache: Default::default(),
             counters: Counters::default(),
         }),
-    })
+    }
 }
 
 fn check(options: &S3Options) -> Result<(), OpenError> {
@@ -128,7 +160,6 @@ async fn claim(client: &Client, location: &Location, format: &Place, id: Option<
         endpoint: client.endpoint.clone(),
         cause: failure.into(),
     };
-    let foreign = |reason: &str| OpenError::Foreign { location: location.to_string(), reason: reason.to_owned() };
     let token = || Token::random().map_err(|error| OpenError::Client(error.into()));
     let mut there = client.get_small(format, 1 << 10).await.map_err(server)?;
     if there.is_none() {
@@ -142,7 +173,7 @@ async fn claim(client: &Client, location: &Location, format: &Place, id: Option<
                 || ours.iter().any(|name| rest.starts_with(name))
         });
         if let Some(other) = in_the_way {
-            return Err(foreign(&format!("it holds {}, and no `format`", other.key)));
+            return Err(foreign(location, &format!("it holds {}, and no `format`", other.key)));
         }
         let id = match &id {
             Some(id) => id.clone(),
@@ -160,19 +191,33 @@ async fn claim(client: &Client, location: &Location, format: &Place, id: Option<
             return Err(truncates(client));
         }
     }
-    let there = there.ok_or_else(|| foreign("its `format` is not kept"))?;
-    let written: Format =
-        serde_json::from_slice(&there.body).map_err(|_| foreign("its `format` is not one of this program"))?;
-    if written.portico_store != FORMAT {
-        return Err(foreign(&format!("its layout is version {}, and this is for {FORMAT}", written.portico_store)));
-    }
-    if id.is_some_and(|id| id != written.id) {
-        return Err(foreign("it holds the parts of another store"));
-    }
+    let there = there.ok_or_else(|| foreign(location, "its `format` is not kept"))?;
+    let id = id_of(location, &there, id.as_deref())?;
     // Some servers hide what lies below a key that is an object of its own.
     let (listed, _) = client.list(format, None, 1).await.map_err(server)?;
     if listed.first().is_none_or(|listed| listed.key != format.key) {
-        return Err(foreign("a listing does not show its `format`; is there an object with the name of the prefix?"));
+        return Err(foreign(
+            location,
+            "a listing does not show its `format`; is there an object with the name of the prefix?",
+        ));
+    }
+    Ok(id)
+}
+
+fn foreign(location: &Location, reason: &str) -> OpenError {
+    OpenError::Foreign { location: location.to_string(), reason: reason.to_owned() }
+}
+
+/// The id of the store that a `format` is of, which must be `expected` if that is given.
+fn id_of(location: &Location, format: &Small, expected: Option<&str>) -> Result<String, OpenError> {
+    let written: Format = serde_json::from_slice(&format.body)
+        .map_err(|_| foreign(location, "its `format` is not one of this program"))?;
+    if written.portico_store != FORMAT {
+        let reason = format!("its layout is version {}, and this is for {FORMAT}", written.portico_store);
+        return Err(foreign(location, &reason));
+    }
+    if expected.is_some_and(|id| id != written.id) {
+        return Err(foreign(location, "it holds the parts of another store"));
     }
     Ok(written.id)
 }

@@ -46,6 +46,11 @@ pub(crate) enum Uploads {
 }
 
 impl Capabilities {
+    /// Those of a server that was not looked at.
+    pub(crate) fn unknown() -> Self {
+        Capabilities { findings: Vec::new(), copies: false.into(), uploads: Uploads::Never }
+    }
+
     /// All that was looked at.
     pub fn report(&self) -> Vec<Finding> {
         self.findings.clone()

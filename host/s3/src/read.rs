@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use aws_sdk_s3::primitives::ByteStream as Answer;
 use bytes::Bytes;
 use portico_store::stream::ByteStream;
-use portico_store::{ByteRange, Digest, Error, FinalKey, Result, Scope, Sha256, TempKey};
+use portico_store::{Blake3, ByteRange, Digest, Error, FinalKey, Result, Scope, Sha256, TempKey};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -72,6 +72,18 @@ pub(crate) async fn digest(inner: &Arc<Inner>, place: &Place, size: u64) -> Resu
     let mut sha256 = Sha256::new();
     hash(inner, place, 0..size, &mut sha256).await?;
     Ok(sha256.finish())
+}
+
+/// The BLAKE3 of data.
+///
+/// # Errors
+/// [`Error::NotFound`] if it is not there.
+pub(crate) async fn blake3(inner: &Arc<Inner>, place: &Place, size: u64) -> Result<Digest> {
+    let (mut blake3, mut reading) = (Blake3::new(), open(inner, place.clone(), 0..size).await?);
+    while let Some(chunk) = reading.next().await? {
+        blake3.update(&chunk);
+    }
+    Ok(blake3.finish())
 }
 
 /// Goes on with a SHA-256 over a range of data.

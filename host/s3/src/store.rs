@@ -148,10 +148,14 @@ impl Backend for S3Store {
     }
 
     async fn ready(&self) -> Result<()> {
-        match self.inner.client.get_small(&self.inner.keys.format(), 1 << 10).await? {
-            Some(_) => Ok(()),
-            None => Err(Error::unavailable("the marker of the store is not there")),
+        // It only reads: in a bucket with versions each look that writes would leave one behind.
+        let keys = &self.inner.keys;
+        for format in std::iter::once(keys.format()).chain(keys.temp_format()) {
+            if self.inner.client.get_small(&format, 1 << 10).await?.is_none() {
+                return Err(Error::unavailable(format!("the marker of the store, {format}, is not there")));
+            }
         }
+        Ok(())
     }
 
     async fn begin_part(

@@ -20,7 +20,8 @@ pub trait Backend: Send + Sync + 'static {
     /// What this backend is.
     fn info(&self) -> Info;
 
-    /// Asks the backend whether it can answer and take writes.
+    /// Asks the backend whether puts would succeed now. It does in small what a put does, as far as that leaves nothing
+    /// behind and costs little; see the backend.
     async fn ready(&self) -> Result<()>;
 
     /// Begins a part. Its content goes through the writer; [`crate::put_part`] does all of it for a stream.

@@ -29,6 +29,7 @@ pub mod limits;
 pub mod local;
 pub mod stream;
 mod upload;
+pub mod verify;
 pub mod watched;
 
 pub use backend::{

@@ -4,9 +4,12 @@
 //!
 //! What puts the clock of the S3 server forward runs on the double alone.
 
+mod backup;
 #[path = "../fixture/bucket.rs"]
 #[expect(dead_code, reason = "the tests of `s3.rs` use the rest")]
 mod bucket;
+#[path = "../fixture/busy.rs"]
+mod busy;
 mod client;
 mod commands;
 #[path = "../fixture/mod.rs"]
@@ -16,7 +19,9 @@ mod hosts;
 mod killed;
 mod memory;
 mod outage;
+mod ready;
 mod sessions;
+mod verify;
 mod whole;
 
 use bucket::Bucket as Store;
@@ -38,6 +43,8 @@ macro_rules! checks {
 /// What runs on each server.
 const EVERYWHERE: &[Check] = checks![
     commands::check_says_what_the_server_is_able_to,
+    verify::each_difference_is_found_and_nothing_is_changed,
+    verify::a_bucket_without_a_store_is_refused_and_stays_empty,
     whole::a_large_file_goes_in_comes_out_and_goes,
     whole::a_body_of_unknown_length_is_stored_whole,
 ];
@@ -62,9 +69,12 @@ const FOR_SEVERAL: &[Check] = checks![
 
 /// What runs on the double alone: it turns the clock, or is about this side of the connection.
 const ON_THE_DOUBLE: &[Check] = checks![
+    backup::a_copy_in_the_right_order_lacks_only_what_was_deleted_meanwhile,
     commands::conformance_runs_over_a_bucket_and_leaves_nothing,
     killed::a_sweep_removes_what_a_killed_put_has_left,
     memory::a_large_file_takes_little_memory,
+    ready::a_store_that_hangs_is_said_to_and_is_asked_once,
+    ready::a_thousand_questions_are_few_looks,
     memory::clients_that_stand_still_keep_nobody_from_finishing,
     sessions::a_sweep_ends_what_is_over_beside_a_server,
 ];

@@ -1,21 +1,49 @@
 //! `portico check`.
 
 use super::store::Store;
-use super::{Error, log};
+use super::trial::try_out;
+use super::{Error, log, switch, verify};
 use crate::config::{Config, Source, StoreConfig};
+use clap::{ArgMatches, Command};
 use portico_s3::Finding;
 use portico_store::local::{FsFacts, LocalOptions, LocalStore, OpenError, RebuildReport};
-use portico_store::{Backend, ByteRange, PartOptions, Scope, SessionId, put_part, stream};
+use portico_store::verify::Depth;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// What is written, read back and deleted to see whether the store works.
-const PROBE: &[u8] = b"portico check";
+/// What is to be done besides showing the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Task {
+    /// The store is tried.
+    Try,
+    /// The index is made again, even if it is whole with `force`, and the store is tried.
+    Rebuild { force: bool },
+    /// The files are compared with what the store knows of them.
+    Verify(Depth),
+}
 
-/// Shows the configuration, makes the index again if `rebuild` says so, and tries the store.
-pub(super) fn check(config: &Config, rebuild: Option<Rebuild>) -> Result<ExitCode, Error> {
+/// The command's own flags, beside those of the configuration.
+pub(super) fn arguments(command: Command) -> Command {
+    command
+        .arg(switch("rebuild").help("First make the index again from the final objects that are there"))
+        .arg(switch("force").requires("rebuild").help("Rebuild even an index that is whole"))
+        .arg(
+            switch("files")
+                .conflicts_with("rebuild")
+                .help("Compare each file with its receipt; change nothing, also while a server has the store"),
+        )
+        .arg(switch("digests").requires("files").help("Read all files, and compare their digests too"))
+}
+
+/// Shows the configuration, and does what the flags say.
+pub(super) fn check(config: &Config, matches: &ArgMatches) -> Result<ExitCode, Error> {
+    let task = match (matches.get_flag("rebuild"), matches.get_flag("files"), matches.get_flag("digests")) {
+        (true, ..) => Task::Rebuild { force: matches.get_flag("force") },
+        (_, true, digests) => Task::Verify(if digests { Depth::Digests } else { Depth::Sizes }),
+        _ => Task::Try,
+    };
     log::start(config);
     let mut out = std::io::stdout().lock();
     let tokio = super::tokio()?;
@@ -23,13 +51,16 @@ pub(super) fn check(config: &Config, rebuild: Option<Rebuild>) -> Result<ExitCod
         StoreConfig::Local { path, options } => {
             let facts = LocalStore::facts(path)?;
             configuration(&mut out, config).and_then(|()| filesystem(&mut out, &facts)).map_err(Error::Output)?;
-            if let Some(Rebuild { force }) = rebuild {
+            if let Task::Rebuild { force } = task {
                 let report = tokio.block_on(make_index(path, options, force))?;
                 writeln!(out, "{report}").map_err(Error::Output)?;
             }
         }
-        StoreConfig::S3(_) if rebuild.is_some() => return Err(Error::NoIndex),
+        StoreConfig::S3(_) if matches!(task, Task::Rebuild { .. }) => return Err(Error::NoIndex),
         StoreConfig::S3(_) => configuration(&mut out, config).map_err(Error::Output)?,
+    }
+    if let Task::Verify(depth) = task {
+        return verify::verify(&tokio, config, depth);
     }
     let store = tokio.block_on(Store::open_now(config))?;
     let backend = store.backend();
@@ -44,12 +75,6 @@ pub(super) fn check(config: &Config, rebuild: Option<Rebuild>) -> Result<ExitCod
     })?;
     writeln!(out, "it can be written, read and deleted from").map_err(Error::Output)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// That the index is to be made again.
-pub(super) struct Rebuild {
-    /// Even if it is whole.
-    pub(super) force: bool,
 }
 
 async fn make_index(path: &Path, options: &LocalOptions, force: bool) -> Result<RebuildReport, OpenError> {
@@ -88,18 +113,4 @@ fn filesystem(out: &mut impl Write, facts: &FsFacts) -> std::io::Result<()> {
         write!(out, ", room for {files} files")?;
     }
     writeln!(out)
-}
-
-/// Asks whether the store is ready; writes a part in a scope of its own, reads it back, and deletes it. A part leaves no
-/// trace of its deletion.
-async fn try_out(store: &dyn Backend) -> portico_store::Result<()> {
-    store.ready().await?;
-    let scope = Scope::root().narrow("portico-check")?;
-    let session = SessionId::parse("probe")?;
-    store.delete_session(&scope, &session).await?;
-    let part = put_part(store, &scope, &session, 0, &mut stream::from_bytes(PROBE), PartOptions::default()).await?;
-    let mut read = store.read_part(&scope, &part.key, ByteRange::default()).await?;
-    let content = stream::collect(&mut *read, PROBE.len()).await?;
-    store.delete_part(&scope, &part.key).await?;
-    if content == PROBE { Ok(()) } else { Err(portico_store::Error::internal("what was read is not what was written")) }
 }

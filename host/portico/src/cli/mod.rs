@@ -3,6 +3,7 @@
 //! Invariant: a command returns an exit code or an [`Error`], and prints no error itself, but for what fails of several
 //! things that it goes on with. The `EXIT_CODES` are the same for all.
 
+mod backup;
 mod check;
 mod client;
 mod completions;
@@ -19,6 +20,8 @@ mod serve;
 mod stop;
 mod store;
 mod sweep;
+mod trial;
+mod verify;
 
 pub use conformance::HostUnderTest;
 pub use portal::BUILT_IN_PORTAL;
@@ -148,10 +151,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Er
     let config = Config::load(&sources(matches))?;
     match name {
         "serve" => serve::serve(config),
-        "check" => {
-            let rebuild = check::Rebuild { force: matches.get_flag("force") };
-            check::check(&config, matches.get_flag("rebuild").then_some(rebuild))
-        }
+        "backup" => backup::backup(&config, matches),
+        "check" => check::check(&config, matches),
         "conformance" => conformance::conformance(&config, &conformance::Plan::of(matches)),
         _ => sweep::sweep(&config),
     }
@@ -168,11 +169,11 @@ fn command() -> Command {
         .subcommand(get::command())
         .subcommand(ls::command())
         .subcommand(rm::command())
-        .subcommand(
-            configured("check", "Show the configuration in force, and try the store")
-                .arg(switch("rebuild").help("First make the index again from the final objects that are there"))
-                .arg(switch("force").requires("rebuild").help("Rebuild even an index that is whole")),
-        )
+        .subcommand(check::arguments(configured("check", "Show the configuration in force, and try the store")))
+        .subcommand(backup::arguments(configured(
+            "backup",
+            "Copy a file: store into a folder, also while a server has it",
+        )))
         .subcommand(configured("sweep", "End sessions whose time is over, and remove what is left behind in the store"))
         .subcommand(conformance::Plan::arguments(configured(
             "conformance",

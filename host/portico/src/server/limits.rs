@@ -49,8 +49,11 @@ pub(super) const SETTLE: Duration = Duration::from_secs(5);
 /// How long a connection may be idle once the server is stopping.
 pub(super) const STOPPING_IDLE: Duration = Duration::from_millis(500);
 
-/// How long the backend may take to say that it is ready.
+/// How long the backend may take to say that it is ready, before who asks is told that it does not answer.
 pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the backend's word on that is kept: asking more often costs it nothing.
+pub(super) const READY_KEPT: Duration = Duration::from_secs(1);
 
 /// What a client is told to wait before it tries again, in seconds.
 pub(super) const RETRY_AFTER: u32 = 1;

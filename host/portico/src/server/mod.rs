@@ -11,6 +11,7 @@ pub mod limits;
 mod metrics;
 mod pace;
 mod problem;
+mod readiness;
 mod service;
 mod streams;
 mod tokens;
@@ -25,6 +26,7 @@ use crate::runtime::Runtime;
 use limits::SETTLE;
 use metrics::{CONNECTION, Metrics};
 use portico_store::Backend;
+use readiness::Readiness;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -44,7 +46,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What all connections share.
 struct State {
     runtime: Runtime,
-    backend: Arc<dyn Backend>,
+    readiness: Readiness,
     settings: Settings,
     /// One permit for each connection that may be open.
     connections: Arc<Semaphore>,
@@ -99,7 +101,11 @@ impl Server {
         let requests = Arc::new(Semaphore::new(settings.max_requests));
         let metrics = Arc::new(Metrics::new(&settings, &backend.info()));
         let stopping = AtomicBool::new(false);
-        let state = State { runtime, backend, settings, connections, requests, stopping, metrics };
+        let readiness = Readiness::new(move || {
+            let backend = backend.clone();
+            async move { backend.ready().await }
+        });
+        let state = State { runtime, readiness, settings, connections, requests, stopping, metrics };
         Ok(Server { listener, state: Arc::new(state) })
     }
 

@@ -3,9 +3,10 @@
 use super::access::Access;
 use super::body::{Flow, RequestBody, ResponseBody};
 use super::connection::Peer;
-use super::limits::{HEAD_BYTES, READY_TIMEOUT, REQUEST_ID_MAX};
+use super::limits::{HEAD_BYTES, REQUEST_ID_MAX};
 use super::metrics::{self, REQUEST};
 use super::problem::{busy, fixed, problem, read_only, text, unauthorized};
+use super::readiness::Verdict;
 use super::{State, exchange, streams};
 use bytes::Bytes;
 use http::uri::Authority;
@@ -101,16 +102,10 @@ async fn ready(state: &State, id: &str) -> Response<Full<Bytes>> {
     if state.stopping.load(Ordering::Relaxed) {
         return busy("The server is stopping.", id);
     }
-    match tokio::time::timeout(READY_TIMEOUT, state.backend.ready()).await {
-        Ok(Ok(())) => text(StatusCode::OK, "ready\n"),
-        Ok(Err(error)) => {
-            tracing::error!(request = id, error = super::chain(&error), "the store is not ready");
-            busy("The store is not ready.", id)
-        }
-        Err(_) => {
-            tracing::error!(request = id, "the store did not say in time whether it is ready");
-            busy("The store does not answer.", id)
-        }
+    match state.readiness.ask().await {
+        Verdict::Ready => text(StatusCode::OK, "ready\n"),
+        Verdict::NotReady => busy("The store is not ready.", id),
+        Verdict::Silent => busy("The store does not answer.", id),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::index::{finals, parts, records};
 use super::{
-    Inner, LocalStore, assemble, blocking, detached, ended, layout, now_ms, publish, put_final, put_part, read, sweep,
+    Inner, LocalStore, assemble, blocking, detached, ended, layout, now_ms, publish, put_final, put_part, read, ready,
+    sweep,
 };
 use crate::stream::ByteStream;
 use crate::{
@@ -28,10 +29,7 @@ impl Backend for LocalStore {
     }
 
     async fn ready(&self) -> Result<()> {
-        self.inner.write(|_| Ok(())).await?;
-        // A change of nothing needs no room, and says nothing of it.
-        let full = blocking(&self.inner, |inner| Ok(inner.disk.is_full())).await?;
-        if full { Err(Error::NoSpace) } else { Ok(()) }
+        ready::check(&self.inner).await
     }
 
     async fn begin_part(

@@ -226,6 +226,37 @@ impl Disk {
         Ok(Some(names))
     }
 
+    /// Calls `each` with each name in a folder, until `each` returns false. A missing folder has no names. Returns false if
+    /// the path is not that of a folder.
+    pub(super) fn each_name(&self, path: &Path, mut each: impl FnMut(&str) -> Result<bool>) -> Result<bool> {
+        let dir = match self.open_dir(path) {
+            Ok(dir) => dir,
+            Err(Errno::NOENT) => return Ok(true),
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => return Ok(false),
+            Err(error) => return Err(fault_of(error)),
+        };
+        for entry in rustix::fs::Dir::new(dir)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy();
+            if name != "." && name != ".." && !each(&name)? {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Holds a file or folder open, so that no other one gets its inode number; `None` if there is no such name.
+    pub(super) fn hold(&self, path: &Path) -> Result<Option<(OwnedFd, u64)>> {
+        match self.open(path, OFlags::PATH | OFlags::NOFOLLOW) {
+            Ok(fd) => {
+                let inode = rustix::fs::fstat(&fd)?.st_ino;
+                Ok(Some((fd, inode)))
+            }
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => Ok(None),
+            Err(error) => Err(fault_of(error)),
+        }
+    }
+
     /// What a name stands for; `None` if there is no such name, or if the way to it leads out.
     pub(super) fn stat(&self, path: &Path) -> Result<Option<Stat>> {
         match self.open(path, OFlags::PATH | OFlags::NOFOLLOW) {

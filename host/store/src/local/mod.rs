@@ -7,6 +7,7 @@
 mod aside;
 mod assemble;
 mod backend;
+mod backup;
 mod body;
 mod budget;
 mod cached;
@@ -28,11 +29,14 @@ mod publish;
 mod put_final;
 mod put_part;
 mod read;
+mod reader;
+mod ready;
 mod rebuild;
 mod reserve;
 mod root;
 mod sessions;
 mod sweep;
+mod verify;
 
 use crate::catching::Catchers;
 use crate::{Error, Result, SweepReport, Token, limits};
@@ -43,6 +47,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub use backup::BackupReport;
 pub use facts::{FsFacts, FsKind};
 pub use open_error::OpenError;
 pub use rebuild::{FormatMade, RebuildReport};
@@ -112,6 +117,7 @@ struct Inner {
     pending: hashing::PendingParts,
     budget: Arc<budget::Budget>,
     counters: CounterCells,
+    inodes: ready::Inodes,
     /// Holds the lock on the folder.
     root: root::Root,
 }
@@ -186,7 +192,7 @@ fn now_ms() -> u64 {
 
 impl LocalStore {
     /// Opens the store in a folder, and makes one there if the folder is missing or empty. Removes what killed
-    /// processes left behind.
+    /// processes left behind. Tries what a put does in the folders, so that a store in which no put can succeed is refused.
     ///
     /// # Errors
     /// [`OpenError`]; the folder is as it was then.
@@ -231,6 +237,7 @@ impl LocalStore {
                 pending: hashing::PendingParts::default(),
                 budget: budget::Budget::new(),
                 counters: CounterCells::default(),
+                inodes: ready::Inodes::default(),
             }))
         });
         let inner = opened.await.map_err(|error| OpenError::io(PathBuf::new(), std::io::Error::other(error)))??;
@@ -240,6 +247,11 @@ impl LocalStore {
         let swept = sweep::sweep(&inner).await.map_err(|error| OpenError::fault(inner.root.path(), error))?;
         for name in &swept.foreign {
             tracing::warn!(name, "not a thing of this store; it is left alone");
+        }
+        match ready::check_files(&inner).await {
+            // A full store is opened for reads and deletes.
+            Ok(()) | Err(Error::NoSpace) => {}
+            Err(cause) => return Err(OpenError::Unfit { root: inner.root.path().to_owned(), cause }),
         }
         Ok(LocalStore { inner, swept })
     }

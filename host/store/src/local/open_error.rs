@@ -57,6 +57,15 @@ pub enum OpenError {
         /// The kind of the filesystem.
         filesystem: &'static str,
     },
+    /// A put would fail.
+    #[error("nothing can be stored in {}", root.display())]
+    Unfit {
+        /// The folder.
+        root: PathBuf,
+        /// The step of a put that failed.
+        #[source]
+        cause: Error,
+    },
     /// A rebuild was asked for, and the index is whole.
     #[error("the index of {} is whole; a rebuild would lose what it alone knows: parts, records, tombstones, content types and metadata", .0.display())]
     NothingToRebuild(PathBuf),

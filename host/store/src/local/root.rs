@@ -50,8 +50,8 @@ pub(super) struct Found {
 }
 
 impl Root {
-    /// Locks a folder; waits for the lock as long as it is told.
-    pub(super) fn lock(path: &Path, wait: Duration) -> Result<Self, OpenError> {
+    /// Opens a folder without its lock, to read what is in it.
+    pub(super) fn open_unlocked(path: &Path) -> Result<Self, OpenError> {
         // The way to the folder may lead through symlinks; what is in it may not.
         let path = path.canonicalize().map_err(|error| OpenError::io(path, error))?;
         let dir = rustix::fs::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
@@ -62,7 +62,12 @@ impl Root {
         if let Some(filesystem) = facts::network(&dir).map_err(|error| OpenError::io(&path, error))? {
             return Err(OpenError::Network { root: path, filesystem });
         }
-        let root = Root { path, dir: Arc::new(Folder::new(dir)), described: AtomicBool::new(false) };
+        Ok(Root { path, dir: Arc::new(Folder::new(dir)), described: AtomicBool::new(false) })
+    }
+
+    /// Locks a folder; waits for the lock as long as it is told.
+    pub(super) fn lock(path: &Path, wait: Duration) -> Result<Self, OpenError> {
+        let root = Root::open_unlocked(path)?;
         let since = Instant::now();
         while let Err(error) = root.dir.try_lock() {
             if error != Errno::WOULDBLOCK {
@@ -84,6 +89,18 @@ impl Root {
     /// The path of something in the folder.
     pub(super) fn at(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// Checks that the path still leads to the open folder. The next process finds no files of a folder that was moved or
+    /// removed.
+    pub(super) fn check_place(&self) -> crate::Result<()> {
+        let there = rustix::fs::stat(&self.path);
+        let open = rustix::fs::fstat(&self.dir)?;
+        match there {
+            Ok(there) if (there.st_dev, there.st_ino) == (open.st_dev, open.st_ino) && open.st_nlink > 0 => Ok(()),
+            Ok(_) => Err(Error::internal(format!("{} is another folder than when it was opened", self.path.display()))),
+            Err(error) => Err(Error::internal(format!("{}: {error}", self.path.display()))),
+        }
     }
 
     /// A share of the folder and of its lock.

@@ -206,7 +206,9 @@ fn long_write() -> Result<(), String> {
     let mut trace = trace("final")?;
     check_final_object(&trace)?;
     let staging = trace.root.join("staging");
-    let is_of_data = |call: &Call| call.is_write() && call.is_beneath(&staging);
+    // The opening writes a trial there.
+    let opened = said(&trace, "opened")?.ended;
+    let is_of_data = |call: &Call| call.begun > opened && call.is_write() && call.is_beneath(&staging);
     let writes: Vec<usize> = (0..trace.calls.len()).filter(|at| is_of_data(&trace.calls[*at])).collect();
     let [first, second, ..] = writes[..] else { return Err("no two writes".to_owned()) };
     trace.calls[first].result += trace.calls[second].result;

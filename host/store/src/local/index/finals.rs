@@ -23,6 +23,10 @@ pub(super) const GET: &str = concat!(columns!(), " FROM finals WHERE scope = ?1 
 pub(super) const EXISTS: &str = "SELECT 1 FROM finals WHERE scope = ?1 AND file = ?2";
 pub(super) const LIST: &str =
     concat!(columns!(), " FROM finals WHERE scope = ?1 AND file > ?2 AND gone IS NULL ORDER BY file LIMIT ?3");
+pub(super) const NEXT_OF_ALL: &str = concat!(
+    columns!(),
+    ", scope FROM finals WHERE (scope, file) > (?1, ?2) AND gone IS NULL ORDER BY scope, file LIMIT ?3"
+);
 pub(super) const DELETED: &str =
     "SELECT scope, file FROM finals WHERE gone IS NOT NULL AND has_data = 1 ORDER BY scope, file LIMIT ?1";
 
@@ -180,4 +184,30 @@ pub(in crate::local) fn list(
         }
     }
     Ok(objects)
+}
+
+/// Objects of all scopes by scope and id, from the one after `after`.
+pub(in crate::local) fn next_of_all(
+    conn: &Connection,
+    after: &(String, String),
+    limit: u32,
+) -> Result<Vec<(Scope, FinalReceipt)>> {
+    let mut statement = conn.prepare_cached(NEXT_OF_ALL)?;
+    let mut rows = statement.query(params![after.0, after.1, limit])?;
+    let mut objects = Vec::new();
+    while let Some(found) = rows.next()? {
+        let scope = Scope::from_written(&found.get::<_, String>(7)?);
+        let scope = scope.ok_or_else(|| crate::Error::internal("a row with a wrong scope"))?;
+        if let FinalRow::Live(receipt) = row(&scope, found)? {
+            objects.push((scope, receipt));
+        }
+    }
+    Ok(objects)
+}
+
+/// Takes the row of an object away, and leaves no tombstone: for the index of a copy, which has no such file.
+pub(in crate::local) fn remove(conn: &Connection, scope: &Scope, file: &FileId) -> Result<()> {
+    let sql = "DELETE FROM finals WHERE scope = ?1 AND file = ?2 AND gone IS NULL";
+    conn.prepare_cached(sql)?.execute([scope.as_str(), file.as_str()])?;
+    Ok(())
 }

@@ -11,6 +11,7 @@ pub(super) mod records;
 mod schema;
 #[cfg(test)]
 mod tests;
+pub(super) mod trials;
 mod writer;
 
 pub(super) use schema::IndexFault;
@@ -112,6 +113,27 @@ pub(super) fn inspect(path: &Path) -> Result<String, IndexFault> {
         std::fs::remove_file(&log).map_err(IndexFault::Io)?;
     }
     found
+}
+
+/// Opens an index to read it, while another process may have the store. As long as the connection is open no process can
+/// begin to use the store.
+pub(super) fn open_beside(path: &Path) -> Result<Connection, IndexFault> {
+    match path.symlink_metadata() {
+        Ok(metadata) if metadata.len() > 0 => connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, true),
+        Ok(_) => Err(IndexFault::Damaged("it is empty".to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(IndexFault::Missing),
+        Err(error) => Err(IndexFault::Io(error)),
+    }
+}
+
+/// Opens an index that is being made and has no name of its own yet.
+pub(super) fn open_new(path: &Path) -> Result<Connection, IndexFault> {
+    connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, false)
+}
+
+/// As [`inspect`], while another process may have the store.
+pub(super) fn check_beside(path: &Path) -> Result<String, IndexFault> {
+    schema::check(&open_beside(path)?)
 }
 
 /// With an exclusive lock SQLite makes no file for shared memory; told so, it leaves the log as it is when it closes.

@@ -128,6 +128,10 @@ pub(in crate::local) fn delete(conn: &Connection, scope: &Scope, key: &TempKey) 
 pub(super) const GET: &str = concat!(columns!(), " FROM parts WHERE scope = ?1 AND session = ?2 AND number = ?3");
 pub(super) const LIST: &str =
     concat!(columns!(), " FROM parts WHERE scope = ?1 AND session = ?2 AND number > ?3 ORDER BY number LIMIT ?4");
+pub(super) const NEXT_OF_ALL: &str = concat!(
+    columns!(),
+    ", scope FROM parts WHERE (scope, session, number) > (?1, ?2, ?3) ORDER BY scope, session, number LIMIT ?4"
+);
 pub(super) const NEXT_SESSION: &str =
     "SELECT session FROM parts WHERE scope = ?1 AND session > ?2 ORDER BY session LIMIT 1";
 pub(super) const LAST_PLACED: &str = "SELECT ends FROM parts
@@ -166,6 +170,22 @@ pub(in crate::local) fn list(
     let mut statement = conn.prepare_cached(LIST)?;
     let rows = statement.query_map(params![scope.as_str(), session.as_str(), after, limit], row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Parts of all scopes by scope, session and number, from the one after `after`.
+pub(in crate::local) fn next_of_all(
+    conn: &Connection,
+    after: &(String, String, i64),
+    limit: u32,
+) -> Result<Vec<(Scope, PartRow)>> {
+    let mut statement = conn.prepare_cached(NEXT_OF_ALL)?;
+    let mut rows = statement.query(params![after.0, after.1, after.2, limit])?;
+    let mut found = Vec::new();
+    while let Some(next) = rows.next()? {
+        let scope = Scope::from_written(&next.get::<_, String>(9)?);
+        found.push((scope.ok_or_else(|| Error::internal("a row with a wrong scope"))?, row(next)?));
+    }
+    Ok(found)
 }
 
 /// Sessions that have parts, in byte order, from the one after `after`.

@@ -3,9 +3,10 @@ use crate::{Argument, Chain, Sha256, limits};
 use finals::FinalRow;
 use rusqlite::StatementStatus;
 
-const QUERIES: [&str; 19] = [
+const QUERIES: [&str; 21] = [
     parts::GET,
     parts::LIST,
+    parts::NEXT_OF_ALL,
     parts::NEXT_SESSION,
     parts::LAST_PLACED,
     parts::LAST_WITHDRAWN,
@@ -20,6 +21,7 @@ const QUERIES: [&str; 19] = [
     finals::GET,
     finals::LIST,
     finals::EXISTS,
+    finals::NEXT_OF_ALL,
     finals::DELETED,
     finals::GONE,
     records::LIST,

@@ -1,0 +1,308 @@
+//! Compares each receipt with its data, beside whichever processes have the store.
+//!
+//! Receipts and data are listed side by side, in the same order. Invariants: nothing is written; data that differ from their
+//! receipt in the listings are looked at again after the receipt was read again, because the store may be in use.
+
+use crate::keys::{Place, parse_data, parse_scoped, parse_temp};
+use crate::objects::{Listed, Listing};
+use crate::open::open_to_read;
+use crate::receipt::Content;
+use crate::slot::{LIVE_MIN, Slot, State, WIDTH};
+use crate::store::Inner;
+use crate::{OpenError, S3Options, S3Store, read};
+use portico_store::verify::{Depth, DifferenceKind, Findings, PAGE, Verified};
+use portico_store::{Digest, Error, Result, Scope, SessionId, TempKey};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Objects that are read at once for their digests.
+const READS: usize = 4;
+
+impl S3Store {
+    /// Compares each receipt of a store with its data, and reports what differs. Other processes may use the store meanwhile.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the store can't be read.
+    pub async fn verify(options: &S3Options, depth: Depth, mut findings: Findings<'_>) -> Result<Verified, OpenError> {
+        let store = open_to_read(options.clone()).await?;
+        let inner = &store.inner;
+        for kind in [Kind::Final, Kind::Part] {
+            let compared = compare_all(inner, kind, depth, &mut findings).await;
+            compared.map_err(|cause| OpenError::Server {
+                location: inner.keys.main.to_string(),
+                endpoint: inner.client.endpoint.clone(),
+                cause,
+            })?;
+        }
+        Ok(findings.report())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Final,
+    Part,
+}
+
+/// What a receipt says of its data.
+struct Receipt {
+    slot: Place,
+    data: Place,
+    /// The number of a part.
+    part: Option<u32>,
+    size: u64,
+    digest: Hash,
+}
+
+/// A digest that content must have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hash {
+    Sha256(Digest),
+    Blake3(Digest),
+}
+
+async fn compare_all(inner: &Arc<Inner>, kind: Kind, depth: Depth, findings: &mut Findings<'_>) -> Result<()> {
+    let (data, slots) = match kind {
+        Kind::Final => (inner.keys.all_final_data(), inner.keys.all_receipts()),
+        Kind::Part => (inner.keys.all_temp_data(), inner.keys.all_parts()),
+    };
+    let mut all_slots = Listing::new(&inner.client, slots, None);
+    let mut all_data =
+        Data { kind, listing: Listing::new(&inner.client, data.clone(), None), prefix: data, ahead: None };
+    loop {
+        let page = next_live(&mut all_slots).await?;
+        if page.is_empty() || findings.is_stopped() {
+            break;
+        }
+        let bucket = all_data.prefix.bucket.clone();
+        let places = page.into_iter().map(|listed| Place { bucket: bucket.clone(), key: listed.key }).collect();
+        let mut whole = Vec::new();
+        for (place, slot) in read_slots(inner, places).await? {
+            match receipt(inner, kind, &place, slot) {
+                // It has gone since it was listed.
+                Ok(None) => {}
+                Ok(Some(receipt)) => match all_data.find(&receipt.data.key, findings).await? {
+                    Some(size) if size == receipt.size => whole.push(receipt),
+                    _ => look_again(inner, kind, receipt, &mut whole, findings).await?,
+                },
+                Err(error) => findings.differs(&place.key, None, unreadable(&error)),
+            }
+        }
+        compare_content(inner, kind, depth, whole, findings).await?;
+    }
+    if findings.is_stopped() { Ok(()) } else { all_data.skip(None, findings).await }
+}
+
+/// The live slots that come next.
+async fn next_live(slots: &mut Listing<'_>) -> Result<Vec<Listed>> {
+    let mut page = Vec::new();
+    while page.len() < PAGE as usize
+        && let Some(listed) = slots.next().await?
+    {
+        if listed.size >= LIVE_MIN {
+            page.push(listed);
+        }
+    }
+    Ok(page)
+}
+
+type Read = Result<Option<Slot>>;
+
+/// Reads slots, [`WIDTH`] at a time. Returns them in order, and the error of each object that is no slot.
+async fn read_slots(inner: &Arc<Inner>, places: Vec<Place>) -> Result<Vec<(Place, Read)>> {
+    let slots = each(WIDTH, places, |place| {
+        let inner = inner.clone();
+        async move {
+            let slot = inner.slots.get(&place).await.map_err(Error::from);
+            (place, slot)
+        }
+    });
+    let mut read = Vec::new();
+    for (place, slot) in slots.await? {
+        match slot {
+            Err(error @ (Error::Unavailable { .. } | Error::Denied(_))) => return Err(error),
+            slot => read.push((place, slot)),
+        }
+    }
+    Ok(read)
+}
+
+/// Works on each item, `width` at a time, and returns the results in order.
+async fn each<I: Send + 'static, T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    width: usize,
+    items: Vec<I>,
+    work: impl Fn(I) -> F,
+) -> Result<Vec<T>> {
+    let mut results = Vec::with_capacity(items.len());
+    let (mut items, mut running) = (items.into_iter().enumerate(), JoinSet::new());
+    loop {
+        while running.len() < width
+            && let Some((at, item)) = items.next()
+        {
+            let work = work(item);
+            running.spawn(async move { (at, work.await) });
+        }
+        match running.join_next().await {
+            Some(result) => results.push(result.map_err(Error::internal)?),
+            None => break,
+        }
+    }
+    results.sort_by_key(|(at, _)| *at);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
+}
+
+/// The receipt in a slot; `None` if the slot holds none any more.
+fn receipt(inner: &Inner, kind: Kind, place: &Place, slot: Read) -> Result<Option<Receipt>> {
+    let Some(Slot { state: State::Live(content, _), .. }) = slot? else { return Ok(None) };
+    let wrong = |what: &str| Error::internal(format!("the receipt has no {what}"));
+    let hash = |text: &str| Digest::from_hex(text).ok_or_else(|| wrong("digest"));
+    let receipt = match (kind, content) {
+        (Kind::Final, Content::Final(there)) => {
+            let (scope, rest) = scoped(&place.key, &inner.keys.all_receipts())?;
+            let file = portico_store::FileId::parse(rest)?;
+            let data = inner.keys.final_data(&scope, &file, &there.token()?);
+            let digest = Hash::Sha256(hash(&there.sha256)?);
+            Receipt { slot: place.clone(), data, part: None, size: there.size, digest }
+        }
+        (Kind::Part, Content::Part(there)) => {
+            let (scope, rest) = scoped(&place.key, &inner.keys.all_parts())?;
+            let (session, number) = part_of(rest)?;
+            let data = inner.keys.temp_data(&scope, &TempKey { session, number, token: there.token()? });
+            let digest = Hash::Blake3(hash(&there.blake3)?);
+            Receipt { slot: place.clone(), data, part: Some(number), size: there.size, digest }
+        }
+        _ => return Err(wrong("content of its kind")),
+    };
+    Ok(Some(receipt))
+}
+
+fn scoped<'a>(key: &'a str, prefix: &Place) -> Result<(Scope, &'a str)> {
+    parse_scoped(key, &prefix.key).ok_or_else(|| Error::internal("its key is none of this store"))
+}
+
+fn part_of(rest: &str) -> Result<(SessionId, u32)> {
+    crate::keys::parse_part(rest).ok_or_else(|| Error::internal("its key is none of this store"))
+}
+
+/// Reads a receipt again whose data are not as it says in the listings, and then looks at the data themselves.
+async fn look_again(
+    inner: &Arc<Inner>,
+    kind: Kind,
+    seen: Receipt,
+    whole: &mut Vec<Receipt>,
+    findings: &mut Findings<'_>,
+) -> Result<()> {
+    let now = receipt(inner, kind, &seen.slot, inner.slots.get(&seen.slot).await.map_err(Error::from))?;
+    let Some(now) = now else { return Ok(()) };
+    match inner.client.head(&now.data).await? {
+        Some(there) if there.size == now.size => whole.push(now),
+        there => {
+            // It may have gone with its receipt between the two looks.
+            let still = receipt(inner, kind, &now.slot, inner.slots.get(&now.slot).await.map_err(Error::from))?;
+            if still.is_some_and(|still| still.data == now.data) {
+                findings.differs(
+                    &now.data.key,
+                    now.part,
+                    match there {
+                        Some(there) => DifferenceKind::Size { expected: now.size, found: there.size },
+                        None => DifferenceKind::Missing { size: now.size },
+                    },
+                );
+                findings.compared(kind == Kind::Part, now.size);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Compares the digests of data that are there.
+async fn compare_content(
+    inner: &Arc<Inner>,
+    kind: Kind,
+    depth: Depth,
+    whole: Vec<Receipt>,
+    findings: &mut Findings<'_>,
+) -> Result<()> {
+    if depth == Depth::Sizes {
+        whole.iter().for_each(|receipt| findings.compared(kind == Kind::Part, receipt.size));
+        return Ok(());
+    }
+    // Few at a time, so that what is found is told soon.
+    let mut whole = whole.into_iter().peekable();
+    while whole.peek().is_some() && !findings.is_stopped() {
+        let some = whole.by_ref().take(READS).collect();
+        let read = each(READS, some, |receipt: Receipt| {
+            let inner = inner.clone();
+            async move {
+                let same = is_same(&inner, &receipt).await;
+                (receipt, same)
+            }
+        });
+        for (seen, same) in read.await? {
+            findings.compared(kind == Kind::Part, seen.size);
+            let difference = match same {
+                Ok(true) => continue,
+                Ok(false) => DifferenceKind::Content,
+                Err(error @ Error::Unavailable { .. }) => return Err(error),
+                Err(Error::NotFound) => DifferenceKind::Missing { size: seen.size },
+                Err(error) => unreadable(&error),
+            };
+            let now = receipt(inner, kind, &seen.slot, inner.slots.get(&seen.slot).await.map_err(Error::from))?;
+            if now.is_some_and(|now| now.data == seen.data) {
+                findings.differs(&seen.data.key, seen.part, difference);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn is_same(inner: &Arc<Inner>, receipt: &Receipt) -> Result<bool> {
+    Ok(match receipt.digest {
+        Hash::Sha256(expected) => read::digest(inner, &receipt.data, receipt.size).await? == expected,
+        Hash::Blake3(expected) => read::blake3(inner, &receipt.data, receipt.size).await? == expected,
+    })
+}
+
+fn unreadable(error: &Error) -> DifferenceKind {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    DifferenceKind::Unreadable(causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")))
+}
+
+/// A listing of data.
+struct Data<'a> {
+    kind: Kind,
+    prefix: Place,
+    listing: Listing<'a>,
+    /// An object that was listed and is beyond the latest key that was looked for.
+    ahead: Option<Listed>,
+}
+
+impl Data<'_> {
+    /// The size of data, if they are listed. Keys are asked for in their order.
+    async fn find(&mut self, key: &str, findings: &mut Findings<'_>) -> Result<Option<u64>> {
+        self.skip(Some(key), findings).await?;
+        let found = self.ahead.take_if(|listed| listed.key == key);
+        Ok(found.map(|listed| listed.size))
+    }
+
+    /// Passes the data that are listed before a key, or to the end. None of them has a receipt.
+    async fn skip(&mut self, until: Option<&str>, findings: &mut Findings<'_>) -> Result<()> {
+        loop {
+            if self.ahead.is_none() {
+                self.ahead = self.listing.next().await?;
+            }
+            let before = |listed: &mut Listed| until.is_none_or(|until| listed.key.as_str() < until);
+            let Some(passed) = self.ahead.take_if(before) else { return Ok(()) };
+            let rest = parse_scoped(&passed.key, &self.prefix.key).map(|(_, rest)| rest);
+            let is_ours = match self.kind {
+                Kind::Final => rest.and_then(parse_data).is_some(),
+                Kind::Part => rest.and_then(parse_temp).is_some(),
+            };
+            if is_ours {
+                findings.unfinished();
+            } else {
+                findings.differs(&passed.key, None, DifferenceKind::Unknown);
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Whether puts would succeed now: all that a put does, done in small and taken back.
+//!
+//! Invariants: each step is that of a put, by the same function; whatever a crash leaves of a trial has the names of an
+//! unfinished put, which a sweep knows; nothing is synced but the index. A sync of another file would tell nothing that the
+//! index's sync does not, because all files are on one filesystem, and under load each sync waits for running uploads.
+
+use super::body::{OwnName, Sink, Target};
+use super::index::trials;
+use super::layout::{self, FINAL, INDEX, STAGING, TEMP};
+use super::put_final::{StagedFile, stage};
+use super::{Inner, blocking};
+use crate::{Error, FileId, Result, Scope, SessionId, Token};
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// Content of a trial.
+const CONTENT: &[u8] = b"portico trial";
+
+/// Scopes whose folders are tried. An embedding host may have any number of scopes; the server has one.
+const SCOPES_TRIED: usize = 16;
+
+/// What a store can't do without, and SQLite's log, which has its name from the first change on.
+const NEEDED: [&str; 5] = [STAGING, TEMP, FINAL, INDEX, "index.sqlite-wal"];
+
+/// The store's folders and its index, as they were when it was opened. They are held, so that their inode numbers stay theirs.
+#[derive(Default)]
+pub(super) struct Inodes([OnceLock<(OwnedFd, u64)>; NEEDED.len()]);
+
+/// A step of a put that failed in a trial.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} {}", .path.display())]
+struct Failed {
+    what: &'static str,
+    path: PathBuf,
+    #[source]
+    cause: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// Tries all that a put does, in the folders and in the index.
+///
+/// # Errors
+/// The step that failed, with its path; [`Error::NoSpace`] if there is no room.
+pub(super) async fn check(inner: &Arc<Inner>) -> Result<()> {
+    blocking(inner, |inner| inner.root.check_place()).await?;
+    check_files(inner).await?;
+    inner.write(trials::count).await.map_err(|error| failed(inner, "no row can be written to", INDEX, error))?;
+    blocking(inner, |inner| {
+        inner.inodes.check(inner)?;
+        // A row that replaces another one needs no room, and says nothing of it.
+        if inner.disk.is_full() { Err(Error::NoSpace) } else { Ok(()) }
+    })
+    .await
+}
+
+/// Tries all that a put does in the folders.
+///
+/// # Errors
+/// As [`check`].
+pub(super) async fn check_files(inner: &Arc<Inner>) -> Result<()> {
+    blocking(inner, |inner| inner.inodes.check(inner)).await?;
+    let staged = stage(inner).await.map_err(|error| failed(inner, "no file can be made in", STAGING, error))?;
+    blocking(inner, move |inner| {
+        publish(inner, staged)?;
+        store_parts(inner)
+    })
+    .await
+}
+
+/// Gives a staged file a second name among the finals of each scope, and takes all names away.
+fn publish(inner: &Arc<Inner>, staged: StagedFile) -> Result<()> {
+    let StagedFile { file, name, in_use } = staged;
+    let token = Token::random()?;
+    let id = FileId::parse(token.as_str())?;
+    let from = name.path().to_owned();
+    // Its name goes when this is dropped, also after a failure.
+    let target = Target::own(&inner.disk, file, name, None);
+    let written = target.take(0, &[Bytes::from_static(CONTENT)]);
+    written.map_err(|error| failed(inner, "no file can be written in", STAGING, error))?;
+    for scope in scopes(inner, FINAL)? {
+        let to = layout::final_path(&scope, &id);
+        let what = "a store needs hard links, and none can be made from `staging` into";
+        inner.disk.link(&from, &to).map_err(|error| failed(inner, what, layout::final_dir(&scope), error))?;
+        inner.disk.unlink(&to).map_err(|error| failed(inner, "no file can be deleted in", FINAL, error))?;
+    }
+    inner.disk.unlink(&from).map_err(|error| failed(inner, "no file can be deleted in", STAGING, error))?;
+    target.name.into_iter().for_each(OwnName::keep);
+    drop(in_use);
+    Ok(())
+}
+
+/// Writes a part of a session of its own in each scope, and removes it.
+fn store_parts(inner: &Arc<Inner>) -> Result<()> {
+    let token = Token::random()?;
+    let session = SessionId::parse(token.as_str())?;
+    for scope in scopes(inner, TEMP)? {
+        // A sweep leaves a session with a running put alone.
+        let _running = inner.sessions.begin(&scope, &session);
+        let (dir, path) = (layout::session_dir(&scope, &session), layout::own(&scope, &session, &token));
+        let in_temp = |what| {
+            let dir = Path::new(TEMP).join(scope.as_str());
+            move |error| failed(inner, what, dir, error)
+        };
+        drop(inner.disk.create(&path).map_err(in_temp("no file can be made in"))?);
+        inner.disk.unlink(&path).map_err(in_temp("no file can be deleted in"))?;
+        inner.disk.remove_dir(&dir).map_err(in_temp("no folder can be deleted in"))?;
+    }
+    Ok(())
+}
+
+/// The root scope, and some of those that have a folder in one of the store's.
+fn scopes(inner: &Inner, folder: &'static str) -> Result<BTreeSet<Scope>> {
+    let mut scopes = BTreeSet::from([Scope::root()]);
+    let listed = inner.disk.each_name(folder.as_ref(), |name| {
+        let is_folder = || inner.disk.stat(&Path::new(folder).join(name)).map(|stat| stat.is_some_and(|s| s.is_folder));
+        if let Some(scope) = Scope::from_written(name)
+            && is_folder()?
+        {
+            scopes.insert(scope);
+        }
+        Ok(scopes.len() < SCOPES_TRIED)
+    });
+    listed.map_err(|error| failed(inner, "cannot list", folder, error))?;
+    Ok(scopes)
+}
+
+impl Inodes {
+    /// Checks that the folders and the index are those that the store was opened with. A put would make a missing folder
+    /// again and succeed, although the files in it are lost. What SQLite writes to a file without a name is lost at the end.
+    fn check(&self, inner: &Inner) -> Result<()> {
+        for (name, known) in NEEDED.iter().zip(&self.0) {
+            let is_same = match inner.disk.hold(name.as_ref())? {
+                Some((fd, now)) => known.get_or_init(|| (fd, now)).1 == now,
+                None => known.get().is_none() && name.ends_with("-wal"),
+            };
+            if !is_same {
+                let path = inner.root.at(name);
+                return Err(Error::internal(format!("{} was removed or replaced while it is in use", path.display())));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An error with what was tried, and where.
+fn failed(inner: &Inner, what: &'static str, path: impl AsRef<Path>, error: Error) -> Error {
+    let path = inner.root.path().join(path);
+    let because = |cause| Box::new(Failed { what, path, cause });
+    match error {
+        Error::Denied(cause) => Error::Denied(because(cause)),
+        Error::Internal(cause) => Error::Internal(because(cause)),
+        Error::Unavailable { retry_after, cause } => Error::Unavailable { retry_after, cause: because(cause) },
+        other => other,
+    }
+}
