@@ -2,7 +2,7 @@
 
 use crate::fixture::command::{client, done};
 use crate::fixture::session::PART;
-use crate::fixture::{Pattern, Session, Stored, run};
+use crate::fixture::{Pattern, Session, eventually, run};
 use crate::outage::behind_a_proxy_with;
 use crate::{S3Server, finish_after_failures};
 use portico_test_servers::Fault;
@@ -47,9 +47,8 @@ pub(crate) fn a_page_of_a_proxy_is_no_absence(s3: &Arc<S3Server>) {
     assert_eq!(session.status(&server)["received_parts"], json!([[1, 1], [3, 3]]));
     session.put(&server, 2);
     let file = session.finish(&server);
-    let two: [&Stored; 2] = [&kept, &file];
-    two.map(|file| server.expect_file(file));
-    assert_eq!(done(client(&url, "rm", &[&kept.id])), [""; 0]);
+    [&kept, &file].into_iter().for_each(|file| server.expect_file(file));
+    assert_eq!(done(client(&url, "rm", &[&kept.id])), [format!("removed {}", kept.id)]);
     finish_after_failures(s3, server, &[&file]);
 }
 
@@ -64,12 +63,12 @@ pub(crate) fn a_proxy_that_takes_less_is_told_of(s3: &Arc<S3Server>) {
     let refused = connection.response();
     let problem = refused.expect_problem(413, "too-large");
     assert_eq!(problem["limit"], 99_999, "{problem}");
-    assert!(server.log().contains("413 of between/1.0, which is not an answer of S3"), "{}", server.log());
+    let expect_logged = |words: &str| eventually(words, || server.log().contains(words).then_some(()));
+    expect_logged("413 of between/1.0, which is not an answer of S3");
     proxy.clear();
     proxy.plan_all(1, Fault::Page(301));
     server.ask("GET /files/refused", &[]).expect_problem(503, "unavailable");
-    let told = "301 of between/1.0, which is not an answer of S3, a redirect to https://elsewhere.example/";
-    assert!(server.log().contains(told), "{}", server.log());
+    expect_logged("301 of between/1.0, which is not an answer of S3, a redirect to https://elsewhere.example/");
     proxy.clear();
     let file = server.put("refused", &content);
     finish_after_failures(s3, server, &[&file]);
