@@ -1,7 +1,7 @@
 //! What an operator sets for sessions: sizes of parts, how long a session may take, and what then becomes of it.
 
 use crate::Store;
-use crate::fixture::session::{PART, post};
+use crate::fixture::session::{PART, earlier, post};
 use crate::fixture::{Pattern, Server, Session, eventually, run};
 use rustix::process::Signal;
 use serde_json::json;
@@ -115,6 +115,57 @@ fn a_sweep_ends_sessions_whose_time_is_over_and_forgets_them_later() {
     assert_eq!(empty.status(&server)["status"], "FAILED");
     let anew = Session::begin_with(&server, &content, PART, key());
     assert_ne!(anew.id, old.id);
+    server.finish(&[&file]);
+}
+
+/// A look at a record may be wrong once, as a store may be, and parts can't be brought back.
+#[test]
+fn parts_of_a_session_go_only_after_its_record_was_missed_twice_an_hour_apart() {
+    let server = Server::start(&[]);
+    let content = Pattern::new(1, 3 * PART);
+    let (found, lost) = (Session::begin(&server, &content, PART), Session::begin(&server, &content, PART));
+    for session in [&found, &lost] {
+        session.put(&server, 1);
+        session.put(&server, 3);
+    }
+    let store = end(server);
+    let record = |session: &Session| format!("sessions/{}", session.id);
+    let note = |session: &Session| format!("orphans/{}", session.id);
+    let seen = |session: &Session| store.rewrite(&note(session), |note| note);
+    let age = |session: &Session, by| store.rewrite(&note(session), |note| earlier(note, "seen_at", by));
+    let records = [&found, &lost].map(|session| store.rewrite(&record(session), |_| None));
+    // Noted once, however often it is looked.
+    sweep(&store, [0, 0, 0]);
+    let first = [seen(&found), seen(&lost)];
+    assert!(first.iter().all(Option::is_some), "{first:?}");
+    sweep(&store, [0, 0, 0]);
+    assert_eq!([seen(&found), seen(&lost)], first);
+    for session in [&found, &lost] {
+        age(session, HOUR - Duration::from_secs(120));
+    }
+    sweep(&store, [0, 0, 0]);
+
+    // The record of one is there after all: the look before counts for nothing then.
+    let [record_found, _] = records;
+    store.rewrite(&record(&found), |_| record_found.clone());
+    age(&lost, Duration::from_secs(120));
+    age(&found, HOUR);
+    sweep(&store, [0, 1, 0]);
+    assert_eq!([seen(&found), seen(&lost)], [None, None]);
+    store.rewrite(&record(&found), |_| None);
+    sweep(&store, [0, 0, 0]);
+    store.rewrite(&record(&found), |_| record_found);
+    // A clock that was wrong at the first look keeps nothing for ever.
+    store.rewrite(&note(&lost), |_| Some(json!({"version": 1, "seen_at": u64::MAX})));
+    sweep(&store, [0, 0, 0]);
+    assert_eq!([seen(&found), seen(&lost)], [None, None]);
+
+    let server = Server::start_on(&store, &[]);
+    server.ask(&format!("GET {}", lost.path()), &[]).expect_problem(404, "not-found");
+    assert_eq!(found.status(&server)["received_parts"], json!([[1, 1], [3, 3]]));
+    found.put(&server, 2);
+    let file = found.finish(&server);
+    server.expect_file(&file);
     server.finish(&[&file]);
 }
 

@@ -78,6 +78,9 @@ pub(crate) fn record_name(id: &str) -> String {
 /// What the names of the records of sessions begin with.
 pub(crate) const SESSIONS: &str = "sessions/";
 
+/// What the names of the records begin with that say since when a session which has parts was seen without its record.
+pub(crate) const ORPHANS: &str = "orphans/";
+
 impl Engine {
     /// The engine of this request.
     pub(crate) fn open() -> Engine {

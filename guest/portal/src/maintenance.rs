@@ -1,14 +1,16 @@
 //! What the portal does without a client: sessions whose time is over are ended, what is left of ended ones is deleted, and
 //! what ended long ago is forgotten.
 //!
-//! A round has three phases, each a walk through a listing; a step goes on where the one before it stopped. Invariant: a
+//! A round has four phases, each a walk through a listing; a step goes on where the one before it stopped. Invariants: a
 //! session is ended by a tombstone at its file id before anything of it goes, so a finalize that runs meanwhile either has
-//! won, and the session is left to it, or comes too late.
+//! won, and the session is left to it, or comes too late. Parts of a session without a record go only when two rounds, a
+//! grace time apart, have not found the record: the first one notes it in a record of its own, so that any host can be the
+//! second.
 
 use crate::{
     clock,
-    engine::{Engine, Refusal, SESSIONS},
-    session::{EXPIRED, tombstones_before},
+    engine::{Engine, Found, ORPHANS, Refusal, SESSIONS},
+    session::{EXPIRED, Orphan, OrphanAge, tombstones_before},
 };
 use portico_guest::{
     Error,
@@ -25,6 +27,8 @@ const PAGE: u32 = 50;
 enum Phase {
     /// Through the sessions that have parts.
     Parts,
+    /// Through those that were seen without a record.
+    Orphans,
     /// Through the records of sessions.
     Records,
     /// Through the tombstones.
@@ -52,6 +56,7 @@ fn read(text: &str) -> Option<Position> {
     let (phase, cursor) = text.split_once(':')?;
     let phase = match phase {
         "parts" => Phase::Parts,
+        "orphans" => Phase::Orphans,
         "records" => Phase::Records,
         "tombstones" => Phase::Tombstones,
         _ => return None,
@@ -62,6 +67,7 @@ fn read(text: &str) -> Option<Position> {
 fn write((phase, cursor): &Position) -> String {
     let phase = match phase {
         Phase::Parts => "parts",
+        Phase::Orphans => "orphans",
         Phase::Records => "records",
         Phase::Tombstones => "tombstones",
     };
@@ -72,7 +78,8 @@ fn write((phase, cursor): &Position) -> String {
 fn following((phase, _): Position, cursor: Option<String>) -> Option<Position> {
     match (phase, cursor) {
         (phase, Some(cursor)) => Some((phase, Some(cursor))),
-        (Phase::Parts, None) => Some((Phase::Records, None)),
+        (Phase::Parts, None) => Some((Phase::Orphans, None)),
+        (Phase::Orphans, None) => Some((Phase::Records, None)),
         (Phase::Records, None) => Some((Phase::Tombstones, None)),
         (Phase::Tombstones, None) => None,
     }
@@ -102,6 +109,7 @@ impl Round {
             let cursor = cursor.as_deref();
             let cursor = match phase {
                 Phase::Parts => self.parts(cursor)?,
+                Phase::Orphans => self.orphans(cursor)?,
                 Phase::Records => self.records(cursor)?,
                 Phase::Tombstones => self.tombstones(cursor)?,
             };
@@ -117,23 +125,64 @@ impl Round {
     fn parts(&mut self, after: Option<&str>) -> Result<Option<String>, Error> {
         let page = self.engine.store.list_temp_sessions(after, PAGE)?;
         for id in page.items {
-            if self.has_ended(&id)? {
-                self.engine.store.delete_session_parts(&id)?;
-                self.progress.cleared += 1;
+            match self.engine.find(&id) {
+                Ok(found) => {
+                    if self.has_ended(&found)? {
+                        self.engine.store.delete_session_parts(&id)?;
+                        self.progress.cleared += 1;
+                    }
+                }
+                Err(Refusal::Unknown) => self.note_orphan(&id)?,
+                Err(Refusal::Unreadable) => {}
+                Err(refusal) => return Err(of(refusal)),
             }
         }
         Ok(page.next)
     }
 
-    /// Whether a session has ended, for its age by this call if it must be. What nobody knows has ended too: a session's
-    /// record is there before its id is told to anybody, and goes last.
-    fn has_ended(&mut self, id: &str) -> Result<bool, Error> {
-        let found = match self.engine.find(id) {
-            Ok(found) => found,
-            Err(Refusal::Unknown) => return Ok(true),
-            Err(Refusal::Unreadable) => return Ok(false),
-            Err(refusal) => return Err(of(refusal)),
-        };
+    /// Notes that a session which has parts has no record. Such a session is over, because its record is made before a
+    /// client is told its id, and goes last. But one look may be wrong, and parts can't be brought back.
+    fn note_orphan(&self, id: &str) -> Result<(), Error> {
+        let orphan = Orphan::new(self.now_ms);
+        match self.engine.store.create_record(&format!("{ORPHANS}{id}"), &orphan.write()) {
+            Ok(_) | Err(Error::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn orphans(&mut self, after: Option<&str>) -> Result<Option<String>, Error> {
+        let page = self.engine.store.list_records(ORPHANS, after, PAGE)?;
+        for name in page.items {
+            let id = name.strip_prefix(ORPHANS).unwrap_or_default();
+            match self.engine.find(id) {
+                Err(Refusal::Unknown) => match self.orphan_age(&name)? {
+                    Some(OrphanAge::Old) => {
+                        self.engine.store.delete_session_parts(id)?;
+                        self.progress.cleared += 1;
+                    }
+                    Some(OrphanAge::InTheFuture) => {}
+                    Some(OrphanAge::Young) | None => continue,
+                },
+                // The first look was wrong.
+                Ok(_) | Err(Refusal::Unreadable) => {}
+                Err(refusal) => return Err(of(refusal)),
+            }
+            self.engine.store.delete_record(&name, None)?;
+        }
+        Ok(page.next)
+    }
+
+    /// How long ago an orphan was noted; `None` if another host was faster, or its note is of a later version.
+    fn orphan_age(&self, name: &str) -> Result<Option<OrphanAge>, Error> {
+        match self.engine.store.get_record(name) {
+            Ok(record) => Ok(Orphan::read(&record.value).map(|orphan| orphan.age(self.now_ms))),
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a session has ended, for its age by this call if it must be.
+    fn has_ended(&mut self, found: &Found) -> Result<bool, Error> {
         if self.engine.standing(&found.session).map_err(of)?.end.is_some() {
             return Ok(true);
         }
@@ -159,7 +208,7 @@ impl Round {
             if !found.session.may_be_expired(self.now_ms) {
                 continue;
             }
-            let has_ended = self.has_ended(id)?;
+            let has_ended = self.has_ended(&found)?;
             if has_ended && found.session.may_be_forgotten(self.now_ms, self.engine.settings.tombstone_ttl) {
                 self.engine.store.delete_session_parts(id)?;
                 if let Some(key) = &found.session.idempotency {
@@ -196,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_position_is_read_as_it_was_written() {
-        for phase in [Phase::Parts, Phase::Records, Phase::Tombstones] {
+        for phase in [Phase::Parts, Phase::Orphans, Phase::Records, Phase::Tombstones] {
             for cursor in [None, Some("cursor:with/signs".to_owned())] {
                 let position = (phase, cursor);
                 assert_eq!(read(&write(&position)), Some(position));
@@ -215,7 +264,7 @@ mod tests {
             seen.push(here.0);
             position = following(here, None);
         }
-        assert_eq!(seen, [Phase::Parts, Phase::Records, Phase::Tombstones]);
+        assert_eq!(seen, [Phase::Parts, Phase::Orphans, Phase::Records, Phase::Tombstones]);
         let more = following((Phase::Records, None), Some("c".to_owned()));
         assert_eq!(more, Some((Phase::Records, Some("c".to_owned()))));
     }

@@ -14,6 +14,56 @@ const VERSION: u32 = 1;
 /// How far apart clocks of hosts may be: a session is ended for its age only this much later than its time.
 pub(crate) const CLOCKS_APART: Duration = Duration::from_secs(30 * 60);
 
+/// How long a session must have been seen without its record before its parts are deleted: half an hour, and the time by which
+/// clocks of hosts may be apart.
+pub(crate) const ORPHAN_GRACE: Duration = Duration::from_secs(60 * 60);
+
+/// The first sight of a session that has parts and no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Orphan {
+    version: u32,
+    /// In milliseconds since the Unix epoch.
+    seen_at: u64,
+}
+
+/// What follows from the first sight of a session without a record when it is seen so again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OrphanAge {
+    /// It may have been seen a moment ago.
+    Young,
+    /// The sights are at least [`ORPHAN_GRACE`] apart.
+    Old,
+    /// Some clock was wrong, so that the first sight is of no use.
+    InTheFuture,
+}
+
+impl Orphan {
+    /// One that is seen now.
+    pub(crate) fn new(now_ms: u64) -> Orphan {
+        Orphan { version: VERSION, seen_at: now_ms }
+    }
+
+    /// Returns the record's value.
+    pub(crate) fn write(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a document of numbers")
+    }
+
+    /// Reads a record's value; `None` if it is of a version that is not understood.
+    pub(crate) fn read(value: &[u8]) -> Option<Orphan> {
+        serde_json::from_slice(value).ok().filter(|orphan: &Orphan| orphan.version == VERSION)
+    }
+
+    pub(crate) fn age(&self, now_ms: u64) -> OrphanAge {
+        if self.seen_at > now_ms.saturating_add(millis(CLOCKS_APART)) {
+            OrphanAge::InTheFuture
+        } else if now_ms >= self.seen_at.saturating_add(millis(ORPHAN_GRACE)) {
+            OrphanAge::Old
+        } else {
+            OrphanAge::Young
+        }
+    }
+}
+
 /// What was agreed when a session began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Session {
@@ -224,6 +274,23 @@ mod tests {
         assert_eq!(Session::read(&later.write()), None);
         for other in ["", "{}", "[]", "null", "{\"version\":1}"] {
             assert_eq!(Session::read(other.as_bytes()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn two_sights_of_an_orphan_are_a_grace_apart() {
+        let grace = millis(ORPHAN_GRACE);
+        let orphan = Orphan::new(10 * grace);
+        assert_eq!(Orphan::read(&orphan.write()), Some(orphan));
+        assert_eq!(Orphan::read(b"{\"version\":2,\"seen_at\":1}"), None);
+        for (now, age) in [
+            (0, OrphanAge::InTheFuture),
+            (10 * grace - millis(CLOCKS_APART), OrphanAge::Young),
+            (11 * grace - 1, OrphanAge::Young),
+            (11 * grace, OrphanAge::Old),
+            (u64::MAX, OrphanAge::Old),
+        ] {
+            assert_eq!(orphan.age(now), age, "{now}");
         }
     }
 

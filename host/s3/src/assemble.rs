@@ -17,7 +17,7 @@ use crate::multipart::{PIECES_MAX, Piece};
 use crate::plan::{self, Limits, Range, plan};
 use crate::put_final::{self, Found, look, publish, settle};
 use crate::put_part::{end_parts, live};
-use crate::read::{self, Reading};
+use crate::read::{self, Reading, Source};
 use crate::receipt::Part;
 use crate::slot::Slot;
 use crate::store::Inner;
@@ -90,7 +90,8 @@ async fn run(
     let if_exists = options.if_exists;
     let expected = options.expected.sha256;
     let token = Token::random()?;
-    let sources: Arc<Vec<Place>> = Arc::new(list.iter().map(|key| inner.keys.temp_data(scope, key)).collect());
+    let source = |(key, part): (_, &Part)| Source { place: inner.keys.temp_data(scope, key), size: part.size };
+    let sources: Arc<Vec<Source>> = Arc::new(list.iter().zip(&*parts).map(source).collect());
 
     let there = look(inner, scope, file).await?;
     let receipt = if let Found::Live(there, _) = there {
@@ -179,10 +180,10 @@ async fn slots_of(inner: &Arc<Inner>, scope: &Scope, list: &[TempKey]) -> Result
 }
 
 /// The digest of the whole: parts with a chain are passed, the others read, from where somebody has come with them.
-async fn digest(inner: &Arc<Inner>, sources: &[Place], parts: &[Part], begun: &[Begun]) -> Result<Digest> {
+async fn digest(inner: &Arc<Inner>, sources: &[Source], parts: &[Part], begun: &[Begun]) -> Result<Digest> {
     let mut sha256 = Sha256::new();
     // An empty part changes nothing.
-    for (place, part) in sources.iter().zip(parts).filter(|(_, part)| part.size > 0) {
+    for (source, part) in sources.iter().zip(parts).filter(|(_, part)| part.size > 0) {
         if sha256.pass(part.chain().as_ref()) {
             continue;
         }
@@ -191,7 +192,7 @@ async fn digest(inner: &Arc<Inner>, sources: &[Place], parts: &[Part], begun: &[
         if let Some(begun) = begun.iter().find(|begun| begun.data == part.data && begun.before == before) {
             (from, sha256) = (begun.done, begun.sha256.clone());
         }
-        read::hash(inner, place, from..part.size, &mut sha256).await?;
+        read::hash(inner, source, from..part.size, &mut sha256).await?;
         inner.counters.read_back.fetch_add(part.size - from, Ordering::Relaxed);
     }
     Ok(sha256.finish())
@@ -201,7 +202,7 @@ async fn digest(inner: &Arc<Inner>, sources: &[Place], parts: &[Part], begun: &[
 async fn make(
     inner: &Arc<Inner>,
     place: &Place,
-    sources: &Arc<Vec<Place>>,
+    sources: &Arc<Vec<Source>>,
     parts: &Arc<Vec<Part>>,
     size: u64,
     content_type: Option<&str>,
@@ -230,7 +231,7 @@ async fn make(
 async fn multipart(
     inner: &Arc<Inner>,
     place: &Place,
-    sources: &Arc<Vec<Place>>,
+    sources: &Arc<Vec<Source>>,
     parts: &Arc<Vec<Part>>,
     size: u64,
     content_type: Option<&str>,
@@ -267,7 +268,7 @@ async fn multipart(
             running.spawn(async move {
                 let made = match piece {
                     plan::Piece::Copy { source, start, end } => {
-                        inner.client.copy_piece(&place, &id, number, &sources[source], &(start..end)).await?
+                        inner.client.copy_piece(&place, &id, number, &sources[source].place, &(start..end)).await?
                     }
                     plan::Piece::Stream(ranges) => stream(&inner, &place, &id, number, &sources, &ranges).await?,
                 };
@@ -297,7 +298,7 @@ async fn stream(
     place: &Place,
     id: &str,
     number: i32,
-    sources: &[Place],
+    sources: &[Source],
     ranges: &[Range],
 ) -> Result<Piece> {
     let size = ranges.iter().map(|range| range.end - range.start).sum();
@@ -337,7 +338,7 @@ async fn pass(
     place: &Place,
     id: &str,
     number: i32,
-    sources: &[Place],
+    sources: &[Source],
     ranges: &[Range],
 ) -> Result<Result<Piece, Failure>> {
     let size = ranges.iter().map(|range| range.end - range.start).sum();

@@ -8,7 +8,7 @@
 use crate::keys::Place;
 use crate::list;
 use crate::put_part::live;
-use crate::read::Reading;
+use crate::read::{Reading, Source};
 use crate::receipt::{Chain, Content, Part};
 use crate::slot::{Slot, State};
 use crate::store::Inner;
@@ -132,7 +132,8 @@ impl Catch for CatchUp {
             let token = behind.part.token()?;
             let key = TempKey { session: self.session.clone(), number: self.number, token };
             let end = behind.part.size.min(behind.done + inner.options.part_size as u64);
-            let mut content = Reading::new(&inner, inner.keys.temp_data(&self.scope, &key), behind.done..end);
+            let source = Source { place: inner.keys.temp_data(&self.scope, &key), size: behind.part.size };
+            let mut content = Reading::new(&inner, source, behind.done..end);
             while let Some(chunk) = content.next().await? {
                 sha256.update(&chunk);
                 behind.done += chunk.len() as u64;

@@ -3,6 +3,7 @@
 //! Invariant: every request has a time limit, and none is tried again beyond [`crate::S3Options::retry`] or when most
 //! of the latest ones failed. The SDK itself tries nothing twice, because only the caller knows what may be repeated.
 
+use crate::answer::{has_request_id, tells_time};
 use crate::failure::{Failure, Kind};
 use crate::open_error::OpenError;
 use crate::{Checksum, PayloadSigning, S3Options};
@@ -22,6 +23,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::{DateTime, Format};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -213,15 +215,18 @@ async fn certificates(file: &std::path::Path) -> Result<Vec<u8>, String> {
     if roots.is_empty() { Err("no PEM certificate in it".to_owned()) } else { Ok(pem) }
 }
 
-/// Whether somebody between us and an endpoint could change what is sent: no TLS, and not this machine.
+/// Whether somebody between us and an endpoint could change what is sent: no TLS, and not this machine. What is no URL counts
+/// as such.
 fn is_exposed(endpoint: &str) -> bool {
-    let Some(rest) = endpoint.strip_prefix("http://") else { return false };
-    let authority = rest.split('/').next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    !(host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()))
+    // The parser that the SDK uses: schemes in any case, a user before the host.
+    let Ok(url) = endpoint.parse::<http::Uri>() else { return true };
+    if url.scheme() == Some(&http::uri::Scheme::HTTPS) {
+        return false;
+    }
+    let host = url.host().unwrap_or_default();
+    let address = host.strip_prefix('[').and_then(|v6| v6.strip_suffix(']')).unwrap_or(host);
+    let is_loopback = address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
+    !(is_loopback || host.eq_ignore_ascii_case("localhost"))
 }
 
 /// The difference between the server's clock and ours, as its latest answer told it.
@@ -251,7 +256,11 @@ impl Intercept for Clock {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let date = context.response().headers().get("date");
+        let response = context.response();
+        if !tells_time(response.status().as_u16(), has_request_id(response)) {
+            return Ok(());
+        }
+        let date = response.headers().get("date");
         if let Some(date) = date.and_then(|text| DateTime::from_str(text, Format::HttpDate).ok())
             && let (Ok(theirs), Ok(ours)) = (date.to_millis(), i64::try_from(our_ms()))
         {
@@ -270,11 +279,31 @@ mod tests {
 
     #[test]
     fn only_plain_http_over_a_network_is_exposed() {
-        for endpoint in ["https://s3.example.com", "http://127.0.0.1:9000", "http://localhost:1/", "http://[::1]:9000"]
-        {
+        for endpoint in [
+            "https://s3.example.com",
+            "HTTPS://s3.example.com",
+            "http://127.0.0.1:9000",
+            "HTTP://127.0.0.1:9000",
+            "http://localhost:1/",
+            "Http://LOCALHOST:1",
+            "http://[::1]:9000",
+            "http://[::ffff:127.0.0.1]:9000",
+        ] {
             assert!(!is_exposed(endpoint), "{endpoint}");
         }
-        for endpoint in ["http://10.0.0.1:9000", "http://minio:9000", "http://[fd00::1]", "http://127.0.0.1.example"] {
+        for endpoint in [
+            "http://10.0.0.1:9000",
+            "HTTP://10.0.0.1:9000",
+            "hTTp://minio",
+            "http://minio:9000",
+            "http://[fd00::1]",
+            "http://127.0.0.1.example",
+            "http://localhost.example",
+            "http://localhost@minio:9000",
+            "http://127.0.0.1@minio/",
+            "minio:9000",
+            "no URL",
+        ] {
             assert!(is_exposed(endpoint), "{endpoint}");
         }
     }

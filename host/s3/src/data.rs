@@ -4,32 +4,33 @@ use crate::board::Seat;
 use crate::keys::Place;
 use crate::receipt::Chain;
 use crate::sending::{Gathered, Sending};
+use crate::slot::{Slot, State};
 use crate::store::Inner;
 use bytes::Bytes;
 use portico_store::lane::{Batch, Gather, Hashes, Lane, Share};
 use portico_store::{Digest, Error, Result, Sha256, limits};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// Data without a receipt. Deleted when it is dropped, unless it is kept.
 pub(crate) struct Data {
     inner: Arc<Inner>,
     pub(crate) place: Place,
-    complete_since: Instant,
+    /// When it was complete, in milliseconds by the server's clock, which does not stand still with this machine.
+    complete_ms: u64,
     keep: bool,
 }
 
 impl Data {
     /// Data of which there may be something from now on.
     pub(crate) fn new(inner: &Arc<Inner>, place: Place) -> Self {
-        Data { inner: inner.clone(), place, complete_since: Instant::now(), keep: false }
+        Data { inner: inner.clone(), place, complete_ms: inner.client.now_ms(), keep: false }
     }
 
     /// Says that it is complete only now.
     pub(crate) fn complete(&mut self) {
-        self.complete_since = Instant::now();
+        self.complete_ms = self.inner.client.now_ms();
     }
 
     /// Leaves it: it has a receipt, or may have one.
@@ -44,17 +45,44 @@ impl Data {
         }
     }
 
-    /// Whether its receipt may still be made. A sweep that finds data without a receipt marks it, and removes it a grace
-    /// time later if it still has none. A receipt that comes within half of that time is in time; a later one only if
-    /// there is no mark yet.
+    /// Fails if its receipt comes too late. A sweep that finds data without a receipt marks it, and removes it a grace time
+    /// later if it still has none. A receipt that comes within half of that time is in time; a later one only if there is
+    /// no mark yet.
     pub(crate) async fn check_in_time(&self) -> Result<()> {
-        if self.complete_since.elapsed() <= self.inner.options.grace / 2 {
+        if self.is_late() && self.is_swept().await? { Err(self.too_late()) } else { Ok(()) }
+    }
+
+    /// Leaves it: its receipt has been made, in `receipt` as `slot`. The answer to that was the server's latest word on the
+    /// time. If this machine was suspended before, so that a sweep may have been faster, the receipt is taken back.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it was taken back.
+    pub(crate) async fn keep_with(self, receipt: &Place, slot: &Slot) -> Result<()> {
+        if !self.is_late() || matches!(self.is_swept().await, Ok(false)) {
+            self.keep();
             return Ok(());
         }
-        match self.inner.client.head(&self.inner.keys.mark(&self.place)).await? {
-            None => Ok(()),
-            Some(_) => Err(Error::unavailable(format!("{} took too long, and is being swept", self.place))),
+        let error = self.too_late();
+        let ended = self.inner.slots.end(vec![(receipt.clone(), slot.clone())], State::Free).await;
+        if ended.is_err() {
+            self.keep();
         }
+        Err(error)
+    }
+
+    fn is_late(&self) -> bool {
+        self.inner.client.age(self.complete_ms) > self.inner.options.grace / 2
+    }
+
+    /// Whether a sweep has removed it, or may be about to. A mark goes after its data, so it is looked for first.
+    async fn is_swept(&self) -> Result<bool> {
+        let client = &self.inner.client;
+        let is_marked = client.head(&self.inner.keys.mark(&self.place)).await?.is_some();
+        Ok(is_marked || client.head(&self.place).await?.is_none())
+    }
+
+    fn too_late(&self) -> Error {
+        Error::unavailable(format!("{} waited too long for its receipt, and is being swept", self.place))
     }
 }
 

@@ -2,25 +2,36 @@
 //!
 //! | S3 says | kind | tried again | the caller gets |
 //! | --- | --- | --- | --- |
-//! | 404, NoSuchKey | `Missing` | no | what a missing key means there |
+//! | NoSuchKey; 404 to a `HEAD` | `Missing` | no | what a missing key means there |
 //! | NoSuchUpload | `NoUpload` | no | looked up first: a lost answer may have been a success |
 //! | 412 PreconditionFailed | `Precondition` | no | looked up first: it may be our own success |
 //! | 409 ConditionalRequestConflict, OperationAborted | `Racing` | yes | `unavailable` |
-//! | NoSuchBucket, PermanentRedirect | `Misplaced` | no | `unavailable` |
+//! | NoSuchBucket, redirects | `Misplaced` | no | `unavailable`, and where S3 has the bucket |
 //! | AccessDenied, 401, 403, no credentials | `Denied` | no | `denied` |
 //! | ExpiredToken, InvalidToken, TokenRefreshRequired | `Expired` | yes | `denied` |
 //! | RequestTimeTooSkewed | `Skewed` | no | `unavailable` |
 //! | SlowDown, 429, 503 | `Throttled` | yes | `unavailable`, after what `Retry-After` says |
-//! | InternalError, RequestTimeout, 5xx, connections, timeouts | `Transient` | yes | `unavailable` |
-//! | BadDigest, content digests that do not match | `Damaged` | yes | `unavailable` |
+//! | InternalError, RequestTimeout, 5xx | `Transient` | yes | `unavailable` |
+//! | BadDigest, content digests or lengths that do not match | `Damaged` | yes | `unavailable` |
 //! | QuotaExceeded, storage full, 507 | `Full` | no | `no-space` |
+//! | EntityTooLarge | `TooLarge` | no | `too-large` of content, else `unavailable` |
 //! | InvalidPart, InvalidPartOrder, EntityTooSmall | `Pieces` | no | `internal` |
 //! | 501 NotImplemented | `Unsupported` | no | `internal` |
 //! | anything else | `Other` | no | `internal` |
+//!
+//! | S3 does not say, because | kind | tried again | the caller gets |
+//! | --- | --- | --- | --- |
+//! | there is no answer: connections, timeouts, an answer that is cut | `Transient` | yes | `unavailable` |
+//! | something else answers 413 | `TooLarge` | no | `too-large` of content, else `unavailable` |
+//! | something else answers what may pass: 2xx, 404 (an ingress that reloads), 408, 425, 429, 500, 502 to 504, 520 to 530 | `Transient` | yes | `unavailable` |
+//! | something else answers with any other status | `Foreign` | no | `unavailable` |
+//!
+//! Invariant: nothing that S3 does not say itself is taken for absence, refusal or success; see `answer.rs`. What was asked
+//! may have been done all the same.
 
+use crate::answer::Answer;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::RequestId;
 use portico_store::Error;
 use std::error::Error as StdError;
 use std::fmt;
@@ -40,14 +51,21 @@ pub(crate) enum Kind {
     Transient,
     Damaged,
     Full,
+    TooLarge,
     Pieces,
     Unsupported,
+    Foreign,
     Other,
 }
 
 impl Kind {
     pub(crate) fn is_retryable(self) -> bool {
         matches!(self, Kind::Racing | Kind::Expired | Kind::Throttled | Kind::Transient | Kind::Damaged)
+    }
+
+    /// Whether a change may have been made all the same.
+    pub(crate) fn is_doubtful(self) -> bool {
+        matches!(self, Kind::Transient | Kind::TooLarge | Kind::Foreign)
     }
 }
 
@@ -57,6 +75,10 @@ pub(crate) struct Failure {
     pub(crate) kind: Kind,
     /// Seconds after which the server wants to be asked again.
     pub(crate) retry_after: Option<u32>,
+    /// The status of an answer that is not one of S3.
+    pub(crate) foreign: Option<u16>,
+    /// The size of the content that was sent, in bytes.
+    sent: Option<u64>,
     what: String,
     request_id: Option<String>,
     cause: Option<Box<dyn StdError + Send + Sync>>,
@@ -65,7 +87,14 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure that no server answered.
     pub(crate) fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Failure { kind, retry_after: None, what: what.into(), request_id: None, cause: None }
+        let what = what.into();
+        Failure { kind, retry_after: None, foreign: None, sent: None, what, request_id: None, cause: None }
+    }
+
+    /// A success that lacks what each success of S3 has.
+    pub(crate) fn no_success_of_s3(what: &str, lacking: &str) -> Self {
+        let what = format!("{what}: a success without {lacking}, which is not an answer of S3");
+        Failure { foreign: Some(200), ..Failure::new(kind_of_foreign(200), what) }
     }
 
     /// The failure of a change that may have been made all the same.
@@ -75,40 +104,75 @@ impl Failure {
         self
     }
 
-    /// What the SDK reports of a request.
+    /// The failure of a request that carried content of that size, in bytes.
+    pub(crate) fn with_content(mut self, size: u64) -> Self {
+        self.sent = Some(size);
+        self
+    }
+
+    /// What the SDK reports of a request that is not a `HEAD`.
     pub(crate) fn of<E>(what: String, error: SdkError<E, HttpResponse>) -> Self
     where
-        E: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static,
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        let status = error.raw_response().map(|response| response.status().as_u16());
-        let retry_after = error
-            .raw_response()
-            .and_then(|response| response.headers().get("retry-after"))
-            .and_then(|value| value.trim().parse().ok());
-        let service = error.as_service_error();
-        let kind = match status {
-            Some(status) if service.is_some() => kind_of(service.and_then(|error| error.code()), status),
-            // Not what the service says, but what a proxy or a connection does.
-            Some(status @ 500..) => kind_of(None, status),
-            Some(_) => Kind::Transient,
-            None if lacks_credentials(&error) => Kind::Denied,
-            None => match &error {
+        Self::read(what, error, false)
+    }
+
+    /// What the SDK reports of a `HEAD`.
+    pub(crate) fn of_head<E>(what: String, error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        Self::read(what, error, true)
+    }
+
+    fn read<E>(what: String, error: SdkError<E, HttpResponse>, is_head: bool) -> Self
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        let Some(answer) = error.raw_response().map(|response| Answer::new(response, is_head)) else {
+            let kind = match &error {
+                error if lacks_credentials(error) => Kind::Denied,
                 SdkError::ConstructionFailure(_) => Kind::Other,
                 _ => Kind::Transient,
-            },
+            };
+            return Failure { cause: Some(Box::new(error)), ..Failure::new(kind, what) };
         };
-        let request_id = service.and_then(|error| error.request_id()).map(str::to_owned);
-        Failure { kind, retry_after, what, request_id, cause: Some(Box::new(error)) }
+        let (retry_after, request_id, status) = (answer.retry_after(), answer.request_id(), answer.status());
+        if answer.is_cut() {
+            let cause = Some(error.into());
+            return Failure { retry_after, request_id, cause, ..Failure::new(Kind::Transient, what) };
+        }
+        if !answer.is_of_s3() {
+            // The SDK has no more to say of it than that it is unhandled.
+            let what = format!("{what}: {}", answer.described());
+            let failure = Failure::new(kind_of_foreign(status), what);
+            return Failure { retry_after, request_id, foreign: Some(status), ..failure };
+        }
+        let kind = kind_of(error.as_service_error().and_then(|error| error.code()), status);
+        let what = match answer.right_place().filter(|_| kind == Kind::Misplaced) {
+            Some(place) => format!("{what}: {place}"),
+            None => what,
+        };
+        Failure { retry_after, request_id, cause: Some(Box::new(error)), ..Failure::new(kind, what) }
+    }
+}
+
+/// What an answer means that is not one of S3.
+fn kind_of_foreign(status: u16) -> Kind {
+    match status {
+        413 => Kind::TooLarge,
+        200..=299 | 404 | 408 | 425 | 429 | 500 | 502..=504 | 520..=530 => Kind::Transient,
+        _ => Kind::Foreign,
     }
 }
 
 fn kind_of(code: Option<&str>, status: u16) -> Kind {
     match (code.unwrap_or_default(), status) {
-        ("NoSuchKey" | "NotFound", _) => Kind::Missing,
+        ("NoSuchKey", _) | ("NotFound" | "", 404) => Kind::Missing,
         ("NoSuchUpload", _) => Kind::NoUpload,
-        ("NoSuchBucket" | "PermanentRedirect" | "TemporaryRedirect" | "AuthorizationHeaderMalformed", _) => {
-            Kind::Misplaced
-        }
+        ("NoSuchBucket" | "PermanentRedirect" | "TemporaryRedirect" | "AuthorizationHeaderMalformed", _)
+        | (_, 301 | 307 | 308) => Kind::Misplaced,
         ("PreconditionFailed", _) | (_, 412) => Kind::Precondition,
         ("ConditionalRequestConflict" | "OperationAborted", _) => Kind::Racing,
         ("ExpiredToken" | "InvalidToken" | "TokenRefreshRequired", _) => Kind::Expired,
@@ -121,10 +185,10 @@ fn kind_of(code: Option<&str>, status: u16) -> Kind {
         }
         ("QuotaExceeded" | "XMinioStorageFull" | "XMinioAdminBucketQuotaExceeded" | "InsufficientCapacity", _)
         | (_, 507) => Kind::Full,
+        ("EntityTooLarge", _) => Kind::TooLarge,
         ("InvalidPart" | "InvalidPartOrder" | "EntityTooSmall", _) => Kind::Pieces,
         ("NotImplemented", _) | (_, 501) => Kind::Unsupported,
         (_, 401 | 403) => Kind::Denied,
-        (_, 404) => Kind::Missing,
         (_, 409) => Kind::Racing,
         (_, 429 | 503) => Kind::Throttled,
         (_, 500..) => Kind::Transient,
@@ -161,15 +225,29 @@ impl StdError for Failure {
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        match failure.kind {
-            Kind::Denied | Kind::Expired => Error::Denied(failure.into()),
-            Kind::Racing | Kind::Misplaced | Kind::Skewed | Kind::Throttled | Kind::Transient | Kind::Damaged => {
-                Error::Unavailable { retry_after: failure.retry_after, cause: failure.into() }
+        match (failure.kind, failure.sent) {
+            (Kind::Denied | Kind::Expired, _) => Error::Denied(failure.into()),
+            (Kind::TooLarge, Some(size)) => {
+                // The error of the contract has no room for who refused it.
+                tracing::warn!(error = %failure, size, "content is refused as too large");
+                Error::TooLarge { limit: size.saturating_sub(1) }
             }
-            Kind::Full => Error::NoSpace,
-            Kind::Missing | Kind::NoUpload | Kind::Precondition | Kind::Pieces | Kind::Unsupported | Kind::Other => {
-                Error::Internal(failure.into())
-            }
+            (
+                Kind::Racing
+                | Kind::Misplaced
+                | Kind::Skewed
+                | Kind::Throttled
+                | Kind::Transient
+                | Kind::Damaged
+                | Kind::TooLarge
+                | Kind::Foreign,
+                _,
+            ) => Error::Unavailable { retry_after: failure.retry_after, cause: failure.into() },
+            (Kind::Full, _) => Error::NoSpace,
+            (
+                Kind::Missing | Kind::NoUpload | Kind::Precondition | Kind::Pieces | Kind::Unsupported | Kind::Other,
+                _,
+            ) => Error::Internal(failure.into()),
         }
     }
 }
@@ -183,6 +261,11 @@ mod tests {
         for (code, status, kind) in [
             (Some("NoSuchKey"), 404, Kind::Missing),
             (None, 404, Kind::Missing),
+            (Some("NotFound"), 404, Kind::Missing),
+            (Some("NoSuchWebsiteConfiguration"), 404, Kind::Other),
+            (Some("PermanentRedirect"), 301, Kind::Misplaced),
+            (None, 301, Kind::Misplaced),
+            (Some("EntityTooLarge"), 400, Kind::TooLarge),
             (Some("NoSuchUpload"), 404, Kind::NoUpload),
             (Some("NoSuchBucket"), 404, Kind::Misplaced),
             (Some("PreconditionFailed"), 412, Kind::Precondition),
@@ -211,12 +294,44 @@ mod tests {
     }
 
     #[test]
+    fn answers_of_others_say_nothing_about_objects() {
+        for status in 100..600 {
+            let kind = kind_of_foreign(status);
+            assert!(
+                kind.is_doubtful() && !matches!(Error::from(Failure::new(kind, "")), Error::Internal(_)),
+                "{status}"
+            );
+            let may_pass = [404, 408, 425, 429, 500, 502, 503, 504];
+            let is_repeated =
+                (200..300).contains(&status) || (520..531).contains(&status) || may_pass.contains(&status);
+            assert_eq!(kind.is_retryable(), is_repeated, "{status}");
+        }
+    }
+
+    #[test]
+    fn content_that_is_too_large_is_told_so_and_nothing_else_is() {
+        let failure = || Failure::new(kind_of_foreign(413), "a request");
+        assert!(matches!(Error::from(failure()), Error::Unavailable { .. }));
+        assert!(matches!(Error::from(failure().with_content(8)), Error::TooLarge { limit: 7 }));
+        assert!(matches!(Error::from(Failure::new(Kind::Foreign, "").with_content(8)), Error::Unavailable { .. }));
+    }
+
+    #[test]
     fn each_kind_becomes_one_error_of_the_contract() {
         let error = |kind| Error::from(Failure::new(kind, "a request"));
         assert!(matches!(error(Kind::Denied), Error::Denied(_)));
         assert!(matches!(error(Kind::Expired), Error::Denied(_)));
         assert!(matches!(error(Kind::Full), Error::NoSpace));
-        for kind in [Kind::Racing, Kind::Misplaced, Kind::Skewed, Kind::Throttled, Kind::Transient, Kind::Damaged] {
+        for kind in [
+            Kind::Racing,
+            Kind::Misplaced,
+            Kind::Skewed,
+            Kind::Throttled,
+            Kind::Transient,
+            Kind::Damaged,
+            Kind::TooLarge,
+            Kind::Foreign,
+        ] {
             assert!(matches!(error(kind), Error::Unavailable { .. }), "{kind:?}");
         }
         for kind in [Kind::Missing, Kind::NoUpload, Kind::Precondition, Kind::Pieces, Kind::Unsupported, Kind::Other] {

@@ -1,6 +1,7 @@
 //! Portico's storage backend for S3-compatible stores.
 
 mod alone;
+mod answer;
 mod assemble;
 mod background;
 mod board;
@@ -24,6 +25,7 @@ mod probe;
 mod purge;
 mod put_final;
 mod put_part;
+mod race;
 mod read;
 mod receipt;
 mod records;

@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::failure::{Failure, Kind};
 use crate::frames::Frames;
 use crate::keys::Place;
-use crate::objects::{Condition, crc32, range_header};
+use crate::objects::{Condition, conditional, crc32, etag, range_header};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use std::ops::Range;
@@ -60,7 +60,8 @@ impl Client {
                         .await
                         .map_err(|error| Failure::of(format!("CreateMultipartUpload {place}"), error))?;
                     let id = answer.upload_id.filter(|id| !id.is_empty());
-                    let id = id.ok_or_else(|| Failure::new(Kind::Other, "a multipart upload without an id"))?;
+                    let what = || format!("CreateMultipartUpload {place}");
+                    let id = id.ok_or_else(|| Failure::no_success_of_s3(&what(), "an id"))?;
                     Ok((id, attempts > 0))
                 }
             })
@@ -83,7 +84,7 @@ impl Client {
         let piece = self.repeat(self.carrying(content.len()), |_| {
             self.piece_once(place, id, number, content.len(), self.body(content), crc32.clone())
         });
-        let piece = piece.await?;
+        let piece = piece.await.map_err(|failure| failure.with_content(content.len()))?;
         self.step("piece done")?;
         Ok(piece)
     }
@@ -110,18 +111,20 @@ impl Client {
             .body(body);
         let sent =
             if self.signs { request.send().await } else { request.customize().disable_payload_signing().send().await };
-        let answer = sent.map_err(|error| Failure::of(format!("UploadPart {number} of {place}"), error))?;
-        Ok(Piece { number, etag: answer.e_tag.unwrap_or_default(), crc32 })
+        let what = || format!("UploadPart {number} of {place}");
+        let answer = sent.map_err(|error| Failure::of(what(), error).with_content(size))?;
+        Ok(Piece { number, etag: etag(answer.e_tag, what)?, crc32 })
     }
 
-    /// Makes an object of content that comes while it is sent, once.
+    /// Makes an object of content that comes while it is sent, once. Returns its entity tag.
     pub(crate) async fn put_straight(
         &self,
         place: &Place,
         size: u64,
         body: ByteStream,
         content_type: Option<&str>,
-    ) -> Result<(), Failure> {
+        condition: Condition<'_>,
+    ) -> Result<String, Failure> {
         let request = self
             .s3
             .put_object()
@@ -130,8 +133,10 @@ impl Client {
             .content_length(i64::try_from(size).unwrap_or(i64::MAX))
             .set_content_type(content_type.map(str::to_owned))
             .body(body);
-        let sent = request.customize().disable_payload_signing().send().await;
-        sent.map(drop).map_err(|error| Failure::of(format!("PutObject {place}"), error))
+        let sent = conditional(request, condition).customize().disable_payload_signing().send().await;
+        let what = || format!("PutObject {place}");
+        let answer = sent.map_err(|error| Failure::of(what(), error).with_content(size))?;
+        etag(answer.e_tag, what)
     }
 
     /// Makes a piece of a range of another object, within the server.
@@ -155,6 +160,7 @@ impl Client {
             })
             .collect();
         let piece = self.repeat(self.long(), |_| async {
+            let what = || format!("UploadPartCopy {source} {range:?} to {place}");
             let answer = self
                 .s3
                 .upload_part_copy()
@@ -166,8 +172,8 @@ impl Client {
                 .copy_source_range(range_header(range))
                 .send()
                 .await
-                .map_err(|error| Failure::of(format!("UploadPartCopy {source} {range:?} to {place}"), error))?;
-            let etag = answer.copy_part_result.and_then(|copied| copied.e_tag).unwrap_or_default();
+                .map_err(|error| Failure::of(what(), error))?;
+            let etag = etag(answer.copy_part_result.and_then(|copied| copied.e_tag), what)?;
             Ok(Piece { number, etag, crc32: None })
         });
         let piece = piece.await?;

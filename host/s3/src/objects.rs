@@ -7,6 +7,8 @@ use crate::client::Client;
 use crate::failure::{Failure, Kind};
 use crate::frames::Frames;
 use crate::keys::Place;
+use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
@@ -59,6 +61,19 @@ pub(crate) fn missing_is_none<T>(result: Result<T, Failure>) -> Result<Option<T>
     }
 }
 
+pub(crate) fn conditional(request: PutObjectFluentBuilder, condition: Condition<'_>) -> PutObjectFluentBuilder {
+    match condition {
+        Condition::Always => request,
+        Condition::Absent => request.if_none_match("*"),
+        Condition::Is(etag) => request.if_match(etag),
+    }
+}
+
+/// The entity tag that each success of S3 has which makes or reads an object.
+pub(crate) fn etag(etag: Option<String>, what: impl FnOnce() -> String) -> Result<String, Failure> {
+    etag.filter(|etag| !etag.is_empty()).ok_or_else(|| Failure::no_success_of_s3(&what(), "an entity tag"))
+}
+
 /// The value of the header `x-amz-checksum-crc32`.
 pub(crate) fn crc32(frames: &Frames) -> String {
     use base64::Engine as _;
@@ -95,7 +110,7 @@ impl Client {
         content_type: Option<&str>,
     ) -> Result<String, Failure> {
         let size = content.len();
-        let mut request = self
+        let request = self
             .s3
             .put_object()
             .bucket(&place.bucket)
@@ -104,11 +119,7 @@ impl Client {
             .set_checksum_crc32(self.checksum_of(content))
             .set_content_type(content_type.map(str::to_owned))
             .body(self.body(content));
-        request = match condition {
-            Condition::Always => request,
-            Condition::Absent => request.if_none_match("*"),
-            Condition::Is(etag) => request.if_match(etag),
-        };
+        let request = conditional(request, condition);
         let sent = async {
             let sent = if self.signs {
                 request.send().await
@@ -118,14 +129,15 @@ impl Client {
             sent.map_err(|error| Failure::of(format!("PutObject {place}"), error))
         };
         let answer = self.once(self.carrying(size), sent).await?;
-        Ok(answer.e_tag.unwrap_or_default())
+        etag(answer.e_tag, || format!("PutObject {place}"))
     }
 
     /// Makes an object of gathered content, whatever is there. It may be tried again.
     pub(crate) async fn put(&self, place: &Place, content: &Frames, content_type: Option<&str>) -> Result<(), Failure> {
         self.step("put")?;
         let limit = self.carrying(content.len());
-        self.repeat(limit, |_| self.put_once(place, content, Condition::Always, content_type)).await?;
+        let put = self.repeat(limit, |_| self.put_once(place, content, Condition::Always, content_type)).await;
+        put.map_err(|failure| failure.with_content(content.len()))?;
         self.step("put done")
     }
 
@@ -140,12 +152,12 @@ impl Client {
                 .send()
                 .await
                 .map_err(|error| Failure::of(format!("GetObject {place}"), error))?;
+            let etag = etag(answer.e_tag, || format!("GetObject {place}"))?;
             let size = answer.content_length.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX);
             if size > limit {
                 return Err(Failure::new(Kind::Other, format!("{place} has {size} bytes, over {limit}")));
             }
             let cut = |cause| Failure::new(Kind::Transient, format!("GetObject {place}: {cause}"));
-            let etag = answer.e_tag.unwrap_or_default();
             let modified_ms = ms(answer.last_modified.as_ref());
             let body = answer.body.collect().await.map_err(cut)?.into_bytes();
             if body.len() != size {
@@ -159,47 +171,65 @@ impl Client {
         missing_is_none(got.await)
     }
 
-    /// Begins to read a range, which is not empty. A server may answer with more than the range; see [`Content`].
-    pub(crate) async fn get_range(&self, place: &Place, range: &Range<u64>) -> Result<Content, Failure> {
+    /// Begins to read a range, which is not empty, of an object of `size` bytes. A server may answer with more than the
+    /// range; see [`Content`].
+    pub(crate) async fn get_range(&self, place: &Place, range: &Range<u64>, size: u64) -> Result<Content, Failure> {
         self.repeat(self.short(), |_| async {
-            let answer = self
-                .s3
-                .get_object()
-                .bucket(&place.bucket)
-                .key(&place.key)
-                .range(range_header(range))
-                .send()
-                .await
-                .map_err(|error| Failure::of(format!("GetObject {place} {range:?}"), error))?;
+            let what = || format!("GetObject {place} {range:?}");
+            let answer = self.get_request(place, range).send().await.map_err(|error| Failure::of(what(), error))?;
+            etag(answer.e_tag, what)?;
             // `bytes FIRST-LAST/SIZE`, or nothing if the server ignored the range.
-            let first = answer
-                .content_range
-                .as_deref()
-                .and_then(|text| text.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok());
+            let told = answer.content_range.as_deref().and_then(|text| text.strip_prefix("bytes ")?.split_once('/'));
+            let whole = match told {
+                Some((_, whole)) => whole.trim().parse().ok(),
+                None => answer.content_length.and_then(|length| u64::try_from(length).ok()),
+            };
+            if let Some(whole) = whole.filter(|whole| *whole != size) {
+                return Err(Failure::new(
+                    Kind::Damaged,
+                    format!("{}: an object of {whole} bytes came, and {size} were stored", what()),
+                ));
+            }
+            let first = told.and_then(|(range, _)| range.split('-').next()?.trim().parse().ok());
             Ok(Content { stream: answer.body, start: first.unwrap_or(0) })
         })
         .await
     }
 
+    fn get_request(&self, place: &Place, range: &Range<u64>) -> GetObjectFluentBuilder {
+        self.s3.get_object().bucket(&place.bucket).key(&place.key).range(range_header(range))
+    }
+
     /// Size and time of an object.
     pub(crate) async fn head(&self, place: &Place) -> Result<Option<Listed>, Failure> {
         let got = self.repeat(self.short(), |_| async {
-            let answer = self
-                .s3
-                .head_object()
-                .bucket(&place.bucket)
-                .key(&place.key)
-                .send()
-                .await
-                .map_err(|error| Failure::of(format!("HeadObject {place}"), error))?;
+            let what = || format!("HeadObject {place}");
+            let answer = match self.s3.head_object().bucket(&place.bucket).key(&place.key).send().await {
+                Ok(answer) => answer,
+                Err(error) => return Err(self.explain_head(place, Failure::of_head(what(), error)).await),
+            };
             Ok(Listed {
                 key: place.key.clone(),
                 size: answer.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
-                etag: answer.e_tag.clone().unwrap_or_default(),
+                etag: etag(answer.e_tag, what)?,
                 modified_ms: ms(answer.last_modified.as_ref()),
             })
         });
         missing_is_none(got.await)
+    }
+
+    /// Finds out whether S3 refused a `HEAD`, which has no body that says so. Some servers name requests otherwise (moto), or not at all; what
+    /// they say to a `GET` is in its body.
+    async fn explain_head(&self, place: &Place, failure: Failure) -> Failure {
+        if !failure.foreign.is_some_and(|status| (400..500).contains(&status)) {
+            return failure;
+        }
+        match self.get_request(place, &(0..1)).send().await {
+            // An empty object has no such range.
+            Err(error) if error.raw_response().is_some_and(|response| response.status().as_u16() == 416) => failure,
+            Err(error) => Failure::of(format!("GetObject {place}"), error),
+            Ok(_) => failure,
+        }
     }
 
     /// Deletes objects whose keys are never used again, and which may be there or not.
@@ -209,7 +239,9 @@ impl Client {
             let deleted = self.repeat(self.long(), |_| self.delete_request(place)).await;
             match deleted {
                 // Some servers have no requests for many keys, or want them in another form.
-                Err(failure) if place.len() > 1 && matches!(failure.kind, Kind::Unsupported | Kind::Other) => {
+                Err(failure)
+                    if place.len() > 1 && matches!(failure.kind, Kind::Unsupported | Kind::Foreign | Kind::Other) =>
+                {
                     for only in place.chunks(1) {
                         self.repeat(self.long(), |_| self.delete_request(only)).await?;
                     }
@@ -291,7 +323,12 @@ impl Client {
                 .send()
                 .await
                 .map_err(|error| Failure::of(format!("ListObjectsV2 {prefix}"), error))?;
-            let more = answer.is_truncated().unwrap_or(false);
+            let what = || format!("ListObjectsV2 {prefix}");
+            let count = answer.contents().len() + answer.common_prefixes().len();
+            let is_whole = answer.key_count.is_none_or(|told| usize::try_from(told) == Ok(count));
+            let (Some(more), true) = (answer.is_truncated, is_whole) else {
+                return Err(Failure::no_success_of_s3(&what(), "all of a page"));
+            };
             let listed = answer.contents.unwrap_or_default().into_iter().map(|object| Listed {
                 size: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
                 modified_ms: ms(object.last_modified.as_ref()),

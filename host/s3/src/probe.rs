@@ -6,14 +6,12 @@ use crate::frames::Frames;
 use crate::keys::{Keys, Place};
 use crate::multipart::Piece;
 use crate::objects::Condition;
+use crate::race::{Race, is_won_by_one};
 use bytes::Bytes;
 use portico_store::Token;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::task::JoinSet;
-
-/// Writers that race for one key.
-const RACERS: usize = 8;
+use std::time::Instant;
 
 /// What a server was found to be able to.
 #[derive(Debug)]
@@ -83,7 +81,9 @@ pub(crate) async fn probe(client: &Arc<Client>, keys: &Keys) -> Result<Probe, Fa
     let token = Token::random().map_err(|error| Failure::new(Kind::Other, error.to_string()))?;
     let place = |name: &str| keys.probe(&token, name);
     let looked = looks(client, keys, &place).await;
-    let scratch = ["content", "raced", "replaced", "checked", "copied"].map(place);
+    let scratch = ["content", "replaced", "checked", "copied"].map(&place);
+    let raced = [Race::Create, Race::Replace].into_iter().flat_map(Race::keys).map(|name| place(&name));
+    let scratch: Vec<Place> = scratch.into_iter().chain(raced).collect();
     let cleared = client.delete(&scratch).await;
     let Looked { findings, whole, conditions, copies, uploads } = looked?;
     if let Err(failure) = cleared {
@@ -100,16 +100,20 @@ struct Looked {
     uploads: Uploads,
 }
 
-async fn looks(client: &Arc<Client>, keys: &Keys, place: &impl Fn(&str) -> Place) -> Result<Looked, Failure> {
+async fn looks(client: &Arc<Client>, keys: &Keys, place: &(impl Fn(&str) -> Place + Sync)) -> Result<Looked, Failure> {
     let content = text("0123456789");
     client.put(&place("content"), &content, None).await?;
-    let there = client.get_small(&place("content"), 100).await?;
-    let whole = there.is_some_and(|there| there.body == content.joined());
+    let there = client.get_small(&place("content"), 100).await?.map(|there| there.body);
+    let whole = there.as_ref().is_some_and(|there| *there == content.joined());
+    let size = there.map_or(0, |there| there.len() as u64);
     let (create_only, replace, range, checksum, (copy, uploads)) = tokio::try_join!(
-        create_only(client, place("raced")),
-        replace(client, place("replaced")),
-        range(client, place("content")),
-        checksum(client, place("checked")),
+        is_won_by_one(client, Race::Create, place),
+        async {
+            let replaces = patiently(client, |attempt| replace(client, place("replaced"), attempt)).await?;
+            Ok(replaces && is_won_by_one(client, Race::Replace, place).await?)
+        },
+        range(client, place("content"), size),
+        patiently(client, |_| checksum(client, place("checked"))),
         async { copy(client, keys, &place("content"), &place("copied")).await },
     )?;
     let finding = |name, works, yes: &str, no: &str| Finding {
@@ -120,8 +124,13 @@ async fn looks(client: &Arc<Client>, keys: &Keys, place: &impl Fn(&str) -> Place
     let alone = "ignored: usable by one process alone, with single_runner";
     let findings = vec![
         finding("whole objects", whole, "what was stored is there as it was sent", "not kept: it can't be used"),
-        finding("create-only writes", create_only, "one of 8 racing writers won", alone),
-        finding("compare-and-swap", replace, "a stale entity tag was refused", alone),
+        finding("create-only writes", create_only, "one of racing writers won, each time", alone),
+        finding(
+            "compare-and-swap",
+            replace,
+            "one of racing writers won, each time; a stale entity tag was refused",
+            alone,
+        ),
         finding("ranges", range, "a range was answered", "ignored: what comes before is read and thrown away"),
         finding("checksums", checksum, "a wrong CRC-32 was refused", "not compared: only lengths are checked"),
         finding("copies", copy, "a range was copied", "not done: parts are assembled through this host"),
@@ -135,54 +144,54 @@ async fn looks(client: &Arc<Client>, keys: &Keys, place: &impl Fn(&str) -> Place
     Ok(Looked { findings, whole, conditions: create_only && replace, copies: copy, uploads })
 }
 
-/// Of racing writers with `If-None-Match: *` one must win, and what it wrote must be there.
-async fn create_only(client: &Arc<Client>, place: Place) -> Result<bool, Failure> {
-    let mut running = JoinSet::new();
-    for racer in 0..RACERS {
-        let (client, place) = (client.clone(), place.clone());
-        running.spawn(async move {
-            let content = Frames::from(Bytes::from(format!("racer {racer}")));
-            let won = client.put_if(&place, &content, Condition::Absent).await;
-            won.map(|won| won.map(|_| content.joined()))
-        });
-    }
-    let mut winners = Vec::new();
-    let mut failed = None;
-    while let Some(raced) = running.join_next().await {
-        match raced {
-            Ok(Ok(winner)) => winners.extend(winner),
-            Ok(Err(failure)) => failed = Some(failure),
-            Err(_) => return Ok(false),
-        }
-    }
-    match (winners.as_slice(), failed) {
-        ([winner], _) => Ok(client.get_small(&place, 100).await?.is_some_and(|there| there.body == *winner)),
-        (_, Some(failure)) if !matches!(failure.kind, Kind::Unsupported | Kind::Other) => Err(failure),
-        _ => Ok(false),
+/// Looks again at what a busy server did not let through.
+async fn patiently<T, F>(client: &Client, mut look: impl FnMut(u32) -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let began = Instant::now();
+    let mut attempts = 0;
+    loop {
+        let failure = match look(attempts).await {
+            Err(failure) if matches!(failure.kind, Kind::Racing | Kind::Throttled | Kind::Transient) => failure,
+            seen => return seen,
+        };
+        attempts += 1;
+        let Some(pause) = client.pause(&failure, attempts, began) else { return Err(failure) };
+        tokio::time::sleep(pause).await;
     }
 }
 
-/// `If-Match` must take the entity tag that is there and refuse another one, also where nothing is.
-async fn replace(client: &Client, place: Place) -> Result<bool, Failure> {
-    let refused = |result: Result<Option<String>, Failure>| match result {
-        Ok(done) => Ok(done.is_none()),
-        Err(failure) if failure.kind == Kind::Missing => Ok(true),
+/// `If-Match` must take the entity tag that is there and refuse another one, also where nothing is. Each attempt has content
+/// of its own, so that a request of an earlier one, which comes late, finds no entity tag of its own.
+async fn replace(client: &Client, place: Place, attempt: u32) -> Result<bool, Failure> {
+    let put = async |text: &str, condition: Condition<'_>| {
+        let content = Frames::from(Bytes::from(format!("{text} of attempt {attempt}")));
+        client.put_once(&place, &content, condition, None).await
+    };
+    let refused = |put: Result<String, Failure>| match put {
+        Ok(_) => Ok(false),
+        Err(failure) if matches!(failure.kind, Kind::Precondition | Kind::Missing) => Ok(true),
         Err(failure) if matches!(failure.kind, Kind::Unsupported | Kind::Other) => Ok(false),
         Err(failure) => Err(failure),
     };
-    let Some(first) = client.put_if(&place, &text("first"), Condition::Always).await? else { return Ok(false) };
-    if refused(client.put_if(&place, &text("second"), Condition::Is(&first)).await)? {
-        return Ok(false);
+    let first = put("first", Condition::Always).await?;
+    match put("second", Condition::Is(&first)).await {
+        Ok(_) => {}
+        Err(failure) if matches!(failure.kind, Kind::Precondition | Kind::Missing) => return Ok(false),
+        Err(failure) if matches!(failure.kind, Kind::Unsupported | Kind::Other) => return Ok(false),
+        Err(failure) => return Err(failure),
     }
-    let stale = refused(client.put_if(&place, &text("third"), Condition::Is(&first)).await)?;
-    let kept = client.get_small(&place, 100).await?.is_some_and(|there| there.body == "second");
+    let stale = refused(put("third", Condition::Is(&first)).await)?;
+    let kept = client.get_small(&place, 100).await?;
+    let kept = kept.is_some_and(|there| there.body == format!("second of attempt {attempt}"));
     client.delete(std::slice::from_ref(&place)).await?;
-    let absent = refused(client.put_if(&place, &text("fourth"), Condition::Is(&first)).await)?;
+    let absent = refused(put("fourth", Condition::Is(&first)).await)?;
     Ok(stale && kept && absent)
 }
 
-async fn range(client: &Client, place: Place) -> Result<bool, Failure> {
-    let content = client.get_range(&place, &(6..9)).await?;
+async fn range(client: &Client, place: Place, size: u64) -> Result<bool, Failure> {
+    let content = client.get_range(&place, &(6..9), size).await?;
     let bytes = content.stream.collect().await.map_err(|error| Failure::new(Kind::Transient, error.to_string()))?;
     Ok(content.start == 6 && bytes.into_bytes() == "678")
 }

@@ -135,8 +135,8 @@ pub(crate) async fn publish(
     data.check_in_time().await?;
     let place = inner.keys.receipt(scope, file);
     match inner.slots.take(&place, &State::Live(Content::Final(receipt.clone()), Bytes::new())).await {
-        Ok(Taken::Done(_)) => {
-            data.keep();
+        Ok(Taken::Done(slot)) => {
+            data.keep_with(&place, &slot).await?;
             answer(inner, scope, file, &receipt, false)
         }
         Ok(Taken::Other(there)) => match found(Some(there))? {

@@ -169,7 +169,7 @@ async fn commit(
             let state = State::Live(Content::Part(part.clone()), Bytes::new());
             match inner.slots.take(&place, &state).await {
                 Ok(Taken::Done(slot)) => {
-                    data.keep();
+                    data.keep_with(&place, &slot).await?;
                     inner.cache.put(&place, &slot);
                     catch_up::begin(inner, scope, &key, &part);
                     return part.receipt(key, false);

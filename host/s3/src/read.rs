@@ -25,8 +25,10 @@ pub(crate) async fn part(
         let part = live(slot).filter(|part| part.data == key.token.as_str());
         part.map(|part| part.size).ok_or(Error::NotFound)
     };
-    let (start, end) = range.within(size().await?)?;
-    match open(inner, inner.keys.temp_data(scope, key), start..end).await {
+    let whole = size().await?;
+    let (start, end) = range.within(whole)?;
+    let source = Source { place: inner.keys.temp_data(scope, key), size: whole };
+    match open(inner, source, start..end).await {
         // It went with its receipt since that was read; or it is lost.
         Err(Error::NotFound) => Err(size().await.err().unwrap_or_else(|| lost(&key))),
         opened => opened,
@@ -41,7 +43,7 @@ pub(crate) async fn final_object(
 ) -> Result<Box<dyn ByteStream>> {
     let (place, size) = data_of(inner, scope, key).await?;
     let (start, end) = range.within(size)?;
-    match open(inner, place, start..end).await {
+    match open(inner, Source { place, size }, start..end).await {
         Err(Error::NotFound) => Err(data_of(inner, scope, key).await.err().unwrap_or_else(|| lost(&key.key))),
         opened => opened,
     }
@@ -53,8 +55,8 @@ fn lost(what: &dyn std::fmt::Display) -> Error {
 
 /// Opens a stream of data that has a receipt. Its first request is answered before this is, so that the stream goes on to
 /// its end even if the data is deleted then.
-async fn open(inner: &Arc<Inner>, place: Place, range: Range<u64>) -> Result<Box<dyn ByteStream>> {
-    let mut reading = Reading::new(inner, place, range);
+async fn open(inner: &Arc<Inner>, source: Source, range: Range<u64>) -> Result<Box<dyn ByteStream>> {
+    let mut reading = Reading::new(inner, source, range);
     reading.request().await.map_err(gone)?;
     Ok(Box::new(reading))
 }
@@ -70,7 +72,8 @@ fn gone(failure: Failure) -> Error {
 /// [`Error::NotFound`] if it is not there.
 pub(crate) async fn digest(inner: &Arc<Inner>, place: &Place, size: u64) -> Result<Digest> {
     let mut sha256 = Sha256::new();
-    hash(inner, place, 0..size, &mut sha256).await?;
+    let source = Source { place: place.clone(), size };
+    hash(inner, &source, 0..size, &mut sha256).await?;
     Ok(sha256.finish())
 }
 
@@ -90,18 +93,26 @@ pub(crate) async fn blake3(inner: &Arc<Inner>, place: &Place, size: u64) -> Resu
 ///
 /// # Errors
 /// [`Error::NotFound`] if it is not there.
-pub(crate) async fn hash(inner: &Arc<Inner>, place: &Place, range: Range<u64>, sha256: &mut Sha256) -> Result<()> {
-    let mut reading = open(inner, place.clone(), range).await?;
+pub(crate) async fn hash(inner: &Arc<Inner>, source: &Source, range: Range<u64>, sha256: &mut Sha256) -> Result<()> {
+    let mut reading = open(inner, source.clone(), range).await?;
     while let Some(chunk) = reading.next().await? {
         sha256.update(&chunk);
     }
     Ok(())
 }
 
+/// An object whose size is known from a receipt.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) place: Place,
+    /// In bytes.
+    pub(crate) size: u64,
+}
+
 /// Content of an object on its way here.
 pub(crate) struct Reading {
     inner: Arc<Inner>,
-    place: Place,
+    source: Source,
     /// What is still to come.
     range: Range<u64>,
     answer: Option<Answer>,
@@ -113,17 +124,17 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    pub(crate) fn new(inner: &Arc<Inner>, place: Place, range: Range<u64>) -> Self {
+    pub(crate) fn new(inner: &Arc<Inner>, source: Source, range: Range<u64>) -> Self {
         let inner = inner.clone();
-        Reading { inner, place, range, answer: None, skip: 0, attempts: 0, moved: Instant::now() }
+        Reading { inner, source, range, answer: None, skip: 0, attempts: 0, moved: Instant::now() }
     }
 
     async fn request(&mut self) -> Result<(), Failure> {
         if !self.range.is_empty() {
-            let content = self.inner.client.get_range(&self.place, &self.range).await?;
+            let Source { place, size } = &self.source;
+            let content = self.inner.client.get_range(place, &self.range, *size).await?;
             let Some(skip) = self.range.start.checked_sub(content.start) else {
-                let what =
-                    format!("{} was asked for from {}, and came from {}", self.place, self.range.start, content.start);
+                let what = format!("{place} was asked for from {}, and came from {}", self.range.start, content.start);
                 return Err(Failure::new(Kind::Other, what));
             };
             self.skip = skip;
@@ -159,8 +170,8 @@ impl ByteStream for Reading {
                     (self.attempts, self.moved) = (0, Instant::now());
                     return Ok(Some(chunk));
                 }
-                Some(Err(cause)) => Failure::new(Kind::Transient, format!("reading {}: {cause}", self.place)),
-                None => Failure::new(Kind::Transient, format!("{} ended before its end", self.place)),
+                Some(Err(cause)) => Failure::new(Kind::Transient, format!("reading {}: {cause}", self.source.place)),
+                None => Failure::new(Kind::Transient, format!("{} ended before its end", self.source.place)),
             };
             self.answer = None;
             self.attempts += 1;

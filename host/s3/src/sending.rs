@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::frames::Frames;
 use crate::keys::Place;
 use crate::multipart::{PIECES_MAX, Piece};
+use crate::objects::Condition;
 use crate::store::Inner;
 use crate::straight::{self, Straight};
 use crate::upload::Upload;
@@ -312,7 +313,10 @@ impl Sending {
             let request = async {
                 match upload {
                     Some(id) => client.piece_once(&place, &id, number, size, body, None).await.map(Some),
-                    None => client.put_straight(&place, size, body, content_type.as_deref()).await.map(|()| None),
+                    None => {
+                        let content_type = content_type.as_deref();
+                        client.put_straight(&place, size, body, content_type, Condition::Always).await.map(|_| None)
+                    }
                 }
             };
             let sent = straight::in_time(request, ended, client.short()).await?;

@@ -25,6 +25,7 @@ use bytes::Bytes;
 use portico_store::{Error, Result, Token, limits};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -173,9 +174,7 @@ impl Slots {
                 let _only = alone.lock(place).await?;
                 let there = self.get(place).await?;
                 if there.as_ref().map(|slot| &slot.token) == expected.map(|slot| &slot.token) {
-                    let limit = self.client.carrying(body.len());
-                    let put = |_| self.client.put_once(place, &body, Condition::Always, None);
-                    Ok(self.client.repeat(limit, put).await?)
+                    self.write_alone(place, &token, &body).await?
                 } else {
                     Err(there)
                 }
@@ -187,6 +186,34 @@ impl Slots {
             Err(Some(there)) if there.token == token => Ok(slot(there.etag)),
             Err(there) => Err(there),
         })
+    }
+
+    /// Without conditions, under the lock of the key. Once an attempt may have been made without our knowing, a later one
+    /// that is refused decides nothing: then the outcome is unknown, unless the slot is seen to be ours.
+    async fn write_alone(
+        &self,
+        place: &Place,
+        token: &Token,
+        body: &Frames,
+    ) -> Result<Result<String, Option<Slot>>, Failure> {
+        // Set before an attempt, because one whose time is over does not return here.
+        let in_doubt = AtomicBool::new(false);
+        let put = |_| async {
+            let before = in_doubt.swap(true, Ordering::Relaxed);
+            let put = self.client.put_once(place, body, Condition::Always, None).await;
+            if put.as_ref().is_err_and(|failure| !failure.kind.is_doubtful()) {
+                in_doubt.store(before, Ordering::Relaxed);
+            }
+            put
+        };
+        match self.client.repeat(self.client.carrying(body.len()), put).await {
+            Ok(etag) => Ok(Ok(etag)),
+            Err(failure) if !in_doubt.load(Ordering::Relaxed) => Err(failure),
+            Err(failure) => match self.get(place).await {
+                Ok(Some(slot)) if slot.token == *token => Ok(Err(Some(slot))),
+                _ => Err(failure.in_doubt()),
+            },
+        }
     }
 
     /// By the conditions of HTTP. Whatever is not a plain yes is looked up before anything is said. If an attempt may have
@@ -210,9 +237,9 @@ impl Slots {
                 Err(failure) => failure,
             };
             attempts += 1;
-            in_doubt |= failure.kind == Kind::Transient;
+            in_doubt |= failure.kind.is_doubtful();
             let refused = matches!(failure.kind, Kind::Precondition | Kind::Missing);
-            if !refused && !failure.kind.is_retryable() {
+            if !refused && !failure.kind.is_retryable() && !failure.kind.is_doubtful() {
                 return Err(doubtful(in_doubt, failure));
             }
             let there = self.get(place).await.map_err(|failure| doubtful(in_doubt, failure))?;

@@ -46,10 +46,14 @@ impl Straight {
     pub(crate) async fn send(&mut self, frame: &mut Bytes) -> Result<()> {
         let fits = frame.len().min(FRAME_MAX).min(usize::try_from(self.rest).unwrap_or(usize::MAX));
         let piece = frame.split_to(fits);
-        let failed = |_| Error::unavailable("the store ended a request while its content was being sent");
         self.frames.send(piece).await.map_err(failed)?;
         self.rest -= fits as u64;
         Ok(())
+    }
+
+    /// Waits until the request has taken what was handed over.
+    pub(crate) async fn taken(&self) -> Result<()> {
+        self.frames.reserve().await.map(drop).map_err(failed)
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -64,6 +68,10 @@ impl Straight {
     pub(crate) fn ended(&self) -> Arc<Notify> {
         self.ended.clone()
     }
+}
+
+fn failed<T>(_: mpsc::error::SendError<T>) -> Error {
+    Error::unavailable("the store ended a request while its content was being sent")
 }
 
 /// Waits for the answer to a request: without limit while its body is being sent, and for `limit` after that.

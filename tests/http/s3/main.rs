@@ -5,6 +5,7 @@
 //! What puts the clock of the S3 server forward runs on the double alone.
 
 mod backup;
+mod between;
 #[path = "../fixture/bucket.rs"]
 #[expect(dead_code, reason = "the tests of `s3.rs` use the rest")]
 mod bucket;
@@ -51,6 +52,8 @@ const EVERYWHERE: &[Check] = checks![
 
 /// What runs where a proxy can be before the server.
 const BEHIND_A_PROXY: &[Check] = checks![
+    between::a_page_of_a_proxy_is_no_absence,
+    between::a_proxy_that_takes_less_is_told_of,
     outage::a_put_in_the_middle_of_which_the_store_goes_is_told_so,
     outage::a_get_in_the_middle_of_which_the_store_goes_is_cut_off,
     outage::it_says_that_it_is_not_ready,

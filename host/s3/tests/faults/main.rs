@@ -47,3 +47,30 @@ async fn a_server_that_goes_away() {
     }
     world.audit().await;
 }
+
+/// Pages that proxies answer in place of S3, for good: nothing is taken for done that was not, or for not done that was.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_a_proxy() {
+    let world = World::new(Server::s3s().await).await;
+    let pages = [404, 412, 200, 403, 301, 405, 502].map(Fault::Page);
+    let in_place_of_answers = [404, 412, 200, 403, 301, 405, 502].map(Fault::PageAfter);
+    let faults: Vec<Fault> = pages.into_iter().zip(in_place_of_answers).flat_map(|(one, other)| [one, other]).collect();
+    for operation in Operation::ALL {
+        let of_each = if all() { faults.len() } else { 2 };
+        run(&world, cases(&world, operation, &faults, Plan::From, of_each).await).await;
+    }
+    world.audit().await;
+}
+
+/// One page that may pass: another request mends it.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_page_of_a_proxy() {
+    let world = World::new(Server::s3s().await).await;
+    let faults =
+        [Fault::Page(404), Fault::PageAfter(404), Fault::Page(200), Fault::PageAfter(200), Fault::PageAfter(502)];
+    for operation in Operation::ALL {
+        let of_each = if all() { faults.len() } else { 1 };
+        run(&world, cases(&world, operation, &faults, Plan::Once, of_each).await).await;
+    }
+    world.audit().await;
+}

@@ -57,7 +57,7 @@ impl Plan {
 
     /// Whether the server may have done what it did not answer.
     fn reaches_server(self) -> bool {
-        !matches!(self.fault(), Fault::ResetBefore | Fault::Error500 | Fault::SlowDown503)
+        !matches!(self.fault(), Fault::ResetBefore | Fault::Error500 | Fault::SlowDown503 | Fault::Page(_))
     }
 }
 

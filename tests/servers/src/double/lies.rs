@@ -1,6 +1,7 @@
 //! What a lying server does otherwise than S3.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// Lies of a server in the process, each seen on a real one. The default is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,23 @@ pub struct Lies {
     pub no_list_uploads: bool,
     /// Pages of listings end after 7 entries, whatever is asked.
     pub small_pages: bool,
+    /// `If-None-Match` on a put is looked at so long before the object is written, in two steps.
+    pub if_none_match_gap: Option<Duration>,
+    /// `If-Match` on a put is looked at so long before the object is written, in two steps.
+    pub if_match_gap: Option<Duration>,
+    /// Answers have no request id.
+    pub no_request_ids: bool,
+}
+
+/// Waits, for microseconds, and lets other requests be served meanwhile.
+pub(super) async fn gap(time: Duration) {
+    let since = Instant::now();
+    loop {
+        tokio::task::yield_now().await;
+        if since.elapsed() >= time {
+            return;
+        }
+    }
 }
 
 /// The lies that are told at present.

@@ -74,7 +74,7 @@ impl S3Auth for Keys {
 
 /// Serves until it is dropped, with its data in a folder.
 pub(crate) async fn serve(listener: TcpListener, folder: PathBuf, keys: [&'static str; 2], told: Told, clock: Clock) {
-    let double = Double { folder, state: Mutex::default(), told, clock: clock.clone() };
+    let double = Double { folder, state: Mutex::default(), told: told.clone(), clock: clock.clone() };
     let mut service = S3ServiceBuilder::new(double);
     service.set_auth(Keys(keys));
     // `s3s` compares the times of requests with the real clock, which ours may be far ahead of.
@@ -86,13 +86,17 @@ pub(crate) async fn serve(listener: TcpListener, folder: PathBuf, keys: [&'stati
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         let _ = stream.set_nodelay(true);
-        let (service, clock) = (service.clone(), clock.clone());
+        let (service, clock, told) = (service.clone(), clock.clone(), told.clone());
         let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            let (service, clock) = (service.clone(), clock.clone());
+            let (service, clock, told) = (service.clone(), clock.clone(), told.clone());
             async move {
                 let mut response = service.call(request.map(Body::from)).await?;
                 let date = HeaderValue::from_str(&httpdate::fmt_http_date(clock.now())).expect("a date");
                 response.headers_mut().insert(DATE, date);
+                if !told.get().no_request_ids {
+                    let id = format!("{:016X}", fastrand::u64(..));
+                    response.headers_mut().insert("x-amz-request-id", HeaderValue::from_str(&id).expect("an id"));
+                }
                 Ok::<_, s3s::HttpError>(response)
             }
         });

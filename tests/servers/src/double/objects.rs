@@ -3,6 +3,7 @@
 use super::Double;
 use super::checksums::Promised;
 use super::content::Content;
+use super::lies;
 use super::state::{About, Object, etag_of, matches, may_write, strong};
 use s3s::dto::*;
 use s3s::{S3Request, S3Result, s3_error};
@@ -33,13 +34,34 @@ impl Double {
             about: About { content_type: input.content_type, metadata: input.metadata },
         };
         let e_tag = strong(&object.etag);
-        self.write(&input.bucket, input.key, object, input.if_match.as_ref(), input.if_none_match.as_ref())?;
+        let (if_match, if_none_match) = (input.if_match.as_ref(), input.if_none_match.as_ref());
+        let lies = self.lies();
+        let gap = lies.if_match_gap.filter(|_| if_match.is_some());
+        if let Some(time) = gap.or(lies.if_none_match_gap.filter(|_| if_none_match.is_some())) {
+            self.may_write(&input.bucket, &input.key, if_match, if_none_match)?;
+            lies::gap(time).await;
+            self.write(&input.bucket, input.key, object, None, None)?;
+        } else {
+            self.write(&input.bucket, input.key, object, if_match, if_none_match)?;
+        }
         Ok(PutObjectOutput { e_tag, checksum_crc32, ..Default::default() })
     }
 
     pub(super) async fn receive(&self, body: Option<StreamingBlob>, promised: Promised) -> S3Result<Content> {
         let promised = (!self.lies().checksum_not_verified).then_some(promised);
         Content::receive(&self.folder, body, promised).await
+    }
+
+    fn may_write(
+        &self,
+        bucket: &str,
+        key: &str,
+        if_match: Option<&ETagCondition>,
+        if_none_match: Option<&ETagCondition>,
+    ) -> S3Result<()> {
+        let mut state = self.state();
+        let there = state.bucket(bucket)?.objects.get(key);
+        may_write(there, self.if_match(if_match), self.if_none_match(if_none_match))
     }
 
     fn write(

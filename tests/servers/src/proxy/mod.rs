@@ -14,7 +14,7 @@ use bytes::Bytes;
 use cut::Cut;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION, SERVER};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -43,6 +43,13 @@ pub enum Fault {
     SlowDown503,
     /// The server answers, and the client is answered 500 `InternalError`.
     ErrorAfter500,
+    /// An error of S3 of this status and code; the server sees nothing.
+    Error(u16, &'static str),
+    /// A page for people with this status, as proxies answer themselves: `HEAD` without a body, a redirect to another host.
+    /// The server sees nothing.
+    Page(u16),
+    /// The server answers, and the client gets such a page.
+    PageAfter(u16),
 }
 
 /// The proxy, which ends with all its connections when this is dropped.
@@ -220,6 +227,20 @@ async fn respond(
             while request.frame().await.is_some() {}
             Ok(error(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"))
         }
+        Some(Fault::Error(status, code)) => {
+            while request.frame().await.is_some() {}
+            Ok(error(StatusCode::from_u16(status).expect("a status"), code))
+        }
+        Some(Fault::Page(status)) => {
+            let is_head = request.method() == Method::HEAD;
+            while request.frame().await.is_some() {}
+            Ok(page(status, is_head))
+        }
+        Some(Fault::PageAfter(status)) => {
+            let is_head = request.method() == Method::HEAD;
+            drain(&mut pass(upstream, request).await?).await;
+            Ok(page(status, is_head))
+        }
         Some(Fault::ErrorAfter500) => {
             drain(&mut pass(upstream, request).await?).await;
             Ok(error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"))
@@ -273,5 +294,18 @@ fn error(status: StatusCode, code: &str) -> Response<Passed> {
     let mut response = Response::new(Passed::text(text));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    response
+}
+
+/// What a proxy answers itself, with nothing in it that S3 would say.
+fn page(status: u16, is_head: bool) -> Response<Passed> {
+    let text = format!("<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>");
+    let mut response = Response::new(Passed::text(if is_head { String::new() } else { text }));
+    *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    response.headers_mut().insert(SERVER, HeaderValue::from_static("between/1.0"));
+    if (300..400).contains(&status) {
+        response.headers_mut().insert(LOCATION, HeaderValue::from_static("https://elsewhere.example/"));
+    }
     response
 }

@@ -1,5 +1,8 @@
 //! Servers that lie: what opening a store says of each, and that what the store guarantees holds all the same.
 
+mod between;
+mod races;
+#[path = "../support/mod.rs"]
 mod support;
 
 use portico_s3::{OpenError, S3Options, S3Store};
