@@ -63,6 +63,7 @@ const FOR_SEVERAL: &[Check] = checks![
 /// What runs on the double alone: it turns the clock, or is about this side of the connection.
 const ON_THE_DOUBLE: &[Check] = checks![
     commands::conformance_runs_over_a_bucket_and_leaves_nothing,
+    commands::what_the_configuration_takes_opens,
     killed::a_sweep_removes_what_a_killed_put_has_left,
     memory::a_large_file_takes_little_memory,
     memory::clients_that_stand_still_keep_nobody_from_finishing,
