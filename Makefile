@@ -18,9 +18,15 @@ TUSD := $(CACHE)/tusd-$(TUSD_VERSION)/tusd
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
 MOTO_VERSION := 5.2.5
 GARAGE_VERSION := 2.5.0
+# The last one that looks at a condition and writes in two steps.
+VERSITYGW_VERSION := v1.7.0
 MINIO := $(CACHE)/minio/minio
 MOTO := $(CACHE)/moto/bin/moto_server
 GARAGE := $(CACHE)/garage/bin/garage
+VERSITYGW := $(CACHE)/versitygw/versitygw
+# Its version is in the go.mod there: its own go.mod has a replacement, with which `go install` takes no module.
+SEAWEEDFS_MODULE := tests/servers/seaweedfs
+SEAWEEDFS := $(CACHE)/seaweedfs/weed
 
 # The checker of HTTP interfaces, from PyPI.
 SCHEMATHESIS_VERSION := 4.32.5
@@ -68,8 +74,8 @@ check-api: toolchain $(SCHEMATHESIS) ## Compare what the portal answers with its
 	scripts/check-api '$(TARGET_DIR)/debug/portico' '$(SCHEMATHESIS)'
 
 .PHONY: test-s3
-test-s3: toolchain $(MINIO) $(MOTO) $(GARAGE) ## Run every test, those of S3 on four servers (needs Go and Python)
-	PORTICO_TEST_SERVERS=s3s,minio,moto,garage cargo test --workspace --locked --no-fail-fast
+test-s3: toolchain $(MINIO) $(MOTO) $(GARAGE) $(SEAWEEDFS) $(VERSITYGW) ## Run every test, those of S3 on six servers (needs Go and Python)
+	PORTICO_TEST_SERVERS=s3s,minio,moto,garage,seaweedfs,versitygw cargo test --workspace --locked --no-fail-fast
 
 .PHONY: lint
 lint: toolchain $(DENY) ## Check formatting, clippy, docs, licences and sources; warnings are errors
@@ -124,6 +130,13 @@ $(TUSD):
 
 $(MINIO):
 	GOBIN='$(@D)' go install github.com/minio/minio@$(MINIO_VERSION)
+
+$(VERSITYGW):
+	GOBIN='$(@D)' go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
+
+# Eight minutes on one core, once.
+$(SEAWEEDFS):
+	cd '$(SEAWEEDFS_MODULE)' && go build -mod=readonly -o '$@' github.com/seaweedfs/seaweedfs/weed
 
 $(MOTO):
 	python3 -m venv '$(CACHE)/moto'

@@ -62,6 +62,8 @@ fn a_bad_value_is_exit_code_2_and_named_with_its_source() {
     for (flag, value, key) in [
         ("--store", "/srv/store", "store"),
         ("--store", "file:", "store"),
+        ("--store", "file:~/store", "store"),
+        ("--store", "file://host/store", "store"),
         ("--store", "s3:bucket", "store"),
         ("--store", "s3://Bucket", "store"),
         ("--store", "s3://bucket/../x", "store"),
@@ -75,6 +77,7 @@ fn a_bad_value_is_exit_code_2_and_named_with_its_source() {
         ("--s3-single-runner", "auto", "s3_single_runner"),
         ("--s3-part-size", "4MiB", "s3_part_size"),
         ("--s3-concurrency", "0", "s3_concurrency"),
+        ("--s3-concurrency", "65", "s3_concurrency"),
         ("--s3-memory", "15MiB", "s3_memory"),
         ("--s3-timeout", "0s", "s3_timeout"),
         ("--s3-retry", "1", "s3_retry"),
@@ -113,7 +116,9 @@ fn a_bad_value_is_exit_code_2_and_named_with_its_source() {
 
     let config = folder.beside("portico.toml");
     let config = config.display().to_string();
+    let large = format!("max_requests = 1\n{}", "#".repeat(1 << 20));
     for (text, words) in [
+        (&*large, ["it is larger than 1048576 bytes", &*config]),
         ("nonsense = 1", ["unknown key `nonsense`", &*config]),
         ("guest_cpu = \"10\"", ["guest_cpu = `10`", &*config]),
         ("[guest_cpu]\nms = 1", ["guest_cpu", &*config]),

@@ -124,6 +124,24 @@ fn what_was_put_before_is_not_sent_again_unless_it_has_changed_or_somebody_says_
 }
 
 #[test]
+fn a_server_that_cuts_files_otherwise_knows_what_was_put_before() {
+    let mut server = server();
+    let content = Pattern::new(1, 5 * PART);
+    let path = file_of(&server.store, "file", &content);
+    let put = |server: &Server| done(client(&url(server), "put", &["--json", path.to_str().expect("text")]));
+    let first = put_told(&put(&server), &content);
+    server.signal(Signal::TERM);
+    assert!(server.wait().success());
+
+    let server = Server::start_on(&server.store, &["--log-format", "json", "--part-size", "64KiB"]);
+    let again = put(&server);
+    let told = (put_told(&again, &content).id, &last_event(&again, "done")["was_there"]);
+    assert_eq!(told, (first.id.clone(), &true.into()));
+    assert!(server.exchanges().iter().all(|exchange| exchange["method"] != "PUT"), "{:?}", server.exchanges());
+    server.finish(&[&first]);
+}
+
+#[test]
 fn a_client_that_is_killed_leaves_a_session_that_the_next_one_goes_on_with() {
     let server = server();
     let content = Pattern::new(1, 120 * PART + 3);

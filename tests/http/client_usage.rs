@@ -27,6 +27,11 @@ fn wrong_usage_is_exit_code_2() {
     failed(client(here, "get", &["--json", "-o", "-", "id"]), 2, &["--json"]);
     failed(client(here, "ls", &["--retry", "soon"]), 2, &["--retry"]);
     failed(client(here, "ls", &["--auth-file", "/no/such/file"]), 2, &["/no/such/file"]);
+    // Cut at its largest size it would have a token.
+    let long = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(long.path(), format!("{}{}", "t".repeat(40), " ".repeat(8 << 10))).expect("room");
+    let long = long.path().to_str().expect("text");
+    failed(client(here, "ls", &["--auth-file", long]), 2, &[long, "it is larger than 8192 bytes"]);
     failed(client("https://127.0.0.1:1", "ls", &["--ca-file", path]), 2, &["cannot use the certificates", path]);
     let store = format!("file:{}", folder.root().display());
     failed(portico(["ls", "--store", &*store, "--ca-file", path]), 2, &["--ca-file is for a server"]);

@@ -95,6 +95,8 @@ fn without_a_type_it_is_octets_and_a_type_is_kept_as_it_is() {
     let mut files = Vec::new();
     for (given, kept) in [
         (None, "application/octet-stream"),
+        (Some(""), "application/octet-stream"),
+        (Some(" \t "), "application/octet-stream"),
         (Some("image/svg+xml"), "image/svg+xml"),
         (Some("text/html; charset=\"utf-8\""), "text/html; charset=\"utf-8\""),
         (Some(&*longest), &*longest),

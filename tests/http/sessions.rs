@@ -55,6 +55,29 @@ fn a_file_comes_part_by_part_in_any_order() {
 }
 
 #[test]
+fn an_empty_type_is_as_good_as_none() {
+    let server = Server::start(&[]);
+    let content = Pattern::new(1, 1_000);
+    let mut files = Vec::new();
+    for (given, kept) in [
+        (json!({}), "application/octet-stream"),
+        (json!({"content_type": null}), "application/octet-stream"),
+        (json!({"content_type": ""}), "application/octet-stream"),
+        (json!({"content_type": " \t"}), "application/octet-stream"),
+        (json!({"content_type": "text/plain"}), "text/plain"),
+    ] {
+        let session = Session::begin_with(&server, &content, PART, given);
+        assert_eq!(session.status(&server)["content_type"], kept);
+        session.put(&server, 1);
+        let response = session.finalize(server.addr);
+        let file = Stored::new(&response, &content);
+        expect_receipt(&response, &server.store, &file, kept, "part by part");
+        files.push(file);
+    }
+    server.finish(&files.iter().collect::<Vec<_>>());
+}
+
+#[test]
 fn sizes_at_the_bounds_of_parts() {
     let server = Server::start(&[]);
     let mut files = Vec::new();

@@ -4,7 +4,7 @@ use crate::Store;
 use crate::fixture::session::{PART, earlier, post};
 use crate::fixture::{Pattern, Server, Session, eventually, run};
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +33,64 @@ fn sizes_of_parts_are_those_configured() {
         assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(bound)), "{problem}");
     }
     server.finish(&[&file]);
+}
+
+#[test]
+fn a_key_leads_to_its_session_whatever_the_settings_are_by_then() {
+    let server = Server::start(&[]);
+    let content = Pattern::new(1, 3 * PART);
+    // Of one the server chooses the size of the parts, of the other the client.
+    let documents = [
+        json!({"original_filename": "part by part", "total_size_bytes": content.size(), "idempotency_key": "one"}),
+        json!({
+            "original_filename": "part by part", "total_size_bytes": content.size(), "chunk_size_bytes": PART,
+            "idempotency_key": "other",
+        }),
+    ];
+    let begin = |server: &Server, document: &Value| post(server.addr, "/uploads/sessions", &document.to_string());
+    let sessions = documents.each_ref().map(|document| {
+        let begun = begin(&server, document);
+        assert_eq!(begun.head.status, 201, "{begun:?}");
+        Session::of(&begun, &content)
+    });
+    assert_eq!(sessions.each_ref().map(|session| session.part_size), [5 << 20, PART]);
+    sessions[1].put(&server, 2);
+
+    let smaller = ["--part-size", "2000B", "--part-size-min", "1000B", "--part-size-max", "3000B"];
+    let larger = ["--part-size", "2MiB", "--part-size-min", "1MiB", "--max-object-size", "1000B"];
+    let mut store = end(server);
+    for flags in [&smaller, &larger] {
+        let server = Server::start_on(&store, flags);
+        for (document, session) in documents.iter().zip(&sessions) {
+            let again = begin(&server, document);
+            assert_eq!(again.head.status, 200, "{flags:?}: {again:?}");
+            let again = Session::of(&again, &content);
+            assert_eq!((&again.id, again.part_size), (&session.id, session.part_size), "{flags:?}");
+            // What is asked for otherwise is something else, and what is new is as the settings are.
+            let mut other = document.clone();
+            other["chunk_size_bytes"] = (1_u64 << 20).into();
+            assert_eq!(
+                begin(&server, &other).expect_problem(409, "idempotency-key-reused")["field"],
+                "idempotency_key"
+            );
+        }
+        store = end(server);
+    }
+    let server = Server::start_on(&store, &larger);
+    let new = |size: u64, more: Value| Session::try_begin(&server, &Pattern::new(2, size), PART, more);
+    let refused = new(content.size(), json!({"idempotency_key": "new"}));
+    assert_eq!(refused.expect_problem(413, "too-large")["limit"], 1_000);
+    let refused = new(1_000, json!({"idempotency_key": "new"})).expect_problem(400, "invalid-request");
+    assert_eq!(refused["field"], "chunk_size_bytes");
+    let store = end(server);
+
+    // The sessions go on as they began.
+    let server = Server::start_on(&store, &smaller);
+    for (session, numbers) in sessions.iter().zip([&[1][..], &[1, 3]]) {
+        numbers.iter().for_each(|number| session.put(&server, *number));
+    }
+    let files = sessions.map(|session| session.finish(&server));
+    server.finish(&files.iter().collect::<Vec<_>>());
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 use crate::{
     clock,
-    policy::parts::{Layout, Run},
+    policy::parts::{self, BadPartSize, Layout, Run},
     session::{ABORTED, Announced, End, Received, Session},
     settings::Settings,
 };
@@ -40,6 +40,10 @@ pub(crate) enum Refusal {
     Busy,
     /// Its record is of a version that is not understood here.
     Unreadable,
+    /// The file is larger than the store takes, which is the payload, in bytes.
+    TooLarge(u64),
+    /// No session can have parts of the size that is asked for.
+    PartSize(BadPartSize),
     /// The store.
     Store(Error),
 }
@@ -87,10 +91,16 @@ impl Engine {
         Engine { store: Store::open(), settings: Settings::load() }
     }
 
-    /// Begins a session. `idempotency` is the name of the record that will lead to it.
+    /// Begins a session, within what the settings allow now. `idempotency` is the name of the record that will lead to it.
     pub(crate) fn create(&self, file: Announced, idempotency: Option<String>) -> Result<Found, Refusal> {
+        let limit = self.store.info().max_object_size;
+        if file.total_size > limit {
+            return Err(Refusal::TooLarge(limit));
+        }
+        let part_size = parts::part_size(file.total_size, file.part_size, &self.settings).map_err(Refusal::PartSize)?;
         let id = clock::random_id();
-        let mut session = Session::new(clock::random_id(), file, clock::now_ms(), self.settings.session_ttl);
+        let ttl = self.settings.session_ttl;
+        let mut session = Session::new(clock::random_id(), file, part_size, clock::now_ms(), ttl);
         session.idempotency = idempotency;
         self.store.create_record(&record_name(&id), &session.write())?;
         Ok(Found { id, session })

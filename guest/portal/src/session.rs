@@ -92,13 +92,15 @@ pub(crate) struct Session {
     pub(crate) idempotency: Option<String>,
 }
 
-/// What a client says of a file that it is about to send.
+/// What a client says of a file that it is about to send. Nothing here follows from a setting, which another run may have
+/// otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Announced {
     pub(crate) original_filename: String,
     pub(crate) content_type: String,
     pub(crate) total_size: u64,
-    pub(crate) part_size: u64,
+    /// The size of parts that the client asks for, in bytes; absent: as the portal likes.
+    pub(crate) part_size: Option<u64>,
     pub(crate) sha256: Option<String>,
 }
 
@@ -148,15 +150,15 @@ pub(crate) enum Status {
 }
 
 impl Session {
-    /// A session that begins now.
-    pub(crate) fn new(file_id: String, file: Announced, now_ms: u64, ttl: Duration) -> Session {
+    /// A session that begins now, with parts of `part_size` bytes.
+    pub(crate) fn new(file_id: String, file: Announced, part_size: u64, now_ms: u64, ttl: Duration) -> Session {
         Session {
             version: VERSION,
             file_id,
             original_filename: file.original_filename,
             content_type: file.content_type,
             total_size: Some(file.total_size),
-            part_size: Some(file.part_size),
+            part_size: Some(part_size),
             sha256: file.sha256,
             created_at: now_ms,
             expires_at: now_ms.saturating_add(millis(ttl)),
@@ -257,10 +259,10 @@ mod tests {
             original_filename: "a \"b\"\u{202e}.txt".to_owned(),
             content_type: "text/plain".to_owned(),
             total_size: 10,
-            part_size: 4,
+            part_size: None,
             sha256: None,
         };
-        Session::new("file".to_owned(), file, created_at, ttl)
+        Session::new("file".to_owned(), file, 4, created_at, ttl)
     }
 
     #[test]

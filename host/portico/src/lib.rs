@@ -67,6 +67,8 @@
 
 mod bindings;
 #[cfg(feature = "server")]
+mod bounded;
+#[cfg(feature = "server")]
 pub mod cli;
 #[cfg(feature = "server")]
 mod client;

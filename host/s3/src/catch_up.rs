@@ -142,7 +142,7 @@ impl Catch for CatchUp {
             return Ok(true);
         }
         let part = Part { chain: Chain::made(Some(behind.before), Some(sha256)), ..behind.part.clone() };
-        let is_there = write(&inner, &place, &behind.slot, part).await?;
+        let is_there = write(&inner, place, behind.slot.clone(), part).await?;
         let size = behind.part.size;
         self.part = None;
         Ok(is_there && self.pass(size))
@@ -207,22 +207,27 @@ async fn look(inner: &Inner, place: &Place) -> Result<Option<Slot>> {
     Ok(slot)
 }
 
-/// Writes down what was found of a part; false if the part is no more.
-async fn write(inner: &Inner, place: &Place, seen: &Slot, part: Part) -> Result<bool> {
+/// Writes down what was found of a part; false if the part is no more. A write that has begun is never halted with its
+/// catcher: the server could do it later, when the store has been said to be settled.
+async fn write(inner: &Arc<Inner>, place: Place, seen: Slot, part: Part) -> Result<bool> {
     let state = State::Live(Content::Part(part.clone()), Bytes::new());
     if inner.slots.alone.is_some() {
         // Without conditions a write that comes late would bring back what has been deleted. Only this process is to know.
-        inner.cache.put(place, &Slot { state, ..seen.clone() });
+        inner.cache.put(&place, &Slot { state, ..seen });
         return Ok(true);
     }
-    let there = match inner.slots.write(place, Some(seen), &state).await? {
-        Ok(slot) => Some(slot),
-        Err(there) => there,
-    };
-    let is_there = live(there.clone()).is_some_and(|there| there.data == part.data);
-    match there.filter(|_| is_there) {
-        Some(slot) => inner.cache.put(place, &slot),
-        None => inner.cache.forget(place),
-    }
-    Ok(is_there)
+    let here = inner.clone();
+    let written = inner.background.detached(async move {
+        let there = match here.slots.write(&place, Some(&seen), &state).await? {
+            Ok(slot) => Some(slot),
+            Err(there) => there,
+        };
+        let is_there = live(there.clone()).is_some_and(|there| there.data == part.data);
+        match there.filter(|_| is_there) {
+            Some(slot) => here.cache.put(&place, &slot),
+            None => here.cache.forget(&place),
+        }
+        Ok(is_there)
+    });
+    written.await
 }

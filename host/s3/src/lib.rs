@@ -14,6 +14,7 @@ mod data;
 mod failure;
 mod frames;
 mod keys;
+mod limits;
 mod list;
 mod multipart;
 mod objects;
@@ -38,6 +39,7 @@ mod sweep;
 mod upload;
 mod verify;
 
+pub use limits::{BadSetting, CONCURRENCY_MAX, MEMORY_MAX, MEMORY_MIN, PART_SIZE_MAX, TIMEOUT_MAX};
 pub use open_error::OpenError;
 pub use options::{Checksum, GRACE_MIN, Location, PART_SIZE_MIN, PREFIX_MAX, PayloadSigning, S3Options};
 pub use probe::{Capabilities, Finding};

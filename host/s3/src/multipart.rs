@@ -181,14 +181,15 @@ impl Client {
         Ok(piece)
     }
 
-    /// Makes the object, which must have `size` bytes. Its key is used by nobody else, so what is there is ours.
+    /// Makes the object, which must have `size` bytes. Its key is used by nobody else, so what is there is ours. Answers whether
+    /// the server said so: after another answer it may have the upload still, beside the object.
     pub(crate) async fn complete_upload(
         &self,
         place: &Place,
         id: &str,
         pieces: &[Piece],
         size: u64,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         self.step("complete")?;
         let parts = pieces.iter().map(|piece| {
             CompletedPart::builder()
@@ -200,7 +201,7 @@ impl Client {
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build();
         let began = Instant::now();
         let mut attempts = 0;
-        let there = loop {
+        let (was_told, there) = loop {
             let parts = parts.clone();
             let request = self.s3.complete_multipart_upload().bucket(&place.bucket).key(&place.key);
             let sent = async {
@@ -211,7 +212,7 @@ impl Client {
             // Sizes are what we counted; an answer, also a good one, is believed only if the server says the same.
             let there = self.head(place).await?;
             let failure = match (answer, there) {
-                (_, Some(there)) => break there,
+                (answer, Some(there)) => break (answer.is_ok(), there),
                 (Ok(_), None) => Failure::new(Kind::Transient, format!("{place} is complete, and not there")),
                 (Err(failure), None) => failure,
             };
@@ -223,7 +224,8 @@ impl Client {
             let what = format!("{place} has {} bytes in the store, and {size} were sent", there.size);
             return Err(Failure::new(Kind::Pieces, what));
         }
-        self.step("complete done")
+        self.step("complete done")?;
+        Ok(was_told)
     }
 
     /// Drops a multipart upload, which may be there or not.

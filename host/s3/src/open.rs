@@ -13,7 +13,7 @@ use crate::objects::{Condition, Small};
 use crate::probe::{Capabilities, Probe, probe};
 use crate::slot::Slots;
 use crate::store::{Counters, Inner, S3Store};
-use crate::{GRACE_MIN, Location, OpenError, PART_SIZE_MIN, S3Options};
+use crate::{Location, OpenError, S3Options};
 use bytes::Bytes;
 use portico_store::Token;
 use portico_store::catching::Catchers;
@@ -22,9 +22,6 @@ use std::sync::Arc;
 
 /// The version of the layout of the keys.
 const FORMAT: u32 = 1;
-
-/// Most pieces and copies at once.
-const CONCURRENCY_MAX: usize = 64;
 
 /// What `format` says.
 #[derive(Serialize, Deserialize)]
@@ -39,7 +36,7 @@ pub(crate) async fn open(
     options: S3Options,
     step: Option<Box<dyn Fn(&'static str) -> bool + Send + Sync>>,
 ) -> Result<S3Store, OpenError> {
-    check(&options)?;
+    options.check()?;
     let keys = keys_of(&options);
     let client = Arc::new(Client::new(&options, step).await?);
     let server = |location: &Location, cause: portico_store::Error| OpenError::Server {
@@ -120,29 +117,6 @@ fn store(
             counters: Counters::default(),
         }),
     }
-}
-
-fn check(options: &S3Options) -> Result<(), OpenError> {
-    let wrong = |setting, reason: String| Err(OpenError::Setting { setting, reason });
-    if options.part_size < PART_SIZE_MIN {
-        return wrong("part_size", format!("at least {PART_SIZE_MIN} bytes"));
-    }
-    if options.memory / 2 < options.part_size || options.memory / 2 < 2 * PART_SIZE_MIN {
-        return wrong("memory", "at least twice part_size, and 20 MiB".to_owned());
-    }
-    if u32::try_from(options.memory).is_err() {
-        return wrong("memory", "at most 4 GiB".to_owned());
-    }
-    if !(1..=CONCURRENCY_MAX).contains(&options.concurrency) {
-        return wrong("concurrency", format!("from 1 to {CONCURRENCY_MAX}"));
-    }
-    if options.grace < GRACE_MIN {
-        return wrong("grace", format!("at least {} minutes", GRACE_MIN.as_secs() / 60));
-    }
-    if options.timeout.is_zero() {
-        return wrong("timeout", "more than nothing".to_owned());
-    }
-    Ok(())
 }
 
 fn truncates(client: &Client) -> OpenError {

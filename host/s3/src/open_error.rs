@@ -1,5 +1,6 @@
 //! Why a store can't be opened.
 
+use crate::limits::BadSetting;
 use std::path::PathBuf;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -9,13 +10,8 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 #[non_exhaustive]
 pub enum OpenError {
     /// A setting has a value that can't work.
-    #[error("{setting}: {reason}")]
-    Setting {
-        /// The setting, by the name of the field of [`crate::S3Options`].
-        setting: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
+    #[error(transparent)]
+    Setting(#[from] BadSetting),
     /// The file of trusted certificates can't be used.
     #[error("cannot trust the certificates in {}: {reason}", .path.display())]
     CaFile {

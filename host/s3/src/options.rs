@@ -75,7 +75,7 @@ pub enum Checksum {
     None,
 }
 
-/// How a store is opened.
+/// How a store is opened. [`S3Options::check`] says what the values may be.
 #[derive(Clone, Debug)]
 pub struct S3Options {
     /// Where final objects, records and the marker of the store are.
@@ -119,8 +119,8 @@ pub struct S3Options {
 /// Smallest piece of a multipart upload but the last, in bytes: 5 MiB (S3).
 pub const PART_SIZE_MIN: usize = 5 << 20;
 
-/// Shortest [`S3Options::grace`] that is safe beside other processes: a request of one of them may still be on its way
-/// for this long, because S3 accepts a signature for 15 minutes.
+/// Shortest [`S3Options::grace`]: a request of another process, or of one that was killed, may still be on its way for this
+/// long, because S3 accepts a signature for 15 minutes.
 pub const GRACE_MIN: Duration = Duration::from_secs(30 * 60);
 
 impl S3Options {

@@ -253,7 +253,7 @@ async fn look_at_upload(
         Err(failure) => return Err(failure),
     };
     match client.complete_upload(target, id, &[copied], 5).await {
-        Ok(()) => Ok((client.get_small(target, 100).await?.is_some_and(|there| there.body == "23456"), uploads)),
+        Ok(_) => Ok((client.get_small(target, 100).await?.is_some_and(|there| there.body == "23456"), uploads)),
         Err(failure) if cannot(&failure) => Ok((false, uploads)),
         Err(failure) => Err(failure),
     }

@@ -109,10 +109,12 @@ impl S3Store {
     }
 
     /// Waits until nothing goes on in the background: commits whose callers have gone, and the removal of what failed. What
-    /// is hashed there is left to the assembly.
+    /// is hashed there is left to the assembly. From then on no request of this store is on its way.
     pub async fn settle(&self) {
         self.inner.background.settle().await;
         self.inner.catchers.halt().await;
+        // A catcher that was halted may have been writing.
+        self.inner.background.settle().await;
     }
 
     /// Waits until nothing more can be hashed in the background, for benchmarks and tests.

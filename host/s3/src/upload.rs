@@ -7,7 +7,7 @@ use crate::store::Inner;
 use portico_store::Result;
 use std::sync::Arc;
 
-/// A multipart upload. Aborted when it is dropped, unless it was completed.
+/// A multipart upload. Aborted when it is dropped, unless the server said that it is complete.
 pub(crate) struct Upload {
     inner: Arc<Inner>,
     place: Place,
@@ -16,7 +16,8 @@ pub(crate) struct Upload {
     pub(crate) with_checksums: bool,
     /// There may be another one, whose creation was not answered.
     may_have_twin: bool,
-    completed: bool,
+    /// The server has nothing of it any more.
+    is_gone: bool,
 }
 
 impl Upload {
@@ -28,27 +29,26 @@ impl Upload {
     ) -> Result<Self> {
         let (id, may_have_twin) = inner.client.create_upload(place, content_type, with_checksums).await?;
         let (inner, place) = (inner.clone(), place.clone());
-        Ok(Upload { inner, place, id, with_checksums, may_have_twin, completed: false })
+        Ok(Upload { inner, place, id, with_checksums, may_have_twin, is_gone: false })
     }
 
     /// Makes the object, of `size` bytes.
     pub(crate) async fn complete(mut self, mut pieces: Vec<Piece>, size: u64) -> Result<(), Failure> {
         pieces.sort_by_key(|piece| piece.number);
-        self.inner.client.complete_upload(&self.place, &self.id, &pieces, size).await?;
-        self.completed = true;
+        self.is_gone = self.inner.client.complete_upload(&self.place, &self.id, &pieces, size).await?;
         Ok(())
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        let Upload { completed, may_have_twin, .. } = *self;
-        if completed && !may_have_twin {
+        let Upload { is_gone, may_have_twin, .. } = *self;
+        if is_gone && !may_have_twin {
             return;
         }
         let (inner, place, id) = (self.inner.clone(), self.place.clone(), std::mem::take(&mut self.id));
         self.inner.background.spawn(async move {
-            let mut aborted = if completed { Ok(()) } else { inner.client.abort_upload(&place, &id).await };
+            let mut aborted = if is_gone { Ok(()) } else { inner.client.abort_upload(&place, &id).await };
             if may_have_twin && aborted.is_ok() {
                 aborted = abort_all(&inner, &place).await;
             }

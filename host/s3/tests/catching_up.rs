@@ -253,6 +253,37 @@ async fn nobody_waits_for_it() {
     }
 }
 
+/// A write that a catcher has begun is over when the store is settled, so what is listed then stays as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_once_it_is_settled() {
+    let world = World::new(Server::s3s().await).await;
+    let proxy = FaultProxy::start(&world.server).await;
+    let is_slot = |line: &str| line.starts_with("PUT ") && line.contains("/part/");
+    proxy.only(is_slot);
+    // Each part has its own, and then comes what was found of the second one.
+    proxy.plan(4, Fault::Delay(Duration::from_secs(2)));
+    let store = world.host_at(Some(&proxy), false).await;
+    let parts = Parts::of(&[1_000, 2_000, 3_000]);
+    let keys = parts.put_all(&[&store], &[2, 1, 0]).await;
+    let writes = async {
+        while proxy.seen().iter().filter(|line| is_slot(line)).count() < 4 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(SOON, writes).await.expect("nobody writes");
+    store.settle().await;
+    let listed = || async {
+        let listing = world.server.client().list_objects_v2().bucket(&world.bucket).send().await.expect("a listing");
+        let told = |object: &aws_sdk_s3::types::Object| (object.key.clone(), object.size, object.e_tag.clone());
+        listing.contents().iter().map(told).collect::<Vec<_>>()
+    };
+    let settled = listed().await;
+    proxy.idle().await;
+    assert_eq!(listed().await, settled);
+    assert!(parts.read_back(&store, &keys).await < 6_000);
+    world.audit(&[&store]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_assembly_goes_on_where_the_catcher_is() {
     let world = World::new(Server::s3s().await).await;

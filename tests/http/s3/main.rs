@@ -74,6 +74,7 @@ const FOR_SEVERAL: &[Check] = checks![
 const ON_THE_DOUBLE: &[Check] = checks![
     backup::a_copy_in_the_right_order_lacks_only_what_was_deleted_meanwhile,
     commands::conformance_runs_over_a_bucket_and_leaves_nothing,
+    commands::what_the_configuration_takes_opens,
     killed::a_sweep_removes_what_a_killed_put_has_left,
     memory::a_large_file_takes_little_memory,
     ready::a_store_that_hangs_is_said_to_and_is_asked_once,

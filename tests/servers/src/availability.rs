@@ -1,7 +1,7 @@
 //! Which servers the tests want, and what it means where one is missing.
 
 use crate::process::Missing;
-use crate::{Server, garage, minio, moto};
+use crate::{Server, garage, minio, moto, seaweedfs, versitygw};
 
 /// Whether tests can have a server.
 pub enum Availability {
@@ -37,10 +37,11 @@ pub(crate) fn skipped(name: &str) -> Option<String> {
 }
 
 /// Whether the server of a name of [`wanted`] has conditional writes, without which a store is for one process: Garage has
-/// none, and one of the environment is said to have none by `PORTICO_TEST_S3_SINGLE_RUNNER=true`.
+/// none, versitygw looks and writes in two steps, and one of the environment is said to have none by
+/// `PORTICO_TEST_S3_SINGLE_RUNNER=true`.
 pub(crate) fn has_conditions(name: &str) -> bool {
     match name {
-        "garage" => false,
+        "garage" | "versitygw" => false,
         "env" => std::env::var_os("PORTICO_TEST_S3_SINGLE_RUNNER").is_none_or(|value| value != "true"),
         _ => true,
     }
@@ -70,8 +71,10 @@ pub async fn available(name: &str) -> Availability {
         "minio" => Server::minio().await,
         "moto" => Server::moto().await,
         "garage" => Server::garage().await,
+        "seaweedfs" => Server::seaweedfs().await,
+        "versitygw" => Server::versitygw().await,
         "env" => Server::from_env().await.ok_or_else(|| Missing("no PORTICO_TEST_S3_ENDPOINT".to_owned())),
-        other => panic!("{other:?} is not a server: s3s, minio, moto, garage, env"),
+        other => panic!("{other:?} is not a server: s3s, minio, moto, garage, seaweedfs, versitygw, env"),
     };
     server.map_or_else(|missing| Availability::Failed(format!("{name}: {missing}")), Availability::Ready)
 }
@@ -81,6 +84,8 @@ fn lacking(name: &str) -> Result<(), Missing> {
         "minio" => minio::program().map(drop),
         "moto" => moto::program().map(drop),
         "garage" => garage::program().map(drop),
+        "seaweedfs" => seaweedfs::program().map(drop),
+        "versitygw" => versitygw::program().map(drop),
         _ => Ok(()),
     }
 }

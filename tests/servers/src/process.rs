@@ -24,8 +24,8 @@ pub(crate) struct Process {
     folder: PathBuf,
 }
 
-/// Starts the program, waits until that pipe is closed, ends the program by its id and removes its folder. A key that
-/// interrupts the tests goes to the shell as well, which therefore ignores it.
+/// Starts the program, waits until that pipe is closed, ends the program by its id and removes its folder, and what it has
+/// elsewhere. A key that interrupts the tests goes to the shell as well, which therefore ignores it.
 const SHELL: &str = r#"
 trap '' INT HUP
 folder=$1
@@ -35,6 +35,9 @@ program=$!
 cat >/dev/null
 kill -9 "$program"
 wait "$program"
+while read -r path; do
+    rm -f "$path"
+done <"$folder/outside"
 rm -rf "$folder"
 "#;
 
@@ -43,6 +46,8 @@ impl Process {
     pub(crate) fn start(name: &str, with: impl FnOnce(&Path) -> Command) -> Process {
         let folder = tempfile::Builder::new().prefix(&format!("portico-{name}-")).tempdir().expect("a folder").keep();
         let command = with(&folder);
+        // What the program makes outside of its folder, a path in each line.
+        std::fs::OpenOptions::new().create(true).append(true).open(folder.join("outside")).expect("a file");
         let mut shell = Command::new("sh");
         shell.args([OsStr::new("-c"), OsStr::new(SHELL), OsStr::new(name), folder.as_os_str(), command.get_program()]);
         shell.args(command.get_args()).current_dir(&folder);

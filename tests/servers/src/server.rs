@@ -4,7 +4,7 @@ use crate::availability::has_conditions;
 use crate::double::{self, Clock, Lies, Told};
 use crate::process::{Missing, Process};
 use crate::proxy::FaultProxy;
-use crate::{garage, minio, moto, runtime};
+use crate::{garage, minio, moto, runtime, seaweedfs, versitygw};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -96,6 +96,25 @@ impl Server {
         Ok(Self::new("garage", access, process))
     }
 
+    /// The SeaweedFS of this process.
+    ///
+    /// # Errors
+    /// Where there is none to start.
+    pub async fn seaweedfs() -> Result<Server, Missing> {
+        let (access, process) = seaweedfs::start().await?;
+        Ok(Self::new("seaweedfs", access, process))
+    }
+
+    /// The versitygw of this process, over a folder. It looks at a condition and writes in two steps, so that a store there is for
+    /// one process.
+    ///
+    /// # Errors
+    /// Where there is none to start.
+    pub async fn versitygw() -> Result<Server, Missing> {
+        let (access, process) = versitygw::start().await?;
+        Ok(Self::new("versitygw", access, process))
+    }
+
     /// The server that `PORTICO_TEST_S3_ENDPOINT`, `_REGION`, `_ACCESS_KEY` and `_SECRET_KEY` name; absent without an
     /// endpoint. With `PORTICO_TEST_S3_BUCKET` all is below a fresh prefix of that bucket, one for each answer of this;
     /// else buckets are made. Neither is removed.
@@ -122,7 +141,7 @@ impl Server {
         Server { name, access, client, bucket: None, prefix, clock: None, told: None, _alive: Box::new(alive) }
     }
 
-    /// What names of tests begin with: `s3s`, `minio`, `moto`, `garage` or `env`.
+    /// What names of tests begin with: `s3s`, `minio`, `moto`, `garage`, `seaweedfs`, `versitygw` or `env`.
     pub fn name(&self) -> &str {
         self.name
     }

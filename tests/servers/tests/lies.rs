@@ -119,6 +119,18 @@ async fn loses_uploads() {
 }
 
 #[tokio::test]
+async fn keeps_uploads() {
+    let place = lying(|lies| lies.keeps_uploads = true).await;
+    let id = place.create("k").await;
+    let parts = [place.part("k", &id, 1, Bytes::from_static(b"there")).await];
+    let complete = place.client.complete_multipart_upload().bucket(&place.bucket).key("k").upload_id(&id);
+    assert_eq!(refusal(complete.multipart_upload(listed(&parts)).send().await), is(500, "InternalError"));
+    assert_eq!(place.get("k").await, "there");
+    let uploads = place.client.list_multipart_uploads().bucket(&place.bucket).send().await.unwrap();
+    assert_eq!(uploads.uploads().len(), 1);
+}
+
+#[tokio::test]
 async fn no_list_uploads() {
     let place = lying(|lies| lies.no_list_uploads = true).await;
     let list = place.client.list_multipart_uploads().bucket(&place.bucket);

@@ -196,9 +196,7 @@ fn original_filename(object: &StoredObject) -> &str {
 }
 
 fn announced_type(request: &Request) -> Result<String, Problem> {
-    match request.field("content-type") {
-        None => Ok(media_type::DEFAULT.to_owned()),
-        Some(text) if media_type::is_valid(&text) => Ok(text),
-        Some(_) => Err(Problem::invalid("content-type", "not a media type of at most 255 bytes")),
-    }
+    let field = request.field("content-type");
+    let announced = media_type::announced(field.as_deref()).map(str::to_owned);
+    announced.ok_or_else(|| Problem::invalid("content-type", media_type::EXPECTED))
 }

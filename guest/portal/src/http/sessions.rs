@@ -71,8 +71,8 @@ struct Part {
 
 fn create(request: &Request, _: &[&str]) -> Result<Response, Problem> {
     let members = request.json()?;
+    let file = announced(&members)?;
     let engine = Engine::open();
-    let file = announced(&members, &engine)?;
     let (found, status) = match idempotency_key(&members)? {
         None => (engine.create(file, None)?, 201),
         Some(key) => match idempotency::create(&engine, key, &file)? {
@@ -195,29 +195,15 @@ fn numbered(found: &Found, segment: &str) -> Result<(u32, parts::Place), Problem
 }
 
 /// What the client says of its file.
-fn announced(members: &Map<String, Value>, engine: &Engine) -> Result<Announced, Problem> {
+fn announced(members: &Map<String, Value>) -> Result<Announced, Problem> {
     let original_filename =
         text(members, "original_filename")?.ok_or_else(|| Problem::invalid("original_filename", "it is missing"))?;
     names::check(original_filename).map_err(|bad| Problem::invalid("original_filename", bad.reason()))?;
-    let content_type = text(members, "content_type")?.unwrap_or(media_type::DEFAULT);
-    if !media_type::is_valid(content_type) {
-        return Err(Problem::invalid("content_type", "not a media type of at most 255 bytes"));
-    }
+    let content_type = media_type::announced(text(members, "content_type")?)
+        .ok_or_else(|| Problem::invalid("content_type", media_type::EXPECTED))?;
     let total_size =
         size(members, "total_size_bytes")?.ok_or_else(|| Problem::invalid("total_size_bytes", "it is missing"))?;
-    let limit = engine.store.info().max_object_size;
-    if total_size > limit {
-        return Err(Problem::from(Kind::TooLarge).field("total_size_bytes").limit(limit));
-    }
-    let asked = size(members, "chunk_size_bytes")?;
-    let part_size = parts::part_size(total_size, asked, &engine.settings).map_err(|bad| {
-        let detail = match bad {
-            BadPartSize::Below(least) => format!("parts have at least {least} bytes"),
-            BadPartSize::Above(most) => format!("parts have at most {most} bytes"),
-            BadPartSize::Splits(least) => format!("there would be too many parts; {least} bytes are enough"),
-        };
-        Problem::invalid("chunk_size_bytes", detail)
-    })?;
+    let part_size = size(members, "chunk_size_bytes")?;
     let sha256 = text(members, "sha256")?.map(str::parse::<Digest>).transpose();
     let sha256 = sha256.map_err(|_| Problem::invalid("sha256", "64 hexadecimal digits are expected"))?;
     Ok(Announced {
@@ -271,6 +257,15 @@ impl From<Refusal> for Problem {
             Refusal::OtherContent => Kind::PartConflict.into(),
             Refusal::Busy => Problem::from(Kind::SessionBusy).header("retry-after", "1".to_owned()),
             Refusal::Unreadable => Problem::from(Kind::Internal).detail("the session is of another version"),
+            Refusal::TooLarge(limit) => Problem::from(Kind::TooLarge).field("total_size_bytes").limit(limit),
+            Refusal::PartSize(bad) => {
+                let detail = match bad {
+                    BadPartSize::Below(least) => format!("parts have at least {least} bytes"),
+                    BadPartSize::Above(most) => format!("parts have at most {most} bytes"),
+                    BadPartSize::Splits(least) => format!("there would be too many parts; {least} bytes are enough"),
+                };
+                Problem::invalid("chunk_size_bytes", detail)
+            }
             Refusal::Store(error) => error.into(),
         }
     }

@@ -5,9 +5,21 @@ use crate::limits::CONTENT_TYPE_MAX;
 /// The type of content that nothing is known of (RFC 9110, 8.3).
 pub(crate) const DEFAULT: &str = "application/octet-stream";
 
+/// What is said of a text that is no media type.
+pub(crate) const EXPECTED: &str = "not a media type of at most 255 bytes";
+
+/// The type that a client announces: [`DEFAULT`] if the client says nothing, or nothing but spaces, as browsers do of files
+/// whose type they do not know; `None` for a text that is no media type.
+pub(crate) fn announced(text: Option<&str>) -> Option<&str> {
+    match text {
+        Some(text) if !text.trim_matches([' ', '\t']).is_empty() => Some(text).filter(|text| is_valid(text)),
+        _ => Some(DEFAULT),
+    }
+}
+
 /// Whether the text begins as `type/subtype`, has at most parameters after that, and fits the contract: 255 bytes
 /// of visible ASCII and spaces. What the parameters say is the reader's business.
-pub(crate) fn is_valid(text: &str) -> bool {
+fn is_valid(text: &str) -> bool {
     let (essence, _parameters) = text.split_once(';').unwrap_or((text, ""));
     let Some((kind, subtype)) = essence.trim_end_matches(' ').split_once('/') else { return false };
     text.len() <= CONTENT_TYPE_MAX
@@ -22,7 +34,18 @@ fn is_token_byte(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{DEFAULT, is_valid};
+    use super::{DEFAULT, announced, is_valid};
+
+    #[test]
+    fn an_empty_type_is_as_good_as_none() {
+        for text in [None, Some(""), Some(" "), Some(" \t ")] {
+            assert_eq!(announced(text), Some(DEFAULT), "{text:?}");
+        }
+        assert_eq!(announced(Some("text/plain")), Some("text/plain"));
+        for text in [";", ";charset=utf-8", "\n", "text", ", "] {
+            assert_eq!(announced(Some(text)), None, "{text:?}");
+        }
+    }
 
     #[test]
     fn media_types() {

@@ -2,6 +2,7 @@
 
 use super::Error;
 use super::server::Server;
+use crate::bounded;
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -10,7 +11,6 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use std::fmt;
-use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -137,9 +137,8 @@ impl Token {
     /// [`Error::Token`].
     pub(crate) fn read(path: &Path) -> Result<Token, Error> {
         let place = path.display().to_string();
-        let mut text = String::new();
-        let read = std::fs::File::open(path).and_then(|file| file.take(TOKEN_MAX).read_to_string(&mut text));
-        read.map_err(|cause| Error::Token { place: place.clone(), reason: cause.to_string() })?;
+        let text = std::fs::File::open(path).and_then(|file| bounded::read_text(file, TOKEN_MAX));
+        let text = text.map_err(|cause| Error::Token { place: place.clone(), reason: cause.to_string() })?;
         Token::new(&text, &place)
     }
 }

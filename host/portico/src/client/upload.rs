@@ -98,15 +98,7 @@ impl Client {
                 chunk_size_bytes: options.part_size,
                 idempotency_key: &key,
             };
-            let session = match until_done(&patience, &**observer, || self.begin(&announced)).await {
-                Ok(session) => session,
-                // The server cuts files otherwise now than it did when the key was used.
-                Err(error) if error.is_problem("idempotency-key-reused") => {
-                    attempt += 1;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
+            let session = until_done(&patience, &**observer, || self.begin(&announced)).await?;
             if session.status == Status::Complete
                 && !options.again
                 && let Some(receipt) = self.put_before(&source, &session, &patience, observer).await?

@@ -14,12 +14,12 @@ pub use portal::PortalSettings;
 pub use store::StoreConfig;
 pub(crate) use units::{size, time};
 
+use crate::runtime::limits::{GUESTS_MAX, MEMORY_MAX, MEMORY_MIN};
 use crate::server::Tokens;
-use crate::{runtime, server};
+use crate::{bounded, runtime, server};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -189,11 +189,11 @@ impl Config {
         }
         let values = Values(&given);
         let limits = runtime::Limits {
-            guests: values.parse("max_requests", |text| units::count(text, 1, 4_096))? as u32,
+            guests: values.parse("max_requests", |text| units::count(text, 1, GUESTS_MAX.into()))? as u32,
             memory: values.parse("guest_memory", |text| {
-                let bytes = units::size(text)?;
-                let fits = (1 << 20..=4 << 30).contains(&bytes);
-                if fits { Ok(bytes as usize) } else { Err("must be from 1MiB to 4GiB".to_owned()) }
+                let bytes = usize::try_from(units::size(text)?).unwrap_or(usize::MAX);
+                let fits = (MEMORY_MIN..=MEMORY_MAX).contains(&bytes);
+                if fits { Ok(bytes) } else { Err("must be from 2MiB to 4GiB".to_owned()) }
             })?,
             cpu: values.parse("guest_cpu", units::positive_time)?,
         };
@@ -241,30 +241,31 @@ struct Values<'a>(&'a [(&'static Key, Given)]);
 
 impl Values<'_> {
     fn given(&self, name: &str) -> &Given {
-        let (_, given) = self.0.iter().find(|(key, _)| key.name == name).expect("each name is one of KEYS");
+        let (_, given) = self.entry(name);
         given
     }
 
-    fn parse<T>(&self, name: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, ConfigError> {
-        let given = self.given(name);
-        parse(&given.text).map_err(|reason| ConfigError::Value {
-            key: name,
-            value: given.text.clone(),
-            source_name: given.source.to_string(),
-            reason,
-        })
+    fn entry(&self, name: &str) -> &(&'static Key, Given) {
+        self.0.iter().find(|(key, _)| key.name == name).expect("each name is one of KEYS")
+    }
+
+    fn parse<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, ConfigError> {
+        parse(&self.given(name).text).map_err(|reason| self.bad(name, reason))
+    }
+
+    /// The error of a value that can't be used.
+    fn bad(&self, name: &str, reason: String) -> ConfigError {
+        let (key, given) = self.entry(name);
+        let source_name = given.source.to_string();
+        ConfigError::Value { key: key.name, value: given.text.clone(), source_name, reason }
     }
 }
 
 type File = BTreeMap<String, Given>;
 
 fn read_file(path: &Path) -> Result<File, ConfigError> {
-    let read = || {
-        let mut text = String::new();
-        std::fs::File::open(path)?.take(FILE_MAX).read_to_string(&mut text)?;
-        Ok(text)
-    };
-    let text: String = read().map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
+    let text = std::fs::File::open(path).and_then(|file| bounded::read_text(file, FILE_MAX));
+    let text = text.map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
     let table: toml::Table =
         text.parse().map_err(|cause| ConfigError::Toml { path: path.to_owned(), cause: Box::new(cause) })?;
     let mut file = File::new();

@@ -1,15 +1,9 @@
 //! The settings of the store: which it is, and how it is opened.
 
 use super::{ConfigError, Source, StoreKind, Values, units};
-use portico_s3::{Checksum, GRACE_MIN, Location, PART_SIZE_MIN, PayloadSigning, S3Options};
+use portico_s3::{BadSetting, Checksum, Location, PayloadSigning, S3Options};
 use portico_store::local::{Durability, LocalOptions};
 use std::path::PathBuf;
-
-/// Most pieces of one upload that are on their way at once.
-const CONCURRENCY_MAX: u64 = 256;
-
-/// Largest piece of a multipart upload, in bytes (S3).
-const PART_SIZE_MAX: u64 = 5 << 30;
 
 /// Where things are stored, and how that is opened.
 #[derive(Clone, Debug)]
@@ -63,11 +57,31 @@ pub(super) fn read(values: &Values<'_>) -> Result<StoreConfig, ConfigError> {
 
 fn place(text: &str) -> Result<Place, String> {
     match text.split_once(':') {
-        Some(("file", "")) => Err("names no folder: expected file:DIR".to_owned()),
-        Some(("file", path)) => Ok(Place::Local(PathBuf::from(path))),
+        Some(("file", path)) => folder(path).map(Place::Local),
         Some(("s3", _)) => location(text).map(Place::S3),
         _ => Err("expected file:DIR or s3://BUCKET[/PREFIX]".to_owned()),
     }
+}
+
+/// The folder of a `file:` URL: a path, or an absolute path after two slashes. Nothing expands `~` here, and a host can't be
+/// reached, so both would name a folder that nobody means.
+fn folder(path: &str) -> Result<PathBuf, String> {
+    if path.is_empty() || path == "//" {
+        return Err("names no folder: expected file:DIR".to_owned());
+    }
+    if path.starts_with('~') {
+        let rest = path.split_once('/').map_or("", |(_, rest)| rest);
+        return Err(format!("`~` is not expanded here: write file:$HOME/{rest}, or file:./{path} for that very name"));
+    }
+    if let Some(rest) = path.strip_prefix("//").filter(|rest| !rest.starts_with('/')) {
+        let (host, below) = rest.split_once('/').unwrap_or((rest, ""));
+        let here = if rest.starts_with('~') { "./" } else { "" };
+        return Err(format!(
+            "names the host `{host}`, and a folder is of this machine: write file:///{below} for /{below}, or \
+             file:{here}{rest} for a folder below the current one"
+        ));
+    }
+    Ok(PathBuf::from(path))
 }
 
 fn location(text: &str) -> Result<Location, String> {
@@ -90,13 +104,9 @@ fn local(values: &Values<'_>) -> Result<LocalOptions, ConfigError> {
 }
 
 fn s3(values: &Values<'_>, location: Location) -> Result<S3Options, ConfigError> {
-    let single_runner = values.parse("s3_single_runner", units::truth)?;
-    let part_size = values.parse("s3_part_size", |text| {
-        let bytes = units::size(text)?;
-        let fits = (PART_SIZE_MIN as u64..=PART_SIZE_MAX).contains(&bytes);
-        if fits { Ok(bytes as usize) } else { Err("must be from 5MiB to 5GiB".to_owned()) }
-    })?;
-    Ok(S3Options {
+    // What does not fit in is out of any range.
+    let bytes = |text: &str| Ok(usize::try_from(units::size(text)?).unwrap_or(usize::MAX));
+    let options = S3Options {
         location,
         temp: values.parse("s3_temp", |text| unless_empty(text).map(self::location).transpose())?,
         endpoint: values.parse("s3_endpoint", |text| unless_empty(text).map(endpoint).transpose())?,
@@ -118,24 +128,19 @@ fn s3(values: &Values<'_>, location: Location) -> Result<S3Options, ConfigError>
             "none" => Ok(Checksum::None),
             _ => Err("expected crc32 or none".to_owned()),
         })?,
-        single_runner,
+        single_runner: values.parse("s3_single_runner", units::truth)?,
         max_object_size: values.parse("max_object_size", units::size)?,
-        part_size,
-        concurrency: values.parse("s3_concurrency", |text| units::count(text, 1, CONCURRENCY_MAX))? as usize,
-        memory: values.parse("s3_memory", |text| {
-            let bytes = usize::try_from(units::size(text)?).unwrap_or(usize::MAX);
-            let fits = bytes / 2 >= part_size;
-            if fits { Ok(bytes) } else { Err(format!("must be at least twice s3_part_size ({part_size} bytes)")) }
-        })?,
-        timeout: values.parse("s3_timeout", units::positive_time)?,
+        part_size: values.parse("s3_part_size", bytes)?,
+        concurrency: values.parse("s3_concurrency", |text| Ok(units::count(text, 0, u32::MAX.into())? as usize))?,
+        memory: values.parse("s3_memory", bytes)?,
+        timeout: values.parse("s3_timeout", units::time)?,
         retry: values.parse("s3_retry", units::time)?,
-        grace: values.parse("s3_grace", |text| {
-            let grace = units::time(text)?;
-            let safe = single_runner || grace >= GRACE_MIN;
-            let shortest = GRACE_MIN.as_secs() / 60;
-            if safe { Ok(grace) } else { Err(format!("must be at least {shortest}m unless s3_single_runner is true")) }
-        })?,
-    })
+        grace: values.parse("s3_grace", units::time)?,
+    };
+    match options.check() {
+        Ok(()) => Ok(options),
+        Err(BadSetting { setting, reason }) => Err(values.bad(&format!("s3_{setting}"), reason)),
+    }
 }
 
 fn unless_empty(text: &str) -> Option<&str> {

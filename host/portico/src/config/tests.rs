@@ -1,5 +1,5 @@
 use super::*;
-use portico_s3::{GRACE_MIN, Location, S3Options};
+use portico_s3::{CONCURRENCY_MAX, GRACE_MIN, Location, MEMORY_MAX, MEMORY_MIN, PART_SIZE_MAX, S3Options};
 use portico_store::local::LocalOptions;
 use std::time::Duration;
 
@@ -103,6 +103,12 @@ fn what_is_no_toml_or_no_plain_value_is_an_error() {
     assert!(message(load(&[], &[], Some("listen = "))).contains("not valid TOML"));
     assert!(message(load(&[], &[], Some("max_requests = 1.5"))).contains("expected a string, a whole number"));
     assert!(message(load(&[], &[], Some("trusted_proxies = [1]"))).contains("trusted_proxies"));
+    // Cut at its largest size it would be right.
+    let large = format!("max_requests = 1\n{}", "#".repeat(FILE_MAX as usize));
+    let error = load(&[], &[], Some(&large)).unwrap_err();
+    let cause = std::error::Error::source(&error).expect("a cause").to_string();
+    assert_eq!(cause, "it is larger than 1048576 bytes", "{error}");
+    load(&[], &[], Some(&large[..FILE_MAX as usize])).unwrap();
     let missing = Sources { file: Some("/nonexistent/portico.toml".into()), ..Sources::default() };
     assert!(message(Config::load(&missing)).contains("/nonexistent/portico.toml"));
 }
@@ -123,8 +129,25 @@ fn a_store_is_needed_and_must_be_one_that_exists_here() {
         let text = message(load(&[("store", url)], &[], None));
         assert!(text.contains(part) && text.contains("from --store"), "{url}: {text}");
     }
-    let config = load(&[("store", "file:a:b")], &[], None).unwrap();
-    assert!(matches!(config.store, StoreConfig::Local { path, .. } if path == Path::new("a:b")));
+    for (url, words) in [
+        ("file:~", ["`~` is not expanded", "file:$HOME/", "file:./~"]),
+        ("file:~/x", ["`~` is not expanded", "file:$HOME/x", "file:./~/x"]),
+        ("file:~alice/x", ["`~` is not expanded", "file:$HOME/x", "file:./~alice/x"]),
+        ("file://host/a/b", ["names the host `host`", "file:///a/b", "file:host/a/b"]),
+        ("file://localhost/a", ["names the host `localhost`", "file:///a", "file:localhost/a"]),
+        ("file://store", ["names the host `store`", "file:///", "file:store"]),
+        ("file://~/x", ["names the host `~`", "file:///x", "file:./~/x"]),
+        ("file://", ["names no folder", "file:DIR", "file:DIR"]),
+    ] {
+        let text = message(load(&[("store", url)], &[], None));
+        assert!(words.iter().all(|word| text.contains(word)), "{url}: {text}");
+    }
+    for (url, folder) in
+        [("file:a:b", "a:b"), ("file:a", "a"), ("file:/a/b", "/a/b"), ("file:///a/b", "/a/b"), ("file:./~/x", "./~/x")]
+    {
+        let config = load(&[("store", url)], &[], None).unwrap();
+        assert!(matches!(config.store, StoreConfig::Local { path, .. } if path == Path::new(folder)), "{url}");
+    }
     let config = load(&[("store", "s3://bucket/a/b/")], &[], None).unwrap();
     assert_eq!(s3_options(config).location.to_string(), "s3://bucket/a/b/");
 }
@@ -134,7 +157,7 @@ fn each_setting_of_an_s3_store_is_in_force() {
     let file = "s3_temp = 's3://other/parts'\ns3_endpoint = 'http://127.0.0.1:9000'\ns3_region = 'eu-central-1'\n\
         s3_path_style = true\ns3_ca_file = '/etc/ca.pem'\ns3_payload_signing = 'never'\ns3_checksum = 'none'\n\
         s3_single_runner = true\ns3_part_size = '16MiB'\ns3_concurrency = 9\ns3_memory = '32MiB'\n\
-        s3_timeout = '3s'\ns3_retry = '0s'\ns3_grace = '1s'\nmax_object_size = '1GiB'";
+        s3_timeout = '3s'\ns3_retry = '0s'\ns3_grace = '31m'\nmax_object_size = '1GiB'";
     let options = s3_options(load(&[("store", "s3://bucket")], &[], Some(file)).unwrap());
     let expected = S3Options {
         temp: Some(Location::parse("other/parts").unwrap()),
@@ -150,29 +173,40 @@ fn each_setting_of_an_s3_store_is_in_force() {
         memory: 32 << 20,
         timeout: Duration::from_secs(3),
         retry: Duration::ZERO,
-        grace: Duration::from_secs(1),
+        grace: Duration::from_secs(31 * 60),
         max_object_size: 1 << 30,
         ..S3Options::new(Location::parse("bucket").unwrap())
     };
     assert_eq!(format!("{options:?}"), format!("{expected:?}"));
 }
 
+/// Whatever is taken opens: a store asks the same limits.
 #[test]
 fn sizes_and_times_of_an_s3_store_fit_each_other() {
+    let [concurrency, memory_min, memory_max, part_size_max] =
+        [CONCURRENCY_MAX, MEMORY_MIN, MEMORY_MAX, PART_SIZE_MAX].map(|number| number.to_string());
     let grace = format!("{}s", GRACE_MIN.as_secs());
     for flags in [
-        [("s3_part_size", "5MiB"), ("s3_memory", "10MiB")],
-        [("s3_single_runner", "true"), ("s3_grace", "0s")],
+        [("s3_part_size", "5MiB"), ("s3_memory", &*memory_min)],
+        [("s3_part_size", &part_size_max), ("s3_memory", &memory_max)],
+        [("s3_single_runner", "true"), ("s3_grace", &grace)],
         [("s3_single_runner", "false"), ("s3_grace", &grace)],
+        [("s3_concurrency", "1"), ("s3_timeout", "24h")],
+        [("s3_concurrency", &concurrency), ("s3_timeout", "1ms")],
     ] {
-        load_s3(&flags).unwrap();
+        assert_eq!(s3_options(load_s3(&flags).unwrap()).check(), Ok(()), "{flags:?}");
     }
     for (flags, words) in [
         ([("s3_part_size", "5242879"), ("s3_memory", "64MiB")], ["s3_part_size = `5242879`", "5MiB"]),
-        ([("s3_part_size", "6GiB"), ("s3_memory", "64GiB")], ["s3_part_size = `6GiB`", "5GiB"]),
-        ([("s3_part_size", "64MiB"), ("s3_concurrency", "1")], ["s3_memory = `64MiB` (default)", "s3_part_size"]),
-        ([("s3_part_size", "5MiB"), ("s3_memory", "10485759")], ["s3_memory = `10485759`", "s3_part_size"]),
-        ([("s3_single_runner", "false"), ("s3_grace", "29m")], ["s3_grace = `29m`", "at least 30m"]),
+        ([("s3_part_size", "6GiB"), ("s3_memory", "64GiB")], ["s3_part_size = `6GiB`", "2048MiB"]),
+        ([("s3_part_size", "64MiB"), ("s3_concurrency", "1")], ["s3_memory = `64MiB` (default)", "from 128MiB"]),
+        ([("s3_part_size", "5MiB"), ("s3_memory", "20971519")], ["s3_memory = `20971519`", "from 20MiB"]),
+        ([("s3_part_size", "5MiB"), ("s3_memory", "5GiB")], ["s3_memory = `5GiB`", "to 4096MiB"]),
+        ([("s3_part_size", "5MiB"), ("s3_concurrency", "65")], ["s3_concurrency = `65`", "from 1 to 64"]),
+        ([("s3_part_size", "5MiB"), ("s3_concurrency", "0")], ["s3_concurrency = `0`", "from 1 to 64"]),
+        ([("s3_part_size", "5MiB"), ("s3_timeout", "25h")], ["s3_timeout = `25h`", "to 86400000 ms"]),
+        ([("s3_single_runner", "false"), ("s3_grace", "29m")], ["s3_grace = `29m`", "at least 30 minutes"]),
+        ([("s3_single_runner", "true"), ("s3_grace", "29m")], ["s3_grace = `29m`", "at least 30 minutes"]),
     ] {
         let text = message(load_s3(&flags));
         assert!(words.iter().all(|word| text.contains(word)), "{text}");

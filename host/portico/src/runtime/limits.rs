@@ -19,6 +19,16 @@ impl Default for Limits {
     }
 }
 
+/// Most guests at once.
+pub const GUESTS_MAX: u32 = 4_096;
+
+/// Least memory of one guest, in bytes. What a Rust compiler makes asks for more than 1 MiB, most of it for the stack, and the
+/// built-in portal must be able to begin with any memory that can be set.
+pub const MEMORY_MIN: usize = 2 << 20;
+
+/// Most memory of one guest, in bytes: all that 32 bits can name.
+pub const MEMORY_MAX: usize = 4 << 30;
+
 /// Largest component file that is compiled, in bytes. The compiler's time and memory grow with it.
 pub const COMPONENT_MAX: u64 = 64 << 20;
 

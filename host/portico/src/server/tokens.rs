@@ -3,10 +3,11 @@
 //! Invariants: of a token only its SHA-256 is kept; how long a comparison takes tells nothing of any token; no error and
 //! no log names one.
 
+use crate::bounded;
 use http::{HeaderMap, header};
 use portico_store::{Digest, Sha256};
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use subtle::{Choice, ConstantTimeEq};
@@ -26,12 +27,9 @@ const READABLE_BY_OTHERS: u32 = 0o004;
 /// Why there are no tokens. None of them tells what a line holds.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The file cannot be read.
+    /// The file cannot be read, or is too large.
     #[error("cannot read it: {0}")]
     Read(#[from] io::Error),
-    /// The file is too large.
-    #[error("it is larger than {TOKEN_FILE_MAX} bytes")]
-    TooLarge,
     /// A line is no token.
     #[error("line {line}: {reason}")]
     Line {
@@ -84,11 +82,7 @@ impl Tokens {
     pub fn read(path: &Path) -> Result<Tokens, TokenError> {
         let file = std::fs::File::open(path)?;
         let exposed = file.metadata()?.mode() & READABLE_BY_OTHERS != 0;
-        let mut content = Vec::new();
-        file.take(TOKEN_FILE_MAX + 1).read_to_end(&mut content)?;
-        if content.len() as u64 > TOKEN_FILE_MAX {
-            return Err(TokenError::TooLarge);
-        }
+        let content = bounded::read(file, TOKEN_FILE_MAX)?;
         Ok(Tokens { digests: parse(&content)?, exposed: exposed.then(|| path.to_owned()) })
     }
 

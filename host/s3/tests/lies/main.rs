@@ -326,6 +326,23 @@ async fn loses_uploads() {
     world.audit(&store).await;
 }
 
+/// An upload is aborted unless the server has said that it is complete, also where its object is there; no sweep is needed.
+#[tokio::test(flavor = "multi_thread")]
+async fn keeps_uploads() {
+    let world = World::new(|lies| lies.keeps_uploads = true).await;
+    let store = world.open().await;
+    let bytes = content(11 * MIB, 4);
+    let options = options(Some(bytes.len()), IfExists::Fail);
+    let put = put_final(&store, &scope(), &file("put"), &mut Framed::new(&bytes), options).await.unwrap();
+    assert!(read(&store, &scope(), &put.key).await.unwrap() == bytes);
+    assembles(&store, "assembled", &MIXED).await;
+    store.settle().await;
+    let uploads = world.server.client().list_multipart_uploads().bucket(&world.bucket).send().await.unwrap();
+    let left: Vec<_> = uploads.uploads().iter().filter_map(|upload| upload.key()).collect();
+    assert!(left.iter().all(|key| key.contains("/probe/")), "left behind: {left:?}");
+    world.audit(&store).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_list_uploads() {
     let world = World::new(|lies| lies.no_list_uploads = true).await;

@@ -24,6 +24,8 @@ pub struct Lies {
     pub truncates_objects: bool,
     /// `CompleteMultipartUpload` does its work and answers 404 `NoSuchUpload`.
     pub loses_uploads: bool,
+    /// `CompleteMultipartUpload` makes the object, answers 500 `InternalError`, and has the upload still.
+    pub keeps_uploads: bool,
     /// `ListMultipartUploads` answers 501.
     pub no_list_uploads: bool,
     /// Pages of listings end after 7 entries, whatever is asked.

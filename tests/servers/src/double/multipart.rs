@@ -106,6 +106,9 @@ impl Double {
         let (if_match, if_none_match) = (input.if_match.as_ref(), input.if_none_match.as_ref());
         may_write(bucket.objects.get(&input.key), self.if_match(if_match), self.if_none_match(if_none_match))?;
         bucket.objects.insert(input.key.clone(), object);
+        if self.lies().keeps_uploads {
+            return Err(s3_error!(InternalError));
+        }
         bucket.uploads.remove(&(input.key.clone(), input.upload_id));
         if self.lies().loses_uploads {
             return Err(s3_error!(NoSuchUpload));

@@ -1,6 +1,6 @@
 //! Listings of objects and of unfinished uploads.
 
-use crate::support::{Place, is, refusal};
+use crate::support::{Place, bytes, is, refusal};
 use std::sync::Arc;
 
 pub(crate) async fn pages_of_a_thousand(place: Place) {
@@ -50,6 +50,33 @@ pub(crate) async fn order_and_odd_keys(place: Place) {
     assert_eq!(place.keys("o/b").await.len(), 8);
     assert_eq!(place.keys("o/b/").await, ["o/b/c"]);
     assert!(place.keys("x").await.is_empty());
+}
+
+/// A listing that begins after a write was answered tells of that write: the size, and whether there is anything.
+pub(crate) async fn writes_are_listed_at_once(place: Place) {
+    let place = Arc::new(place);
+    let writers = (0..8).map(|writer| {
+        let place = place.clone();
+        tokio::spawn(async move {
+            let prefix = format!("w/{writer}/");
+            let listed = async || {
+                let list = place.client.list_objects_v2().bucket(&place.bucket).prefix(&prefix).send().await.unwrap();
+                list.contents().iter().map(|object| (object.size, object.e_tag.clone())).collect::<Vec<_>>()
+            };
+            for round in 0..10_u8 {
+                for size in [300, 100, 900] {
+                    let etag = place.put_bytes(&format!("{prefix}key"), bytes(round, size)).await;
+                    assert_eq!(listed().await, [(Some(size as i64), Some(etag))], "round {round}");
+                }
+                let delete = place.client.delete_object().bucket(&place.bucket).key(format!("{prefix}key"));
+                delete.send().await.unwrap();
+                assert_eq!(listed().await, [], "round {round}");
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
 }
 
 pub(crate) async fn delimiter(place: Place) {

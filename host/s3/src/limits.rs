@@ -1,0 +1,120 @@
+//! What the settings of a store may be. Invariant: whoever opens a store and whoever reads a configuration asks here.
+
+use crate::{GRACE_MIN, PART_SIZE_MIN, S3Options};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Most pieces of one upload that are on their way at once.
+pub const CONCURRENCY_MAX: usize = 64;
+
+/// Least memory of all uploads, in bytes: two pieces for whoever comes, and two for content of unknown length.
+pub const MEMORY_MIN: usize = 4 * PART_SIZE_MIN;
+
+/// Most memory of all uploads, in bytes: a half of it is counted in 32 bits.
+pub const MEMORY_MAX: usize = 4 << 30;
+
+/// Largest piece, in bytes: a half of the memory holds one.
+pub const PART_SIZE_MAX: usize = MEMORY_MAX / 2;
+
+/// Longest time limit of a request. Some requests may take ten times as long.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A setting whose value can't work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {reason}")]
+pub struct BadSetting {
+    /// The setting, by the name of the field of [`S3Options`].
+    pub setting: &'static str,
+    /// What it must be.
+    pub reason: String,
+}
+
+impl S3Options {
+    /// Checks the settings by themselves, and against each other. No server is asked.
+    ///
+    /// # Errors
+    /// The first setting that can't work.
+    pub fn check(&self) -> Result<(), BadSetting> {
+        let parts = PART_SIZE_MIN..=PART_SIZE_MAX;
+        within("part_size", self.part_size, parts, bytes)?;
+        let memory = MEMORY_MIN.max(2 * self.part_size)..=MEMORY_MAX;
+        let of_parts = format!(", and at least twice the part size of {}", bytes(self.part_size));
+        within("memory", self.memory, memory, bytes)
+            .map_err(|bad| BadSetting { reason: bad.reason + &of_parts, ..bad })?;
+        within("concurrency", self.concurrency, 1..=CONCURRENCY_MAX, |count| count)?;
+        let shortest = Duration::from_millis(1);
+        within("timeout", self.timeout, shortest..=TIMEOUT_MAX, |time| format!("{} ms", time.as_millis()))?;
+        if self.grace < GRACE_MIN {
+            let reason = format!("must be at least {} minutes", GRACE_MIN.as_secs() / 60);
+            return Err(BadSetting { setting: "grace", reason });
+        }
+        Ok(())
+    }
+}
+
+fn within<T: PartialOrd + Copy, D: Display>(
+    setting: &'static str,
+    value: T,
+    range: RangeInclusive<T>,
+    show: impl Fn(T) -> D,
+) -> Result<(), BadSetting> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(BadSetting { setting, reason: format!("must be from {} to {}", show(*range.start()), show(*range.end())) })
+}
+
+/// Bytes as a person writes them.
+fn bytes(bytes: usize) -> String {
+    if bytes.is_multiple_of(1 << 20) { format!("{}MiB", bytes >> 20) } else { format!("{bytes} bytes") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Location;
+
+    #[test]
+    fn each_setting_has_its_bounds() {
+        let options = S3Options::new(Location::parse("bucket").unwrap());
+        let (hour, ms) = (Duration::from_secs(60 * 60), Duration::from_millis(1));
+        for good in [
+            options.clone(),
+            S3Options { part_size: PART_SIZE_MIN, memory: MEMORY_MIN, ..options.clone() },
+            S3Options { part_size: PART_SIZE_MAX, memory: MEMORY_MAX, ..options.clone() },
+            S3Options { concurrency: 1, timeout: ms, grace: GRACE_MIN, ..options.clone() },
+            S3Options { concurrency: CONCURRENCY_MAX, timeout: TIMEOUT_MAX, ..options.clone() },
+        ] {
+            assert_eq!(good.check(), Ok(()));
+        }
+        for (bad, line) in [
+            (S3Options { part_size: PART_SIZE_MIN - 1, ..options.clone() }, "part_size: must be from 5MiB to 2048MiB"),
+            (S3Options { part_size: PART_SIZE_MAX + 1, ..options.clone() }, "part_size: must be from 5MiB to 2048MiB"),
+            (
+                S3Options { memory: 16 << 20, ..options.clone() },
+                "memory: must be from 20MiB to 4096MiB, and at least twice the part size of 8MiB",
+            ),
+            (
+                S3Options { part_size: 40 << 20, ..options.clone() },
+                "memory: must be from 80MiB to 4096MiB, and at least twice the part size of 40MiB",
+            ),
+            (
+                S3Options { memory: MEMORY_MAX + 1, ..options.clone() },
+                "memory: must be from 20MiB to 4096MiB, and at least twice the part size of 8MiB",
+            ),
+            (S3Options { concurrency: 0, ..options.clone() }, "concurrency: must be from 1 to 64"),
+            (S3Options { concurrency: CONCURRENCY_MAX + 1, ..options.clone() }, "concurrency: must be from 1 to 64"),
+            (S3Options { timeout: Duration::ZERO, ..options.clone() }, "timeout: must be from 1 ms to 86400000 ms"),
+            (S3Options { timeout: 25 * hour, ..options.clone() }, "timeout: must be from 1 ms to 86400000 ms"),
+            (S3Options { grace: GRACE_MIN - ms, ..options.clone() }, "grace: must be at least 30 minutes"),
+            // Also where there is no other process now: one that was killed has sent requests that may still arrive.
+            (
+                S3Options { grace: GRACE_MIN - ms, single_runner: true, ..options.clone() },
+                "grace: must be at least 30 minutes",
+            ),
+        ] {
+            assert_eq!(bad.check().map_err(|bad| bad.to_string()), Err(line.to_owned()));
+        }
+    }
+}
