@@ -43,6 +43,7 @@ LISTEN ?= 127.0.0.1:8080
 KILLS ?= 500
 RUNS ?= 20000
 GIB ?= 10
+SLOW ?= 300
 
 .PHONY: help
 help: ## List the targets
@@ -97,8 +98,8 @@ bench-s3: build $(MINIO) $(TUSD) $(S3_TOOLS)/rclone ## Measure on MinIO side by 
 	    --minio '$(MINIO)' --tools '$(S3_TOOLS)' --tusd '$(TUSD)' --tusd-version '$(TUSD_VERSION)' $(ARGS)
 
 .PHONY: soak
-soak: toolchain $(if $(shell command -v go),$(MINIO)) ## The same tests for long (KILLS=500 RUNS=20000 GIB=10: kills, model runs, the large file)
-	PORTICO_TEST_KILLS='$(KILLS)' PORTICO_TEST_RUNS='$(RUNS)' PORTICO_TEST_GIB='$(GIB)' \
+soak: toolchain $(if $(shell command -v go),$(MINIO)) ## The same tests for long (KILLS=500 RUNS=20000 GIB=10 SLOW=300: kills, model runs, the large file, seconds of slow clients)
+	PORTICO_TEST_KILLS='$(KILLS)' PORTICO_TEST_RUNS='$(RUNS)' PORTICO_TEST_GIB='$(GIB)' PORTICO_TEST_SLOW_SECONDS='$(SLOW)' \
 	    cargo test --workspace --locked --no-fail-fast
 
 .PHONY: clean

@@ -35,6 +35,7 @@ mod memory;
 mod metrics;
 mod names;
 mod portals;
+mod process_limits;
 mod ranges;
 mod sessions;
 mod sessions_bad;
@@ -44,6 +45,7 @@ mod sessions_many;
 mod sessions_race;
 mod sessions_settings;
 mod signals;
+mod slow;
 #[path = "fixture/small_disk.rs"]
 mod small_disk;
 mod tokens;

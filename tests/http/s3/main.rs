@@ -66,6 +66,7 @@ const ON_THE_DOUBLE: &[Check] = checks![
     killed::a_sweep_removes_what_a_killed_put_has_left,
     memory::a_large_file_takes_little_memory,
     memory::clients_that_stand_still_keep_nobody_from_finishing,
+    memory::who_loses_memory_to_others_is_told_to_come_back,
     sessions::a_sweep_ends_what_is_over_beside_a_server,
 ];
 

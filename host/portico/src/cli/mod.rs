@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod completions;
 mod conformance;
+mod descriptors;
 mod get;
 mod log;
 mod ls;

@@ -99,7 +99,7 @@ impl Writer<FinalReceipt> for FinalWriter {
         self.body.add(chunk).await
     }
 
-    async fn interrupted(&self) {
+    async fn interrupted(&self) -> Error {
         std::future::pending().await
     }
 
