@@ -22,7 +22,8 @@ fn limited(limits: &str, flags: &[&str]) -> Server {
 
 #[test]
 fn more_connections_than_the_soft_limit_of_files_leave_room_for_requests() {
-    let server = limited("ulimit -Sn 128", &["--max-connections", "400", "--max-requests", "32"]);
+    let flags = ["--max-connections", "400", "--max-requests", "32", "--head-timeout", "10m"];
+    let server = limited("ulimit -Sn 128", &flags);
     let idle: Vec<_> = (0..300).map(|_| server.connect()).collect();
     let files: Vec<_> = (0..4).map(|seed| server.put("beside", &Pattern::new(seed, 300_000))).collect();
     files.iter().for_each(|file| server.expect_file(file));

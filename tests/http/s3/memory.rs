@@ -60,11 +60,11 @@ pub(crate) fn clients_that_stand_still_keep_nobody_from_finishing(s3: &Arc<S3Ser
 }
 
 pub(crate) fn who_loses_memory_to_others_is_told_to_come_back(s3: &Arc<S3Server>) {
-    const CLIENTS: u64 = 16;
-    // Room for what ten of them have sent, and for two pieces, for which the other six wait.
+    const CLIENTS: u64 = 24;
+    // Room for what a few of them have sent, and for two pieces, for which the others wait.
     let flags = ["--s3-memory", "20MiB", "--s3-part-size", "5MiB", "--body-idle-timeout", "20s"];
     let server = Server::start_on(&Arc::new(Store::on(s3)), &flags);
-    let content = Pattern::new(1, MIB);
+    let content = Pattern::new(1, 2 * MIB);
     let told: Vec<u16> = std::thread::scope(|scope| {
         let stand = || {
             let mut connection = server.connect();

@@ -16,7 +16,8 @@ pub struct Settings {
     /// How long a connection may be idle between two requests, and take for the head of the second one. Proxies keep
     /// theirs for 60 s mostly, and must not find one closed that they are about to use.
     pub keep_alive: Duration,
-    /// How long a body may stand still, in either direction, while it is the client's turn.
+    /// How long a body may stand still, in either direction, while it is the client's turn. What a client's system took of a
+    /// response at once is added for as long as it lasts at 10 kB/s, at most four times this.
     pub body_idle_timeout: Duration,
     /// Slowest rate of a body in bytes a second, taken over each `body_idle_timeout` of waiting for the client; 0 for
     /// none.
