@@ -50,6 +50,7 @@ KILLS ?= 500
 RUNS ?= 20000
 GIB ?= 10
 FAULTS ?= all
+SLOW ?= 300
 
 .PHONY: help
 help: ## List the targets
@@ -104,8 +105,9 @@ bench-s3: build $(MINIO) $(TUSD) $(S3_TOOLS)/rclone ## Measure on MinIO side by 
 	    --minio '$(MINIO)' --tools '$(S3_TOOLS)' --tusd '$(TUSD)' --tusd-version '$(TUSD_VERSION)' $(ARGS)
 
 .PHONY: soak
-soak: toolchain $(if $(shell command -v go),$(MINIO)) ## The same tests for long (KILLS=500 RUNS=20000 GIB=10 FAULTS=all: kills, model runs, the large file, faults of a disk)
+soak: toolchain $(if $(shell command -v go),$(MINIO)) ## The same tests for long (KILLS=500 RUNS=20000 GIB=10 FAULTS=all SLOW=300: kills, model runs, the large file, faults of a disk, seconds of slow clients)
 	PORTICO_TEST_KILLS='$(KILLS)' PORTICO_TEST_RUNS='$(RUNS)' PORTICO_TEST_GIB='$(GIB)' PORTICO_TEST_FAULTS='$(FAULTS)' \
+	    PORTICO_TEST_SLOW_SECONDS='$(SLOW)' \
 	    cargo test --workspace --locked --no-fail-fast
 
 .PHONY: clean

@@ -221,6 +221,33 @@ fn a_put_without_a_body_is_an_empty_file() {
 }
 
 #[test]
+fn content_of_http_1_0_without_a_length_is_refused() {
+    let server = Server::start(&[]);
+    let content = Pattern::new(1, 2 << 20);
+    for keep in ["", "Connection: keep-alive\r\n"] {
+        let mut connection = server.connect();
+        connection.send(format!("PUT /files/old HTTP/1.0\r\nHost: {}\r\n{keep}\r\n", server.addr));
+        // All of it: what it is told is not lost by that.
+        content.pieces().for_each(|piece| connection.send(piece));
+        connection.half_close();
+        let refused = connection.response();
+        refused.expect_host_problem(411);
+        assert_eq!(refused.head.field("connection").unwrap_or("close"), "close");
+        connection.expect_end();
+    }
+    let mut connection = server.connect();
+    let length = content.size();
+    connection.send(format!("PUT /files/old HTTP/1.0\r\nHost: {}\r\nContent-Length: {length}\r\n\r\n", server.addr));
+    content.pieces().for_each(|piece| connection.send(piece));
+    let file = Stored::new(&connection.response(), &content);
+    // What has no content needs no length.
+    let mut connection = server.connect();
+    connection.send(format!("POST /uploads/sessions/x/finalize HTTP/1.0\r\nHost: {}\r\n\r\n", server.addr));
+    connection.response().expect_problem(404, "not-found");
+    server.finish(&[&file]);
+}
+
+#[test]
 fn a_body_that_nobody_wants_costs_the_connection_and_nothing_else() {
     let server = Server::start(&[]);
     let mut connection = server.connect();

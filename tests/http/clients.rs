@@ -57,7 +57,7 @@ fn a_client_that_stops_sending_is_told_and_leaves_nothing() {
                 connection.send_chunk(content.piece(0, sent));
             }
             let refused = connection.response();
-            let problem = refused.expect_problem(400, "interrupted");
+            let problem = refused.expect_problem(408, "stalled");
             assert!(problem["detail"].as_str().is_some_and(|detail| detail.starts_with(&format!("{sent} bytes"))));
             assert_eq!(refused.head.field("connection"), Some("close"));
             connection.expect_end();
@@ -79,7 +79,7 @@ fn a_client_below_the_least_rate_is_told_and_leaves_nothing() {
             break;
         }
     }
-    connection.response().expect_problem(400, "interrupted");
+    connection.response().expect_problem(408, "stalled");
     connection.expect_end();
     // Who is fast enough does not notice.
     let file = server.put("fast", &Pattern::new(1, 4 << 20));
@@ -114,6 +114,7 @@ fn clients_that_stop_reading_are_cut_off_and_cost_little() {
     });
     for exchange in ended {
         assert!(exchange["sent"].as_u64().is_some_and(|sent| sent < file.content.size()), "{exchange}");
+        assert_eq!((&exchange["cut"], &exchange["why"]), (&true.into(), &"client-stalled".into()), "{exchange}");
     }
     let grown = server.peak().saturating_sub(before);
     let each = (2 << 20) + Store::reads_ahead();
@@ -189,7 +190,7 @@ fn a_file_that_is_deleted_while_it_is_read_is_read_to_its_end() {
 
 #[test]
 fn silence_ends_a_connection() {
-    let server = Server::start(&["--head-timeout", "300ms"]);
+    let server = Server::start(&["--head-timeout", "300ms", "--keep-alive", "300ms"]);
     // Before the first byte, within a head, between two requests.
     server.connect().expect_end();
     let mut connection = server.connect();

@@ -115,6 +115,12 @@ fn a_request_has_an_id_and_a_stranger_cannot_choose_it() {
         assert_eq!(id_for(refused).len(), 32, "{refused}");
     }
     server.finish(&[]);
+
+    // An address of IPv4 is the same however it is written.
+    let server = Server::start(&["--trusted-proxies", "::ffff:127.0.0.1"]);
+    let head = server.ask("GET /files/x", &[("X-Request-Id", "chosen")]).head;
+    assert_eq!(head.field("x-request-id"), Some("chosen"));
+    server.finish(&[]);
 }
 
 #[test]

@@ -139,7 +139,7 @@ async fn a_stalled_stream_stalls_no_other_and_is_cut_off() {
     // One is not read, the other not sent on; meanwhile others come and go.
     let small = connection.put(&Pattern::new(2, 2 << 20)).await;
     connection.expect_file(&small).await;
-    expect_problem(in_time(writing).await.expect("a response"), 400, "/problems/interrupted").await;
+    expect_problem(in_time(writing).await.expect("a response"), 408, "/problems/stalled").await;
     let cut = async {
         let mut received = 0;
         while let Some(bytes) = reading.body_mut().data().await {
@@ -161,7 +161,7 @@ async fn a_stalled_stream_stalls_no_other_and_is_cut_off() {
 
 #[tokio::test]
 async fn a_client_that_reads_nothing_is_cut_off_when_its_files_are_all_on_their_way() {
-    let server = Server::start(&["--body-idle-timeout", "300ms", "--head-timeout", "300ms"]);
+    let server = Server::start(&["--body-idle-timeout", "300ms", "--keep-alive", "300ms"]);
     let file = server.put("unread", &Pattern::new(1, 100_000));
     // The windows have room for less than the file, whose guest has written all of it nevertheless.
     let connection = Http2::open_with(&server, Builder::new().initial_window_size(65_535)).await;

@@ -39,6 +39,7 @@ mod memory;
 mod metrics;
 mod names;
 mod portals;
+mod process_limits;
 mod ranges;
 mod sessions;
 mod sessions_bad;
@@ -48,6 +49,7 @@ mod sessions_many;
 mod sessions_race;
 mod sessions_settings;
 mod signals;
+mod slow;
 #[path = "fixture/small_disk.rs"]
 mod small_disk;
 mod tokens;

@@ -18,6 +18,7 @@ mod clock;
 mod conditions;
 mod digests;
 mod files;
+#[expect(dead_code, reason = "slow clients are about sockets alone, and run in `main.rs`")]
 mod fixture;
 mod heads;
 mod host;

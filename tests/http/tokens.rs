@@ -136,6 +136,21 @@ fn with_tokens_it_answers_by_any_name_and_on_any_address() {
     server.finish(&[]);
 }
 
+#[test]
+fn a_trusted_proxy_of_ipv4_is_trusted_on_a_socket_of_ipv6() {
+    for proxies in ["127.0.0.1", "::ffff:127.0.0.1"] {
+        let folder = Arc::new(Folder::new());
+        let store = format!("file:{}", folder.root().display());
+        let path = token_file(&folder, ONE).display().to_string();
+        let flags = ["--listen", "[::]:0", "--token-file", &*path, "--trusted-proxies", proxies];
+        let mut server = Server::spawn(portico(["serve", "--store", &*store].iter().chain(&flags)), &folder);
+        server.addr.set_ip(Ipv4Addr::LOCALHOST.into());
+        let head = server.ask("GET /files/x", &[("X-Request-Id", "chosen"), ("Authorization", &bearer(ONE))]).head;
+        assert_eq!((head.status, head.field("x-request-id")), (404, Some("chosen")), "{proxies}");
+        server.finish(&[]);
+    }
+}
+
 #[tokio::test]
 async fn it_is_the_same_over_http2() {
     let server = guarded(&[]);

@@ -165,7 +165,7 @@ impl Engine {
         let stored = self.store.put_temp_part(id, number, content, options.unless_final(session.file_id.clone()));
         match stored {
             // The end of a session interrupts its parts, too.
-            Err(error @ (Error::Ended | Error::Interrupted { .. } | Error::Conflict)) => {
+            Err(error @ (Error::Ended | Error::Interrupted { .. } | Error::Stalled { .. } | Error::Conflict)) => {
                 match self.standing(session)?.end {
                     Some(end) => Err(Refusal::Ended(end)),
                     None if error == Error::Conflict => Err(Refusal::OtherContent),

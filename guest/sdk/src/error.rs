@@ -61,6 +61,12 @@ pub enum Error {
         /// Bytes that had arrived.
         received: u64,
     },
+    /// The source stood still for longer than the host waits for it. Nothing is kept.
+    #[error("stalled after {received} bytes")]
+    Stalled {
+        /// Bytes that had arrived.
+        received: u64,
+    },
     /// The backend has no room left. Reads and deletes still work.
     #[error("no space left in the store")]
     NoSpace,
@@ -103,6 +109,7 @@ impl Error {
             Error::TooLarge { .. } => io::ErrorKind::FileTooLarge,
             // Not `Interrupted`: the standard library takes that as an invitation to try again at once.
             Error::Interrupted { .. } => io::ErrorKind::UnexpectedEof,
+            Error::Stalled { .. } => io::ErrorKind::TimedOut,
             Error::NoSpace => io::ErrorKind::StorageFull,
             Error::Denied => io::ErrorKind::PermissionDenied,
             Error::Unavailable { .. } | Error::Internal { .. } => io::ErrorKind::Other,
@@ -130,6 +137,7 @@ impl From<wit::Error> for Error {
             wit::Error::DigestMismatch => Error::DigestMismatch,
             wit::Error::TooLarge(limit) => Error::TooLarge { limit },
             wit::Error::Interrupted(received) => Error::Interrupted { received },
+            wit::Error::Stalled(received) => Error::Stalled { received },
             wit::Error::NoSpace => Error::NoSpace,
             wit::Error::Denied => Error::Denied,
             wit::Error::Unavailable(seconds) => {
@@ -183,6 +191,7 @@ mod tests {
             (wit::Error::DigestMismatch, Error::DigestMismatch),
             (wit::Error::TooLarge(9), Error::TooLarge { limit: 9 }),
             (wit::Error::Interrupted(3), Error::Interrupted { received: 3 }),
+            (wit::Error::Stalled(4), Error::Stalled { received: 4 }),
             (wit::Error::NoSpace, Error::NoSpace),
             (wit::Error::Denied, Error::Denied),
             (wit::Error::Unavailable(None), Error::Unavailable { retry_after: None }),

@@ -47,9 +47,9 @@ impl Store {
     ///
     /// # Errors
     /// `InvalidArgument(SessionId | Expected | Offset | Content)`; `Conflict` if the number is taken (see
-    /// [`IfExists`](crate::IfExists)); `SizeMismatch`; `DigestMismatch`; `TooLarge`; `Interrupted` if the source
-    /// fails, or if [`Store::interrupt`], an assembly or [`Store::delete_session_parts`] ends this put;
-    /// `Unavailable` if the part that the content was being compared with was deleted meanwhile.
+    /// [`IfExists`](crate::IfExists)); `SizeMismatch`; `DigestMismatch`; `TooLarge`; `Stalled` if the source
+    /// stands still; `Interrupted` if it fails, or if [`Store::interrupt`], an assembly or
+    /// [`Store::delete_session_parts`] ends this put; `Unavailable` if the part that the content was being compared with was deleted meanwhile.
     pub fn put_temp_part(
         &self,
         session_id: &str,
@@ -129,7 +129,7 @@ impl Store {
     /// # Errors
     /// `InvalidArgument(FileId | Expected | ContentType | Metadata | Content)`; `Conflict` if the id is taken (see
     /// [`IfExists`](crate::IfExists)); `Gone` if the id was voided or its object deleted; `SizeMismatch`;
-    /// `DigestMismatch`; `TooLarge`; `Interrupted` if the source fails.
+    /// `DigestMismatch`; `TooLarge`; `Interrupted` or `Stalled` if the source fails.
     pub fn put_final(&self, file_id: &str, content: InputStream, options: FinalOptions) -> Result<StoredObject> {
         Ok(self.0.put_final(file_id, content, &options.into())?.into())
     }

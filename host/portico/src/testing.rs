@@ -161,7 +161,7 @@ impl<R: Send + Sync> Writer<R> for FakeWriter<R> {
         Ok(())
     }
 
-    async fn interrupted(&self) {
+    async fn interrupted(&self) -> Error {
         std::future::pending().await
     }
 

@@ -27,6 +27,15 @@ const STALL_HALVES_AT: u32 = 4;
 /// How often somebody who waits looks for such clients.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// What the client of an upload that lost its memory is told to wait, in seconds: others have it meanwhile.
+const EVICTED_RETRY: u32 = 5;
+
+/// Why an upload that lost its memory ends.
+pub(crate) fn evicted() -> Error {
+    let cause = "an upload stood still while others waited for the memory that it held (s3_memory)";
+    Error::Unavailable { retry_after: Some(EVICTED_RETRY), cause: cause.into() }
+}
+
 /// Memory of all uploads.
 pub(crate) struct Budget {
     arriving: Arc<Semaphore>,

@@ -1,5 +1,6 @@
 //! Final objects: put, published, looked up, deleted, voided.
 
+use crate::budget;
 use crate::data::{Body, Data, Finished};
 use crate::put_part;
 use crate::receipt::{Content, Final};
@@ -82,8 +83,9 @@ impl Writer<FinalReceipt> for FinalWriter {
         self.body.add(chunk).await
     }
 
-    async fn interrupted(&self) {
+    async fn interrupted(&self) -> Error {
         self.body.evicted().await;
+        budget::evicted()
     }
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<FinalReceipt> {

@@ -1,5 +1,6 @@
 //! Parts: put, compared, deleted.
 
+use crate::budget;
 use crate::data::{Body, Data, Finished, Spot};
 use crate::keys::Place;
 use crate::put_final::{Found, look};
@@ -87,10 +88,10 @@ impl Writer<PartReceipt> for PartWriter {
         }
     }
 
-    async fn interrupted(&self) {
+    async fn interrupted(&self) -> Error {
         tokio::select! {
-            () = self.running.interrupted() => {}
-            () = self.body.evicted() => {}
+            () = self.running.interrupted() => Error::Interrupted { received: 0 },
+            () = self.body.evicted() => budget::evicted(),
         }
     }
 

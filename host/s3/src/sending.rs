@@ -5,7 +5,7 @@
 //! counted here. A request is never cancelled, because it could be done after what undoes it: if this is dropped before
 //! its end, its requests end first, then the upload is aborted and the data deleted, in the background.
 
-use crate::budget::{Budget, Holder};
+use crate::budget::{self, Budget, Holder};
 use crate::data::Data;
 use crate::failure::Failure;
 use crate::frames::Frames;
@@ -234,7 +234,7 @@ impl Sending {
         loop {
             if let Some(holder) = &self.memory.reserved {
                 if holder.is_evicted() {
-                    return Err(Error::Interrupted { received: 0 });
+                    return Err(budget::evicted());
                 }
                 self.inner.budget.moved(holder);
                 return Ok(true);

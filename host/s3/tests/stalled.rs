@@ -48,7 +48,7 @@ async fn stalled_uploads_do_not_keep_others_from_finishing() {
     }
     // The memory is theirs when one of them loses it.
     let first = stalled.join_next().await.unwrap().unwrap();
-    assert!(matches!(first, Err(Error::Interrupted { .. })), "{first:?}");
+    assert!(matches!(first, Err(Error::Unavailable { retry_after: Some(_), .. })), "{first:?}");
 
     let began = Instant::now();
     let mut others = JoinSet::new();
@@ -72,7 +72,7 @@ async fn stalled_uploads_do_not_keep_others_from_finishing() {
     }
     while let Some(ended) = stalled.try_join_next() {
         let ended = ended.unwrap();
-        assert!(matches!(ended, Err(Error::Interrupted { .. })), "{ended:?}");
+        assert!(matches!(ended, Err(Error::Unavailable { retry_after: Some(_), .. })), "{ended:?}");
     }
     assert!(stalled.len() >= STALLED, "those of known length hold nothing, so none of them is ended");
     stalled.shutdown().await;

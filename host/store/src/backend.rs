@@ -130,8 +130,10 @@ pub trait Writer<R>: Send {
     /// and can only be dropped.
     async fn write(&mut self, chunk: Bytes) -> Result<()>;
 
-    /// Resolves when [`Backend::interrupt`] ends this writer; for final objects never.
-    async fn interrupted(&self);
+    /// Resolves with the reason when the backend ends this writer while it waits for its source:
+    /// [`Error::Interrupted`] after [`Backend::interrupt`], [`Error::Unavailable`] where others need the memory that it
+    /// holds.
+    async fn interrupted(&self) -> Error;
 
     /// Checks the digest that is expected here or was when it began, and makes the content visible. The sizes have
     /// been checked by the caller, [`crate::Upload`].

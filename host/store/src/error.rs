@@ -57,6 +57,12 @@ pub enum Error {
         /// Bytes that had arrived; none of them is kept.
         received: u64,
     },
+    /// The source stood still for longer than the host waits for it, after this many bytes.
+    #[error("stalled after {received} bytes")]
+    Stalled {
+        /// Bytes that had arrived; none of them is kept.
+        received: u64,
+    },
     /// No room left.
     #[error("no space left")]
     NoSpace,
@@ -159,6 +165,7 @@ impl Error {
             Error::DigestMismatch => Error::DigestMismatch,
             Error::TooLarge { limit } => Error::TooLarge { limit: *limit },
             Error::Interrupted { received } => Error::Interrupted { received: *received },
+            Error::Stalled { received } => Error::Stalled { received: *received },
             Error::NoSpace => Error::NoSpace,
             Error::Denied(_) => Error::Denied(cause()),
             Error::Unavailable { retry_after, .. } => Error::Unavailable { retry_after: *retry_after, cause: cause() },

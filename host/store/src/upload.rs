@@ -128,24 +128,25 @@ impl<R> Upload<R> {
     /// Appends a stream to its end; answers how many bytes came.
     ///
     /// # Errors
-    /// As [`Upload::write`], and [`Error::Interrupted`] if the stream fails.
+    /// As [`Upload::write`], [`Error::Interrupted`] if the stream fails, and [`Error::Stalled`] if it fails with that.
     pub async fn pull(&mut self, stream: &mut dyn ByteStream) -> Result<u64> {
         let before = self.received;
         loop {
             let writer = self.live()?;
             let next = tokio::select! {
                 biased;
-                () = writer.interrupted() => Err(None),
-                next = stream.next() => next.map_err(Some),
+                ended = writer.interrupted() => return Err(self.fail(ended)),
+                next = stream.next() => next,
             };
             match next {
                 Ok(Some(chunk)) => self.write(chunk).await?,
                 Ok(None) => return Ok(self.received - before),
                 Err(cause) => {
-                    if let Some(cause) = cause {
-                        tracing::debug!(error = %cause, received = self.received, "the source of a put failed");
-                    }
-                    return Err(self.fail(Error::Interrupted { received: self.received }));
+                    tracing::debug!(error = %cause, received = self.received, "the source of a put failed");
+                    let stalled = matches!(cause, Error::Stalled { .. });
+                    let received = self.received;
+                    let error = if stalled { Error::Stalled { received } } else { Error::Interrupted { received } };
+                    return Err(self.fail(error));
                 }
             }
         }
@@ -190,6 +191,7 @@ impl<R> Upload<R> {
 fn with_count(error: Error, received: u64) -> Error {
     match error {
         Error::Interrupted { .. } => Error::Interrupted { received },
+        Error::Stalled { .. } => Error::Stalled { received },
         other => other,
     }
 }

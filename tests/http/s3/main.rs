@@ -80,6 +80,7 @@ const ON_THE_DOUBLE: &[Check] = checks![
     ready::a_store_that_hangs_is_said_to_and_is_asked_once,
     ready::a_thousand_questions_are_few_looks,
     memory::clients_that_stand_still_keep_nobody_from_finishing,
+    memory::who_loses_memory_to_others_is_told_to_come_back,
     sessions::a_sweep_ends_what_is_over_beside_a_server,
 ];
 

@@ -58,3 +58,32 @@ pub(crate) fn clients_that_stand_still_keep_nobody_from_finishing(s3: &Arc<S3Ser
     drop(standing);
     server.finish(&files.iter().collect::<Vec<_>>());
 }
+
+pub(crate) fn who_loses_memory_to_others_is_told_to_come_back(s3: &Arc<S3Server>) {
+    const CLIENTS: u64 = 24;
+    // Room for what a few of them have sent, and for two pieces, for which the others wait.
+    let flags = ["--s3-memory", "20MiB", "--s3-part-size", "5MiB", "--body-idle-timeout", "20s"];
+    let server = Server::start_on(&Arc::new(Store::on(s3)), &flags);
+    let content = Pattern::new(1, 2 * MIB);
+    let told: Vec<u16> = std::thread::scope(|scope| {
+        let stand = || {
+            let mut connection = server.connect();
+            connection.request("PUT /files/standing", &[("Transfer-Encoding", "chunked")]);
+            content.pieces().for_each(|piece| connection.send_chunk(piece));
+            let refused = connection.response();
+            match refused.head.status {
+                408 => _ = refused.expect_problem(408, "stalled"),
+                status => {
+                    refused.expect_problem(503, "unavailable");
+                    let wait = refused.head.field("retry-after").and_then(|wait| wait.parse::<u32>().ok());
+                    assert!(wait.is_some_and(|wait| wait > 0), "{status} {wait:?}");
+                }
+            }
+            refused.head.status
+        };
+        let standing: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(stand)).collect();
+        standing.into_iter().map(|client| client.join().expect("an answer")).collect()
+    });
+    assert!(told.contains(&503), "{told:?}");
+    server.finish(&[]);
+}

@@ -32,6 +32,7 @@ pub(crate) enum Kind {
     SessionBusy,
     SessionComplete,
     SizeMismatch,
+    Stalled,
     TooLarge,
     Unavailable,
     UnsupportedCoding,
@@ -48,6 +49,7 @@ impl Kind {
             Kind::Interrupted => (400, "/problems/interrupted", "The content did not arrive whole"),
             Kind::NotFound => (404, "/problems/not-found", "There is nothing here"),
             Kind::MethodNotAllowed => (405, "/problems/method-not-allowed", "That cannot be done here"),
+            Kind::Stalled => (408, "/problems/stalled", "The content stopped arriving"),
             Kind::Conflict => (409, "/problems/conflict", "Something else exists under that name"),
             Kind::PartConflict => (409, "/problems/part-conflict", "A part of other content has that number"),
             Kind::SessionComplete => (409, "/problems/session-complete", "The session has made its file"),
@@ -184,6 +186,9 @@ impl From<Error> for Problem {
             Error::Interrupted { received } => {
                 of(Kind::Interrupted).detail(format!("{received} bytes came, and none of them is kept"))
             }
+            Error::Stalled { received } => {
+                of(Kind::Stalled).detail(format!("{received} bytes came, and none of them is kept"))
+            }
             Error::NoSpace => of(Kind::NoSpace),
             Error::Denied => of(Kind::Denied),
             Error::Unavailable { retry_after } => {
@@ -232,6 +237,7 @@ mod tests {
             (Error::DigestMismatch, 422, "digest-mismatch"),
             (Error::TooLarge { limit: 3 }, 413, "too-large"),
             (Error::Interrupted { received: 3 }, 400, "interrupted"),
+            (Error::Stalled { received: 3 }, 408, "stalled"),
             (Error::NoSpace, 507, "no-space"),
             (Error::Denied, 502, "denied"),
             (Error::Unavailable { retry_after: None }, 503, "unavailable"),

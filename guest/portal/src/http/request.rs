@@ -10,11 +10,14 @@ use crate::{
 };
 use percent_encoding::percent_decode_str;
 use portico_guest::{
-    Digest, InputStream, ReadStream,
-    bindings::wasi::http::types::{Fields, IncomingBody, IncomingRequest, Method},
+    Digest, InputStream,
+    bindings::wasi::{
+        http::types::{ErrorCode, Fields, IncomingBody, IncomingRequest, Method, http_error_code},
+        io::streams::StreamError,
+    },
 };
 use serde_json::{Map, Value};
-use std::{borrow::Cow, io::Read};
+use std::borrow::Cow;
 
 /// A request. Its body is read by nobody until [`Request::body`] hands it to the host.
 pub(crate) struct Request {
@@ -150,13 +153,20 @@ impl Request {
             return Err(Problem::from(Kind::UnsupportedMediaType).detail("application/json is expected"));
         }
         let body = self.body();
+        let stream = body.stream();
         let mut text = Vec::new();
-        let read = ReadStream::new(body.stream()).take(JSON_MAX + 1).read_to_end(&mut text);
-        if read.is_err() {
-            return Err(Kind::Interrupted.into());
-        }
-        if text.len() as u64 > JSON_MAX {
-            return Err(Problem::from(Kind::TooLarge).limit(JSON_MAX));
+        loop {
+            match stream.blocking_read(JSON_MAX) {
+                Ok(bytes) => text.extend(bytes),
+                Err(StreamError::Closed) => break,
+                Err(StreamError::LastOperationFailed(error)) => {
+                    let stalled = matches!(http_error_code(&error), Some(ErrorCode::ConnectionReadTimeout));
+                    return Err(if stalled { Kind::Stalled } else { Kind::Interrupted }.into());
+                }
+            }
+            if text.len() as u64 > JSON_MAX {
+                return Err(Problem::from(Kind::TooLarge).limit(JSON_MAX));
+            }
         }
         match serde_json::from_slice(&text) {
             Ok(Value::Object(members)) => Ok(members),

@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod completions;
 mod conformance;
+mod descriptors;
 mod get;
 mod log;
 mod ls;

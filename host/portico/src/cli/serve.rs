@@ -2,7 +2,7 @@
 
 use super::stop::Stop;
 use super::store::Store;
-use super::{Error, log, portal};
+use super::{Error, descriptors, log, portal};
 use crate::config::Config;
 use crate::server::{Server, Tokens};
 use crate::upkeep::Upkeep;
@@ -16,6 +16,7 @@ const BLOCKING_END: Duration = Duration::from_secs(5);
 /// Serves until the process is told to end.
 pub(super) fn serve(config: Config) -> Result<ExitCode, Error> {
     log::start(&config);
+    descriptors::raise(&config);
     let tokio = super::tokio()?;
     let served = tokio.block_on(run(config));
     tokio.shutdown_timeout(BLOCKING_END);

@@ -206,6 +206,7 @@ impl Config {
             max_connections: values.parse("max_connections", |text| units::count(text, 1, 100_000))? as usize,
             max_requests: limits.guests as usize,
             head_timeout: values.parse("head_timeout", units::positive_time)?,
+            keep_alive: values.parse("keep_alive", units::positive_time)?,
             body_idle_timeout: values.parse("body_idle_timeout", units::positive_time)?,
             body_min_rate: values.parse("body_min_rate", units::size)?,
             shutdown_grace: values.parse("shutdown_grace", units::time)?,

@@ -71,6 +71,15 @@ pub(crate) const WASM_STACK: usize = 512 << 10;
 /// Stack on which a guest and its host calls run, in bytes of address space.
 pub(crate) const FIBER_STACK: usize = 2 << 20;
 
+/// Bytes of addresses behind a linear memory that nothing may touch, where addresses are few.
+pub(crate) const GUARD: u64 = 64 << 10;
+
+/// Bytes of addresses that a linear memory takes beyond what it needs when it grows, where addresses are few.
+pub(crate) const GROWTH: u64 = 1 << 20;
+
+/// Addresses that the process must have left for all else, in bytes: threads, the compiler, the buffers of uploads.
+pub(crate) const HEADROOM: u64 = 1 << 30;
+
 /// Bytes of an idle slot's linear memory, and of its stack, that stay resident. What lies above is given back to
 /// the system when a guest ends, so that a burst of guests leaves nothing behind.
 pub(crate) const KEEP_RESIDENT: usize = 64 << 10;

@@ -5,6 +5,7 @@
 
 pub mod deadline;
 mod guest;
+mod headroom;
 pub mod limits;
 mod output;
 
@@ -33,8 +34,8 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 /// Why a portal cannot be run at all.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The engine cannot be made; the limits may be more than this machine has address space for.
-    #[error("cannot set up the WebAssembly engine for {guests} guests")]
+    /// The engine cannot be made.
+    #[error("cannot set up the WebAssembly engine for {guests} guests (max_requests)")]
     Engine {
         /// Guests at once, of the limits.
         guests: u32,
@@ -274,7 +275,61 @@ fn span(request: &str) -> Span {
     tracing::error_span!("guest", request)
 }
 
+/// Where the addresses of guests' memories come from.
+#[derive(Clone, Copy, Debug)]
+enum Addresses {
+    /// 4 GiB for each guest, kept from the beginning: no access of a guest needs a check.
+    Ample,
+    /// As much as a guest may use, kept from the beginning: each access is checked.
+    Tight,
+    /// What a guest uses, from the system for each anew.
+    AsNeeded,
+}
+
+/// The engine with the most ample addresses that this machine has: some have few, by `ulimit -v`, in a container or by
+/// their processor.
 fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
+    for addresses in [Addresses::Ample, Addresses::Tight] {
+        match Engine::new(&config(limits, addresses)) {
+            Ok(engine) if headroom::is_enough() => return Ok(engine),
+            Ok(_) => tracing::debug!(?addresses, "too few addresses would be left"),
+            Err(error) => tracing::debug!(?addresses, error = format!("{error:#}"), "too few addresses"),
+        }
+        tracing::warn!(
+            guests = limits.guests,
+            "this process may not have the addresses for so many guests ({addresses:?}), and requests will take more time: \
+             raise the limit (ulimit -v), or lower max_requests or guest_memory"
+        );
+    }
+    Engine::new(&config(limits, Addresses::AsNeeded))
+}
+
+fn config(limits: &Limits, addresses: Addresses) -> Config {
+    let mut config = Config::new();
+    config
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .max_wasm_stack(limits::WASM_STACK)
+        .async_stack_size(limits::FIBER_STACK);
+    match addresses {
+        Addresses::Ample => {
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+        }
+        Addresses::Tight => {
+            config.memory_reservation(limits.memory as u64).memory_guard_size(limits::GUARD);
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+        }
+        Addresses::AsNeeded => {
+            config.memory_reservation(0).memory_guard_size(limits::GUARD);
+            config.memory_reservation_for_growth(limits::GROWTH);
+            config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+        }
+    }
+    config
+}
+
+/// A slot for each guest that may run.
+fn pool(limits: &Limits) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
     let guests = limits.guests.saturating_add(limits::UPKEEP_GUESTS);
     pool.total_component_instances(guests)
@@ -290,12 +345,5 @@ fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
         .linear_memory_keep_resident(limits::KEEP_RESIDENT)
         .async_stack_keep_resident(limits::KEEP_RESIDENT)
         .pagemap_scan(Enabled::Auto);
-    let mut config = Config::new();
-    config
-        .concurrency_support(false)
-        .epoch_interruption(true)
-        .max_wasm_stack(limits::WASM_STACK)
-        .async_stack_size(limits::FIBER_STACK)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    Engine::new(&config)
+    pool
 }

@@ -2,6 +2,7 @@
 
 use super::body::Flow;
 use super::connection::Ongoing;
+use super::cut::Cut;
 use http::{Method, Request, StatusCode, Uri};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,10 +14,10 @@ pub(super) struct Access {
     method: Method,
     uri: Uri,
     start: Instant,
-    flow: Arc<Flow>,
+    pub(super) flow: Arc<Flow>,
     status: Option<StatusCode>,
     sent: u64,
-    cut: bool,
+    cut: Option<Cut>,
     _ongoing: Ongoing,
 }
 
@@ -31,7 +32,7 @@ impl Access {
             flow,
             status: None,
             sent: 0,
-            cut: false,
+            cut: None,
             _ongoing: ongoing,
         }
     }
@@ -47,9 +48,15 @@ impl Access {
         self.flow.metrics.sent.inc_by(bytes as u64);
     }
 
+    /// Whether the response is one that has no body whatever its fields say.
+    pub(super) fn has_no_body(&self) -> bool {
+        let status = |status: StatusCode| status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+        self.method == Method::HEAD || self.status.is_some_and(status)
+    }
+
     /// The response was cut off.
-    pub(super) fn cut(&mut self) {
-        self.cut = true;
+    pub(super) fn cut(&mut self, why: Cut) {
+        self.cut = Some(why);
         self.flow.metrics.cut.inc();
     }
 }
@@ -67,7 +74,8 @@ impl Drop for Access {
             status = self.status.map(|status| status.as_u16()),
             received = self.flow.received.load(Ordering::Relaxed),
             sent = self.sent,
-            cut = self.cut,
+            cut = self.cut.is_some(),
+            why = self.cut.map(tracing::field::display),
             ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         );
     }

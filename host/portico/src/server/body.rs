@@ -4,9 +4,11 @@
 //! guest returned cleanly. Everything else is an error on the body, and the other side sees a cut.
 
 use super::access::Access;
-use super::limits::Settings;
+use super::cut::{Cut, FirstCut};
+use super::limits::{HTTP2_PIECE, Settings};
 use super::metrics::Metrics;
 use super::pace::Pace;
+use super::turn::Turn;
 use super::wire::WireState;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -25,29 +27,33 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 /// What both bodies of an exchange, the task of its guest and its connection tell each other.
 #[derive(Debug)]
 pub(super) struct Flow {
-    start: Instant,
     /// Whether the request body was read to its end.
     read: AtomicBool,
     /// Bytes of the request body that were read.
     pub(super) received: AtomicU64,
     /// Bytes of both bodies.
     pub(super) moved: Arc<AtomicU64>,
-    /// Since when the client has not taken the next piece of the response, in milliseconds after `start` plus one; 0
-    /// while it is not the client's turn.
-    waiting: AtomicU64,
+    /// Of its connection.
+    pub(super) wire: Arc<WireState>,
+    /// Whose turn it is, of an HTTP/2 stream.
+    turn: Option<Turn>,
+    /// Why the response was cut off, if it was not its connection that ended.
+    pub(super) cut: FirstCut,
     /// Those of the server, which count the exchange.
     pub(super) metrics: Arc<Metrics>,
 }
 
 impl Flow {
-    pub(super) fn new(metrics: Arc<Metrics>) -> Flow {
+    /// `turn` of an HTTP/2 stream.
+    pub(super) fn new(metrics: Arc<Metrics>, wire: Arc<WireState>, turn: Option<Turn>) -> Flow {
         Flow {
             metrics,
-            start: Instant::now(),
+            wire,
+            turn,
+            cut: FirstCut::default(),
             read: AtomicBool::new(false),
             received: AtomicU64::new(0),
             moved: Arc::default(),
-            waiting: AtomicU64::new(0),
         }
     }
 
@@ -56,24 +62,23 @@ impl Flow {
         self.read.load(Ordering::Relaxed)
     }
 
-    /// Resolves when the client has not taken a piece of the response for `idle`.
+    /// The request has a body, though nothing says where that ends.
+    pub(super) fn leave_unread(&self) {
+        self.read.store(false, Ordering::Relaxed);
+    }
+
+    /// Resolves when the client of an HTTP/2 stream has taken nothing of the response for `idle`. Of HTTP/1 the socket
+    /// finds that.
     pub(super) async fn stalled(&self, idle: Duration) {
-        loop {
-            let since = self.waiting.load(Ordering::Relaxed);
-            let waited = match since {
-                0 => Duration::ZERO,
-                since => self.start.elapsed().saturating_sub(Duration::from_millis(since - 1)),
-            };
-            match idle.checked_sub(waited) {
-                None | Some(Duration::ZERO) => return,
-                Some(left) => tokio::time::sleep(left).await,
-            }
+        match &self.turn {
+            Some(turn) => turn.stalled(idle).await,
+            None => std::future::pending().await,
         }
     }
 
-    fn wait(&self, waiting: bool) {
-        let now = || u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1;
-        self.waiting.store(if waiting { now() } else { 0 }, Ordering::Relaxed);
+    /// Why the response was cut off.
+    fn cut(&self) -> Cut {
+        self.cut.get().or_else(|| self.wire.cut.get()).unwrap_or(Cut::ClientGone)
     }
 }
 
@@ -82,7 +87,6 @@ pub(super) struct RequestBody {
     body: Incoming,
     http2: bool,
     flow: Arc<Flow>,
-    wire: Arc<WireState>,
     idle: Duration,
     pace: Pace,
     timer: Option<Pin<Box<Sleep>>>,
@@ -92,17 +96,11 @@ pub(super) struct RequestBody {
 }
 
 impl RequestBody {
-    pub(super) fn new(
-        body: Incoming,
-        http2: bool,
-        flow: Arc<Flow>,
-        wire: Arc<WireState>,
-        settings: &Settings,
-    ) -> RequestBody {
+    pub(super) fn new(body: Incoming, http2: bool, flow: Arc<Flow>, settings: &Settings) -> RequestBody {
         flow.read.store(body.is_end_stream(), Ordering::Relaxed);
         let idle = settings.body_idle_timeout;
         let pace = Pace::new(idle, settings.body_min_rate);
-        RequestBody { body, http2, flow, wire, idle, pace, timer: None, since: None, over: false }
+        RequestBody { body, http2, flow, idle, pace, timer: None, since: None, over: false }
     }
 
     /// Begins the client's turn, or goes on with it; ready when it has lasted too long.
@@ -184,7 +182,7 @@ impl Body for RequestBody {
 impl Drop for RequestBody {
     fn drop(&mut self) {
         if !self.flow.is_read() {
-            self.wire.unread.store(true, Ordering::Relaxed);
+            self.flow.wire.unread.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -217,13 +215,19 @@ impl Body for ResponseBody {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.access.flow.turn.iter().for_each(Turn::took);
         let frame = match &mut self.content {
             Content::Host(body) => ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(Error::from)),
             Content::Guest(body) => ready!(Pin::new(body).poll_frame(cx)),
         };
         match &frame {
-            Some(Ok(frame)) => self.access.sent(frame.data_ref().map_or(0, Bytes::len)),
-            Some(Err(_)) => self.access.cut(),
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                self.access.sent(bytes);
+                self.access.flow.turn.iter().for_each(|turn| turn.offer(bytes as u64));
+            }
+            // The first reason stays, if there was one.
+            Some(Err(_)) => self.access.flow.cut.give(Cut::GuestFailed),
             None => {}
         }
         Poll::Ready(frame)
@@ -232,7 +236,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Host(body) => body.is_end_stream(),
-            Content::Guest(body) => body.body.is_end_stream(),
+            Content::Guest(body) => body.rest.is_empty() && body.body.is_end_stream(),
         }
     }
 
@@ -244,9 +248,27 @@ impl Body for ResponseBody {
     }
 }
 
-/// What a guest writes. It knows its client's pace, and waits at its end for how the guest ended.
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        let whole = match &self.content {
+            Content::Host(body) => body.is_end_stream(),
+            Content::Guest(body) => body.whole || body.left == Some(0),
+        };
+        // The last piece of a stream that was reset has not been taken.
+        if (!whole && !self.access.has_no_body()) || self.access.flow.cut.get().is_some() {
+            self.access.cut(self.access.flow.cut());
+        }
+    }
+}
+
+/// What a guest writes. It waits at its end for how the guest ended. Of HTTP/2 it knows the client's pace; of HTTP/1 the
+/// socket does.
 pub(super) struct GuestBody {
     body: HyperOutgoingBody,
+    /// What the guest has written and the client has not been offered yet.
+    rest: Bytes,
+    /// Whether the end has been reached.
+    whole: bool,
     flow: Arc<Flow>,
     pace: Pace,
     /// Bytes of the announced length that are still to come.
@@ -269,39 +291,63 @@ impl GuestBody {
         settings: &Settings,
     ) -> GuestBody {
         let pace = Pace::new(settings.body_idle_timeout, settings.body_min_rate);
-        GuestBody { body, flow, pace, left: announced, since: None, outcome, _presence: presence }
+        let (rest, left) = (Bytes::new(), announced);
+        GuestBody { body, rest, whole: false, flow, pace, left, since: None, outcome, _presence: presence }
     }
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        if let Some((since, bytes)) = self.since.take() {
-            self.flow.wait(false);
-            self.flow.moved.fetch_add(bytes, Ordering::Relaxed);
-            if let Err(error) = self.pace.moved(bytes, since.elapsed()) {
-                tracing::debug!(%error, "cutting a response body");
-                return Poll::Ready(Some(Err(Error::ConnectionWriteTimeout)));
-            }
-        }
-        match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-            Some(Ok(frame)) => {
-                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-                if let Some(left) = &mut self.left {
-                    // What goes beyond the announced length would be left off, and the rest be taken for the whole.
-                    let Some(rest) = left.checked_sub(bytes) else {
-                        return Poll::Ready(Some(Err(Error::HttpResponseBodySize(None))));
+        self.took()?;
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.rest = data,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                // The guest's body ends in the same way whether it was finished or dropped with the guest.
+                None => {
+                    return match ready!(Pin::new(&mut self.outcome).poll(cx)) {
+                        Ok(()) => {
+                            self.whole = true;
+                            Poll::Ready(None)
+                        }
+                        Err(_) => Poll::Ready(Some(Err(Error::HttpResponseIncomplete))),
                     };
-                    *left = rest;
                 }
-                self.since = Some((Instant::now(), bytes));
-                self.flow.wait(true);
-                Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(error)) => Poll::Ready(Some(Err(error))),
-            // The guest's body ends in the same way whether it was finished or dropped with the guest.
-            None => match ready!(Pin::new(&mut self.outcome).poll(cx)) {
-                Ok(()) => Poll::Ready(None),
-                Err(_) => Poll::Ready(Some(Err(Error::HttpResponseIncomplete))),
-            },
+            let bytes = self.rest.len() as u64;
+            if let Some(left) = &mut self.left {
+                // What goes beyond the announced length would be left off, and the rest be taken for the whole.
+                let Some(rest) = left.checked_sub(bytes) else {
+                    return Poll::Ready(Some(Err(Error::HttpResponseBodySize(None))));
+                };
+                *left = rest;
+            }
         }
+        Poll::Ready(Some(Ok(Frame::data(self.offer()))))
+    }
+
+    /// The next piece for the client.
+    fn offer(&mut self) -> Bytes {
+        if self.flow.turn.is_none() {
+            let piece = std::mem::take(&mut self.rest);
+            self.flow.moved.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            return piece;
+        }
+        let size = self.rest.len().min(HTTP2_PIECE);
+        self.since = Some((Instant::now(), size as u64));
+        self.rest.split_to(size)
+    }
+
+    /// Counts the piece that the client has taken, if it had one.
+    fn took(&mut self) -> Result<(), Error> {
+        let Some((since, bytes)) = self.since.take() else { return Ok(()) };
+        self.flow.moved.fetch_add(bytes, Ordering::Relaxed);
+        self.pace.moved(bytes, since.elapsed()).map_err(|error| {
+            tracing::debug!(%error, "cutting a response body");
+            self.flow.cut.give(Cut::ClientSlow);
+            Error::ConnectionWriteTimeout
+        })
     }
 }
 

@@ -1,15 +1,18 @@
 //! One connection: HTTP/1.1 or HTTP/2, told apart by the client's first bytes.
 
+use super::cut::Cut;
 use super::limits::{
     FEW_CONNECTIONS, HEAD_BYTES, HEADERS, HTTP1_BUFFER, HTTP1_BUFFER_OF_MANY, HTTP2_CONNECTION_WINDOW, HTTP2_FRAME,
-    HTTP2_PING, HTTP2_SEND_BUFFER, HTTP2_STREAM_WINDOW, HTTP2_STREAMS, STOPPING_IDLE, Settings,
+    HTTP2_SEND_BUFFER, HTTP2_STREAM_WINDOW, HTTP2_STREAMS, MOVING, STOPPING_IDLE, Settings, UNSENT,
 };
 use super::streams::Streams;
+use super::turn::Turns;
 use super::wire::{Wire, WireState};
 use super::{Phase, State, service};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use socket2::SockRef;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -23,6 +26,7 @@ use tokio::time::Instant;
 pub(super) struct Peer {
     pub(super) addr: SocketAddr,
     pub(super) wire: Arc<WireState>,
+    pub(super) turns: Arc<Turns>,
     busy: Mutex<Busy>,
 }
 
@@ -30,25 +34,47 @@ pub(super) struct Peer {
 struct Busy {
     requests: usize,
     since: Instant,
+    /// Whether there has been a request.
+    asked: bool,
+    /// Bytes that were written when that was last looked at.
+    written: u64,
+}
+
+/// How long a connection may be idle.
+#[derive(Clone, Copy)]
+struct Idle {
+    /// Before the head of its first request has come.
+    unasked: Duration,
+    /// After the response to a request.
+    between: Duration,
 }
 
 impl Peer {
     fn new(addr: SocketAddr) -> Peer {
-        let busy = Mutex::new(Busy { requests: 0, since: Instant::now() });
-        Peer { addr, wire: Arc::default(), busy }
+        let busy = Mutex::new(Busy { requests: 0, since: Instant::now(), asked: false, written: 0 });
+        let wire = Arc::<WireState>::default();
+        Peer { addr, turns: Turns::new(wire.clone()), wire, busy }
     }
 
     /// Counts a request until its exchange is over.
     pub(super) fn begin(self: &Arc<Self>) -> Ongoing {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner).requests += 1;
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        busy.requests += 1;
+        busy.asked = true;
         Ongoing(self.clone())
     }
 
-    /// When no request will have been answered for `limit`; `None` while one is, or its answer is still being sent.
-    fn idle_until(&self, limit: Duration) -> Option<Instant> {
-        let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+    /// When the connection will have been idle for too long, or is to be looked at again; `None` while a request is being
+    /// answered, or its answer is still being sent.
+    fn idle_until(&self, limit: Idle) -> Option<Instant> {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is left of the responses to HTTP/2 goes out as the client makes room.
+        let written = self.wire.written.load(Ordering::Relaxed);
+        if written - busy.written >= MOVING {
+            (busy.written, busy.since) = (written, Instant::now());
+        }
         let idle = busy.requests == 0 && !self.wire.sending.load(Ordering::Relaxed);
-        idle.then(|| busy.since + limit)
+        idle.then(|| busy.since + if busy.asked { limit.between } else { limit.unasked })
     }
 }
 
@@ -59,18 +85,19 @@ impl Drop for Ongoing {
     fn drop(&mut self) {
         let mut busy = self.0.busy.lock().unwrap_or_else(PoisonError::into_inner);
         busy.requests -= 1;
-        busy.since = Instant::now();
+        (busy.since, busy.written) = (Instant::now(), self.0.wire.written.load(Ordering::Relaxed));
     }
 }
 
 /// Serves a connection until it ends, is idle for too long, or the server stops.
 pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<State>, mut phase: watch::Receiver<Phase>) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%addr, %error, "cannot set TCP_NODELAY");
+    let socket = SockRef::from(&stream);
+    if let Err(error) = socket.set_tcp_nodelay(true).and_then(|()| socket.set_tcp_notsent_lowat(UNSENT)) {
+        tracing::debug!(%addr, %error, "cannot set TCP_NODELAY and TCP_NOTSENT_LOWAT");
     }
     let peer = Arc::new(Peer::new(addr));
     let settings = &state.settings;
-    let wire = TokioIo::new(Wire::new(stream, settings.body_idle_timeout, peer.wire.clone()));
+    let wire = TokioIo::new(Wire::new(stream, settings, peer.wire.clone()));
     let of_requests = (state.clone(), peer.clone());
     let service = service_fn(move |request| {
         let (state, peer) = of_requests.clone();
@@ -78,8 +105,8 @@ pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<State>
     });
     let builder = builder(settings, state.open_connections());
     let mut connection = std::pin::pin!(builder.serve_connection(wire, service));
-    let mut limit = settings.head_timeout;
-    let mut check = Instant::now() + limit;
+    let mut limit = Idle { unasked: settings.head_timeout, between: settings.keep_alive };
+    let mut check = Instant::now() + limit.unasked.min(limit.between);
     loop {
         tokio::select! {
             result = connection.as_mut() => {
@@ -92,18 +119,24 @@ pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<State>
                 Phase::Stopping if changed.is_ok() => {
                     connection.as_mut().graceful_shutdown();
                     // That waits for a head that has begun to arrive; this does not.
-                    limit = limit.min(STOPPING_IDLE);
-                    check = Instant::now() + limit;
+                    limit = Idle {
+                        unasked: limit.unasked.min(STOPPING_IDLE),
+                        between: limit.between.min(STOPPING_IDLE),
+                    };
+                    check = Instant::now() + STOPPING_IDLE;
                 }
                 Phase::Running if changed.is_ok() => {}
-                _ => return,
+                _ => {
+                    peer.wire.cut.give(Cut::Stopping);
+                    return;
+                }
             },
             () = tokio::time::sleep_until(check) => {
                 let now = Instant::now();
                 match peer.idle_until(limit) {
                     Some(end) if end <= now => return,
                     Some(end) => check = end,
-                    None => check = now + limit,
+                    None => check = now + limit.unasked.min(limit.between),
                 }
             }
         }
@@ -116,7 +149,8 @@ fn builder(settings: &Settings, connections: usize) -> auto::Builder<Streams> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(settings.head_timeout)
+        // The time runs from the end of the response before, which is why [`Idle`] has that of the first head.
+        .header_read_timeout(settings.head_timeout.max(settings.keep_alive))
         .max_headers(HEADERS)
         .max_buf_size(buffer);
     builder
@@ -127,8 +161,7 @@ fn builder(settings: &Settings, connections: usize) -> auto::Builder<Streams> {
         .max_frame_size(HTTP2_FRAME)
         .max_concurrent_streams(HTTP2_STREAMS)
         .max_header_list_size(HEAD_BYTES as u32)
-        .max_send_buf_size(HTTP2_SEND_BUFFER)
-        .keep_alive_interval(HTTP2_PING)
-        .keep_alive_timeout(HTTP2_PING);
+        // No pings: an answer to one waits behind all that a slow client has yet to read.
+        .max_send_buf_size(HTTP2_SEND_BUFFER);
     builder
 }

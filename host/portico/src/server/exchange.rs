@@ -7,7 +7,7 @@
 use super::State;
 use super::access::Access;
 use super::body::{Flow, GuestBody, RequestBody, ResponseBody};
-use super::limits::{SETTLE, Settings};
+use super::limits::SETTLE;
 use super::problem::{busy, problem};
 use crate::runtime::{GuestError, Runtime};
 use http::{Request, Response, StatusCode, header};
@@ -82,7 +82,6 @@ impl Task {
     /// Runs the guest to its end; why it failed, if it did.
     async fn run(self, request: Request<RequestBody>) -> Option<GuestError> {
         let Task { state, id, flow, answer, departed, outcome, permit } = self;
-        let settings: &Settings = &state.settings;
         let runtime: &Runtime = &state.runtime;
         let result = {
             let mut guest = std::pin::pin!(runtime.serve(&id, flow.moved.clone(), request, answer));
@@ -90,7 +89,6 @@ impl Task {
                 biased;
                 result = &mut guest => result,
                 _ = departed => tokio::time::timeout(SETTLE, guest).await.unwrap_or(Err(GuestError::Dropped)),
-                () = flow.stalled(settings.body_idle_timeout) => Err(GuestError::Dropped),
             }
         };
         drop(permit);

@@ -11,9 +11,13 @@ pub struct Settings {
     pub max_connections: usize,
     /// Requests at once that a guest runs for; one beyond them is answered 503.
     pub max_requests: usize,
-    /// How long a client may take for the head of a request, and be silent between two of them.
+    /// How long a client may take for the head of the first request of its connection.
     pub head_timeout: Duration,
-    /// How long a body may stand still, in either direction, while it is the client's turn.
+    /// How long a connection may be idle between two requests, and take for the head of the second one. Proxies keep
+    /// theirs for 60 s mostly, and must not find one closed that they are about to use.
+    pub keep_alive: Duration,
+    /// How long a body may stand still, in either direction, while it is the client's turn. What a client's system took of a
+    /// response at once is added for as long as it lasts at 10 kB/s, at most four times this.
     pub body_idle_timeout: Duration,
     /// Slowest rate of a body in bytes a second, taken over each `body_idle_timeout` of waiting for the client; 0 for
     /// none.
@@ -33,6 +37,7 @@ impl Default for Settings {
             max_connections: 1_024,
             max_requests: 512,
             head_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(75),
             body_idle_timeout: Duration::from_secs(60),
             body_min_rate: 0,
             shutdown_grace: Duration::from_secs(10),
@@ -89,8 +94,29 @@ pub(super) const HTTP2_SEND_BUFFER: usize = 256 << 10;
 /// Streams of one HTTP/2 connection at once.
 pub(super) const HTTP2_STREAMS: u32 = 128;
 
-/// How often a silent HTTP/2 client is asked whether it is alive, and how long it has to say so.
-pub(super) const HTTP2_PING: Duration = Duration::from_secs(20);
+/// The largest piece of a response that an HTTP/2 stream is given at a time, in bytes. A client that takes less than this in
+/// each [`Settings::body_idle_timeout`] counts as one that takes nothing.
+pub(super) const HTTP2_PIECE: usize = 64 << 10;
+
+/// Bytes that go out for each stream of an HTTP/2 connection before one that had none of them is known to be kept back by its
+/// client: its own next piece, and a frame on each side of it.
+pub(super) const HTTP2_SHARE: u64 = (HTTP2_PIECE + 2 * (16 << 10)) as u64;
+
+/// Bytes that the kernel accepts and does not send yet. Fewer make a fast client wait for this server more often; with more a
+/// slow one is not seen to take anything for long, and the memory is the kernel's.
+pub(super) const UNSENT: u32 = 128 << 10;
+
+/// Bytes a second at which a client that reads what its system has taken for it is not stalled.
+pub(super) const SLOW_RATE: u64 = 10_000;
+
+/// How many times [`Settings::body_idle_timeout`] what a client's system has taken may last its program.
+pub(super) const CREDIT_MAX: u32 = 4;
+
+/// How often within the time that a client may stand still it is looked at whether it does.
+pub(super) const LOOKS: u32 = 4;
+
+/// Bytes that a connection without a request must write to count as moving, so that answers to pings do not.
+pub(super) const MOVING: u64 = 1 << 10;
 
 /// After an answer that left a part of the request unread: bytes and time in which the rest is read and thrown away,
 /// so that the client gets to read the answer. Whoever sends more is cut off.

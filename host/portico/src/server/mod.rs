@@ -4,17 +4,22 @@
 //! can hold more than [`Settings`] and [`limits`] name; a server that stops finishes what runs, as far as it can.
 
 mod access;
+mod backlog;
 mod body;
 mod connection;
+mod credit;
+mod cut;
 mod exchange;
 pub mod limits;
 mod metrics;
+mod outgoing;
 mod pace;
 mod problem;
 mod readiness;
 mod service;
 mod streams;
 mod tokens;
+mod turn;
 mod wire;
 
 pub use limits::Settings;
@@ -94,8 +99,9 @@ impl Server {
         addr: SocketAddr,
         runtime: Runtime,
         backend: Arc<dyn Backend>,
-        settings: Settings,
+        mut settings: Settings,
     ) -> io::Result<Server> {
+        settings.trusted_proxies.iter_mut().for_each(|proxy| *proxy = proxy.to_canonical());
         let listener = TcpListener::bind(addr).await?;
         let connections = Arc::new(Semaphore::new(settings.max_connections));
         let requests = Arc::new(Semaphore::new(settings.max_requests));
@@ -135,7 +141,8 @@ impl Server {
                 () = &mut stop => break,
             };
             let (stream, addr) = match accepted {
-                Ok(accepted) => accepted,
+                // A client of IPv4 has an address of IPv4, on a socket of IPv6 as well.
+                Ok((stream, addr)) => (stream, SocketAddr::new(addr.ip().to_canonical(), addr.port())),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;

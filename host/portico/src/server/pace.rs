@@ -24,6 +24,11 @@ impl Pace {
         Pace { window, min_rate, waited: Duration::ZERO, bytes: 0 }
     }
 
+    /// Whether anything is demanded.
+    pub(super) fn demands(&self) -> bool {
+        self.min_rate > 0
+    }
+
     /// Counts what the client moved, and the time that it took for that.
     ///
     /// # Errors

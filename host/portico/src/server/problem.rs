@@ -12,6 +12,7 @@ fn kind(status: StatusCode) -> (&'static str, &'static str) {
         StatusCode::BAD_REQUEST => ("/problems/invalid-request", "The request is not as it must be"),
         StatusCode::UNAUTHORIZED => ("/problems/unauthorized", "A token is needed"),
         StatusCode::METHOD_NOT_ALLOWED => ("/problems/method-not-allowed", "That cannot be done here"),
+        StatusCode::LENGTH_REQUIRED => ("/problems/length-required", "The length of the content is needed"),
         StatusCode::URI_TOO_LONG => ("/problems/target-too-long", "The target is too long"),
         StatusCode::MISDIRECTED_REQUEST => ("/problems/misdirected", "The request is for another server"),
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => ("/problems/headers-too-large", "The headers are too large"),

@@ -7,6 +7,7 @@ use super::limits::{HEAD_BYTES, REQUEST_ID_MAX};
 use super::metrics::{self, REQUEST};
 use super::problem::{busy, fixed, problem, read_only, text, unauthorized};
 use super::readiness::Verdict;
+use super::turn::Turn;
 use super::{State, exchange, streams};
 use bytes::Bytes;
 use http::uri::Authority;
@@ -26,12 +27,17 @@ const OWN_PREFIX: &str = "x-portico-";
 pub(super) async fn handle(state: Arc<State>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<ResponseBody> {
     let trusted = state.settings.trusted_proxies.contains(&peer.addr.ip());
     let id = request_id(trusted.then(|| request.headers()));
-    let flow = Arc::new(Flow::new(state.metrics.clone()));
+    let version = request.version();
+    let http1 = version < Version::HTTP_2;
+    let turn = (!http1).then(|| Turn::new(&peer.turns));
+    let flow = Arc::new(Flow::new(state.metrics.clone(), peer.wire.clone(), turn));
     streams::belongs_to(&flow);
     let mut access = Access::new(id.clone(), &request, flow.clone(), peer.begin());
-    let http1 = request.version() < Version::HTTP_2;
-    let body = |body| RequestBody::new(body, !http1, flow.clone(), peer.wire.clone(), &state.settings);
+    let body = |body| RequestBody::new(body, !http1, flow.clone(), &state.settings);
     let request = request.map(body);
+    if lacks_length(&request) {
+        flow.leave_unread();
+    }
     let mut response = match host_answer(&state, &request, &id).await {
         Some(response) => {
             access.answered(response.status());
@@ -55,6 +61,10 @@ pub(super) async fn handle(state: Arc<State>, peer: Arc<Peer>, request: Request<
     }
     // The client may still be sending what nobody is going to read.
     if http1 && !flow.is_read() {
+        if version == Version::HTTP_10 {
+            // In another version it would be told that the connection stays, too.
+            *response.version_mut() = version;
+        }
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -90,6 +100,10 @@ async fn host_answer(state: &State, request: &Request<RequestBody>, id: &str) ->
     if has_other_coding(request.headers()) {
         let detail = "Of transfer codings only chunked is understood.";
         return Some(problem(StatusCode::NOT_IMPLEMENTED, detail, id));
+    }
+    if lacks_length(request) {
+        let detail = "Content of HTTP/1.0 needs a Content-Length.";
+        return Some(problem(StatusCode::LENGTH_REQUIRED, detail, id));
     }
     match request.uri().path() {
         "/metrics" if !reads => Some(read_only(id)),
@@ -147,6 +161,13 @@ fn has_other_coding(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
     codings.next().is_some_and(|first| !chunked(first)) || codings.next().is_some()
+}
+
+/// Whether a request has content whose length nobody knows: HTTP/1.0 tells it in no other way than by a `Content-Length`
+/// (RFC 1945, 7.2). By the rules of HTTP/1.1 it would have none, and an empty file would be made.
+fn lacks_length<B>(request: &Request<B>) -> bool {
+    let has_content = matches!(*request.method(), Method::PUT | Method::PATCH);
+    has_content && request.version() <= Version::HTTP_10 && !request.headers().contains_key(header::CONTENT_LENGTH)
 }
 
 /// What a request is for: the authority of its target, else its host (RFC 9112, 3.2 and 3.3). `None` if it names none,

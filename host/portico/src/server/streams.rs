@@ -1,9 +1,10 @@
 //! The tasks of HTTP/2 streams.
 //!
 //! Invariant: a stream whose client has stopped reading is reset, and the others of its connection go on. The body of
-//! its response cannot do that, because it is not asked for anything before the client has made room.
+//! its response cannot do that, because it is not asked for more before the client has made room.
 
 use super::body::Flow;
+use super::cut::Cut;
 use hyper::rt::Executor;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -48,7 +49,11 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Streams {
 async fn stalled(exchange: &Exchange, idle: Duration) {
     loop {
         match exchange.get() {
-            Some(flow) => return flow.stalled(idle).await,
+            Some(flow) => {
+                flow.stalled(idle).await;
+                flow.cut.give(Cut::ClientStalled);
+                return;
+            }
             None => tokio::time::sleep(idle).await,
         }
     }

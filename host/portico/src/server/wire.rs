@@ -1,12 +1,15 @@
-//! The socket of a connection: it fails when its client stops reading, and closes so that the last answer arrives.
+//! The socket of a connection: it fails when its client takes nothing more, and closes so that the last answer arrives.
 
+use super::Settings;
+use super::backlog::{Backlog, Failure};
+use super::cut::{Cut, FirstCut};
 use super::limits::{LINGER_BYTES, LINGER_TIME};
+use super::outgoing::unacknowledged;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
@@ -18,16 +21,19 @@ pub(super) struct WireState {
     pub(super) unread: AtomicBool,
     /// Whether the last answer is still on its way: bytes wait for the client to read, or the socket lingers.
     pub(super) sending: AtomicBool,
+    /// Bytes that the kernel has accepted.
+    pub(super) written: AtomicU64,
+    /// Why the connection was ended, if it was not the client that ended it.
+    pub(super) cut: FirstCut,
 }
 
-/// A socket with a limit on the time in which no byte can be written, and a lingering close.
+/// A socket that fails when its client takes nothing of what is written, or too little, and with a lingering close.
 ///
 /// A socket that is closed while received bytes lie unread resets the connection, and what was sent last may be lost
 /// with it. So if a request was left unread, closing ends our direction, then reads on for a while.
 pub(super) struct Wire {
     stream: TcpStream,
-    idle: Duration,
-    stalled: Option<Pin<Box<Sleep>>>,
+    backlog: Backlog,
     state: Arc<WireState>,
     closing: Closing,
 }
@@ -39,20 +45,34 @@ enum Closing {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, idle: Duration, state: Arc<WireState>) -> Wire {
-        Wire { stream, idle, stalled: None, state, closing: Closing::Not }
+    pub(super) fn new(stream: TcpStream, settings: &Settings, state: Arc<WireState>) -> Wire {
+        let backlog = Backlog::new(settings.body_idle_timeout, settings.body_min_rate);
+        Wire { stream, backlog, state, closing: Closing::Not }
     }
 
-    /// Passes the result of a write on, or fails it when none has come through for too long.
-    fn within_idle<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    /// Passes the result of a write on, or fails it when the client has failed to take what was written.
+    fn while_taken(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.state.sending.store(written.is_pending(), Ordering::Relaxed);
-        if written.is_ready() {
-            self.stalled = None;
-            return written;
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.state.written.fetch_add(bytes as u64, Ordering::Relaxed);
         }
-        let idle = self.idle;
-        ready!(self.stalled.get_or_insert_with(|| Box::pin(sleep(idle))).as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client has stopped reading")))
+        let (stream, state) = (&self.stream, &self.state);
+        // Where the system does not tell what is unacknowledged, nothing seems to move.
+        let taken = || state.written.load(Ordering::Relaxed).saturating_sub(unacknowledged(stream).unwrap_or(0));
+        let failure = if written.is_pending() {
+            ready!(self.backlog.poll_failure(cx, taken))
+        } else {
+            match self.backlog.accepted(taken) {
+                Ok(()) => return written,
+                Err(failure) => failure,
+            }
+        };
+        let (cut, reason) = match failure {
+            Failure::Stalled => (Cut::ClientStalled, "the client takes nothing more"),
+            Failure::Slow => (Cut::ClientSlow, "the client takes too little"),
+        };
+        self.state.cut.give(cut);
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, reason)))
     }
 }
 
@@ -65,7 +85,7 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.within_idle(cx, written)
+        self.while_taken(cx, written)
     }
 
     fn poll_write_vectored(
@@ -74,7 +94,7 @@ impl AsyncWrite for Wire {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.within_idle(cx, written)
+        self.while_taken(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

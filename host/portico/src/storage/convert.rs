@@ -25,6 +25,7 @@ impl From<&Fault> for wit::Error {
             Error::DigestMismatch => wit::Error::DigestMismatch,
             Error::TooLarge { limit } => wit::Error::TooLarge(*limit),
             Error::Interrupted { received } => wit::Error::Interrupted(*received),
+            Error::Stalled { received } => wit::Error::Stalled(*received),
             Error::NoSpace => wit::Error::NoSpace,
             Error::Denied(_) => wit::Error::Denied,
             Error::Unavailable { retry_after, .. } => wit::Error::Unavailable(*retry_after),

@@ -26,6 +26,15 @@ impl Pull {
     }
 }
 
+/// Whether a source failed because it stood still for too long: by an error of `wasi:http` or of the system that says so.
+fn is_stall(cause: &wasmtime::Error) -> bool {
+    #[cfg(feature = "server")]
+    if let Some(wasmtime_wasi_http::Error::ConnectionReadTimeout) = cause.downcast_ref() {
+        return true;
+    }
+    cause.downcast_ref().is_some_and(|error: &std::io::Error| error.kind() == std::io::ErrorKind::TimedOut)
+}
+
 #[async_trait]
 impl ByteStream for Pull {
     async fn next(&mut self) -> Result<Option<Bytes>> {
@@ -39,7 +48,8 @@ impl ByteStream for Pull {
                 Err(StreamError::Closed) => return Ok(None),
                 Err(StreamError::LastOperationFailed(cause)) => {
                     tracing::debug!("the source of a put failed: {cause:#}");
-                    return Err(Error::Interrupted { received: 0 });
+                    let (stalled, received) = (is_stall(&cause), 0);
+                    return Err(if stalled { Error::Stalled { received } } else { Error::Interrupted { received } });
                 }
                 Err(StreamError::Trap(cause)) => {
                     self.trap = Some(cause);

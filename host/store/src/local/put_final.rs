@@ -105,7 +105,7 @@ impl Writer<FinalReceipt> for FinalWriter {
         self.body.add(chunk, &self.aside).await
     }
 
-    async fn interrupted(&self) {
+    async fn interrupted(&self) -> Error {
         std::future::pending().await
     }
 

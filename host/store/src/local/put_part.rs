@@ -203,8 +203,9 @@ impl Writer<PartReceipt> for PartWriter {
         self.body.add(chunk, self.running.aside()).await
     }
 
-    async fn interrupted(&self) {
+    async fn interrupted(&self) -> Error {
         self.running.gate().interrupted().await;
+        Error::Interrupted { received: 0 }
     }
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<PartReceipt> {

@@ -8,7 +8,6 @@ struct Exchange {
     body: GuestBody,
     outcome: oneshot::Sender<()>,
     departed: oneshot::Receiver<()>,
-    flow: Arc<Flow>,
 }
 
 impl Exchange {
@@ -25,12 +24,12 @@ impl Exchange {
             summary: String::new(),
         };
         let metrics = Metrics::new(&Settings::default(), &store);
-        let flow = Arc::new(Flow::new(metrics.into()));
+        let flow = Arc::new(Flow::new(metrics.into(), Arc::default(), None));
         let (outcome, ended) = oneshot::channel();
         let (presence, departed) = oneshot::channel();
         let settings = Settings { body_idle_timeout: IDLE, ..Settings::default() };
-        let body = GuestBody::new(body, announced, flow.clone(), ended, presence, &settings);
-        Exchange { body, outcome, departed, flow }
+        let body = GuestBody::new(body, announced, flow, ended, presence, &settings);
+        Exchange { body, outcome, departed }
     }
 }
 
@@ -61,17 +60,6 @@ async fn the_task_of_a_guest_learns_that_its_client_has_gone() {
     let Exchange { body, departed, .. } = Exchange::new();
     drop(body);
     assert!(departed.await.is_err());
-}
-
-#[tokio::test]
-async fn only_a_client_that_has_a_piece_to_take_stalls() {
-    let Exchange { mut body, flow, outcome: _outcome, .. } = Exchange::new();
-    assert!(tokio::time::timeout(IDLE * 5, flow.stalled(IDLE)).await.is_err(), "it is the guest's turn");
-    frame(&mut body).await.unwrap().unwrap();
-    flow.stalled(IDLE).await;
-    // The client takes it, and the guest's turn begins.
-    std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx).is_pending())).await;
-    assert!(tokio::time::timeout(IDLE * 5, flow.stalled(IDLE)).await.is_err(), "it is the guest's turn again");
 }
 
 #[tokio::test]
