@@ -33,6 +33,8 @@ mod http2;
 mod kill;
 mod limits;
 mod logs;
+mod logs_lost;
+mod manners;
 mod memory;
 mod metrics;
 mod names;

@@ -1,7 +1,7 @@
 //! `portico check`.
 
 use super::store::Store;
-use super::{Error, log};
+use super::{Error, log, stdout};
 use crate::config::{Config, Source, StoreConfig};
 use portico_s3::Finding;
 use portico_store::local::{FsFacts, LocalOptions, LocalStore, OpenError, RebuildReport};
@@ -17,7 +17,7 @@ const PROBE: &[u8] = b"portico check";
 /// Shows the configuration, makes the index again if `rebuild` says so, and tries the store.
 pub(super) fn check(config: &Config, rebuild: Option<Rebuild>) -> Result<ExitCode, Error> {
     log::start(config);
-    let mut out = std::io::stdout().lock();
+    let mut out = stdout::results();
     let tokio = super::tokio()?;
     match &config.store {
         StoreConfig::Local { path, options } => {
