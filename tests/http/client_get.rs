@@ -6,6 +6,8 @@ use crate::fixture::relay::{Fate, Relay};
 use crate::fixture::{Pattern, Server, Stored, eventually, run};
 use rustix::process::Signal;
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -143,6 +145,51 @@ fn nothing_is_replaced_unless_somebody_says_so() {
     command.current_dir(&folder);
     failed(command, 1, &["name is there"]);
     assert_eq!(names(&folder), ["name", "target"]);
+    server.finish(&[&file]);
+}
+
+#[test]
+fn only_a_plain_file_is_replaced() {
+    let server = Server::start(&[]);
+    let file = server.put("name", &Pattern::new(1, 1_000));
+    let folder = folder(&server.store);
+    let place = |name: &str| folder.join(name);
+    fs::write(place("plain"), "mine").expect("room");
+    symlink("plain", place("link")).expect("a link");
+    symlink("nothing", place("dangling")).expect("a link");
+    rustix::fs::mknodat(rustix::fs::CWD, place("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a pipe");
+    let _socket = UnixListener::bind(place("socket")).expect("a socket");
+    // The one device that anybody may make.
+    rustix::fs::mknodat(rustix::fs::CWD, place("device"), rustix::fs::FileType::CharacterDevice, 0o600.into(), 0)
+        .expect("a device");
+    fs::create_dir_all(place("outer/name")).expect("a folder");
+    let kinds = [
+        (place("link"), "a symbolic link"),
+        (place("dangling"), "a symbolic link"),
+        (place("pipe"), "a pipe"),
+        (place("socket"), "a socket"),
+        // Under its own name into a folder, where a folder is.
+        (place("outer"), "a folder"),
+        (place("device"), "a device"),
+    ];
+    let before = names(&folder);
+    for (path, kind) in &kinds {
+        for force in [&[][..], &["--force"]] {
+            let arguments = [&[&*file.id, "-o", path.to_str().expect("text")], force].concat();
+            let said = failed(client(&url(&server), "get", &arguments), 1, &[kind, "-o -"]);
+            assert!(!said.err.contains("--force"), "{said:?}");
+        }
+    }
+    assert_eq!(names(&folder), before);
+    assert_eq!(fs::read(place("plain")).expect("a file"), b"mine");
+    for (path, kind) in &kinds {
+        assert!(!fs::symlink_metadata(path).expect("what was there").is_file(), "{kind}");
+    }
+    assert_eq!(names(&place("outer")), ["name"]);
+    // A folder may be reached by a link.
+    symlink(".", place("here")).expect("a link");
+    done(client(&url(&server), "get", &[&file.id, "-o", place("here").to_str().expect("text")]));
+    expect_content(&place("name"), &file.content);
     server.finish(&[&file]);
 }
 

@@ -1,9 +1,8 @@
 //! How the client's commands are called, and what they say when nobody answers.
 
-use crate::fixture::command::{Running, client, done, expect_content, failed, file_of, put_told};
-use crate::fixture::{Pattern, Server, eventually, portico};
+use crate::fixture::command::{client, done, expect_content, failed, file_of, put_told};
+use crate::fixture::{Pattern, Server, portico};
 use crate::folder::Folder;
-use rustix::process::Signal;
 use std::fs;
 use std::net::TcpListener;
 
@@ -25,6 +24,13 @@ fn wrong_usage_is_exit_code_2() {
     failed(client(here, "put", &["--parallel", "0", path]), 2, &["--parallel"]);
     failed(client(here, "put", &["--part-size", "5 apples", path]), 2, &["--part-size"]);
     failed(client(here, "get", &["--json", "-o", "-", "id"]), 2, &["--json"]);
+    failed(client(here, "rm", &["../health"]), 1, &["cannot be the id of a file"]);
+    // Before anything is asked of a server.
+    let long = "x".repeat(70_000);
+    failed(client(here, "put", &["--name", &long, "-"]), 1, &["too long"]);
+    failed(client(here, "put", &["--type", "a\nb", "-"]), 1, &["cannot be a media type"]);
+    failed(client(here, "rm", &[&long]), 1, &["cannot be the id of a file"]);
+    failed(client(here, "get", &[&long]), 1, &["cannot be the id of a file"]);
     failed(client(here, "ls", &["--retry", "soon"]), 2, &["--retry"]);
     failed(client(here, "ls", &["--auth-file", "/no/such/file"]), 2, &["/no/such/file"]);
     // Cut at its largest size it would have a token.
@@ -114,26 +120,6 @@ fn a_server_with_tokens_lets_in_who_shows_one() {
     expect_content(other.as_ref(), &content);
     assert!(!server.log().contains(TOKEN));
     server.finish(&[&file]);
-}
-
-#[test]
-fn a_signal_ends_it_in_order_and_the_next_one_goes_on() {
-    let store = Folder::new();
-    let content = Pattern::new(1, 600 << 16);
-    let path = file_of(&store, "file", &content);
-    let put = || {
-        let mut put = store.command("put");
-        put.args(["--json", "--part-size", "64KiB"]).arg(&path);
-        put
-    };
-    let running = Running::start(put());
-    eventually("something of it", || (!store.leftovers().is_empty()).then_some(()));
-    running.signal(Signal::INT);
-    let said = running.wait();
-    assert_eq!((said.code, &*said.err), (Some(1), "portico: stopped by a signal\n"), "{said:?}");
-    let file = put_told(&done(put()), &content);
-    store.expect_files(&[&file]);
-    store.expect_listing(&[&file]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::folder::Folder;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -69,8 +70,23 @@ fn a_signal_ends_it_when_what_runs_has_ended() {
     let mut rest = String::new();
     out.read_to_string(&mut rest).expect("lines of text");
     let said = child.wait_with_output().expect("its end");
-    assert_eq!(said.status.code(), Some(1), "{said:?}");
+    assert_eq!(said.status.signal(), Some(Signal::TERM.as_raw()), "{said:?}");
     assert!(String::from_utf8_lossy(&said.stderr).contains("stopped by a signal"), "{said:?}");
     assert!(!rest.contains("passed"), "a run that was stopped has no count: {rest}");
+    assert_eq!(fs::read_dir(folder.root()).expect("the folder").count(), 0);
+}
+
+#[test]
+fn it_ends_without_a_word_when_nobody_reads_on() {
+    let folder = Folder::new();
+    let store = format!("--store=file:{}", folder.root().display());
+    let mut command = portico(["conformance", &*store, "--jobs=1"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
+    let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut first = String::new();
+    out.read_line(&mut first).expect("a line of text");
+    drop(out);
+    let said = child.wait_with_output().expect("its end");
+    assert_eq!((said.status.code(), &*said.stderr), (Some(0), &b""[..]), "{said:?}");
     assert_eq!(fs::read_dir(folder.root()).expect("the folder").count(), 0);
 }

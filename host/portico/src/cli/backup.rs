@@ -1,10 +1,9 @@
 //! `portico backup`.
 
-use super::{Error, log};
+use super::{Error, log, stdout};
 use crate::config::{Config, StoreConfig};
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 use portico_store::local::LocalStore;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,6 +22,6 @@ pub(super) fn backup(config: &Config, matches: &ArgMatches) -> Result<ExitCode, 
     };
     let to = matches.get_one::<PathBuf>("to").ok_or_else(|| Error::Usage("a folder is missing".to_owned()))?;
     let report = LocalStore::backup(path, to)?;
-    writeln!(std::io::stdout(), "{report}").map_err(Error::Output)?;
+    stdout::tell(&report.to_string()).map_err(Error::Output)?;
     Ok(if report.lost.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -2,7 +2,7 @@
 
 use super::store::Store;
 use super::trial::try_out;
-use super::{Error, log, switch, verify};
+use super::{Error, log, stdout, switch, verify};
 use crate::config::{Config, Source, StoreConfig};
 use clap::{ArgMatches, Command};
 use portico_s3::Finding;
@@ -45,7 +45,7 @@ pub(super) fn check(config: &Config, matches: &ArgMatches) -> Result<ExitCode, E
         _ => Task::Try,
     };
     log::start(config);
-    let mut out = std::io::stdout().lock();
+    let mut out = stdout::results();
     let tokio = super::tokio()?;
     match &config.store {
         StoreConfig::Local { path, options } => {

@@ -6,7 +6,7 @@
 use super::progress::Progress;
 use super::stop::Stop;
 use super::store::Store;
-use super::{Error, configured, log, portal, sources, switch};
+use super::{Error, configured, log, portal, sources, stderr, switch};
 use crate::client::{Client, Options, ServerUrl, Token};
 use crate::config::{Config, time};
 use crate::server::{Server, Settings, Tokens};
@@ -60,13 +60,13 @@ where
     let place = Place::of(matches)?;
     let tokio = super::tokio()?;
     let done = tokio.block_on(async {
-        let mut stop = Stop::new().map_err(Error::Start)?;
+        let mut stop = Stop::new().map_err(Error::Start)?.watched();
         let (options, own) = match place {
             Place::Server(options) => (options, None),
             Place::Store(config) => {
                 let own = tokio::select! {
                     own = Own::start(*config) => own?,
-                    () = stop.next() => return Err(Error::Stopped),
+                    signal = stop.first() => return Err(Error::Stopped(signal)),
                 };
                 (own.options(), Some(own))
             }
@@ -74,7 +74,7 @@ where
         let client = Arc::new(Client::new(options.server()?, retry));
         let done = tokio::select! {
             done = work(client, progress.clone()) => done,
-            () = stop.next() => Err(Error::Stopped),
+            signal = stop.first() => Err(Error::Stopped(signal)),
         };
         progress.clear();
         if let Some(own) = own {
@@ -105,7 +105,7 @@ impl Place {
             let url = ServerUrl::parse(url)?;
             let token = token(matches)?;
             if token.is_some() && url.is_overheard() {
-                super::tell(&format!("anybody on the way to {url} can read the token: it is not https"));
+                stderr::say(&format!("anybody on the way to {url} can read the token: it is not https"));
             }
             return Ok(Place::Server(Options { url, token, ca_file: matches.get_one("ca-file").cloned() }));
         }

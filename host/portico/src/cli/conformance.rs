@@ -3,6 +3,7 @@
 //! Invariant: each case has a store of its own beneath a place that is made for the run and removed after it; nothing
 //! else below the configured location is looked at.
 
+use super::stdout::{self, Results};
 use super::stop::Stop;
 use super::{Error, log};
 use crate::config::{Config, StoreConfig};
@@ -84,11 +85,11 @@ pub(super) fn conformance(config: &Config, plan: &Plan) -> Result<ExitCode, Erro
             return Err(Error::NoCase(plan.filter.clone()));
         }
         let Some(backend) = backend else {
-            let mut out = std::io::stdout().lock();
+            let mut out = stdout::results();
             let listed = chosen.iter().try_for_each(|(name, _)| writeln!(out, "{name}"));
             return listed.map(|()| ExitCode::SUCCESS).map_err(Error::Output);
         };
-        let mut tally = Tally { out: std::io::stdout(), passed: 0, skipped: 0, failed: Vec::new() };
+        let mut tally = Tally { out: stdout::results(), passed: 0, skipped: 0, failed: Vec::new() };
         // What runs is in this thread: a case waits and compares, and its programs are in the others.
         LocalSet::new().run_until(run(&runner, &backend, chosen, plan.jobs, &mut tally)).await?;
         tally.close().map_err(Error::Output)?;
@@ -141,10 +142,11 @@ async fn run(
     let mut cases = cases.into_iter();
     let mut names = HashMap::new();
     let mut running = JoinSet::new();
-    let mut stopped = false;
+    let mut stopped = None;
     loop {
         while running.len() < jobs
-            && !stopped
+            && stopped.is_none()
+            && !tally.out.is_closed()
             && let Some((name, case)) = cases.next()
         {
             if let Some(lacks) = case.needs.iter().find(|needs| !backend.capabilities().contains(&needs.as_str())) {
@@ -157,15 +159,15 @@ async fn run(
         }
         let ended = tokio::select! {
             ended = running.join_next_with_id() => ended,
-            () = stop.next() => {
+            signal = stop.next() => {
                 // What runs ends in order, so that its stores are removed.
-                let stopping = !std::mem::replace(&mut stopped, true);
-                if stopping { continue } else { return Err(Error::Stopped) }
+                let Some(first) = stopped.replace(signal) else { continue };
+                return Err(Error::Stopped(first));
             }
         };
         let (id, result) = match ended {
-            None if stopped => return Err(Error::Stopped),
-            None => return Ok(()),
+            // Also if the reader of the results has closed the pipe, with cases left.
+            None => return stopped.map_or(Ok(()), |signal| Err(Error::Stopped(signal))),
             Some(Ok((id, result))) => (id, result.map_err(|failure| failure.to_string())),
             Some(Err(panicked)) => (panicked.id(), Err(panicked.to_string())),
         };
@@ -175,7 +177,7 @@ async fn run(
 
 /// Says how each case ended, and counts.
 struct Tally<W> {
-    out: W,
+    out: Results<W>,
     passed: u32,
     skipped: u32,
     /// Names and stories.
@@ -259,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_run_is_told_case_by_case_and_what_failed_after_them() {
-        let mut tally = Tally { out: Vec::new(), passed: 0, skipped: 0, failed: Vec::new() };
+        let mut tally = Tally { out: Results::to(Vec::new()), passed: 0, skipped: 0, failed: Vec::new() };
         tally.ended("s3::a::x".to_owned(), Ok(())).unwrap();
         tally.ended("s3::a::y".to_owned(), Err("instance 0 trapped\nout of luck\n".to_owned())).unwrap();
         tally.skipped("s3::a::z", "several-hosts").unwrap();
@@ -267,6 +269,6 @@ mod tests {
         tally.close().unwrap();
         let told = "s3::a::x ... ok\ns3::a::y ... FAILED\ns3::a::z ... skipped (several-hosts)\ns3::b::x ... ok\n\n\
             s3::a::y: instance 0 trapped\nout of luck\n\n2 passed, 1 failed, 1 skipped\n";
-        assert_eq!(String::from_utf8(tally.out).unwrap(), told);
+        assert_eq!(String::from_utf8(tally.out.into_inner()).unwrap(), told);
     }
 }

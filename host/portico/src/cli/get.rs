@@ -11,12 +11,10 @@ pub(super) fn command() -> Command {
     let output = Arg::new("output").short('o').long("output").value_name("PATH");
     client::command("get", "Get a file, and go on with one that was cut off", "5m")
         .arg(Arg::new("file-id").value_name("FILE_ID").required(true).help("The id that `put` told"))
-        .arg(
-            output
-                .value_parser(value_parser!(PathBuf))
-                .help("Where it goes: a file, a folder, or `-` [default: its own name, in this folder]"),
-        )
-        .arg(switch("force").help("Replace what is there"))
+        .arg(output.value_parser(value_parser!(PathBuf)).help(
+            "Where it goes: a plain file, a folder, or `-` for standard output [default: its own name, in this folder]",
+        ))
+        .arg(switch("force").help("Replace a plain file that is there; a link, device, pipe or socket never is"))
 }
 
 /// Gets a file, and tells where it is.
@@ -39,6 +37,8 @@ pub(super) fn get(matches: &ArgMatches) -> Result<ExitCode, Error> {
                 progress.result(&line, "done", json!({ "path": path, "size_bytes": size, "sha256": sha256 }))?;
                 Ok(ExitCode::SUCCESS)
             }
+            // The reader has as much of the file as it wanted.
+            Err(crate::client::Error::ReaderGone) => Ok(ExitCode::SUCCESS),
             Err(error) => {
                 progress.failure(&error)?;
                 Ok(ExitCode::FAILURE)

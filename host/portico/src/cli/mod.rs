@@ -1,7 +1,7 @@
 //! The command line.
 //!
-//! Invariant: a command returns an exit code or an [`Error`], and prints no error itself, but for what fails of several
-//! things that it goes on with. The `EXIT_CODES` are the same for all.
+//! Invariants: a command returns an exit code or an [`Error`], and prints no error itself, but for what fails of several
+//! things that it goes on with; the `EXIT_CODES` are the same for all; no command depends on a reader of its messages.
 
 mod backup;
 mod check;
@@ -18,6 +18,8 @@ mod progress;
 mod put;
 mod rm;
 mod serve;
+mod stderr;
+mod stdout;
 mod stop;
 mod store;
 mod sweep;
@@ -26,10 +28,11 @@ mod verify;
 
 pub use conformance::HostUnderTest;
 pub use portal::BUILT_IN_PORTAL;
+pub use stop::StopSignal;
 
 use crate::config::{Config, ConfigError, KEYS, Sources};
 use crate::runtime::{MaintenanceError, SetupError};
-use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueEnum, ValueHint, value_parser};
 use portico_store::local::OpenError;
 use portico_test_suite::BoxError;
 use std::ffi::OsString;
@@ -39,10 +42,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Exit codes and their meaning.
-const EXIT_CODES: [(&str, &str); 3] = [
-    ("0", "It is done."),
+const EXIT_CODES: [(&str, &str); 4] = [
+    (
+        "0",
+        "It is done. A list whose reader closes the pipe is done, and so is a server that a signal has ended in order.",
+    ),
     ("1", "It failed."),
     ("2", "Wrong usage or configuration, or an S3 server that does not do what the configuration says."),
+    ("128 + n", "Signal n has ended a command that is no server: 129 SIGHUP, 130 SIGINT (Ctrl-C), 143 SIGTERM."),
 ];
 
 /// Why a command failed.
@@ -101,29 +108,121 @@ pub enum Error {
     Usage(String),
     /// A signal ended the command.
     #[error("stopped by a signal")]
-    Stopped,
+    Stopped(StopSignal),
     /// The operating system refuses what every process needs.
     #[error("cannot start")]
     Start(#[source] io::Error),
-    /// Standard output is closed.
+    /// Standard output cannot be written, or its pipe is closed.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
 }
 
 impl Error {
     /// The exit code that it ends the process with.
-    pub fn exit_code(&self) -> ExitCode {
+    pub fn exit_code(&self) -> u8 {
         let wrong = match self {
+            Error::Stopped(signal) => return signal.exit_code(),
             Error::Config(_) | Error::OpenS3(_) | Error::NoIndex | Error::NoCase(_) | Error::Usage(_) => true,
             Error::Client(error) => error.is_usage(),
             _ => false,
         };
-        ExitCode::from(if wrong { 2 } else { 1 })
+        if wrong { 2 } else { 1 }
     }
 
     /// It and its causes, in one line.
     pub fn report(&self) -> String {
         crate::fault::chain(self)
+    }
+
+    /// Whether the reader of the results has closed the pipe.
+    fn is_reader_gone(&self) -> bool {
+        matches!(self, Error::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// Runs the command that the arguments and the environment name, and prints its error.
+///
+/// Does not return if a signal has ended a client command: the process dies of that signal.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    /// Writes pending lines, also if the command panics.
+    struct Finish;
+    impl Drop for Finish {
+        fn drop(&mut self) {
+            stderr::finish();
+        }
+    }
+    let finish = Finish;
+    let error = match run(arguments) {
+        Ok(code) => return code,
+        Err(error) if error.is_reader_gone() => return ExitCode::SUCCESS,
+        Err(error) => error,
+    };
+    stderr::say(&error.report());
+    drop(finish);
+    if let Error::Stopped(signal) = error {
+        signal.end();
+    }
+    ExitCode::from(error.exit_code())
+}
+
+/// The commands.
+#[derive(Clone, Copy, ValueEnum)]
+enum Subcommand {
+    Serve,
+    Put,
+    Get,
+    Ls,
+    Rm,
+    Check,
+    Backup,
+    Sweep,
+    Conformance,
+    Completions,
+    Man,
+}
+
+impl Subcommand {
+    fn definition(self) -> Command {
+        match self {
+            Subcommand::Serve => configured("serve", "Serve the portal over HTTP"),
+            Subcommand::Put => put::command(),
+            Subcommand::Get => get::command(),
+            Subcommand::Ls => ls::command(),
+            Subcommand::Rm => rm::command(),
+            Subcommand::Check => {
+                check::arguments(configured("check", "Show the configuration in force, and try the store"))
+            }
+            Subcommand::Backup => {
+                backup::arguments(configured("backup", "Copy a file: store into a folder, also while a server has it"))
+            }
+            Subcommand::Sweep => {
+                configured("sweep", "End sessions whose time is over, and remove what is left behind in the store")
+            }
+            Subcommand::Conformance => conformance::Plan::arguments(configured(
+                "conformance",
+                "Run the conformance programs, each case in a new store beneath the configured one",
+            )),
+            Subcommand::Completions => completions::command(),
+            Subcommand::Man => man::command(),
+        }
+    }
+
+    fn run(self, matches: &ArgMatches) -> Result<ExitCode, Error> {
+        match self {
+            Subcommand::Serve => serve::serve(configuration(matches)?),
+            Subcommand::Put => put::put(matches),
+            Subcommand::Get => get::get(matches),
+            Subcommand::Ls => ls::ls(matches),
+            Subcommand::Rm => rm::rm(matches),
+            Subcommand::Check => check::check(&configuration(matches)?, matches),
+            Subcommand::Backup => backup::backup(&configuration(matches)?, matches),
+            Subcommand::Sweep => sweep::sweep(&configuration(matches)?),
+            Subcommand::Conformance => {
+                conformance::conformance(&configuration(matches)?, &conformance::Plan::of(matches))
+            }
+            Subcommand::Completions => completions::completions(command(), matches),
+            Subcommand::Man => man::man(command(), &settings()),
+        }
     }
 }
 
@@ -131,32 +230,24 @@ impl Error {
 ///
 /// # Errors
 /// [`Error`], which nothing has printed yet.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Error> {
+fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Error> {
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(usage) => {
-            usage.print().map_err(Error::Output)?;
+            let printed = usage.print();
+            // Help is a result. An error of usage is reported by the exit code even if standard error is closed.
+            if !usage.use_stderr() {
+                printed.map_err(Error::Output)?;
+            }
             return Ok(ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2)));
         }
     };
     let Some((name, matches)) = matches.subcommand() else { unreachable!("a subcommand is required") };
-    match name {
-        "put" => return put::put(matches),
-        "get" => return get::get(matches),
-        "ls" => return ls::ls(matches),
-        "rm" => return rm::rm(matches),
-        "completions" => return completions::completions(command(), matches),
-        "man" => return man::man(command(), &settings()),
-        _ => {}
-    }
-    let config = Config::load(&sources(matches))?;
-    match name {
-        "serve" => serve::serve(config),
-        "backup" => backup::backup(&config, matches),
-        "check" => check::check(&config, matches),
-        "conformance" => conformance::conformance(&config, &conformance::Plan::of(matches)),
-        _ => sweep::sweep(&config),
-    }
+    Subcommand::from_str(name, false).map_err(Error::Usage)?.run(matches)
+}
+
+fn configuration(matches: &ArgMatches) -> Result<Config, Error> {
+    Ok(Config::load(&sources(matches))?)
 }
 
 fn command() -> Command {
@@ -165,23 +256,7 @@ fn command() -> Command {
         .about("An upload portal that streams into storage through a WebAssembly sandbox")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(configured("serve", "Serve the portal over HTTP"))
-        .subcommand(put::command())
-        .subcommand(get::command())
-        .subcommand(ls::command())
-        .subcommand(rm::command())
-        .subcommand(check::arguments(configured("check", "Show the configuration in force, and try the store")))
-        .subcommand(backup::arguments(configured(
-            "backup",
-            "Copy a file: store into a folder, also while a server has it",
-        )))
-        .subcommand(configured("sweep", "End sessions whose time is over, and remove what is left behind in the store"))
-        .subcommand(conformance::Plan::arguments(configured(
-            "conformance",
-            "Run the conformance programs, each case in a new store beneath the configured one",
-        )))
-        .subcommand(completions::command())
-        .subcommand(man::command())
+        .subcommands(Subcommand::value_variants().iter().map(|subcommand| subcommand.definition()))
 }
 
 fn switch(name: &'static str) -> Arg {
@@ -218,12 +293,6 @@ fn sources(matches: &ArgMatches) -> Sources {
     }
 }
 
-/// Says something beside the results. Where standard error is closed, nobody is left to tell.
-fn tell(text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "portico: {text}");
-}
-
 /// Threads for work that blocks, such as writing and hashing.
 const BLOCKING_THREADS: usize = 64;
 
@@ -240,6 +309,15 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn each_command_is_read_as_itself() {
+        for subcommand in Subcommand::value_variants() {
+            let read = Subcommand::from_str(subcommand.definition().get_name(), false).unwrap();
+            assert_eq!(read.to_possible_value(), subcommand.to_possible_value());
+        }
+        assert_eq!(command().get_subcommands().count(), Subcommand::value_variants().len());
     }
 
     #[test]

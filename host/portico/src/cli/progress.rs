@@ -2,11 +2,11 @@
 //!
 //! Results go to standard output, and everything else to standard error; JSON is a result in whole.
 
-use super::Error;
+use super::{Error, stderr, stdout};
 use crate::client::{self, Event, Observer, printable};
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -94,13 +94,12 @@ impl Progress {
     pub(super) fn result(&self, line: &str, event: &str, members: Value) -> Result<(), Error> {
         self.clear();
         let told = self.told();
-        let mut out = io::stdout().lock();
         let written = match told.how {
-            How::Json => writeln!(out, "{}", told.json(event, members)),
+            How::Json => stdout::tell(&told.json(event, members).to_string()),
             _ if line.is_empty() => Ok(()),
-            _ => writeln!(out, "{line}"),
+            _ => stdout::tell(line),
         };
-        written.and_then(|()| out.flush()).map_err(Error::Output)
+        written.map_err(Error::Output)
     }
 
     /// Tells that what the command was about has failed, and that it goes on.
@@ -110,11 +109,10 @@ impl Progress {
         let text = crate::fault::chain(error);
         if let How::Json = told.how {
             let status = error.problem().map(|problem| problem.status.as_u16());
-            let mut out = io::stdout().lock();
             let line = told.json("failed", json!({ "error": text, "status": status }));
-            return writeln!(out, "{line}").and_then(|()| out.flush()).map_err(Error::Output);
+            return stdout::tell(&line.to_string()).map_err(Error::Output);
         }
-        super::tell(&format!("{}: {text}", printable(&told.subject)));
+        stderr::say(&format!("{}: {text}", printable(&told.subject)));
         Ok(())
     }
 
@@ -177,7 +175,7 @@ impl Told {
             How::Lines => {
                 self.last = Instant::now();
                 let (rate, left) = self.rate(bytes);
-                let share = self.size.filter(|size| *size > 0).map(|size| bytes * 100 / size);
+                let share = self.size.filter(|size| *size > 0).map(|size| u128::from(bytes) * 100 / u128::from(size));
                 let share = share.map_or(String::new(), |share| format!("{share}%, "));
                 let left = left.map_or(String::new(), |left| format!(", {} left", HumanDuration(left)));
                 let done = HumanBytes(bytes);
@@ -220,8 +218,8 @@ impl Told {
 
     fn note(&self, text: &str) {
         match &self.how {
-            How::Bar(bar) => bar.suspend(|| super::tell(text)),
-            How::Lines | How::Json => super::tell(text),
+            How::Bar(bar) => bar.suspend(|| stderr::say_now(text)),
+            How::Lines | How::Json => stderr::say(text),
         }
     }
 
@@ -235,9 +233,8 @@ impl Told {
         Value::Object(object)
     }
 
-    /// An object in the middle of a transfer. Who has closed standard output wants none of it, and finds out at the end.
+    /// Writes an object in the middle of a transfer. An error is ignored here, because the result will meet it too.
     fn out(&self, event: &str, members: Value) {
-        let mut out = io::stdout().lock();
-        let _ = writeln!(out, "{}", self.json(event, members)).and_then(|()| out.flush());
+        let _ = stdout::tell(&self.json(event, members).to_string());
     }
 }

@@ -2,11 +2,11 @@
 
 use super::stop::Stop;
 use super::store::Store;
-use super::{Error, descriptors, log, portal};
+use super::{Error, descriptors, log, portal, stderr, stdout};
 use crate::config::Config;
 use crate::server::{Server, Tokens};
 use crate::upkeep::Upkeep;
-use std::io::Write;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn run(config: Config) -> Result<(), Error> {
     let mut stop = Stop::new().map_err(Error::Start)?;
     let store = tokio::select! {
         store = Store::await_turn(&config) => store?,
-        () = stop.next() => return Ok(()),
+        _ = stop.next() => return Ok(()),
     };
     let backend = store.backend();
     let runtime = portal::runtime(&config, backend.clone())?;
@@ -44,8 +44,8 @@ async fn run(config: Config) -> Result<(), Error> {
     }
     let upkeep = config.maintenance_interval;
     let upkeep = upkeep.map(|every| Upkeep::start(runtime, backend.clone(), every, server.passes()));
-    let mut out = std::io::stdout();
-    writeln!(out, "listening on http://{addr}").and_then(|()| out.flush()).map_err(Error::Output)?;
+    stderr::count_losses(server.lost_lines());
+    announce(addr);
     tracing::info!(%addr, store = backend.info().summary, pid = std::process::id(), "serving");
     server.run(stop.requested()).await;
     if let Some(upkeep) = upkeep {
@@ -54,4 +54,13 @@ async fn run(config: Config) -> Result<(), Error> {
     store.settle().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Prints the address of the server to standard output, on a thread, because its reader may not read.
+fn announce(addr: SocketAddr) {
+    std::thread::spawn(move || {
+        if let Err(error) = stdout::tell(&format!("listening on http://{addr}")) {
+            tracing::warn!(%error, "cannot write to standard output");
+        }
+    });
 }

@@ -1,7 +1,7 @@
 //! `portico sweep`.
 
 use super::store::Store;
-use super::{Error, log, portal};
+use super::{Error, log, portal, stdout};
 use crate::config::Config;
 use crate::upkeep::{self, Maintained};
 use portico_store::SweepReport;
@@ -25,7 +25,7 @@ pub(super) fn sweep(config: &Config) -> Result<ExitCode, Error> {
         }
         Ok::<_, Error>((maintained, swept))
     })?;
-    let mut out = std::io::stdout().lock();
+    let mut out = stdout::results();
     if let Ok(Some(maintained)) = &maintained {
         tell_sessions(&mut out, maintained).map_err(Error::Output)?;
     }

@@ -1,5 +1,6 @@
 //! What is said to a portal about sessions and files, and what it answers.
 
+use super::limits::CURSOR_MAX;
 use super::server::{ANSWER, Pulse, empty, full};
 use super::source::Part;
 use super::{Client, Error, server};
@@ -8,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, Method, StatusCode};
 use hyper::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use portico_store::limits::ASSEMBLY_PARTS_MAX;
 use portico_store::{Digest, FileId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -79,6 +81,21 @@ impl Session {
         matches!(self.status, Status::Init | Status::InProgress)
     }
 
+    /// Whether the session is for `size` bytes, in parts that a store can assemble, with its runs of parts in order.
+    fn makes_sense(&self, size: u64) -> bool {
+        let parts = size.checked_div(self.chunk_size_bytes).map(|_| size.div_ceil(self.chunk_size_bytes));
+        let fits = self.total_size_bytes == size
+            && parts == Some(self.total_parts.into())
+            && self.total_parts as usize <= ASSEMBLY_PARTS_MAX;
+        let mut before = 0;
+        let ordered = self.received_parts.iter().all(|[first, last]| {
+            let follows = before < *first && first <= last;
+            before = *last;
+            follows
+        });
+        FileId::parse(&self.session_id).is_ok() && fits && ordered && before <= self.total_parts
+    }
+
     fn path(&self) -> String {
         format!("/uploads/sessions/{}", self.session_id)
     }
@@ -88,7 +105,7 @@ impl Client {
     /// Begins a session, or finds the one that the key has begun.
     pub(super) async fn begin(&self, announced: &Announced<'_>) -> Result<Session, Error> {
         let document = serde_json::to_vec(announced).expect("a document of texts and numbers");
-        let request = self.server.request(Method::POST, "/uploads/sessions");
+        let request = self.server.request(Method::POST, "/uploads/sessions")?;
         let request = request.header(CONTENT_TYPE, "application/json").header(ACCEPT, "application/json");
         let request = request.body(full(document)).expect("a request");
         let session: Session = self.server.exchange(request, Some(ANSWER), &Pulse::default()).await?;
@@ -104,14 +121,9 @@ impl Client {
         if same { Ok(seen) } else { Err(self.server.unexpected("a session has become another one")) }
     }
 
-    /// What is read from a session decides what is read from a file, so it must make sense.
+    /// Checks a session, because its numbers decide which bytes are read and how many parts are kept in memory.
     fn expect_whole(&self, session: &Session, size: u64) -> Result<(), Error> {
-        let is_plain = FileId::parse(&session.session_id).is_ok();
-        let parts = size.checked_div(session.chunk_size_bytes).map(|_| size.div_ceil(session.chunk_size_bytes));
-        let fits = session.total_size_bytes == size && parts == Some(session.total_parts.into());
-        let runs = session.received_parts.iter();
-        let ordered = runs.clone().all(|[first, last]| 1 <= *first && first <= last && *last <= session.total_parts);
-        if is_plain && fits && ordered {
+        if session.makes_sense(size) {
             return Ok(());
         }
         Err(self.server.unexpected("a session of another file than was announced"))
@@ -120,7 +132,7 @@ impl Client {
     /// Sends a part.
     pub(super) async fn put_part(&self, session: &Session, part: Part, pulse: &Pulse) -> Result<(), Error> {
         let path = format!("{}/parts/{}", session.path(), part.number);
-        let request = self.server.request(Method::PUT, &path);
+        let request = self.server.request(Method::PUT, &path)?;
         let request = request.header(CONTENT_LENGTH, part.size()).header(ACCEPT, "application/json");
         let request = request.header(CONTENT_DIGEST, digest_field(&part.sha256));
         let request = request.body(part.body).expect("a request");
@@ -129,10 +141,17 @@ impl Client {
 
     /// Makes the file of a session whose parts are there, or tells of it again.
     pub(super) async fn finalize(&self, session: &Session) -> Result<Receipt, Error> {
-        let request = self.server.request(Method::POST, &format!("{}/finalize", session.path()));
+        let request = self.server.request(Method::POST, &format!("{}/finalize", session.path()))?;
         let request = request.header(CONTENT_LENGTH, 0).header(ACCEPT, "application/json");
         // It takes as long as it takes. A connection that is dead is found out beneath.
-        self.server.exchange(request.body(empty()).expect("a request"), None, &Pulse::default()).await
+        let receipt = self.server.exchange(request.body(empty()).expect("a request"), None, &Pulse::default()).await?;
+        self.expect_receipt(receipt)
+    }
+
+    /// Checks the id of a receipt, because the id becomes a part of paths.
+    pub(super) fn expect_receipt(&self, receipt: Receipt) -> Result<Receipt, Error> {
+        let is_plain = FileId::parse(&receipt.file_id).is_ok();
+        if is_plain { Ok(receipt) } else { Err(self.server.unexpected("a file whose id is none")) }
     }
 
     /// Gives a session up, with its parts.
@@ -146,7 +165,7 @@ impl Client {
     }
 
     async fn remove(&self, path: &str) -> Result<(), Error> {
-        let request = self.server.request(Method::DELETE, path).body(empty()).expect("a request");
+        let request = self.server.request(Method::DELETE, path)?.body(empty()).expect("a request");
         self.server.send(request, Some(ANSWER), &Pulse::default()).await.map(drop)
     }
 
@@ -156,7 +175,11 @@ impl Client {
         if let Some(after) = after {
             path += &format!("&after={}", encode(after));
         }
-        self.server.ask(Method::GET, &path).await
+        let page: Page = self.server.ask(Method::GET, &path).await?;
+        if page.next.as_ref().is_some_and(|next| next.len() > CURSOR_MAX) {
+            return Err(self.server.unexpected(format!("a cursor of more than {CURSOR_MAX} bytes")));
+        }
+        Ok(page)
     }
 }
 
@@ -202,6 +225,45 @@ mod tests {
         for other in ["", "sha-256=", "sha-256=::", "sha-256=:AAAA:", "sha-256=:!:", "sha-512=:AAAA:"] {
             assert_eq!(digest_of_field(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_session_makes_sense_or_is_none() {
+        let session = |size, part_size, parts, runs: &[[u32; 2]]| Session {
+            session_id: "0123456789abcdef0123456789abcdef".to_owned(),
+            status: Status::InProgress,
+            total_size_bytes: size,
+            chunk_size_bytes: part_size,
+            total_parts: parts,
+            received_parts: runs.to_vec(),
+        };
+        for (size, part_size, parts, runs) in [
+            (0, 10, 0, &[][..]),
+            (95, 10, 10, &[]),
+            (95, 10, 10, &[[1, 1], [2, 2], [4, 10]]),
+            (u64::MAX, u64::MAX, 1, &[[1, 1]]),
+            (ASSEMBLY_PARTS_MAX as u64, 1, ASSEMBLY_PARTS_MAX as u32, &[]),
+        ] {
+            assert!(session(size, part_size, parts, runs).makes_sense(size), "{size} {part_size} {parts} {runs:?}");
+        }
+        for (size, part_size, parts, runs) in [
+            (95, 0, 10, &[][..]),
+            (95, 10, 9, &[]),
+            (95, 10, 11, &[]),
+            // More parts than a store assembles.
+            (u64::from(u32::MAX), 1, u32::MAX, &[]),
+            (ASSEMBLY_PARTS_MAX as u64 + 1, 1, ASSEMBLY_PARTS_MAX as u32 + 1, &[]),
+            (95, 10, 10, &[[0, 1]]),
+            (95, 10, 10, &[[2, 1]]),
+            (95, 10, 10, &[[10, 11]]),
+            // The same parts again and again.
+            (95, 10, 10, &[[1, 10], [1, 10]]),
+            (95, 10, 10, &[[2, 3], [1, 1]]),
+        ] {
+            assert!(!session(size, part_size, parts, runs).makes_sense(size), "{size} {part_size} {parts} {runs:?}");
+        }
+        assert!(!session(95, 10, 10, &[]).makes_sense(94));
+        assert!(!Session { session_id: "../x".to_owned(), ..session(95, 10, 10, &[]) }.makes_sense(95));
     }
 
     #[test]

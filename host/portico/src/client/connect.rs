@@ -85,14 +85,14 @@ impl ServerUrl {
     }
 
     /// The URL of a path on it, which begins with a slash and is encoded.
-    pub(super) fn at(&self, path: &str) -> Uri {
+    ///
+    /// # Errors
+    /// [`Error::Path`] if no URL can have it, because it is too long.
+    pub(super) fn at(&self, path: &str) -> Result<Uri, Error> {
         let path = format!("{}{path}", self.prefix);
-        Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(path)
-            .build()
-            .expect("what was parsed, and a path")
+        let bytes = path.len();
+        let uri = Uri::builder().scheme(self.scheme.clone()).authority(self.authority.clone()).path_and_query(path);
+        uri.build().map_err(|_| Error::Path { bytes })
     }
 
     /// Whether somebody on the way can read what goes there.
@@ -194,7 +194,7 @@ mod tests {
             ("https://example.com/a/b/", "https://example.com/a/b", "https://example.com/a/b/files", false),
         ] {
             let url = ServerUrl::parse(text).unwrap();
-            assert_eq!((url.to_string(), url.at("/files").to_string()), (shown.to_owned(), path.to_owned()));
+            assert_eq!((url.to_string(), url.at("/files").unwrap().to_string()), (shown.to_owned(), path.to_owned()));
             assert_eq!(url.is_overheard(), overheard, "{text}");
         }
         for text in [
@@ -213,6 +213,14 @@ mod tests {
         ] {
             assert!(matches!(ServerUrl::parse(text), Err(Error::Url { .. })), "{text}");
         }
+    }
+
+    #[test]
+    fn a_path_that_no_url_can_have_is_an_error() {
+        let url = ServerUrl::parse("http://localhost/prefix").unwrap();
+        assert!(url.at(&format!("/{}", "x".repeat(60_000))).is_ok());
+        let path = format!("/{}", "x".repeat(70_000));
+        assert!(matches!(url.at(&path), Err(Error::Path { bytes: 70_008 })));
     }
 
     #[test]

@@ -76,7 +76,10 @@ impl Client {
             To::Stdout => {
                 observer.tell(Event::Begins { size: Some(size), there: 0 });
                 let writer = Writer::start(io::stdout(), Sha256::new());
-                let unwritable = |cause| Error::Write { path: PathBuf::from("-"), cause };
+                let unwritable = |cause: io::Error| match cause.kind() {
+                    io::ErrorKind::BrokenPipe => Error::ReaderGone,
+                    _ => Error::Write { path: PathBuf::from("-"), cause },
+                };
                 let sha256 = self.fetch(&remote, 0, writer, observer).await?.map_err(unwritable)?;
                 observer.tell(Event::Compares);
                 if sha256 != expected {
@@ -109,7 +112,7 @@ impl Client {
 
     /// What a file is.
     async fn describe(&self, id: &str) -> Result<Remote, Error> {
-        let request = self.server.request(Method::HEAD, &file_path(id)).header(ACCEPT_ENCODING, "identity");
+        let request = self.server.request(Method::HEAD, &file_path(id))?.header(ACCEPT_ENCODING, "identity");
         let response =
             self.server.send(request.body(empty()).expect("a request"), Some(ANSWER), &Pulse::default()).await?;
         let field = |name: HeaderName| text(response.headers(), &name).map(str::to_owned);
@@ -159,7 +162,7 @@ impl Client {
         writer: &Writer,
         observer: &dyn Observer,
     ) -> Result<(), Cut> {
-        let mut request = self.server.request(Method::GET, &file_path(&remote.id)).header(ACCEPT_ENCODING, "identity");
+        let mut request = self.server.request(Method::GET, &file_path(&remote.id))?.header(ACCEPT_ENCODING, "identity");
         if *at > 0 {
             request = request.header(RANGE, format!("bytes={at}-")).header(IF_RANGE, &*remote.etag);
         }

@@ -1,5 +1,6 @@
 //! Why something that a client does has failed, and whether it may go well the next time.
 
+use super::limits::SHOWN_MAX;
 use http::StatusCode;
 use serde::Deserialize;
 use std::fmt;
@@ -99,6 +100,21 @@ pub enum Error {
     /// What is to be sent is no plain file.
     #[error("{} is no plain file; what comes through a pipe can be put as `-`", .0.display())]
     NotAFile(PathBuf),
+    /// The size of the file to send is false, as in procfs.
+    #[error(
+        "{path} says that it has {told} bytes, and has {}: its size cannot be relied on; \
+         as a stream it can be put: portico put --name NAME - < {path}",
+        if *.more { "more" } else { "fewer" },
+        path = .path.display()
+    )]
+    FalseSize {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes, as it tells.
+        told: u64,
+        /// Whether the file has more bytes than that.
+        more: bool,
+    },
     /// The file to send has no name that a portal takes.
     #[error("{} has no name that can be sent; give it one with --name", .0.display())]
     NoName(PathBuf),
@@ -118,6 +134,15 @@ pub enum Error {
     /// Too many uploads of the very same file have been made.
     #[error("the server has {0} finished or failed uploads of this very file; a changed time of it begins anew")]
     TooManySessions(u32),
+    /// A name or an id is longer than a URL can be.
+    #[error("a name or an id is too long: its path would have {bytes} bytes, and HTTP takes 65534 at most")]
+    Path {
+        /// Bytes of the path.
+        bytes: usize,
+    },
+    /// A text cannot be a media type.
+    #[error("`{0}` cannot be a media type")]
+    MediaType(String),
     /// A text cannot be the id of a file.
     #[error("`{0}` cannot be the id of a file")]
     Id(String),
@@ -127,6 +152,17 @@ pub enum Error {
     /// There is something under the name of the file to write.
     #[error("{} is there; --force replaces it", .0.display())]
     Exists(PathBuf),
+    /// The target of a download exists and is no plain file.
+    #[error("{} is {kind}, and only a plain file is replaced; to write to it: portico get -o - FILE_ID > PATH", .path.display())]
+    NotReplaced {
+        /// The target.
+        path: PathBuf,
+        /// Its kind, with an article.
+        kind: &'static str,
+    },
+    /// The reader of standard output has closed the pipe.
+    #[error("the reader of standard output has closed the pipe")]
+    ReaderGone,
     /// Another process gets the same file.
     #[error("another process is writing {}", .0.display())]
     Busy(PathBuf),
@@ -187,7 +223,7 @@ impl Error {
 
     /// Whether it is a matter of how the client was called.
     pub(crate) fn is_usage(&self) -> bool {
-        matches!(self, Error::Url { .. } | Error::CaFile { .. } | Error::Token { .. })
+        matches!(self, Error::Url { .. } | Error::CaFile { .. } | Error::Token { .. } | Error::MediaType(_))
     }
 }
 
@@ -238,12 +274,12 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Told { title, detail, field, limit, .. } = &self.told;
         let title = if title.is_empty() { self.status.canonical_reason().unwrap_or("an error") } else { title };
-        write!(f, "{} ({})", printable(title), self.status.as_u16())?;
+        write!(f, "{} ({})", excerpt(title), self.status.as_u16())?;
         if !detail.is_empty() {
-            write!(f, ": {}", printable(detail))?;
+            write!(f, ": {}", excerpt(detail))?;
         }
         if !field.is_empty() {
-            write!(f, " [{}]", printable(field))?;
+            write!(f, " [{}]", excerpt(field))?;
         }
         if let Some(limit) = limit {
             write!(f, ", at most {limit} bytes")?;
@@ -271,6 +307,14 @@ pub(crate) fn printable(text: &str) -> String {
     shown
 }
 
+/// Returns the beginning of a server's text, as [`printable`] shows it.
+pub(super) fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_MAX) {
+        None => printable(text),
+        Some((end, _)) => format!("{} ...", printable(&text[..end])),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,6 +340,8 @@ mod tests {
         ] {
             assert_eq!(problem(status, body).to_string(), told);
         }
+        let long = format!("{{\"title\":\"{}\"}}", "é".repeat(2 * SHOWN_MAX));
+        assert_eq!(problem(400, &long).to_string(), format!("{} ... (400)", "é".repeat(SHOWN_MAX)));
         assert!(problem(401, "").to_string().contains("PORTICO_TOKEN"));
         assert!(problem(413, "<html>").to_string().contains("--part-size"));
     }

@@ -2,6 +2,7 @@
 
 use super::retry::{Tries, until_done};
 use super::{Client, Error, Observer, Receipt};
+use portico_store::FileId;
 
 /// Files that are asked for at a time.
 const PAGE: u32 = 500;
@@ -37,6 +38,7 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub(crate) async fn remove_file(&self, id: &str, observer: &dyn Observer) -> Result<bool, Error> {
+        FileId::parse(id).map_err(|_| Error::Id(id.to_owned()))?;
         let patience = self.patience();
         let mut tries = Tries::new(&patience, observer);
         let mut unsure = false;

@@ -2,7 +2,7 @@
 //!
 //! Invariants: a part that a server has acknowledged is never sent to it again; after whatever failed the server is asked
 //! how things stand, and what it says is believed, not what was hoped; content passes through in pieces of [`CHUNK`]
-//! bytes, so that the size of a file costs no memory; a file that was got has its final name only when it is whole and
+//! bytes, so that the size of a file costs no memory; each answer of a server is parsed, checked and bounded by [`limits`]; a file that was got has its final name only when it is whole and
 //! its digest was compared.
 
 mod api;
@@ -10,6 +10,7 @@ mod connect;
 mod download;
 mod error;
 mod event;
+mod limits;
 mod list;
 mod parts;
 mod pipe;

@@ -6,7 +6,7 @@ use super::source::Sent;
 use super::upload::type_of;
 use super::{CHUNK, Client, Error, Event, Observer, Put, Receipt, api};
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderValue, Method};
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 use hyper::header::{ACCEPT, CONTENT_TYPE};
@@ -42,12 +42,14 @@ impl Client {
                 observer.tell(Event::At(before + bytes));
             }))
         };
-        let (body, digest) = pipe(from, sent.clone());
-        let request = self.server.request(Method::PUT, &api::file_path(name));
+        let request = self.server.request(Method::PUT, &api::file_path(name))?;
         let guessed = content_type.map_or_else(|| type_of(name), str::to_owned);
+        let guessed = HeaderValue::try_from(&guessed).map_err(|_| Error::MediaType(guessed))?;
+        let (body, digest) = pipe(from, sent.clone());
         let request = request.header(CONTENT_TYPE, guessed).header(ACCEPT, "application/json").body(body);
-        let request = request.map_err(|_| self.server.unexpected("a type that is none"))?;
+        let request = request.expect("a request");
         let receipt: Receipt = self.server.exchange(request, Some(server::STANDSTILL), &sent.pulse).await?;
+        let receipt = self.expect_receipt(receipt)?;
         observer.tell(Event::Compares);
         let sha256 = digest.lock().expect("no panic under the lock").take();
         if sha256.map(|sha256| sha256.to_hex()).as_ref() == Some(&receipt.sha256) {

@@ -3,14 +3,15 @@
 //! Invariant: every exchange ends when nothing has moved for a time that has a name here.
 
 use super::connect::ServerUrl;
-use super::error::Problem;
+use super::error::{Problem, excerpt};
+use super::limits::{DOCUMENT_MAX, PROBLEM_MAX};
 use super::source::Unreadable;
 use super::{CHUNK, Error};
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, RETRY_AFTER, USER_AGENT};
 use http::{HeaderValue, Method, Request, Response, request};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Empty, Full, Limited};
+use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
@@ -30,9 +31,6 @@ pub(super) const STANDSTILL: Duration = Duration::from_secs(5 * 60);
 
 /// Unused connections are closed before the server's patience with them ends.
 const IDLE: Duration = Duration::from_secs(10);
-
-/// Longest document that is taken from a server, in bytes.
-const DOCUMENT_MAX: usize = 8 << 20;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -94,13 +92,16 @@ impl Server {
     }
 
     /// A request for a path, which begins with a slash and is encoded.
-    pub(super) fn request(&self, method: Method, path: &str) -> request::Builder {
-        let request = Request::builder().method(method).uri(self.url.at(path));
+    ///
+    /// # Errors
+    /// [`Error::Path`].
+    pub(super) fn request(&self, method: Method, path: &str) -> Result<request::Builder, Error> {
+        let request = Request::builder().method(method).uri(self.url.at(path)?);
         let request = request.header(USER_AGENT, concat!("portico/", env!("CARGO_PKG_VERSION")));
-        match &self.authorization {
+        Ok(match &self.authorization {
             Some(authorization) => request.header(AUTHORIZATION, authorization),
             None => request,
-        }
+        })
     }
 
     /// Sends a request, and gets the head of a successful answer.
@@ -124,14 +125,14 @@ impl Server {
         }
         let status = response.status();
         let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        // An answer that breaks off is an answer all the same.
-        let body = self.document(response).await.unwrap_or_default();
+        // The status is reported even if the document breaks off or is too long.
+        let body = self.document(response, PROBLEM_MAX).await.unwrap_or_default();
         Err(Error::Refused(Box::new(Problem::read(status, seconds.map(Duration::from_secs), &body))))
     }
 
     /// Sends a request without content, and gets the document that answers it.
     pub(super) async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Error> {
-        let request = self.request(method, path).header(ACCEPT, "application/json").body(empty());
+        let request = self.request(method, path)?.header(ACCEPT, "application/json").body(empty());
         self.exchange(request.expect("a request"), Some(ANSWER), &Pulse::default()).await
     }
 
@@ -143,20 +144,23 @@ impl Server {
         pulse: &Pulse,
     ) -> Result<T, Error> {
         let response = self.send(request, limit, pulse).await?;
-        let body = self.document(response).await?;
+        let body = self.document(response, DOCUMENT_MAX).await?;
         serde_json::from_slice(&body).map_err(|error| self.unexpected(error.to_string()))
     }
 
-    async fn document(&self, response: Response<Incoming>) -> Result<Bytes, Error> {
-        let gathered = Limited::new(response.into_body(), DOCUMENT_MAX).collect();
-        match tokio::time::timeout(ANSWER, gathered).await {
-            Err(_) => Err(self.stood_still(ANSWER)),
-            Ok(Ok(gathered)) => Ok(gathered.to_bytes()),
-            Ok(Err(cause)) if cause.is::<http_body_util::LengthLimitError>() => {
-                Err(self.unexpected(format!("a document of more than {DOCUMENT_MAX} bytes")))
+    /// Reads a document of at most `most` bytes. They are copied, because a piece keeps the buffer that it arrived in.
+    async fn document(&self, response: Response<Incoming>, most: usize) -> Result<Vec<u8>, Error> {
+        let gather = async {
+            let (mut body, mut document) = (response.into_body(), Vec::new());
+            while let Some(piece) = self.next(&mut body).await? {
+                if piece.len() > most - document.len() {
+                    return Err(self.unexpected(format!("a document of more than {most} bytes")));
+                }
+                document.extend_from_slice(&piece);
             }
-            Ok(Err(cause)) => Err(Error::Broken { server: self.url.to_string(), cause }),
-        }
+            Ok(document)
+        };
+        tokio::time::timeout(ANSWER, gather).await.unwrap_or_else(|_| Err(self.stood_still(ANSWER)))
     }
 
     /// The next piece of an answer's content; `None` at its end.
@@ -177,9 +181,9 @@ impl Server {
         }
     }
 
-    /// An answer that no portal gives.
-    pub(super) fn unexpected(&self, what: impl Into<String>) -> Error {
-        Error::Unexpected { server: self.url.to_string(), what: what.into() }
+    /// An answer that no portal gives. `what` may quote the server.
+    pub(super) fn unexpected(&self, what: impl AsRef<str>) -> Error {
+        Error::Unexpected { server: self.url.to_string(), what: excerpt(what.as_ref()) }
     }
 
     /// An answer that ends before its content does.

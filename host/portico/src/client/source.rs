@@ -115,6 +115,31 @@ impl Source {
         if Stamp::from(&metadata) == self.stamp { Ok(()) } else { Err(Error::Changed(self.path.clone())) }
     }
 
+    /// Fails if the file has more bytes than its size says, as in procfs, whose files have size 0.
+    pub(super) async fn ends(self: &Arc<Self>) -> Result<(), Error> {
+        let source = self.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut byte = [0];
+            loop {
+                match source.file.read_at(&mut byte, source.size()) {
+                    Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                    read => return read,
+                }
+            }
+        });
+        let read = read.await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+        match read.map_err(|cause| self.unreadable(cause))? {
+            0 => Ok(()),
+            _ => Err(self.false_size(true)),
+        }
+    }
+
+    /// The error for a file that has more or fewer bytes than its size says. If its metadata changed, the file was changed.
+    fn false_size(&self, more: bool) -> Error {
+        let size = || Error::FalseSize { path: self.path.clone(), told: self.size(), more };
+        self.unchanged().err().unwrap_or_else(size)
+    }
+
     fn unreadable(&self, cause: io::Error) -> Error {
         Error::Read { path: self.path.clone(), cause: Arc::new(cause) }
     }
@@ -134,8 +159,10 @@ impl Source {
             Ok(sha256)
         });
         let hashed = hashed.await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
-        // One that has become shorter has been changed, and says so.
-        hashed.map_err(|cause| self.unchanged().err().unwrap_or_else(|| self.unreadable(cause)))
+        hashed.map_err(|cause| match cause.kind() {
+            io::ErrorKind::UnexpectedEof => self.false_size(false),
+            _ => self.unchanged().err().unwrap_or_else(|| self.unreadable(cause)),
+        })
     }
 
     /// The bytes of a range, as they are read. `sent` counts those that were handed to the connection.

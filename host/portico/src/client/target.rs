@@ -1,15 +1,16 @@
 //! Where a file goes that is got: first under a name of its own, and under its final one when it is whole.
 //!
-//! Invariant: nothing is replaced that nobody said may be, also not what came into being meanwhile.
+//! Invariants: without `force` nothing is replaced, not even a file that appeared meanwhile; with `force` only a plain file is
+//! replaced, never a device, pipe, socket, folder or symbolic link.
 
 use super::download::Remote;
 use super::{CHUNK, Error};
 use portico_store::Sha256;
 use rustix::fs::{FlockOperation, OFlags, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Longest name of a file, in bytes.
@@ -35,17 +36,21 @@ impl PartFile {
     /// Opens what an earlier run has left of the file, or an empty one, in the folder of the target. Its name tells the
     /// file and its digest, so what is in it is a piece of nothing else.
     pub(super) fn open(target: PathBuf, remote: &Remote, force: bool) -> Result<(PartFile, Prefix), Error> {
-        if !force && fs::symlink_metadata(&target).is_ok() {
-            return Err(Error::Exists(target));
+        if let Ok(there) = fs::symlink_metadata(&target) {
+            replaceable(&target, there.file_type())?;
+            if !force {
+                return Err(Error::Exists(target));
+            }
         }
         let name = format!(".portico-{}-{}.part", remote.id, &remote.sha256.to_hex()[..16]);
         let path = folder(&target).join(name);
         let unwritable = |cause: io::Error| Error::Write { path: path.clone(), cause };
         let mut file = loop {
-            let nofollow = OFlags::NOFOLLOW.bits() as i32;
+            let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
             let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(false).custom_flags(nofollow);
+            options.read(true).write(true).create(true).truncate(false).custom_flags(flags.bits() as i32);
             let file = options.open(&path).map_err(unwritable)?;
+            replaceable(&path, file.metadata().map_err(unwritable)?.file_type())?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => return Err(Error::Busy(target)),
@@ -69,6 +74,10 @@ impl PartFile {
     /// Gives it its final name.
     pub(super) fn publish(self) -> Result<PathBuf, Error> {
         self.file.sync_all().map_err(|cause| self.unwritable(cause))?;
+        // Checked again, because the target may have changed. Between this look and the rename it still can.
+        if let Ok(there) = fs::symlink_metadata(&self.target) {
+            replaceable(&self.target, there.file_type())?;
+        }
         let renamed =
             if self.force { fs::rename(&self.path, &self.target) } else { rename_to_nothing(&self.path, &self.target) };
         match renamed {
@@ -89,6 +98,19 @@ impl PartFile {
     pub(super) fn unwritable(&self, cause: io::Error) -> Error {
         Error::Write { path: self.path.clone(), cause }
     }
+}
+
+/// Fails unless the target is a plain file.
+fn replaceable(path: &Path, there: FileType) -> Result<(), Error> {
+    let kind = match there {
+        there if there.is_file() => return Ok(()),
+        there if there.is_dir() => "a folder",
+        there if there.is_symlink() => "a symbolic link",
+        there if there.is_fifo() => "a pipe",
+        there if there.is_socket() => "a socket",
+        _ => "a device",
+    };
+    Err(Error::NotReplaced { path: path.to_owned(), kind })
 }
 
 /// Reads what is there, and stands at its end. More than there can be is no piece of the file.
@@ -193,6 +215,24 @@ mod tests {
         assert_eq!(part.publish().unwrap(), target);
         assert_eq!(fs::read(&target).unwrap(), b"abcdef");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_came_meanwhile_and_is_no_plain_file_is_not_replaced_at_all() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let target = folder.path().join("target");
+        let (part, _) = PartFile::open(target.clone(), &remote(None, 0), true).unwrap();
+        std::os::unix::fs::symlink("elsewhere", &target).unwrap();
+        assert!(matches!(part.publish(), Err(Error::NotReplaced { kind: "a symbolic link", .. })));
+        assert_eq!(fs::read_link(&target).unwrap(), Path::new("elsewhere"));
+        fs::remove_file(&target).unwrap();
+
+        // A pipe is not taken for a partial file.
+        let part = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+        fs::remove_file(&part).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &part, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let opened = PartFile::open(target, &remote(None, 0), true);
+        assert!(matches!(opened, Err(Error::NotReplaced { kind: "a pipe", .. })));
     }
 
     #[test]

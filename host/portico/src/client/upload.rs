@@ -84,6 +84,7 @@ impl Client {
         observer: &Arc<dyn Observer>,
     ) -> Result<Put, Error> {
         let source = Arc::new(Source::open(path)?);
+        source.ends().await?;
         let name = options.name.as_deref().map_or_else(|| source.name(), Ok)?;
         let content_type = options.content_type.clone().unwrap_or_else(|| type_of(name));
         let asked = options.part_size.map(|size| size.to_string()).unwrap_or_default();
@@ -120,7 +121,7 @@ impl Client {
                     }
                 }
                 Err(Failure::Error(error)) => {
-                    if matches!(error, Error::Changed(_)) {
+                    if matches!(error, Error::Changed(_) | Error::FalseSize { .. }) {
                         // No later run finds it again. If it can't be told, the session's time will be over some day.
                         let _ = self.abort(&upload.session).await;
                     }
@@ -218,6 +219,7 @@ impl Upload {
                 lane.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
             }
             self.source.unchanged()?;
+            self.source.ends().await?;
             self.observer.tell(Event::Finishes);
             if let Some(receipt) = self.finalize().await? {
                 self.observer.tell(Event::Compares);

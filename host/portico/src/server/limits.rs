@@ -126,3 +126,7 @@ pub(super) const LINGER_TIME: Duration = Duration::from_secs(10);
 
 /// Longest `X-Request-Id` that is taken over.
 pub(super) const REQUEST_ID_MAX: usize = 64;
+
+/// Most bytes of the log that wait to be written. Lines beyond them are lost and counted, because requests never wait for the
+/// reader of the log.
+pub const LOG_QUEUE: usize = 1 << 20;

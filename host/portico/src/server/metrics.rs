@@ -116,6 +116,8 @@ pub(super) struct Metrics {
     refused: Family<Refused, Counter>,
     failed: Family<Failed, Counter>,
     pub(super) passes: Passes,
+    /// Lines of the log that were lost.
+    pub(super) lost_lines: Counter,
 }
 
 impl Metrics {
@@ -134,6 +136,7 @@ impl Metrics {
             refused: Family::default(),
             failed: Family::default(),
             passes: Passes::default(),
+            lost_lines: Counter::default(),
         };
         metrics.register(settings, store);
         // An increase from nothing is none: what somebody wants to be woken for begins at 0.
@@ -185,6 +188,8 @@ impl Metrics {
         own.register("refused", "What was refused for want of room", self.refused.clone());
         let help = "Passes of the portal's maintenance and of the store's sweep";
         own.register("upkeep_passes", help, self.passes.0.clone());
+        let help = "Lines of the log that could not be written, or not as fast as they came";
+        own.register("log_lines_lost", help, self.lost_lines.clone());
     }
 
     /// Counts an exchange that is over. Without a status its client had gone before the answer.

@@ -31,6 +31,7 @@ use crate::runtime::Runtime;
 use limits::SETTLE;
 use metrics::{CONNECTION, Metrics};
 use portico_store::Backend;
+use prometheus_client::metrics::counter::Counter;
 use readiness::Readiness;
 use std::future::Future;
 use std::io;
@@ -126,6 +127,11 @@ impl Server {
     /// Where to count what is done without a client, so that its metrics tell it.
     pub fn passes(&self) -> Passes {
         self.state.metrics.passes.clone()
+    }
+
+    /// The metric that counts lost lines of the log.
+    pub fn lost_lines(&self) -> Counter {
+        self.state.metrics.lost_lines.clone()
     }
 
     /// Serves until `stop` resolves; then no connection is accepted any more, requests that run may finish within
