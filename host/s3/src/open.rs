@@ -72,7 +72,7 @@ pub(crate) async fn open(
 
 /// Opens a store to read it, whatever its server is able to. Writes nothing and takes the store from no process.
 pub(crate) async fn open_to_read(options: S3Options) -> Result<S3Store, OpenError> {
-    check(&options)?;
+    options.check()?;
     let keys = keys_of(&options);
     let client = Arc::new(Client::new(&options, None).await?);
     let mut id = None;

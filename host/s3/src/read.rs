@@ -82,7 +82,8 @@ pub(crate) async fn digest(inner: &Arc<Inner>, place: &Place, size: u64) -> Resu
 /// # Errors
 /// [`Error::NotFound`] if it is not there.
 pub(crate) async fn blake3(inner: &Arc<Inner>, place: &Place, size: u64) -> Result<Digest> {
-    let (mut blake3, mut reading) = (Blake3::new(), open(inner, place.clone(), 0..size).await?);
+    let source = Source { place: place.clone(), size };
+    let (mut blake3, mut reading) = (Blake3::new(), open(inner, source, 0..size).await?);
     while let Some(chunk) = reading.next().await? {
         blake3.update(&chunk);
     }

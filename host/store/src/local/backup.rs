@@ -19,6 +19,7 @@ use rusqlite::Connection;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a backup has copied.
@@ -79,7 +80,7 @@ impl LocalStore {
             // First, so that the next run goes on if this one is killed. Without an index it is no store that opens.
             root.make_format(&source.id)?;
         }
-        let disk = Disk::new(root.dir(), false, None, None);
+        let disk = Disk::new(root.dir(), false, None, Arc::default(), None);
         let copy = Copy { source, root, disk };
         let mut report = BackupReport::default();
         copy.index()?;
@@ -186,10 +187,10 @@ impl Copy {
             Some(_) => _ = self.disk.unlink(&path)?,
             None => {}
         }
-        let Some(mut from) = self.source.disk.open_read(&path)? else { return Ok(Copied::Lost) };
+        let Some(from) = self.source.disk.open_read(&path)? else { return Ok(Copied::Lost) };
         let token = Token::random()?;
-        let mut to = self.disk.create(&layout::staged(&token))?;
-        if io::copy(&mut from, &mut to)? != row.size {
+        let to = self.disk.create(&layout::staged(&token))?;
+        if io::copy(&mut &*from, &mut &*to)? != row.size {
             self.disk.unlink(&layout::staged(&token))?;
             return Ok(Copied::Lost);
         }

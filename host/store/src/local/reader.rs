@@ -13,6 +13,7 @@ use crate::{Error, FileId, Result, Scope};
 use rusqlite::Connection;
 use std::cell::RefCell;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Longest time that the index stays open. A process that opens the store meanwhile waits, for ten seconds at most.
@@ -47,7 +48,7 @@ impl Reader {
             Ok(_) => return Err(root.index_error(IndexFault::Foreign)),
             Err(fault) => return Err(root.index_error(fault)),
         }
-        let disk = Disk::new(root.dir(), false, None, None);
+        let disk = Disk::new(root.dir(), false, None, Arc::default(), None);
         Ok(Reader { root, disk, id, index: RefCell::default(), in_use })
     }
 

@@ -4,6 +4,7 @@
 //! unfinished put, which a sweep knows; nothing is synced but the index. A sync of another file would tell nothing that the
 //! index's sync does not, because all files are on one filesystem, and under load each sync waits for running uploads.
 
+use super::aside::Aside;
 use super::body::{OwnName, Sink, Target};
 use super::index::trials;
 use super::layout::{self, FINAL, INDEX, STAGING, TEMP};
@@ -61,7 +62,7 @@ pub(super) async fn check(inner: &Arc<Inner>) -> Result<()> {
 /// As [`check`].
 pub(super) async fn check_files(inner: &Arc<Inner>) -> Result<()> {
     blocking(inner, |inner| inner.inodes.check(inner)).await?;
-    let staged = stage(inner).await.map_err(|error| failed(inner, "no file can be made in", STAGING, error))?;
+    let staged = stage(inner, &Aside::default()).await.map_err(|error| failed(inner, "no file can be made in", STAGING, error))?;
     blocking(inner, move |inner| {
         publish(inner, staged)?;
         store_parts(inner)
