@@ -152,6 +152,11 @@ fn a_backup_into_something_else_is_refused() {
     assert_eq!((said.code, &*said.err), (Some(0), ""), "{said:?}");
     drop(server);
 
+    // One that was opened as a store may have files that no other store has.
+    let said = run(crate::fixture::portico(["sweep", "--store", &copy]));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    refused(store.beside("new/backup"), "a backup that was opened as one");
+
     let mut bucket = crate::fixture::portico(["backup", "--store", "s3://bucket/prefix"]);
     bucket.arg(store.beside("bucket"));
     let said = run(bucket);

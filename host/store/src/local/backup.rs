@@ -70,6 +70,12 @@ impl LocalStore {
             if root.store_id()? != source.id {
                 return Err(unfit(to, "it holds another store, or a copy of another one"));
             }
+            if !found.backup {
+                return Err(unfit(
+                    to,
+                    "it is a store, or a backup that was opened as one, and may have files of its own",
+                ));
+            }
         } else if !found.beginning {
             return Err(OpenError::NotAStore(root.path().to_owned()));
         }
@@ -77,6 +83,7 @@ impl LocalStore {
             root.make_folder(name)?;
         }
         if !found.format {
+            root.mark_backup()?;
             // First, so that the next run goes on if this one is killed. Without an index it is no store that opens.
             root.make_format(&source.id)?;
         }

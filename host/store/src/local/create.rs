@@ -5,7 +5,7 @@
 //! nobody could store with yet, and it is used as it is, never made again.
 
 use super::index;
-use super::layout::{FOLDERS, FORMAT, FORMAT_LINE, INDEX, INDEX_FILES, NEW_FORMAT, NEW_INDEX};
+use super::layout::{BACKUP, FOLDERS, FORMAT, FORMAT_LINE, INDEX, INDEX_FILES, NEW_FORMAT, NEW_INDEX};
 use super::open_error::OpenError;
 use super::root::Root;
 use crate::Token;
@@ -85,6 +85,12 @@ impl Root {
         written.map_err(|error| OpenError::io(self.at(NEW_FORMAT), error))?;
         self.rename(NEW_FORMAT, FORMAT)?;
         self.sync()
+    }
+
+    /// Marks the folder as a backup, until a process opens it as a store.
+    pub(super) fn mark_backup(&self) -> Result<(), OpenError> {
+        let marked = self.open_file(BACKUP, OFlags::WRONLY | OFlags::CREATE)?.sync_all();
+        marked.map_err(|error| OpenError::io(self.at(BACKUP), error))
     }
 
     /// Gives something in the folder another name, which is free.

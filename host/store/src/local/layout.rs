@@ -30,6 +30,8 @@ pub(super) const NEW_LOG: &str = "log.new";
 pub(super) const NEW_INDEX: &str = "index.new";
 /// What SQLite puts beside an index, which is named first.
 pub(super) const INDEX_FILES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+/// Marks a backup that no process has opened as a store.
+pub(super) const BACKUP: &str = "backup";
 /// Says who has the lock.
 pub(super) const HOLDER: &str = "lock";
 /// Room that is kept for deletes.

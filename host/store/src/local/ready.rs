@@ -62,7 +62,9 @@ pub(super) async fn check(inner: &Arc<Inner>) -> Result<()> {
 /// As [`check`].
 pub(super) async fn check_files(inner: &Arc<Inner>) -> Result<()> {
     blocking(inner, |inner| inner.inodes.check(inner)).await?;
-    let staged = stage(inner, &Aside::default()).await.map_err(|error| failed(inner, "no file can be made in", STAGING, error))?;
+    let staged = stage(inner, &Aside::default())
+        .await
+        .map_err(|error| failed(inner, "no file can be made in", STAGING, error))?;
     blocking(inner, move |inner| {
         publish(inner, staged)?;
         store_parts(inner)

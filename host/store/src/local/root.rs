@@ -9,7 +9,7 @@ use super::folder::Folder;
 use super::health::Health;
 use super::index::{self, Index, IndexFault};
 use super::layout::{
-    self, FOLDERS, FORMAT, FORMAT_LINE, HOLDER, INDEX, INDEX_FILES, NEW_FORMAT, NEW_INDEX, NEW_LOG, RESERVE,
+    self, BACKUP, FOLDERS, FORMAT, FORMAT_LINE, HOLDER, INDEX, INDEX_FILES, NEW_FORMAT, NEW_INDEX, NEW_LOG, RESERVE,
 };
 use super::open_error::OpenError;
 use super::reserve::Reserve;
@@ -43,6 +43,8 @@ pub(super) struct Found {
     pub(super) format: bool,
     /// It has an index.
     pub(super) index: bool,
+    /// It is marked as a backup.
+    pub(super) backup: bool,
     /// It has a folder of finals, as only a store has.
     pub(super) finals: bool,
     /// It has nothing that a store in the making would not have.
@@ -122,6 +124,8 @@ impl Root {
         }
         let id = self.store_id()?;
         self.inspect(&id).map_err(|fault| self.index_error(fault))?;
+        // From now on it may have what no other store has.
+        self.remove(BACKUP)?;
         // Nothing is refused any more. The folders are made where a copy of the store came without empty ones.
         for name in FOLDERS {
             self.make_folder(name)?;
@@ -186,15 +190,16 @@ impl Root {
     /// What is in the folder. Whatever has a name of ours must be of its kind; for the index, see
     /// [`Root::check_index`].
     pub(super) fn look(&self) -> Result<Found, OpenError> {
-        let mut found = Found { format: false, index: false, finals: false, beginning: true };
+        let mut found = Found { format: false, index: false, backup: false, finals: false, beginning: true };
         for name in names(&self.dir).map_err(|error| OpenError::io(&self.path, error))? {
             if FOLDERS.contains(&name.as_str()) {
                 let folder = self.folder(&name)?;
                 found.finals |= name == layout::FINAL;
                 found.beginning &= names(&folder).map_err(|error| OpenError::io(self.at(&name), error))?.is_empty();
-            } else if [FORMAT, NEW_FORMAT, NEW_LOG, HOLDER, RESERVE].contains(&name.as_str()) {
+            } else if [FORMAT, NEW_FORMAT, NEW_LOG, BACKUP, HOLDER, RESERVE].contains(&name.as_str()) {
                 self.check_file(&name)?;
                 found.format |= name == FORMAT;
+                found.backup |= name == BACKUP;
             } else if let Some(suffix) = name.strip_prefix(INDEX).or_else(|| name.strip_prefix(NEW_INDEX))
                 && INDEX_FILES.contains(&suffix)
             {
