@@ -37,10 +37,13 @@ fn an_upload_goes_on_by_itself_after_kills_of_the_server() {
         if is_last {
             loop {
                 let before = parts_done(&server.exchanges());
-                if are_all_there(&server, &content) {
+                // On a busy machine it may be done before anybody has seen that.
+                if are_all_there(&server, &content) || !running.is_running() {
                     break;
                 }
-                eventually("another part", || (parts_done(&server.exchanges()) > before).then_some(()));
+                eventually("another part", || {
+                    (parts_done(&server.exchanges()) > before || !running.is_running()).then_some(())
+                });
             }
         }
         assert!(running.is_running() || is_last, "the upload is over after {round} kills");

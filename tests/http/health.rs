@@ -70,8 +70,8 @@ fn a_server_whose_store_is_taken_away_is_not_ready() {
         }
         fs::rename(&aside, &path).expect("a name");
         expect_ready(&server, true);
-        let log = server.log();
-        assert!(log.contains("the store is not ready") && log.contains(&path.display().to_string()), "{name}: {log}");
+        let log = server.log_with(&path.display().to_string());
+        assert!(log.contains("the store is not ready"), "{name}: {log}");
     }
     server.expect_file(&file);
     server.finish(&[&file]);
@@ -92,7 +92,7 @@ fn folders_that_cannot_be_written_to_are_noticed_and_named() {
         expect_ready(&server, false);
         permit(&root.join(name), 0o755);
         expect_ready(&server, true);
-        assert!(server.log().contains(&root.join(name).display().to_string()), "{name}: {}", server.log());
+        server.log_with(&root.join(name).display().to_string());
     }
     server.finish(&[&file]);
 

@@ -28,6 +28,11 @@ use std::time::{Duration, Instant};
 const SIZE: u64 = 64 << 20;
 /// Longest time for a filesystem to be let go of by a process that was killed.
 const BUSY_MAX: Duration = Duration::from_secs(30);
+/// Most KiB of a request to the loop device: one write of the file. Of a request in several writes the kernel sees how many
+/// bytes came through before one failed, and the loop device takes that for a success.
+const REQUEST_KIB: &str = "64";
+/// Where a device has that, below its folder in sysfs.
+const REQUEST_MAX: &str = "queue/max_sectors_kb";
 /// What a disk needs of the machine.
 const NEEDS: &str = "needs root, /dev/fuse, loop devices, losetup and mkfs.ext4";
 
@@ -112,8 +117,7 @@ impl Disk {
     /// writes. What is answered from the fault on is then no longer in a program's hands.
     pub fn kernel_gave_up(&self) -> bool {
         let Some(device) = &self.mounted else { return false };
-        let name = device.trim_start_matches("/dev/");
-        let errors = std::fs::read_to_string(format!("/sys/fs/ext4/{name}/errors_count"));
+        let errors = std::fs::read_to_string(format!("/sys/fs/ext4/{}/errors_count", name_of(device)));
         let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let is_read_only = mounts.lines().filter(|line| line.starts_with(&format!("{device} "))).any(|line| {
             let options = line.split(' ').nth(3).unwrap_or_default();
@@ -126,7 +130,9 @@ impl Disk {
     pub fn mount(&mut self) -> io::Result<()> {
         let file = self.dir.path().join("fuse").join(fuse::NAME);
         let device = run(Command::new("losetup").args(["--find", "--show"]).arg(file))?.trim().to_owned();
-        let mounted = mount(&device, self.root(), "ext4", MountFlags::NOATIME, c"noinit_itable");
+        let limited = std::fs::write(Path::new("/sys/block").join(name_of(&device)).join(REQUEST_MAX), REQUEST_KIB);
+        let mounted =
+            limited.and_then(|()| Ok(mount(&device, self.root(), "ext4", MountFlags::NOATIME, c"noinit_itable")?));
         // The device goes with the last who uses it.
         run(Command::new("losetup").args(["--detach", &device]))?;
         mounted?;
@@ -179,10 +185,14 @@ impl Drop for Disk {
     }
 }
 
+/// The name of a device below `/dev`, and in sysfs.
+fn name_of(device: &str) -> &str {
+    device.trim_start_matches("/dev/")
+}
+
 /// The file that a loop device is of.
 fn backing(device: &str) -> Option<PathBuf> {
-    let name = device.trim_start_matches("/dev/");
-    let file = std::fs::read_to_string(Path::new("/sys/block").join(name).join("loop/backing_file")).ok()?;
+    let file = std::fs::read_to_string(Path::new("/sys/block").join(name_of(device)).join("loop/backing_file")).ok()?;
     Some(PathBuf::from(file.trim_end()))
 }
 

@@ -8,7 +8,7 @@ mod fixture;
 mod folder;
 
 use fixture::session::received;
-use fixture::{Pattern, Response, Server, Session, Stored};
+use fixture::{Pattern, Response, Server, Session, Stored, eventually};
 use folder::Folder as Store;
 use libtest_mimic::{Arguments, Failed, Trial};
 use portico_test_disk::{Disk, Fault};
@@ -73,7 +73,8 @@ fn fail_write(number: u64) -> Option<Broken> {
     disk.arm(Some(Fault::Write(number)));
     let status = session.part(&server, FAILED).head.status;
     disk.arm(None);
-    let is_of_index = server.log().contains("a commit of the index failed") && !disk.kernel_gave_up();
+    let log = server.log_with(&format!("path=\"{}\"", session.part_path(FAILED)));
+    let is_of_index = log.contains("a commit of the index failed") && !disk.kernel_gave_up();
     if !is_of_index {
         // What is on the disk goes before it.
         drop(server);
@@ -81,7 +82,8 @@ fn fail_write(number: u64) -> Option<Broken> {
         return None;
     }
     assert_eq!(status, 500, "the commit that failed is not acknowledged");
-    assert_eq!(server.ask("GET /ready", &[]).head.status, 503);
+    // What it answered before is kept for a second.
+    eventually("that it is not ready", || (server.ask("GET /ready", &[]).head.status == 503).then_some(()));
     Some(Broken { server, store, disk, kept, deleted, session })
 }
 
@@ -99,7 +101,7 @@ fn after_a_failed_commit() {
     unavailable("a later file", &connection.response());
     unavailable("a delete", &server.ask(&format!("DELETE {}", kept.path()), &[]));
     server.expect_file(&kept);
-    let log = server.log();
+    let log = server.log_with(&format!("path=\"{}\"", kept.path()));
     let told = log.lines().filter(|line| line.contains("the disk has failed")).count();
     assert_eq!(told, 1, "{log}");
     assert!(log.contains("a commit of the index failed"), "{log}");

@@ -125,7 +125,7 @@ impl Comparison {
             let Some(file) = self.store.disk.open_read(path)? else {
                 return Ok(Some(DifferenceKind::Missing { size }));
             };
-            Ok(if expected.is_digest_of(&file, start, size)? { None } else { Some(DifferenceKind::Content) })
+            Ok(if expected.matches_digest(&file, start, size)? { None } else { Some(DifferenceKind::Content) })
         };
         compared().unwrap_or_else(|error| Some(DifferenceKind::Unreadable(chain(&error))))
     }
@@ -237,7 +237,7 @@ enum Expected {
 }
 
 impl Expected {
-    fn is_digest_of(self, file: &File, start: u64, size: u64) -> Result<bool> {
+    fn matches_digest(self, file: &File, start: u64, size: u64) -> Result<bool> {
         let (mut sha256, expected) = match self {
             Expected::Sha256(expected) => (Sha256::new(), expected),
             Expected::From(before, expected) => (*before, expected),
