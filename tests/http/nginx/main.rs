@@ -41,7 +41,13 @@ fn main() -> ExitCode {
         if ignored {
             name = format!("{name}: {MISSING}");
         }
-        let test = move || if installed { Ok(slow_and_steady(proxy, listen)) } else { Err(MISSING.into()) };
+        let test = move || {
+            if !installed {
+                return Err(MISSING.into());
+            }
+            slow_and_steady(proxy, listen);
+            Ok(())
+        };
         Trial::test(name, test).with_ignored_flag(ignored)
     });
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit_code()

@@ -24,8 +24,7 @@ async fn two_steps(tell: impl FnOnce(&mut Lies), lacks: &'static str) {
             Ok(_) => {}
         }
     }
-    println!("{refused} of {rounds} openings were refused");
-    assert!(refused * 100 >= rounds * 99, "{refused} of {rounds}");
+    assert!(refused * 100 >= rounds * 99, "{refused} of {rounds} openings were refused");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,7 +52,8 @@ fn traced() -> Result<(), String> {
     let text = std::fs::read_to_string(&log).map_err(|error| error.to_string())?;
     let main = text.split(' ').next().unwrap_or_default();
     let below = root.display().to_string();
-    let kinds: [(&str, &dyn Fn(&str) -> bool, usize); 3] = [
+    type IsIt<'a> = &'a dyn Fn(&str) -> bool;
+    let kinds: [(&str, IsIt<'_>, usize); 3] = [
         ("a name that is removed", &|line| line.contains("unlinkat(") && line.contains(&below), 4),
         ("a hole that is punched", &|line| line.contains("FALLOC_FL_PUNCH_HOLE"), 2),
         ("a file without a name that is closed", &|line| line.contains("close(") && line.contains("(deleted)"), 1),

@@ -158,15 +158,6 @@ fn one_run(life: Life, fault: Option<Fault>, end: End) -> Result<Counts, String>
         }
     }
     let problems = look(&root, &said);
-    if std::env::var_os("PORTICO_TEST_SHOW").is_some() {
-        let failed: Vec<&String> =
-            lines.iter().map(|(_, line)| line).filter(|line| line.starts_with(['!', 'r'])).collect();
-        eprintln!(
-            "{life:?} {fault:?} {end:?}: {counts:?}, failed {}, gave up {gave_up}, {} answered, {failed:?}",
-            failed_at.is_some(),
-            lines.iter().filter(|(_, line)| line.starts_with('=')).count()
-        );
-    }
     if problems.is_empty() {
         return Ok(counts);
     }
