@@ -135,7 +135,7 @@ impl Copy {
         });
         self.at(NEW_INDEX, copied)?;
         let forgotten = self.change(|conn| {
-            conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+            index::use_log(conn)?;
             Ok(conn.execute_batch("BEGIN; DELETE FROM parts; DELETE FROM withdrawn; COMMIT")?)
         });
         self.at(NEW_INDEX, forgotten)

@@ -14,7 +14,7 @@ mod tests;
 pub(super) mod trials;
 mod writer;
 
-pub(super) use schema::IndexFault;
+pub(super) use schema::{IndexFault, use_log};
 
 use super::folder::Folder;
 use super::health::{Health, is_refusal};
@@ -167,6 +167,7 @@ impl Index {
         folder: &Arc<Folder>,
     ) -> Result<Self, IndexFault> {
         let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, durable)?;
+        use_log(&conn).map_err(IndexFault::Fault)?;
         let writer = writer::Writer::new(conn, reserve, health.clone(), durable)?;
         let readers = (0..READERS)
             .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, durable))

@@ -77,9 +77,19 @@ impl From<rusqlite::Error> for IndexFault {
     }
 }
 
+/// Gives an index a write-ahead log. SQLite reports no error if a write for that fails: it keeps to a rollback journal, and
+/// says so. A journal that a loss of power leaves is none of ours, so such an index must not come into use.
+pub(in crate::local) fn use_log(conn: &Connection) -> crate::Result<()> {
+    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode == "wal" {
+        return Ok(());
+    }
+    Err(crate::Error::internal(format!("the index can't be given a write-ahead log: SQLite keeps to `{mode}`")))
+}
+
 /// Makes the tables of a new store.
 pub(super) fn create(conn: &Connection, store_id: &str) -> Result<(), IndexFault> {
-    conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    use_log(conn).map_err(IndexFault::Fault)?;
     conn.execute_batch(&format!(
         "PRAGMA application_id = {APPLICATION_ID}; BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION};"
     ))?;
