@@ -221,11 +221,7 @@ impl Copy {
 
     /// Puts the new index in the place of the one before it.
     fn name_index(&self) -> Result<(), OpenError> {
-        let settled = self.change(|conn| {
-            conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-            Ok(())
-        });
-        self.at(NEW_INDEX, settled)?;
+        self.at(NEW_INDEX, self.change(index::write_back))?;
         self.at(NEW_INDEX, rustix::fs::syncfs(self.root.dir()).map_err(Error::from))?;
         for suffix in &INDEX_FILES[1..] {
             self.at(INDEX, self.disk.unlink(Path::new(&format!("{INDEX}{suffix}"))))?;

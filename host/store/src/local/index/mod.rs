@@ -74,16 +74,21 @@ pub(super) fn create(
     fill: impl FnOnce(&Connection) -> Result<(), IndexFault>,
 ) -> Result<(), IndexFault> {
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, true)?;
+    use_log(&conn).map_err(IndexFault::Fault)?;
     schema::create(&conn, store_id)?;
     fill(&conn)?;
-    // Closing would write the log back too, but would not say if it could not.
-    let (busy, _, _): (bool, i64, i64) =
-        conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    if busy {
-        return Err(IndexFault::Fault(Error::internal("a new index is in use")));
-    }
+    write_back(&conn).map_err(IndexFault::Fault)?;
     conn.close().map_err(|(_, error)| error)?;
     std::fs::File::open(path).and_then(|file| file.sync_all()).map_err(IndexFault::Io)
+}
+
+/// Writes the whole log of a new index back to its file. Closing would too, but would not report a failure.
+pub(super) fn write_back(conn: &Connection) -> Result<()> {
+    let busy: bool = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy {
+        return Err(Error::internal("a new index is in use"));
+    }
+    Ok(())
 }
 
 /// Looks whether the index at a path can be used, and answers the id of its store. Leaves its files as they are.

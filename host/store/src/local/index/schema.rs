@@ -89,7 +89,6 @@ pub(in crate::local) fn use_log(conn: &Connection) -> crate::Result<()> {
 
 /// Makes the tables of a new store.
 pub(super) fn create(conn: &Connection, store_id: &str) -> Result<(), IndexFault> {
-    use_log(conn).map_err(IndexFault::Fault)?;
     conn.execute_batch(&format!(
         "PRAGMA application_id = {APPLICATION_ID}; BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION};"
     ))?;
