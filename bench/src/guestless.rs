@@ -10,7 +10,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use portico_host::server::limits::HTTP1_BUFFER;
+use portico_server::server::limits::HTTP1_BUFFER;
 use portico_store::local::{Durability, LocalOptions, LocalStore};
 use portico_store::{Backend, Error, Expected, FileId, FinalOptions, Scope, Token, put_final, stream::ByteStream};
 use std::convert::Infallible;

@@ -139,15 +139,9 @@ impl Error {
         Error::Unavailable { retry_after: None, cause: cause.into() }
     }
 
-    /// The error and what caused it, in one line, for a log.
+    /// The error and its causes in one line, for a log.
     pub fn told(&self) -> String {
-        let mut told = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            told = format!("{told}: {error}");
-            cause = error.source();
-        }
-        told
+        chain(self)
     }
 
     /// The error again, for a writer that failed and is asked once more. The cause goes with the first answer.
@@ -172,4 +166,16 @@ impl Error {
             Error::Internal(_) => Error::Internal(cause()),
         }
     }
+}
+
+/// Returns an error and its causes in one line, for a person: `outer: cause: cause of the cause`.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
