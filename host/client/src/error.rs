@@ -1,6 +1,6 @@
 //! Why something that a client does has failed, and whether it may go well the next time.
 
-use super::limits::SHOWN_MAX;
+use crate::limits::SHOWN_MAX;
 use http::StatusCode;
 use serde::Deserialize;
 use std::fmt;
@@ -251,7 +251,7 @@ struct Told {
 
 impl Problem {
     /// The problem that an answer tells; a proxy's page tells its status only.
-    pub(super) fn read(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Problem {
+    pub(crate) fn read(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Problem {
         Problem { status, retry_after, told: serde_json::from_slice(body).unwrap_or_default() }
     }
 
@@ -308,11 +308,20 @@ pub fn printable(text: &str) -> String {
 }
 
 /// Returns the beginning of a server's text, as [`printable`] shows it.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(SHOWN_MAX) {
         None => printable(text),
         Some((end, _)) => format!("{} ...", printable(&text[..end])),
     }
+}
+
+/// The file could not be read while it was sent. Comes back from the HTTP library among the causes of its error.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("cannot read {}", .path.display())]
+pub(crate) struct Unreadable {
+    pub(crate) path: PathBuf,
+    #[source]
+    pub(crate) cause: Arc<io::Error>,
 }
 
 #[cfg(test)]

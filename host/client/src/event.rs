@@ -1,6 +1,6 @@
 //! What a client tells while it is at work.
 
-use super::Error;
+use crate::error::Error;
 use std::time::Duration;
 
 /// Something that happened to a transfer.

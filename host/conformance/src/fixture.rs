@@ -2,10 +2,9 @@
 
 use crate::bindings::portico::conformance::fixture as wit;
 use crate::board::{Board, ObjectClaim, PartClaim};
-use crate::host::HostState;
 use crate::source::Source;
 use std::sync::Arc;
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime::component::{HasData, Resource, ResourceTable};
 use wasmtime_wasi::p2::DynInputStream;
 
 /// The runner's side of one instance of a case.
@@ -21,22 +20,17 @@ impl Fixture {
     }
 }
 
+/// A fixture with the table of its guest's handles.
 pub(crate) struct View<'a> {
-    fixture: &'a mut Fixture,
-    table: &'a mut ResourceTable,
+    pub(crate) fixture: &'a mut Fixture,
+    pub(crate) table: &'a mut ResourceTable,
 }
 
-struct ViewOf;
+/// Names the type of [`View`] for a linker.
+pub(crate) struct ViewOf;
 
 impl HasData for ViewOf {
     type Data<'a> = View<'a>;
-}
-
-pub(crate) fn add_to_linker<T: HostState>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    wit::add_to_linker::<T, ViewOf>(linker, |state| {
-        let base = state.base();
-        View { fixture: &mut base.fixture, table: &mut base.table }
-    })
 }
 
 impl wit::Host for View<'_> {

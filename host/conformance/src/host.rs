@@ -1,6 +1,7 @@
 //! The wasmtime host that is tested.
 
-use crate::Fixture;
+use crate::bindings::portico::conformance::fixture as wit;
+use crate::fixture::{Fixture, View, ViewOf};
 use portico_store::Backend;
 use std::sync::Arc;
 use wasmtime::component::{Linker, ResourceTable};
@@ -52,4 +53,12 @@ impl HostState for Base {
     fn base(&mut self) -> &mut Base {
         self
     }
+}
+
+/// Adds the fixture of a case to a linker.
+pub(crate) fn add_fixture<T: HostState>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    wit::add_to_linker::<T, ViewOf>(linker, |state| {
+        let base = state.base();
+        View { fixture: &mut base.fixture, table: &mut base.table }
+    })
 }

@@ -4,8 +4,8 @@ use crate::audit::{self, Claimed};
 use crate::backends;
 use crate::bindings::portico::conformance::fixture::Outcome;
 use crate::board::Board;
-use crate::fixture::{self, Fixture};
-use crate::host::{Base, Host};
+use crate::fixture::Fixture;
+use crate::host::{Base, Host, add_fixture};
 use crate::programs::{self, Case};
 use crate::stores::{BoxError, TestBackend, TestStore};
 use portico_store::Backend;
@@ -83,7 +83,7 @@ impl<H: Host> Runner<H> {
 
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        fixture::add_to_linker(&mut linker)?;
+        add_fixture(&mut linker)?;
         host.add_to_linker(&mut linker)?;
         let mut runner = Runner { host, engine, programs: HashMap::new(), cases: Vec::new() };
         // A program gets storage to print its cases, because it can't be linked without, but does nothing with it.

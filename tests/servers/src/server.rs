@@ -1,6 +1,6 @@
 //! A server that runs, and what a test needs to use it.
 
-use crate::availability::has_conditions;
+use crate::access::{Access, has_conditions};
 use crate::double::{self, Clock, Lies, Told};
 use crate::process::{Missing, Process};
 use crate::proxy::FaultProxy;
@@ -30,15 +30,6 @@ pub struct Server {
     clock: Option<Clock>,
     told: Option<Told>,
     _alive: Box<dyn Any + Send + Sync>,
-}
-
-/// Where a server is and who may use it.
-#[derive(Clone)]
-pub(crate) struct Access {
-    pub(crate) endpoint: String,
-    pub(crate) region: String,
-    pub(crate) access_key: String,
-    pub(crate) secret_key: String,
 }
 
 impl Server {

@@ -1,6 +1,7 @@
 //! `portico backup`.
 
-use super::{Error, log, stdout};
+use super::error::Error;
+use super::{log, stdout};
 use crate::config::{Config, StoreConfig};
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 use portico_store::local::LocalStore;

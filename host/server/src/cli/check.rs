@@ -1,8 +1,10 @@
 //! `portico check`.
 
+use super::args::switch;
+use super::error::Error;
 use super::store::Store;
 use super::trial::try_out;
-use super::{Error, log, stdout, switch, verify};
+use super::{log, stdout, verify};
 use crate::config::{Config, Source, StoreConfig};
 use clap::{ArgMatches, Command};
 use portico_s3::Finding;
@@ -46,7 +48,7 @@ pub(super) fn check(config: &Config, matches: &ArgMatches) -> Result<ExitCode, E
     };
     log::start(config);
     let mut out = stdout::results();
-    let tokio = super::tokio()?;
+    let tokio = super::threads::start()?;
     match &config.store {
         StoreConfig::Local { path, options } => {
             let facts = LocalStore::facts(path)?;

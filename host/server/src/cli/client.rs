@@ -3,10 +3,12 @@
 //! A portal is a server that somebody runs, or one in this process that ends with the command; both are talked to over
 //! HTTP, so that a command does the same with either.
 
+use super::args::{configured, sources, switch};
+use super::error::Error;
 use super::progress::Progress;
 use super::stop::Stop;
 use super::store::Store;
-use super::{Error, configured, log, portal, sources, stderr, switch};
+use super::{log, portal, stderr};
 use crate::config::{Config, time};
 use crate::server::{Server, Settings, Tokens};
 use clap::parser::ValueSource;
@@ -58,7 +60,7 @@ where
     let progress = Progress::new(matches.get_flag("json"));
     let retry = *matches.get_one::<Duration>("retry").expect("it has a default");
     let place = Place::of(matches)?;
-    let tokio = super::tokio()?;
+    let tokio = super::threads::start()?;
     let done = tokio.block_on(async {
         let mut stop = Stop::new().map_err(Error::Start)?.watched();
         let (options, own) = match place {

@@ -1,6 +1,6 @@
 //! `portico completions`.
 
-use super::Error;
+use super::error::Error;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use clap_complete::{Shell, generate};
 use std::io::Write;

@@ -3,9 +3,10 @@
 //! Invariant: each case has a store of its own beneath a place that is made for the run and removed after it; nothing
 //! else below the configured location is looked at.
 
+use super::error::Error;
+use super::log;
 use super::stdout::{self, Results};
 use super::stop::Stop;
-use super::{Error, log};
 use crate::config::{Config, StoreConfig};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use portico_conformance::{BoxError, Case, PorticoHost, Runner, TestBackend, backends};
@@ -23,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(10 * 60);
 /// How long the removal of the store may take that was made to see whether there can be one.
 const TRIAL_REMOVAL: Duration = Duration::from_secs(5);
 
-/// Most cases at once. Each may hold a thread of [`super::BLOCKING_THREADS`] and wait for another one.
+/// Most cases at once. Each may hold a thread of [`super::threads::BLOCKING_THREADS`] and wait for another one.
 const JOBS_MAX: i64 = 32;
 
 /// What is to be run.
@@ -48,7 +49,7 @@ impl Plan {
             .arg(filter.help("Run only the cases with this in their names"))
             .arg(jobs.value_parser(value_parser!(u8).range(1..=JOBS_MAX)).help("Cases at once"))
             .arg(name.help("What the names of the cases begin with [default: local or s3]"))
-            .arg(super::switch("list").help("Show the names of the cases and run none"))
+            .arg(super::args::switch("list").help("Show the names of the cases and run none"))
     }
 
     /// The plan that somebody gave.
@@ -66,7 +67,7 @@ impl Plan {
 pub(super) fn conformance(config: &Config, plan: &Plan) -> Result<ExitCode, Error> {
     // What the programs make of the store is no news but where it is wrong.
     log::start_quiet(config);
-    super::tokio()?.block_on(async {
+    super::threads::start()?.block_on(async {
         let name = plan.name.as_deref().unwrap_or(match config.store {
             StoreConfig::Local { .. } => "local",
             StoreConfig::S3(_) => "s3",

@@ -1,6 +1,8 @@
 //! `portico get`.
 
-use super::{Error, client, switch};
+use super::args::switch;
+use super::client;
+use super::error::Error;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use portico_client::{Got, To, printable};
 use serde_json::json;

@@ -1,6 +1,7 @@
 //! `portico ls`.
 
-use super::{Error, client};
+use super::client;
+use super::error::Error;
 use clap::{ArgMatches, Command};
 use indicatif::HumanBytes;
 use portico_client::{Receipt, printable};

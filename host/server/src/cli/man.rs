@@ -1,6 +1,6 @@
 //! `portico man`: one page for all commands and settings, from the definitions that read the command line.
 
-use super::Error;
+use super::error::Error;
 use crate::config::PREFIX;
 use clap::{Arg, Command};
 use clap_mangen::Man;
@@ -50,7 +50,7 @@ fn page(mut all: Command, settings: &[Arg]) -> io::Result<Vec<u8>> {
     configured.build();
     configured.get_arguments().for_each(|setting| option(&mut roff, setting));
     roff.control("SH", ["EXIT STATUS"]);
-    for (code, meaning) in super::EXIT_CODES {
+    for (code, meaning) in super::error::EXIT_CODES {
         described(&mut roff, code, meaning);
     }
     roff.to_writer(&mut page)?;

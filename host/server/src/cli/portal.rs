@@ -1,6 +1,6 @@
 //! Which component is run, and what it is told.
 
-use super::Error;
+use super::error::Error;
 use crate::bounded;
 use crate::config::Config;
 use crate::runtime::Runtime;

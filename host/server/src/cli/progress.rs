@@ -2,7 +2,8 @@
 //!
 //! Results go to standard output, and everything else to standard error; JSON is a result in whole.
 
-use super::{Error, stderr, stdout};
+use super::error::Error;
+use super::{stderr, stdout};
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use portico_client::{Event, Observer, printable};
 use serde_json::{Map, Value, json};

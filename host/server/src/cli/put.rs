@@ -1,7 +1,9 @@
 //! `portico put`.
 
+use super::args::switch;
+use super::client;
+use super::error::Error;
 use super::progress::Progress;
-use super::{Error, client, switch};
 use crate::config::size;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use portico_client::{Client, Put, PutOptions, printable};

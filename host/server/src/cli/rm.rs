@@ -1,6 +1,8 @@
 //! `portico rm`.
 
-use super::{Error, client, switch};
+use super::args::switch;
+use super::client;
+use super::error::Error;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use portico_client::printable;
 use serde_json::json;

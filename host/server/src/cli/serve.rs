@@ -1,8 +1,9 @@
 //! `portico serve`.
 
+use super::error::Error;
 use super::stop::Stop;
 use super::store::Store;
-use super::{Error, descriptors, log, portal, stderr, stdout};
+use super::{descriptors, log, portal, stderr, stdout};
 use crate::config::Config;
 use crate::server::{Server, Tokens};
 use crate::upkeep::Upkeep;
@@ -17,7 +18,7 @@ const BLOCKING_END: Duration = Duration::from_secs(5);
 pub(super) fn serve(config: Config) -> Result<ExitCode, Error> {
     log::start(&config);
     descriptors::raise(&config);
-    let tokio = super::tokio()?;
+    let tokio = super::threads::start()?;
     let served = tokio.block_on(run(config));
     tokio.shutdown_timeout(BLOCKING_END);
     served.map(|()| ExitCode::SUCCESS)

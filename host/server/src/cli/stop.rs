@@ -13,7 +13,7 @@ const NOTICE: Duration = Duration::from_secs(2);
 
 /// A signal that ends the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopSignal {
+pub(super) enum StopSignal {
     /// SIGHUP: the terminal was closed.
     HangUp,
     /// SIGINT: Ctrl-C.
@@ -32,7 +32,7 @@ impl StopSignal {
     }
 
     /// The exit code that a shell shows for a process that died of the signal.
-    pub fn exit_code(self) -> u8 {
+    pub(super) fn exit_code(self) -> u8 {
         128 + self.number()
     }
 

@@ -1,6 +1,6 @@
 //! Opens the store that the configuration names.
 
-use super::Error;
+use super::error::Error;
 use crate::config::{Config, StoreConfig};
 use portico_s3::{S3Options, S3Store};
 use portico_store::Backend;

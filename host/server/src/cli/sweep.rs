@@ -1,7 +1,8 @@
 //! `portico sweep`.
 
+use super::error::Error;
 use super::store::Store;
-use super::{Error, log, portal, stdout};
+use super::{log, portal, stdout};
 use crate::config::Config;
 use crate::upkeep::{self, Maintained};
 use portico_store::SweepReport;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 /// nevertheless.
 pub(super) fn sweep(config: &Config) -> Result<ExitCode, Error> {
     log::start(config);
-    let (maintained, swept) = super::tokio()?.block_on(async {
+    let (maintained, swept) = super::threads::start()?.block_on(async {
         let store = Store::open_now(config).await?;
         let backend = store.backend();
         let maintained = upkeep::maintain(&portal::runtime(config, backend.clone())?).await;

@@ -1,6 +1,7 @@
 //! `portico check --files`.
 
-use super::{Error, stdout};
+use super::error::Error;
+use super::stdout;
 use crate::config::{Config, StoreConfig};
 use portico_s3::S3Store;
 use portico_store::local::LocalStore;

@@ -8,122 +8,26 @@ mod keys;
 mod portal;
 mod store;
 mod units;
+mod values;
 
 pub use keys::{KEYS, Key, PREFIX, StoreKind};
 pub use portal::PortalSettings;
 pub use store::StoreConfig;
 pub(crate) use units::{size, time};
+pub use values::{ConfigError, Given, Source};
 
 use crate::runtime::limits::{GUESTS_MAX, MEMORY_MAX, MEMORY_MIN};
 use crate::server::Tokens;
 use crate::{bounded, runtime, server};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use values::Values;
 
 /// Largest configuration file, in bytes.
 const FILE_MAX: u64 = 1 << 20;
-
-/// What is wrong with the configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read the configuration file {}", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        cause: std::io::Error,
-    },
-    /// The file is not TOML.
-    #[error("the configuration file {} is not valid TOML", .path.display())]
-    Toml {
-        /// The file.
-        path: PathBuf,
-        /// What and where.
-        #[source]
-        cause: Box<toml::de::Error>,
-    },
-    /// The file has a key that means nothing.
-    #[error("unknown key `{key}` in {}", .path.display())]
-    UnknownKey {
-        /// The key.
-        key: String,
-        /// The file.
-        path: PathBuf,
-    },
-    /// A value is missing that has no default.
-    #[error("no {key}: give {flag}, {variable}, or `{key}` in the configuration file")]
-    Missing {
-        /// The key.
-        key: &'static str,
-        /// Its flag.
-        flag: String,
-        /// Its environment variable.
-        variable: String,
-    },
-    /// A value does not have its form.
-    #[error("{key} = `{value}` ({source_name}): {reason}")]
-    Value {
-        /// The key.
-        key: &'static str,
-        /// The value as it was given.
-        value: String,
-        /// Where it was given.
-        source_name: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A value was given, by a flag or in the file, that means nothing for the store.
-    #[error("{key} ({source_name}) is for {scheme} stores only, and the store is {store}")]
-    OtherStore {
-        /// The key.
-        key: &'static str,
-        /// Where it was given.
-        source_name: String,
-        /// What the URLs of the stores begin with that it is for.
-        scheme: &'static str,
-        /// The store.
-        store: String,
-    },
-}
-
-/// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Nobody gave one.
-    Default,
-    /// The configuration file.
-    File(PathBuf),
-    /// An environment variable.
-    Environment(String),
-    /// A flag.
-    Flag(String),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Source::Default => f.write_str("default"),
-            Source::File(path) => write!(f, "from {}", path.display()),
-            Source::Environment(variable) => write!(f, "from {variable}"),
-            Source::Flag(flag) => write!(f, "from --{flag}"),
-        }
-    }
-}
-
-/// A value as it was given, and where.
-#[derive(Clone, Debug)]
-pub struct Given {
-    /// Its text.
-    pub text: String,
-    /// Where it was given.
-    pub source: Source,
-}
 
 /// How the log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +91,7 @@ impl Config {
                 }
             }
         }
-        let values = Values(&given);
+        let values = Values::new(&given);
         let limits = runtime::Limits {
             guests: values.parse("max_requests", |text| units::count(text, 1, GUESTS_MAX.into()))? as u32,
             memory: values.parse("guest_memory", |text| {
@@ -234,31 +138,6 @@ impl Config {
             })?,
             given,
         })
-    }
-}
-
-/// The values of all keys as they were given.
-struct Values<'a>(&'a [(&'static Key, Given)]);
-
-impl Values<'_> {
-    fn given(&self, name: &str) -> &Given {
-        let (_, given) = self.entry(name);
-        given
-    }
-
-    fn entry(&self, name: &str) -> &(&'static Key, Given) {
-        self.0.iter().find(|(key, _)| key.name == name).expect("each name is one of KEYS")
-    }
-
-    fn parse<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, ConfigError> {
-        parse(&self.given(name).text).map_err(|reason| self.bad(name, reason))
-    }
-
-    /// The error of a value that can't be used.
-    fn bad(&self, name: &str, reason: String) -> ConfigError {
-        let (key, given) = self.entry(name);
-        let source_name = given.source.to_string();
-        ConfigError::Value { key: key.name, value: given.text.clone(), source_name, reason }
     }
 }
 

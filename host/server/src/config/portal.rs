@@ -1,6 +1,7 @@
 //! The settings of the portal. The host checks them and hands them on; what they mean is the portal's.
 
-use super::{ConfigError, Values, units};
+use super::units;
+use super::values::{ConfigError, Values};
 use std::time::Duration;
 
 /// Longest time that something is kept. It keeps sums of times far from overflowing.

@@ -1,6 +1,8 @@
 //! The settings of the store: which it is, and how it is opened.
 
-use super::{ConfigError, Source, StoreKind, Values, units};
+use super::keys::StoreKind;
+use super::units;
+use super::values::{ConfigError, Source, Values};
 use portico_s3::{BadSetting, Checksum, Location, PayloadSigning, S3Options};
 use portico_store::local::{Durability, LocalOptions};
 use std::path::PathBuf;
@@ -41,7 +43,7 @@ pub(super) fn read(values: &Values<'_>) -> Result<StoreConfig, ConfigError> {
         Place::Local(path) => StoreConfig::Local { path, options: local(values)? },
         Place::S3(location) => StoreConfig::S3(Box::new(s3(values, location)?)),
     };
-    for (key, given) in values.0 {
+    for (key, given) in values.all() {
         let Some(kind) = key.only_for.filter(|kind| *kind != store.kind()) else { continue };
         if let Source::Flag(_) | Source::File(_) = given.source {
             return Err(ConfigError::OtherStore {

@@ -1,8 +1,8 @@
 //! One line of the log for each request, written when its exchange is over, and what is counted of it.
 
-use super::body::Flow;
-use super::connection::Ongoing;
 use super::cut::Cut;
+use super::flow::Flow;
+use super::peer::Ongoing;
 use http::{Method, Request, StatusCode, Uri};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -4,83 +4,23 @@
 //! guest returned cleanly. Everything else is an error on the body, and the other side sees a cut.
 
 use super::access::Access;
-use super::cut::{Cut, FirstCut};
+use super::cut::Cut;
+use super::flow::Flow;
 use super::limits::{HTTP2_PIECE, Settings};
-use super::metrics::Metrics;
 use super::pace::Pace;
-use super::turn::Turn;
-use super::wire::WireState;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
-
-/// What both bodies of an exchange, the task of its guest and its connection tell each other.
-#[derive(Debug)]
-pub(super) struct Flow {
-    /// Whether the request body was read to its end.
-    read: AtomicBool,
-    /// Bytes of the request body that were read.
-    pub(super) received: AtomicU64,
-    /// Bytes of both bodies.
-    pub(super) moved: Arc<AtomicU64>,
-    /// Of its connection.
-    pub(super) wire: Arc<WireState>,
-    /// Whose turn it is, of an HTTP/2 stream.
-    turn: Option<Turn>,
-    /// Why the response was cut off, if it was not its connection that ended.
-    pub(super) cut: FirstCut,
-    /// Those of the server, which count the exchange.
-    pub(super) metrics: Arc<Metrics>,
-}
-
-impl Flow {
-    /// `turn` of an HTTP/2 stream.
-    pub(super) fn new(metrics: Arc<Metrics>, wire: Arc<WireState>, turn: Option<Turn>) -> Flow {
-        Flow {
-            metrics,
-            wire,
-            turn,
-            cut: FirstCut::default(),
-            read: AtomicBool::new(false),
-            received: AtomicU64::new(0),
-            moved: Arc::default(),
-        }
-    }
-
-    /// Whether the request body was read to its end.
-    pub(super) fn is_read(&self) -> bool {
-        self.read.load(Ordering::Relaxed)
-    }
-
-    /// The request has a body, though nothing says where that ends.
-    pub(super) fn leave_unread(&self) {
-        self.read.store(false, Ordering::Relaxed);
-    }
-
-    /// Resolves when the client of an HTTP/2 stream has taken nothing of the response for `idle`. Of HTTP/1 the socket
-    /// finds that.
-    pub(super) async fn stalled(&self, idle: Duration) {
-        match &self.turn {
-            Some(turn) => turn.stalled(idle).await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Why the response was cut off.
-    fn cut(&self) -> Cut {
-        self.cut.get().or_else(|| self.wire.cut.get()).unwrap_or(Cut::ClientGone)
-    }
-}
 
 /// The body of a request, as the guest gets it.
 pub(super) struct RequestBody {
@@ -97,7 +37,7 @@ pub(super) struct RequestBody {
 
 impl RequestBody {
     pub(super) fn new(body: Incoming, http2: bool, flow: Arc<Flow>, settings: &Settings) -> RequestBody {
-        flow.read.store(body.is_end_stream(), Ordering::Relaxed);
+        flow.set_read(body.is_end_stream());
         let idle = settings.body_idle_timeout;
         let pace = Pace::new(idle, settings.body_min_rate);
         RequestBody { body, http2, flow, idle, pace, timer: None, since: None, over: false }
@@ -165,7 +105,7 @@ impl Body for RequestBody {
         self.over = !matches!(frame, Some(Ok(_)));
         let whole = frame.is_none() || (!self.over && self.body.is_end_stream());
         if whole {
-            self.flow.read.store(true, Ordering::Relaxed);
+            self.flow.set_read(true);
         }
         Poll::Ready(frame)
     }
@@ -215,7 +155,7 @@ impl Body for ResponseBody {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        self.access.flow.turn.iter().for_each(Turn::took);
+        self.access.flow.piece_taken();
         let frame = match &mut self.content {
             Content::Host(body) => ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(Error::from)),
             Content::Guest(body) => ready!(Pin::new(body).poll_frame(cx)),
@@ -224,7 +164,7 @@ impl Body for ResponseBody {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 self.access.sent(bytes);
-                self.access.flow.turn.iter().for_each(|turn| turn.offer(bytes as u64));
+                self.access.flow.piece_offered(bytes as u64);
             }
             // The first reason stays, if there was one.
             Some(Err(_)) => self.access.flow.cut.give(Cut::GuestFailed),
@@ -256,7 +196,7 @@ impl Drop for ResponseBody {
         };
         // The last piece of a stream that was reset has not been taken.
         if (!whole && !self.access.has_no_body()) || self.access.flow.cut.get().is_some() {
-            self.access.cut(self.access.flow.cut());
+            self.access.cut(self.access.flow.why_cut());
         }
     }
 }
@@ -329,7 +269,7 @@ impl GuestBody {
 
     /// The next piece for the client.
     fn offer(&mut self) -> Bytes {
-        if self.flow.turn.is_none() {
+        if !self.flow.takes_turns() {
             let piece = std::mem::take(&mut self.rest);
             self.flow.moved.fetch_add(piece.len() as u64, Ordering::Relaxed);
             return piece;

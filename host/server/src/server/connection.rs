@@ -3,94 +3,26 @@
 use super::cut::Cut;
 use super::limits::{
     FEW_CONNECTIONS, HEAD_BYTES, HEADERS, HTTP1_BUFFER, HTTP1_BUFFER_OF_MANY, HTTP2_CONNECTION_WINDOW, HTTP2_FRAME,
-    HTTP2_SEND_BUFFER, HTTP2_STREAM_WINDOW, HTTP2_STREAMS, MOVING, STOPPING_IDLE, Settings, UNSENT,
+    HTTP2_SEND_BUFFER, HTTP2_STREAM_WINDOW, HTTP2_STREAMS, STOPPING_IDLE, Settings, UNSENT,
 };
+use super::peer::{Idle, Peer};
+use super::service;
+use super::state::State;
 use super::streams::Streams;
-use super::turn::Turns;
-use super::wire::{Wire, WireState};
-use super::{Phase, State, service};
+use super::wire::Wire;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use portico_store::chain;
 use socket2::SockRef;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// What the requests of a connection share.
-pub(super) struct Peer {
-    pub(super) addr: SocketAddr,
-    pub(super) wire: Arc<WireState>,
-    pub(super) turns: Arc<Turns>,
-    busy: Mutex<Busy>,
-}
-
-/// How many requests are being answered, and since when that is none.
-struct Busy {
-    requests: usize,
-    since: Instant,
-    /// Whether there has been a request.
-    asked: bool,
-    /// Bytes that were written when that was last looked at.
-    written: u64,
-}
-
-/// How long a connection may be idle.
-#[derive(Clone, Copy)]
-struct Idle {
-    /// Before the head of its first request has come.
-    unasked: Duration,
-    /// After the response to a request.
-    between: Duration,
-}
-
-impl Peer {
-    fn new(addr: SocketAddr) -> Peer {
-        let busy = Mutex::new(Busy { requests: 0, since: Instant::now(), asked: false, written: 0 });
-        let wire = Arc::<WireState>::default();
-        Peer { addr, turns: Turns::new(wire.clone()), wire, busy }
-    }
-
-    /// Counts a request until its exchange is over.
-    pub(super) fn begin(self: &Arc<Self>) -> Ongoing {
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        busy.requests += 1;
-        busy.asked = true;
-        Ongoing(self.clone())
-    }
-
-    /// When the connection will have been idle for too long, or is to be looked at again; `None` while a request is being
-    /// answered, or its answer is still being sent.
-    fn idle_until(&self, limit: Idle) -> Option<Instant> {
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        // What is left of the responses to HTTP/2 goes out as the client makes room.
-        let written = self.wire.written.load(Ordering::Relaxed);
-        if written - busy.written >= MOVING {
-            (busy.written, busy.since) = (written, Instant::now());
-        }
-        let idle = busy.requests == 0 && !self.wire.sending.load(Ordering::Relaxed);
-        idle.then(|| busy.since + if busy.asked { limit.between } else { limit.unasked })
-    }
-}
-
-/// A request that is being answered.
-pub(super) struct Ongoing(Arc<Peer>);
-
-impl Drop for Ongoing {
-    fn drop(&mut self) {
-        let mut busy = self.0.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        busy.requests -= 1;
-        (busy.since, busy.written) = (Instant::now(), self.0.wire.written.load(Ordering::Relaxed));
-    }
-}
-
 /// Serves a connection until it ends, is idle for too long, or the server stops.
-pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<State>, mut phase: watch::Receiver<Phase>) {
+pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<State>) {
     let socket = SockRef::from(&stream);
     if let Err(error) = socket.set_tcp_nodelay(true).and_then(|()| socket.set_tcp_notsent_lowat(UNSENT)) {
         tracing::debug!(%addr, %error, "cannot set TCP_NODELAY and TCP_NOTSENT_LOWAT");
@@ -107,30 +39,29 @@ pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<State>
     let mut connection = std::pin::pin!(builder.serve_connection(wire, service));
     let mut limit = Idle { unasked: settings.head_timeout, between: settings.keep_alive };
     let mut check = Instant::now() + limit.unasked.min(limit.between);
+    let mut stopping = false;
     loop {
         tokio::select! {
             result = connection.as_mut() => {
                 if let Err(error) = result {
-                    tracing::debug!(%addr, error = super::chain(&*error), "connection failed");
+                    tracing::debug!(%addr, error = chain(&*error), "connection failed");
                 }
                 return;
             }
-            changed = phase.changed() => match *phase.borrow_and_update() {
-                Phase::Stopping if changed.is_ok() => {
-                    connection.as_mut().graceful_shutdown();
-                    // That waits for a head that has begun to arrive; this does not.
-                    limit = Idle {
-                        unasked: limit.unasked.min(STOPPING_IDLE),
-                        between: limit.between.min(STOPPING_IDLE),
-                    };
-                    check = Instant::now() + STOPPING_IDLE;
-                }
-                Phase::Running if changed.is_ok() => {}
-                _ => {
-                    peer.wire.cut.give(Cut::Stopping);
-                    return;
-                }
-            },
+            () = state.cutting.cancelled() => {
+                peer.wire.cut.give(Cut::Stopping);
+                return;
+            }
+            () = state.stopping.cancelled(), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+                // That waits for a head that has begun to arrive; this does not.
+                limit = Idle {
+                    unasked: limit.unasked.min(STOPPING_IDLE),
+                    between: limit.between.min(STOPPING_IDLE),
+                };
+                check = Instant::now() + STOPPING_IDLE;
+            }
             () = tokio::time::sleep_until(check) => {
                 let now = Instant::now();
                 match peer.idle_until(limit) {

@@ -4,13 +4,15 @@
 //! fails before its response has begun is a problem with the id of the request, one that fails afterwards a response
 //! that is cut off; why it failed stands in the log.
 
-use super::State;
 use super::access::Access;
-use super::body::{Flow, GuestBody, RequestBody, ResponseBody};
+use super::body::{GuestBody, RequestBody, ResponseBody};
+use super::flow::Flow;
 use super::limits::SETTLE;
 use super::problem::{busy, problem};
+use super::state::State;
 use crate::runtime::{GuestError, Runtime};
 use http::{Request, Response, StatusCode, header};
+use portico_store::chain;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
@@ -108,7 +110,7 @@ impl Task {
 }
 
 fn log(id: &str, error: &GuestError) {
-    let cause = super::chain(error);
+    let cause = chain(error);
     match error {
         GuestError::NoSlot(_) | GuestError::Request(_) | GuestError::Dropped => {
             tracing::warn!(request = id, error = cause, "guest not finished");

@@ -3,9 +3,8 @@
 //! Invariants: one look at the store runs at a time, however many ask; its answer serves all that ask while it runs and for
 //! [`READY_KEPT`] after its end; no client waits for a look that began more than [`READY_TIMEOUT`] ago.
 
-use super::chain;
 use super::limits::{READY_KEPT, READY_TIMEOUT};
-use portico_store::Result;
+use portico_store::{Result, chain};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;

@@ -1,14 +1,16 @@
 //! What the host decides about a request before a guest sees it.
 
 use super::access::Access;
-use super::body::{Flow, RequestBody, ResponseBody};
-use super::connection::Peer;
+use super::body::{RequestBody, ResponseBody};
+use super::flow::Flow;
 use super::limits::{HEAD_BYTES, REQUEST_ID_MAX};
 use super::metrics::{self, REQUEST};
+use super::peer::Peer;
 use super::problem::{busy, fixed, problem, read_only, text, unauthorized};
 use super::readiness::Verdict;
+use super::state::State;
 use super::turn::Turn;
-use super::{State, exchange, streams};
+use super::{exchange, streams};
 use bytes::Bytes;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
@@ -16,7 +18,6 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -36,7 +37,7 @@ pub(super) async fn handle(state: Arc<State>, peer: Arc<Peer>, request: Request<
     let body = |body| RequestBody::new(body, !http1, flow.clone(), &state.settings);
     let request = request.map(body);
     if lacks_length(&request) {
-        flow.leave_unread();
+        flow.set_read(false);
     }
     let mut response = match host_answer(&state, &request, &id).await {
         Some(response) => {
@@ -113,7 +114,7 @@ async fn host_answer(state: &State, request: &Request<RequestBody>, id: &str) ->
 }
 
 async fn ready(state: &State, id: &str) -> Response<Full<Bytes>> {
-    if state.stopping.load(Ordering::Relaxed) {
+    if state.stopping.is_cancelled() {
         return busy("The server is stopping.", id);
     }
     match state.readiness.ask().await {

@@ -3,8 +3,8 @@
 //! Invariant: a stream whose client has stopped reading is reset, and the others of its connection go on. The body of
 //! its response cannot do that, because it is not asked for more before the client has made room.
 
-use super::body::Flow;
 use super::cut::Cut;
+use super::flow::Flow;
 use hyper::rt::Executor;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};

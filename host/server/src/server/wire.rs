@@ -1,9 +1,8 @@
 //! The socket of a connection: it fails when its client takes nothing more, and closes so that the last answer arrives.
 
-use super::Settings;
 use super::backlog::{Backlog, Failure};
 use super::cut::{Cut, FirstCut};
-use super::limits::{LINGER_BYTES, LINGER_TIME};
+use super::limits::{LINGER_BYTES, LINGER_TIME, Settings};
 use super::outgoing::unacknowledged;
 use std::io;
 use std::pin::Pin;

@@ -1,3 +1,4 @@
+use super::super::metrics::Metrics;
 use super::*;
 use http_body_util::BodyExt;
 

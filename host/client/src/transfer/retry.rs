@@ -1,6 +1,8 @@
 //! How long and how often what failed is tried again.
 
-use super::{Client, Error, Event, Observer};
+use crate::client::Client;
+use crate::error::Error;
+use crate::event::{Event, Observer};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -11,18 +13,18 @@ const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// Patience with a server: it lasts for a time after the last thing that went well, however much failed within it.
-pub(super) struct Patience {
+pub(crate) struct Patience {
     limit: Duration,
     failing_since: Mutex<Option<Instant>>,
 }
 
 impl Patience {
-    pub(super) fn new(limit: Duration) -> Patience {
+    pub(crate) fn new(limit: Duration) -> Patience {
         Patience { limit, failing_since: Mutex::new(None) }
     }
 
     /// Something went well.
-    pub(super) fn renew(&self) {
+    pub(crate) fn renew(&self) {
         *self.failing_since.lock().expect("no panic under the lock") = None;
     }
 
@@ -48,14 +50,14 @@ impl Patience {
 }
 
 /// One thing that is tried until it goes well.
-pub(super) struct Tries<'t> {
+pub(crate) struct Tries<'t> {
     patience: &'t Patience,
     observer: &'t dyn Observer,
     count: u32,
 }
 
 impl<'t> Tries<'t> {
-    pub(super) fn new(patience: &'t Patience, observer: &'t dyn Observer) -> Tries<'t> {
+    pub(crate) fn new(patience: &'t Patience, observer: &'t dyn Observer) -> Tries<'t> {
         Tries { patience, observer, count: 0 }
     }
 
@@ -63,7 +65,7 @@ impl<'t> Tries<'t> {
     ///
     /// # Errors
     /// The same, if it should not be.
-    pub(super) async fn again(&mut self, error: Error) -> Result<(), Error> {
+    pub(crate) async fn again(&mut self, error: Error) -> Result<(), Error> {
         let Some(wait) = self.patience.wait(&error, self.count) else { return Err(error) };
         self.count += 1;
         self.observer.tell(Event::TriesAgain { error: &error, wait });
@@ -74,14 +76,14 @@ impl<'t> Tries<'t> {
 
 impl Client {
     /// The patience of one transfer.
-    pub(super) fn patience(&self) -> Patience {
+    pub(crate) fn patience(&self) -> Patience {
         Patience::new(self.retry)
     }
 }
 
 /// Does what may be done any number of times, until it goes well. Whether that renews the patience is for the caller to
 /// say: a server that tells how things stand and does nothing else has not earned it.
-pub(super) async fn until_done<T, F: Future<Output = Result<T, Error>>>(
+pub(crate) async fn until_done<T, F: Future<Output = Result<T, Error>>>(
     patience: &Patience,
     observer: &dyn Observer,
     mut attempt: impl FnMut() -> F,

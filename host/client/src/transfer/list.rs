@@ -1,7 +1,10 @@
 //! What files the server has, and their removal.
 
 use super::retry::{Tries, until_done};
-use super::{Client, Error, Observer, Receipt};
+use crate::client::Client;
+use crate::error::Error;
+use crate::event::Observer;
+use crate::remote::Receipt;
 use portico_store::FileId;
 
 /// Files that are asked for at a time.

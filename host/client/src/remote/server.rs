@@ -2,11 +2,9 @@
 //!
 //! Invariant: every exchange ends when nothing has moved for a time that has a name here.
 
-use super::connect::ServerUrl;
-use super::error::{Problem, excerpt};
-use super::limits::{DOCUMENT_MAX, PROBLEM_MAX};
-use super::source::Unreadable;
-use super::{CHUNK, Error};
+use crate::address::ServerUrl;
+use crate::error::{Error, Problem, Unreadable, excerpt};
+use crate::limits::{CHUNK, DOCUMENT_MAX, PROBLEM_MAX};
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, RETRY_AFTER, USER_AGENT};
 use http::{HeaderValue, Method, Request, Response, request};
@@ -24,10 +22,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long the answer to a short question may take.
-pub(super) const ANSWER: Duration = Duration::from_secs(60);
+pub(crate) const ANSWER: Duration = Duration::from_secs(60);
 
 /// How long content may stand still. A proxy that gathers a part and then passes it on answers long after it was sent.
-pub(super) const STANDSTILL: Duration = Duration::from_secs(5 * 60);
+pub(crate) const STANDSTILL: Duration = Duration::from_secs(5 * 60);
 
 /// Unused connections are closed before the server's patience with them ends.
 const IDLE: Duration = Duration::from_secs(10);
@@ -35,7 +33,7 @@ const IDLE: Duration = Duration::from_secs(10);
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// What a request carries.
-pub(super) type Body = UnsyncBoxBody<Bytes, BoxError>;
+pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 /// A server, and the connections to it.
 pub struct Server {
@@ -46,10 +44,10 @@ pub struct Server {
 
 /// What moves shows it here.
 #[derive(Default)]
-pub(super) struct Pulse(AtomicU64);
+pub(crate) struct Pulse(AtomicU64);
 
 impl Pulse {
-    pub(super) fn beat(&self) {
+    pub(crate) fn beat(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -68,17 +66,17 @@ impl Pulse {
 }
 
 /// No content.
-pub(super) fn empty() -> Body {
+pub(crate) fn empty() -> Body {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
 /// Content that is at hand.
-pub(super) fn full(bytes: impl Into<Bytes>) -> Body {
+pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
 impl Server {
-    pub(super) fn new(
+    pub(crate) fn new(
         url: ServerUrl,
         authorization: Option<HeaderValue>,
         connector: HttpsConnector<HttpConnector>,
@@ -95,7 +93,7 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Path`].
-    pub(super) fn request(&self, method: Method, path: &str) -> Result<request::Builder, Error> {
+    pub(crate) fn request(&self, method: Method, path: &str) -> Result<request::Builder, Error> {
         let request = Request::builder().method(method).uri(self.url.at(path)?);
         let request = request.header(USER_AGENT, concat!("portico/", env!("CARGO_PKG_VERSION")));
         Ok(match &self.authorization {
@@ -108,7 +106,7 @@ impl Server {
     ///
     /// # Errors
     /// Whatever is no success, [`Error::Refused`] among it.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         request: Request<Body>,
         limit: Option<Duration>,
@@ -131,13 +129,13 @@ impl Server {
     }
 
     /// Sends a request without content, and gets the document that answers it.
-    pub(super) async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Error> {
+    pub(crate) async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Error> {
         let request = self.request(method, path)?.header(ACCEPT, "application/json").body(empty());
         self.exchange(request.expect("a request"), Some(ANSWER), &Pulse::default()).await
     }
 
     /// Sends a request, and gets the document that answers it.
-    pub(super) async fn exchange<T: DeserializeOwned>(
+    pub(crate) async fn exchange<T: DeserializeOwned>(
         &self,
         request: Request<Body>,
         limit: Option<Duration>,
@@ -164,7 +162,7 @@ impl Server {
     }
 
     /// The next piece of an answer's content; `None` at its end.
-    pub(super) async fn next(&self, body: &mut Incoming) -> Result<Option<Bytes>, Error> {
+    pub(crate) async fn next(&self, body: &mut Incoming) -> Result<Option<Bytes>, Error> {
         loop {
             match tokio::time::timeout(STANDSTILL, body.frame()).await {
                 Err(_) => return Err(self.stood_still(STANDSTILL)),
@@ -182,12 +180,12 @@ impl Server {
     }
 
     /// An answer that no portal gives. `what` may quote the server.
-    pub(super) fn unexpected(&self, what: impl AsRef<str>) -> Error {
+    pub(crate) fn unexpected(&self, what: impl AsRef<str>) -> Error {
         Error::Unexpected { server: self.url.to_string(), what: excerpt(what.as_ref()) }
     }
 
     /// An answer that ends before its content does.
-    pub(super) fn cut_short(&self) -> Error {
+    pub(crate) fn cut_short(&self) -> Error {
         Error::Broken { server: self.url.to_string(), cause: "the answer ended early".into() }
     }
 

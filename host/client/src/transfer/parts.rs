@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// A file cut into parts, numbered from 1, and how each stands.
-pub(super) struct Parts {
+pub(crate) struct Parts {
     size: u64,
     part_size: u64,
     count: u32,
@@ -16,7 +16,7 @@ pub(super) struct Parts {
 
 impl Parts {
     /// A file of `size` bytes in `count` parts of `part_size` bytes, of which these runs have arrived.
-    pub(super) fn new(size: u64, part_size: u64, count: u32, arrived: &[[u32; 2]]) -> Parts {
+    pub(crate) fn new(size: u64, part_size: u64, count: u32, arrived: &[[u32; 2]]) -> Parts {
         let mut parts =
             Parts { size, part_size, count, waiting: (1..=count).collect(), there: BTreeSet::new(), frontier: 1 };
         for number in arrived.iter().flat_map(|[first, last]| *first..=*last) {
@@ -26,12 +26,12 @@ impl Parts {
     }
 
     /// The next part to be sent, in the order of the file, which is how the server hashes it; it is on its way then.
-    pub(super) fn take(&mut self) -> Option<u32> {
+    pub(crate) fn take(&mut self) -> Option<u32> {
         self.waiting.pop_first()
     }
 
     /// A part has arrived.
-    pub(super) fn arrived(&mut self, number: u32) {
+    pub(crate) fn arrived(&mut self, number: u32) {
         self.waiting.remove(&number);
         self.there.insert(number);
         // Only what is beyond the frontier need be remembered.
@@ -41,24 +41,24 @@ impl Parts {
     }
 
     /// Parts that the server turned out not to have wait again.
-    pub(super) fn lost(&mut self, arrived: &[[u32; 2]]) {
+    pub(crate) fn lost(&mut self, arrived: &[[u32; 2]]) {
         let size = self.size;
         *self = Parts::new(size, self.part_size, self.count, arrived);
     }
 
     /// Bytes of the parts that have arrived.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         let before = (u64::from(self.frontier - 1) * self.part_size).min(self.size);
         before + self.there.iter().map(|number| self.length(*number)).sum::<u64>()
     }
 
     /// All parts before this one have arrived.
-    pub(super) fn frontier(&self) -> u32 {
+    pub(crate) fn frontier(&self) -> u32 {
         self.frontier
     }
 
     /// Where a part lies in the file.
-    pub(super) fn range(&self, number: u32) -> Range<u64> {
+    pub(crate) fn range(&self, number: u32) -> Range<u64> {
         let start = u64::from(number - 1) * self.part_size;
         start..self.size.min(start + self.part_size)
     }
@@ -70,7 +70,7 @@ impl Parts {
 }
 
 /// Whether runs of numbers have this one.
-pub(super) fn contains(runs: &[[u32; 2]], number: u32) -> bool {
+pub(crate) fn contains(runs: &[[u32; 2]], number: u32) -> bool {
     runs.iter().any(|[first, last]| (*first..=*last).contains(&number))
 }
 

@@ -1,10 +1,13 @@
 //! Content that comes from somewhere once, of a length that nobody knows: it goes to the server in one request, and begins
 //! from nothing if that is cut off.
 
-use super::server::{self, Body};
 use super::source::Sent;
-use super::upload::type_of;
-use super::{CHUNK, Client, Error, Event, Observer, Put, Receipt, api};
+use super::upload::{Put, type_of};
+use crate::client::Client;
+use crate::error::{Error, Unreadable};
+use crate::event::{Event, Observer};
+use crate::limits::CHUNK;
+use crate::remote::{Body, Receipt, STANDSTILL, file_path};
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 use http_body::Frame;
@@ -42,13 +45,13 @@ impl Client {
                 observer.tell(Event::At(before + bytes));
             }))
         };
-        let request = self.server.request(Method::PUT, &api::file_path(name))?;
+        let request = self.server.request(Method::PUT, &file_path(name))?;
         let guessed = content_type.map_or_else(|| type_of(name), str::to_owned);
         let guessed = HeaderValue::try_from(&guessed).map_err(|_| Error::MediaType(guessed))?;
         let (body, digest) = pipe(from, sent.clone());
         let request = request.header(CONTENT_TYPE, guessed).header(ACCEPT, "application/json").body(body);
         let request = request.expect("a request");
-        let receipt: Receipt = self.server.exchange(request, Some(server::STANDSTILL), &sent.pulse).await?;
+        let receipt: Receipt = self.server.exchange(request, Some(STANDSTILL), &sent.pulse).await?;
         let receipt = self.expect_receipt(receipt)?;
         observer.tell(Event::Compares);
         let sha256 = digest.lock().expect("no panic under the lock").take();
@@ -115,7 +118,7 @@ impl http_body::Body for Pipe {
                 }
                 Err(cause) => {
                     let path = Path::new("-").to_owned();
-                    Err(super::source::Unreadable { path, cause: Arc::new(cause) }.into())
+                    Err(Unreadable { path, cause: Arc::new(cause) }.into())
                 }
             })
         })

@@ -1,10 +1,11 @@
 //! A file comes from the server, from where it was cut off.
 
-use super::api::{digest_of_field, file_path};
 use super::retry::{Tries, until_done};
-use super::server::{ANSWER, Pulse, empty};
-use super::target::{PartFile, local_name};
-use super::{Client, Error, Event, Observer};
+use super::target::{PartFile, RemoteFile, local_name};
+use crate::client::Client;
+use crate::error::Error;
+use crate::event::{Event, Observer};
+use crate::remote::{ANSWER, Pulse, digest_of_field, empty, file_path};
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, IF_RANGE, RANGE,
@@ -38,16 +39,6 @@ pub struct Got {
     pub size: u64,
     /// In hexadecimal.
     pub sha256: String,
-}
-
-/// What the server says of a file before it comes.
-pub(super) struct Remote {
-    pub(super) id: String,
-    pub(super) size: u64,
-    pub(super) etag: String,
-    pub(super) sha256: Digest,
-    /// What it was called.
-    pub(super) name: Option<String>,
 }
 
 /// Why the content stops to come.
@@ -111,13 +102,13 @@ impl Client {
     }
 
     /// What a file is.
-    async fn describe(&self, id: &str) -> Result<Remote, Error> {
+    async fn describe(&self, id: &str) -> Result<RemoteFile, Error> {
         let request = self.server.request(Method::HEAD, &file_path(id))?.header(ACCEPT_ENCODING, "identity");
         let response =
             self.server.send(request.body(empty()).expect("a request"), Some(ANSWER), &Pulse::default()).await?;
         let field = |name: HeaderName| text(response.headers(), &name).map(str::to_owned);
         let missing = |what: &str| self.server.unexpected(format!("a file without {what}"));
-        Ok(Remote {
+        Ok(RemoteFile {
             id: id.to_owned(),
             size: field(CONTENT_LENGTH).and_then(|text| text.parse().ok()).ok_or_else(|| missing("a length"))?,
             etag: field(ETAG).filter(|etag| etag.starts_with('"')).ok_or_else(|| missing("a strong ETag"))?,
@@ -131,7 +122,7 @@ impl Client {
     /// Gets a file from an offset on, and goes on after each cut; answers the digest of all that was written.
     async fn fetch(
         &self,
-        remote: &Remote,
+        remote: &RemoteFile,
         mut at: u64,
         writer: Writer,
         observer: &dyn Observer,
@@ -157,7 +148,7 @@ impl Client {
     /// Gets as much as one answer brings.
     async fn receive(
         &self,
-        remote: &Remote,
+        remote: &RemoteFile,
         at: &mut u64,
         writer: &Writer,
         observer: &dyn Observer,

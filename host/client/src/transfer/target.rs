@@ -3,9 +3,9 @@
 //! Invariants: without `force` nothing is replaced, not even a file that appeared meanwhile; with `force` only a plain file is
 //! replaced, never a device, pipe, socket, folder or symbolic link.
 
-use super::download::Remote;
-use super::{CHUNK, Error};
-use portico_store::Sha256;
+use crate::error::Error;
+use crate::limits::CHUNK;
+use portico_store::{Digest, Sha256};
 use rustix::fs::{FlockOperation, OFlags, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 use std::fs::{self, File, FileType, OpenOptions};
@@ -16,8 +16,18 @@ use std::path::{Path, PathBuf};
 /// Longest name of a file, in bytes.
 const NAME_MAX: usize = 255;
 
+/// What the server says of a file before it comes.
+pub(crate) struct RemoteFile {
+    pub(crate) id: String,
+    pub(crate) size: u64,
+    pub(crate) etag: String,
+    pub(crate) sha256: Digest,
+    /// What it was called.
+    pub(crate) name: Option<String>,
+}
+
 /// A file that is not whole yet. It is kept when this is dropped, and found again by a later run.
-pub(super) struct PartFile {
+pub(crate) struct PartFile {
     /// Where it is now.
     path: PathBuf,
     /// Where it will be.
@@ -27,15 +37,15 @@ pub(super) struct PartFile {
 }
 
 /// What is there of a file already.
-pub(super) struct Prefix {
-    pub(super) length: u64,
-    pub(super) sha256: Sha256,
+pub(crate) struct Prefix {
+    pub(crate) length: u64,
+    pub(crate) sha256: Sha256,
 }
 
 impl PartFile {
     /// Opens what an earlier run has left of the file, or an empty one, in the folder of the target. Its name tells the
     /// file and its digest, so what is in it is a piece of nothing else.
-    pub(super) fn open(target: PathBuf, remote: &Remote, force: bool) -> Result<(PartFile, Prefix), Error> {
+    pub(crate) fn open(target: PathBuf, remote: &RemoteFile, force: bool) -> Result<(PartFile, Prefix), Error> {
         if let Ok(there) = fs::symlink_metadata(&target) {
             replaceable(&target, there.file_type())?;
             if !force {
@@ -67,12 +77,12 @@ impl PartFile {
     }
 
     /// Its end, to write on.
-    pub(super) fn writer(&self) -> Result<File, Error> {
+    pub(crate) fn writer(&self) -> Result<File, Error> {
         self.file.try_clone().map_err(|cause| self.unwritable(cause))
     }
 
     /// Gives it its final name.
-    pub(super) fn publish(self) -> Result<PathBuf, Error> {
+    pub(crate) fn publish(self) -> Result<PathBuf, Error> {
         self.file.sync_all().map_err(|cause| self.unwritable(cause))?;
         // Checked again, because the target may have changed. Between this look and the rename it still can.
         if let Ok(there) = fs::symlink_metadata(&self.target) {
@@ -91,11 +101,11 @@ impl PartFile {
     }
 
     /// Removes it: what is in it is not what it should be.
-    pub(super) fn discard(self) -> Result<(), Error> {
+    pub(crate) fn discard(self) -> Result<(), Error> {
         fs::remove_file(&self.path).map_err(|cause| self.unwritable(cause))
     }
 
-    pub(super) fn unwritable(&self, cause: io::Error) -> Error {
+    pub(crate) fn unwritable(&self, cause: io::Error) -> Error {
         Error::Write { path: self.path.clone(), cause }
     }
 }
@@ -151,7 +161,7 @@ fn folder(target: &Path) -> &Path {
 }
 
 /// The name under which a file is stored where nobody has said one: that of the server, unless it could do harm.
-pub(super) fn local_name(remote: &Remote) -> &str {
+pub(crate) fn local_name(remote: &RemoteFile) -> &str {
     let harmless = |name: &&String| {
         // A hidden one may be read by some program without anybody asking for it.
         (1..=NAME_MAX).contains(&name.len())
@@ -164,12 +174,11 @@ pub(super) fn local_name(remote: &Remote) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use portico_store::Digest;
     use sha2::Digest as _;
 
-    fn remote(name: Option<&str>, size: u64) -> Remote {
+    fn remote(name: Option<&str>, size: u64) -> RemoteFile {
         let name = name.map(str::to_owned);
-        Remote { id: "id".to_owned(), size, etag: String::new(), sha256: Digest([7; 32]), name }
+        RemoteFile { id: "id".to_owned(), size, etag: String::new(), sha256: Digest([7; 32]), name }
     }
 
     #[test]

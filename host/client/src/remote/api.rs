@@ -1,9 +1,9 @@
 //! What is said to a portal about sessions and files, and what it answers.
 
-use super::limits::CURSOR_MAX;
-use super::server::{ANSWER, Pulse, empty, full};
-use super::source::Part;
-use super::{Client, Error, server};
+use super::server::{self, ANSWER, Body, Pulse, empty, full};
+use crate::client::Client;
+use crate::error::Error;
+use crate::limits::CURSOR_MAX;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, Method, StatusCode};
@@ -13,6 +13,7 @@ use portico_store::limits::ASSEMBLY_PARTS_MAX;
 use portico_store::{Digest, FileId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::ops::Range;
 
 /// The digest of what a request carries (RFC 9530).
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
@@ -37,34 +38,48 @@ pub struct Receipt {
     pub more: Map<String, Value>,
 }
 
+/// A part on its way.
+pub(crate) struct Part {
+    pub(crate) number: u32,
+    pub(crate) range: Range<u64>,
+    pub(crate) sha256: Digest,
+    pub(crate) body: Body,
+}
+
+impl Part {
+    pub(crate) fn size(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+}
+
 /// What a file is said to be when its session begins.
 #[derive(Serialize)]
-pub(super) struct Announced<'a> {
-    pub(super) original_filename: &'a str,
-    pub(super) content_type: &'a str,
-    pub(super) total_size_bytes: u64,
+pub(crate) struct Announced<'a> {
+    pub(crate) original_filename: &'a str,
+    pub(crate) content_type: &'a str,
+    pub(crate) total_size_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) chunk_size_bytes: Option<u64>,
-    pub(super) idempotency_key: &'a str,
+    pub(crate) chunk_size_bytes: Option<u64>,
+    pub(crate) idempotency_key: &'a str,
 }
 
 /// How a session stands.
 #[derive(Debug, Deserialize)]
-pub(super) struct Session {
-    pub(super) session_id: String,
-    pub(super) status: Status,
-    pub(super) total_size_bytes: u64,
+pub(crate) struct Session {
+    pub(crate) session_id: String,
+    pub(crate) status: Status,
+    pub(crate) total_size_bytes: u64,
     /// Size of each part but the last, in bytes.
-    pub(super) chunk_size_bytes: u64,
-    pub(super) total_parts: u32,
+    pub(crate) chunk_size_bytes: u64,
+    pub(crate) total_parts: u32,
     /// Numbers of parts as runs, both ends included.
-    pub(super) received_parts: Vec<[u32; 2]>,
+    pub(crate) received_parts: Vec<[u32; 2]>,
 }
 
 /// Where a session is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(super) enum Status {
+pub(crate) enum Status {
     Init,
     InProgress,
     Complete,
@@ -74,14 +89,14 @@ pub(super) enum Status {
 
 /// A page of files.
 #[derive(Deserialize)]
-pub(super) struct Page {
-    pub(super) files: Vec<Receipt>,
-    pub(super) next: Option<String>,
+pub(crate) struct Page {
+    pub(crate) files: Vec<Receipt>,
+    pub(crate) next: Option<String>,
 }
 
 impl Session {
     /// Whether parts can be put.
-    pub(super) fn goes_on(&self) -> bool {
+    pub(crate) fn goes_on(&self) -> bool {
         matches!(self.status, Status::Init | Status::InProgress)
     }
 
@@ -107,7 +122,7 @@ impl Session {
 
 impl Client {
     /// Begins a session, or finds the one that the key has begun.
-    pub(super) async fn begin(&self, announced: &Announced<'_>) -> Result<Session, Error> {
+    pub(crate) async fn begin(&self, announced: &Announced<'_>) -> Result<Session, Error> {
         let document = serde_json::to_vec(announced).expect("a document of texts and numbers");
         let request = self.server.request(Method::POST, "/uploads/sessions")?;
         let request = request.header(CONTENT_TYPE, "application/json").header(ACCEPT, "application/json");
@@ -118,7 +133,7 @@ impl Client {
     }
 
     /// How a session stands now.
-    pub(super) async fn look(&self, session: &Session) -> Result<Session, Error> {
+    pub(crate) async fn look(&self, session: &Session) -> Result<Session, Error> {
         let seen: Session = self.server.ask(Method::GET, &session.path()).await?;
         self.expect_whole(&seen, session.total_size_bytes)?;
         let same = seen.session_id == session.session_id && seen.chunk_size_bytes == session.chunk_size_bytes;
@@ -134,7 +149,7 @@ impl Client {
     }
 
     /// Sends a part.
-    pub(super) async fn put_part(&self, session: &Session, part: Part, pulse: &Pulse) -> Result<(), Error> {
+    pub(crate) async fn put_part(&self, session: &Session, part: Part, pulse: &Pulse) -> Result<(), Error> {
         let path = format!("{}/parts/{}", session.path(), part.number);
         let request = self.server.request(Method::PUT, &path)?;
         let request = request.header(CONTENT_LENGTH, part.size()).header(ACCEPT, "application/json");
@@ -144,7 +159,7 @@ impl Client {
     }
 
     /// Makes the file of a session whose parts are there, or tells of it again.
-    pub(super) async fn finalize(&self, session: &Session) -> Result<Receipt, Error> {
+    pub(crate) async fn finalize(&self, session: &Session) -> Result<Receipt, Error> {
         let request = self.server.request(Method::POST, &format!("{}/finalize", session.path()))?;
         let request = request.header(CONTENT_LENGTH, 0).header(ACCEPT, "application/json");
         // It takes as long as it takes. A connection that is dead is found out beneath.
@@ -153,18 +168,18 @@ impl Client {
     }
 
     /// Checks the id of a receipt, because the id becomes a part of paths.
-    pub(super) fn expect_receipt(&self, receipt: Receipt) -> Result<Receipt, Error> {
+    pub(crate) fn expect_receipt(&self, receipt: Receipt) -> Result<Receipt, Error> {
         let is_plain = FileId::parse(&receipt.file_id).is_ok();
         if is_plain { Ok(receipt) } else { Err(self.server.unexpected("a file whose id is none")) }
     }
 
     /// Gives a session up, with its parts.
-    pub(super) async fn abort(&self, session: &Session) -> Result<(), Error> {
+    pub(crate) async fn abort(&self, session: &Session) -> Result<(), Error> {
         self.remove(&session.path()).await
     }
 
     /// Deletes a file, once.
-    pub(super) async fn delete(&self, id: &str) -> Result<(), Error> {
+    pub(crate) async fn delete(&self, id: &str) -> Result<(), Error> {
         self.remove(&file_path(id)).await
     }
 
@@ -174,7 +189,7 @@ impl Client {
     }
 
     /// A page of the files.
-    pub(super) async fn page(&self, after: Option<&str>, limit: u32) -> Result<Page, Error> {
+    pub(crate) async fn page(&self, after: Option<&str>, limit: u32) -> Result<Page, Error> {
         let mut path = format!("/files?limit={limit}");
         if let Some(after) = after {
             path += &format!("&after={}", encode(after));
@@ -189,18 +204,18 @@ impl Client {
 
 impl Error {
     /// Whether it says that a session, or a file, is not there, or not any more.
-    pub(super) fn is_absent(&self) -> bool {
+    pub(crate) fn is_absent(&self) -> bool {
         self.is_status(StatusCode::NOT_FOUND) || self.is_status(StatusCode::GONE)
     }
 }
 
 /// The path of a file.
-pub(super) fn file_path(id: &str) -> String {
+pub(crate) fn file_path(id: &str) -> String {
     format!("/files/{}", encode(id))
 }
 
 /// One segment of a path, or a value of a query.
-pub(super) fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     // A proxy may take encoded dots for what they stand for, and dashes and such need no encoding.
     const PLAIN: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
     utf8_percent_encode(text, PLAIN).to_string()
@@ -212,7 +227,7 @@ fn digest_field(sha256: &Digest) -> String {
 }
 
 /// The SHA-256 of a digest field.
-pub(super) fn digest_of_field(field: &str) -> Option<Digest> {
+pub(crate) fn digest_of_field(field: &str) -> Option<Digest> {
     let member = field.split(',').find_map(|member| member.trim().strip_prefix("sha-256=:"))?;
     STANDARD.decode(member.strip_suffix(':')?).ok()?.as_slice().try_into().ok()
 }

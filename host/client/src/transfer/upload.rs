@@ -3,11 +3,13 @@
 //! The digest of the whole is taken beside the sending, in the order of the file, of what has just been sent and is still
 //! in the system's cache. It is compared with that of the server's file.
 
-use super::api::{Announced, Receipt, Session, Status};
 use super::parts::{Parts, contains};
 use super::retry::{Patience, Tries, until_done};
-use super::source::{Part, Sent, Source};
-use super::{Client, Error, Event, Observer};
+use super::source::{Sent, Source};
+use crate::client::Client;
+use crate::error::Error;
+use crate::event::{Event, Observer};
+use crate::remote::{Announced, Part, Receipt, Session, Status};
 use portico_store::{Digest, Sha256};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,7 +69,7 @@ impl From<Error> for Failure {
 }
 
 /// The media type that a name tells.
-pub(super) fn type_of(name: &str) -> String {
+pub(crate) fn type_of(name: &str) -> String {
     mime_guess::from_path(name).first_raw().unwrap_or(UNKNOWN_TYPE).to_owned()
 }
 

@@ -1,11 +1,12 @@
 //! The file that is sent: which it is, whether it is still the same, and its bytes, in pieces.
 
-use super::server::{Body, Pulse};
-use super::{CHUNK, Error};
+use crate::error::{Error, Unreadable};
+use crate::limits::CHUNK;
+use crate::remote::{Body, Pulse};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use portico_store::{Digest, Sha256};
+use portico_store::Sha256;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::ops::Range;
@@ -18,8 +19,8 @@ use std::task::{Context, Poll, ready};
 use tokio::task::JoinHandle;
 
 /// A file, as it was when it was opened.
-pub(super) struct Source {
-    pub(super) path: PathBuf,
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
     file: File,
     stamp: Stamp,
 }
@@ -31,29 +32,6 @@ struct Stamp {
     inode: u64,
     size: u64,
     modified: (i64, i64),
-}
-
-/// The file could not be read while it was sent. Comes back from the HTTP library among the causes of its error.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("cannot read {}", .path.display())]
-pub(super) struct Unreadable {
-    pub(super) path: PathBuf,
-    #[source]
-    pub(super) cause: Arc<io::Error>,
-}
-
-/// A part on its way.
-pub(super) struct Part {
-    pub(super) number: u32,
-    pub(super) range: Range<u64>,
-    pub(super) sha256: Digest,
-    pub(super) body: Body,
-}
-
-impl Part {
-    pub(super) fn size(&self) -> u64 {
-        self.range.end - self.range.start
-    }
 }
 
 impl From<&Metadata> for Stamp {
@@ -69,7 +47,7 @@ impl From<&Metadata> for Stamp {
 
 impl Source {
     /// Opens a file.
-    pub(super) fn open(path: &Path) -> Result<Source, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Source, Error> {
         let unreadable = |cause: io::Error| Error::Read { path: path.to_owned(), cause: Arc::new(cause) };
         // So that a pipe without a writer is refused, and not waited for.
         let nonblock = rustix::fs::OFlags::NONBLOCK.bits() as i32;
@@ -81,12 +59,12 @@ impl Source {
         Ok(Source { path: path.to_owned(), file, stamp: Stamp::from(&metadata) })
     }
 
-    pub(super) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.stamp.size
     }
 
     /// The last component of its path.
-    pub(super) fn name(&self) -> Result<&str, Error> {
+    pub(crate) fn name(&self) -> Result<&str, Error> {
         let name = self.path.file_name().and_then(|name| name.to_str());
         name.ok_or_else(|| Error::NoName(self.path.clone()))
     }
@@ -94,7 +72,7 @@ impl Source {
     /// What a session of it is found again by: the same for the same unchanged file, sent as the same, and for nothing
     /// else. It is a digest, so that a server learns no path. The server is no part of it, because one store may be
     /// reached by several addresses.
-    pub(super) fn key(&self, sent_as: &[&str], attempt: u32) -> Result<String, Error> {
+    pub(crate) fn key(&self, sent_as: &[&str], attempt: u32) -> Result<String, Error> {
         let path = self.path.canonicalize().map_err(|cause| self.unreadable(cause))?;
         let Stamp { device, inode, size, modified: (seconds, nanoseconds) } = self.stamp;
         let stamp = format!("{device} {inode} {size} {seconds} {nanoseconds} {attempt}");
@@ -110,13 +88,13 @@ impl Source {
     }
 
     /// Fails if it is not any more what it was when it was opened.
-    pub(super) fn unchanged(&self) -> Result<(), Error> {
+    pub(crate) fn unchanged(&self) -> Result<(), Error> {
         let metadata = self.file.metadata().map_err(|cause| self.unreadable(cause))?;
         if Stamp::from(&metadata) == self.stamp { Ok(()) } else { Err(Error::Changed(self.path.clone())) }
     }
 
     /// Fails if the file has more bytes than its size says, as in procfs, whose files have size 0.
-    pub(super) async fn ends(self: &Arc<Self>) -> Result<(), Error> {
+    pub(crate) async fn ends(self: &Arc<Self>) -> Result<(), Error> {
         let source = self.clone();
         let read = tokio::task::spawn_blocking(move || {
             let mut byte = [0];
@@ -145,7 +123,7 @@ impl Source {
     }
 
     /// Hashes a range, on a thread that may block.
-    pub(super) async fn hash(self: &Arc<Self>, range: Range<u64>, mut sha256: Sha256) -> Result<Sha256, Error> {
+    pub(crate) async fn hash(self: &Arc<Self>, range: Range<u64>, mut sha256: Sha256) -> Result<Sha256, Error> {
         let source = self.clone();
         let hashed = tokio::task::spawn_blocking(move || {
             let mut buffer = vec![0; CHUNK];
@@ -166,31 +144,31 @@ impl Source {
     }
 
     /// The bytes of a range, as they are read. `sent` counts those that were handed to the connection.
-    pub(super) fn body(self: &Arc<Self>, range: Range<u64>, sent: Arc<Sent>) -> Body {
+    pub(crate) fn body(self: &Arc<Self>, range: Range<u64>, sent: Arc<Sent>) -> Body {
         FileBody { source: self.clone(), left: range, reading: None, sent }.boxed_unsync()
     }
 }
 
 /// Bytes of a request that went to its connection.
-pub(super) struct Sent {
-    pub(super) pulse: Pulse,
+pub(crate) struct Sent {
+    pub(crate) pulse: Pulse,
     bytes: AtomicU64,
     tell: Box<dyn Fn(u64) + Send + Sync>,
 }
 
 impl Sent {
     /// Counts, and tells of each piece.
-    pub(super) fn new(tell: impl Fn(u64) + Send + Sync + 'static) -> Sent {
+    pub(crate) fn new(tell: impl Fn(u64) + Send + Sync + 'static) -> Sent {
         Sent { pulse: Pulse::default(), bytes: AtomicU64::new(0), tell: Box::new(tell) }
     }
 
-    pub(super) fn add(&self, bytes: usize) {
+    pub(crate) fn add(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.pulse.beat();
         (self.tell)(bytes as u64);
     }
 
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 }
