@@ -16,6 +16,7 @@ mod proxy;
 mod runtime;
 mod seaweedfs;
 mod server;
+mod start;
 mod trial;
 mod versitygw;
 
