@@ -10,6 +10,7 @@ mod lanes;
 mod memory;
 mod portal;
 mod sessions;
+mod small;
 mod start;
 mod tusd;
 
@@ -45,7 +46,7 @@ struct Args {
     /// Rounds of each comparison that count.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
-    /// Only the comparisons whose name begins with one of these: portal, tusd, assembly, lanes, sessions, instance,
+    /// Only the comparisons whose name begins with one of these: portal, tusd, small, assembly, lanes, sessions, instance,
     /// start, memory.
     only: Vec<String>,
     /// Exit with 1 if a target is missed or a comparison skipped.
@@ -95,9 +96,10 @@ fn run(args: Args) -> Result<bool> {
         args,
     };
     type Comparison = fn(&Bench, &mut Report) -> Result<()>;
-    let all: [(&str, Comparison); 8] = [
+    let all: [(&str, Comparison); 9] = [
         ("portal", portal::compare),
         ("tusd", tusd::compare),
+        ("small", small::compare),
         ("assembly", assembly::compare),
         ("lanes", lanes::compare),
         ("sessions", sessions::compare),

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-fn command(tusd: &Path, addr: SocketAddr, dir: &Path) -> Command {
+pub(crate) fn command(tusd: &Path, addr: SocketAddr, dir: &Path) -> Command {
     let mut command = Command::new(tusd);
     command.args(["-host", &addr.ip().to_string(), "-port", &addr.port().to_string(), "-upload-dir"]).arg(dir);
     command
