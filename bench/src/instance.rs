@@ -1,9 +1,9 @@
 //! What a fresh instance for each request costs.
 
-use crate::Bench;
-use crate::harness::Result;
-use crate::harness::report::{Report, Row};
-use crate::harness::turns::{median, quantile};
+use crate::context::Bench;
+use portico_bench_harness::Result;
+use portico_bench_harness::report::{Report, Row};
+use portico_bench_harness::turns::{median, quantile};
 use portico_server::cli::BUILT_IN_PORTAL;
 use portico_server::runtime::{Limits, Runtime};
 use portico_store::Scope;

@@ -1,14 +1,14 @@
 //! Small files: how many a second, and what one costs, against tusd and against a loop that makes files and no more.
 
-use crate::Bench;
-use crate::harness::client::KeptAlive;
-use crate::harness::process::{Server, free_addr, portico};
-use crate::harness::report::{Report, Row, Target};
-use crate::harness::turns::{median, rotate};
-use crate::harness::uploads::{create_small, put_small};
-use crate::harness::{MIB, Result};
+use crate::context::Bench;
 use crate::portal::NOT_DURABLE;
 use crate::tusd;
+use portico_bench_harness::client::KeptAlive;
+use portico_bench_harness::process::{Server, free_addr, portico};
+use portico_bench_harness::report::{Report, Row, Target};
+use portico_bench_harness::turns::{median, rotate};
+use portico_bench_harness::uploads::{create_small, put_small};
+use portico_bench_harness::{MIB, Result};
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
