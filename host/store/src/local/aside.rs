@@ -1,7 +1,7 @@
-//! What a `Drop` has to do and what blocks: done on a thread for that, never on the async ones.
+//! Blocking work of a `Drop`, done in the background on threads that may block, never on async threads.
 //!
-//! Removing the last name of a file, closing one that has none, and punching a hole give blocks back, which takes the
-//! longer the larger the file is. Invariant: whoever ends a put can wait until all of that has been done for it.
+//! Removing the last name of a file, closing a file without a name, and punching a hole free blocks, which takes longer
+//! the larger the file is. Invariant: the caller that ends a put can wait until all background work of the put is done.
 
 use crate::watched::Watched;
 use std::fs::File;
@@ -11,12 +11,12 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
-/// What is still to be done aside for one put.
+/// The background work of one put.
 #[derive(Clone, Default)]
 pub(super) struct Aside(Arc<Watched<usize>>);
 
 impl Aside {
-    /// Does work that nobody has to wait for. Outside of a runtime it is done at once.
+    /// Starts background work. Outside of a runtime it runs at once.
     pub(super) fn run(&self, work: impl FnOnce() + Send + 'static) {
         *self.0.lock() += 1;
         let share = Share(self.clone());
@@ -30,13 +30,13 @@ impl Aside {
         }
     }
 
-    /// Returns when nothing is left to be done.
+    /// Returns when no work is left.
     pub(super) async fn settled(&self) {
         self.0.until(|left| (*left == 0).then_some(())).await;
     }
 }
 
-/// The time of one piece of work. It ends as well where a runtime goes away and the work with it.
+/// One piece of work. It also ends if the runtime ends before the work could run.
 struct Share(Aside);
 
 impl Drop for Share {
@@ -46,7 +46,7 @@ impl Drop for Share {
     }
 }
 
-/// An open file. If it has lost its name by the time that it is closed, it is closed aside.
+/// An open file. If the file has no name any more when this is dropped, it is closed in the background.
 #[derive(Debug)]
 pub(super) struct Opened(Option<File>);
 

@@ -1,24 +1,25 @@
 //! Final objects made of parts.
 //!
-//! If the parts lie in their session's own file exactly as the list wants them, and nothing else ever was in that
-//! file, the file itself becomes the object: no byte is read or copied. Parts that lie elsewhere are first copied into
-//! their gaps. Otherwise all of them are copied into a new file. For the digest only those parts are read back that have no
-//! chain yet.
+//! If the parts lie in their session's own file at their offsets, and that file never held anything else, the file
+//! itself becomes the object: no byte is read or copied. Parts that lie elsewhere are first copied into their gaps.
+//! Otherwise all parts are copied into a new file. Only parts without a chain are read back for the digest.
 //!
-//! Invariant: the sessions concerned are sealed and their puts have settled from before the rows are read until the
-//! object has been published, or has failed with no part changed. A part may be deleted meanwhile: then its row is missed
-//! by the transaction that publishes, which fails.
+//! Invariant: the sessions are sealed and none of their puts can write, from before the rows are read until the object
+//! is published, or has failed with no part changed. If a part is deleted meanwhile, the publishing transaction misses
+//! its row and fails.
 
 use super::aside::{Aside, Opened};
-use super::catch_up::Begun;
 use super::index::parts::{self, PartFile, PartRow};
-use super::publish::{publish, settle, stat};
-use super::put_final::{StagedFile, receipt, stage};
+use super::publish::{compare_existing, publish, stat};
+use super::put_final::receipt;
 use super::sessions::Seal;
-use super::{Inner, blocking, catch_up, layout, read};
-use crate::{Digest, Error, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, SessionId, Sha256, TempKey};
+use super::staging::StagedFile;
+use super::{Inner, blocking, layout, read};
+use crate::{
+    Digest, Error, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, SessionId, Sha256, TempKey, Token,
+};
 use rusqlite::Connection;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ pub(super) async fn assemble(
 ) -> Result<FinalReceipt> {
     let aside = Aside::default();
     let made = make(inner, scope, file, list, options, &aside).await;
-    // A file that was made in vain is gone before anybody is told.
+    // An unused new file is removed before the caller continues.
     aside.settled().await;
     made
 }
@@ -54,17 +55,14 @@ async fn make(
         Some(FinalRow::Live(_)) if options.if_exists == IfExists::Fail => return Err(Error::Conflict),
         _ => {}
     }
-    // In one order everywhere. Nobody waits for an assembly's seal here, so nobody waits in a circle.
+    // All assemblies seal in the same order. None waits for the seal of another here, so no deadlock can occur.
     let sessions: BTreeSet<SessionId> = list.iter().map(|key| key.session.clone()).collect();
-    let (mut seals, mut pauses, mut begun) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut seals, mut pauses) = (Vec::new(), Vec::new());
     for session in &sessions {
         seals.push(inner.sessions.seal_for_assembly(&scope, session).await?);
         inner.sessions.interrupt(&scope, session).await;
-        inner.pending.settled(&scope, session).await;
-        // What is not caught up with by now is hashed here.
-        let (pause, part) = catch_up::pause(inner, &scope, session).await;
-        pauses.push(pause);
-        begun.extend(part);
+        // This assembly hashes what the background has not hashed by now.
+        pauses.push(inner.catchers.pause(&scope, session).await);
     }
     let rows = Arc::new(rows_of(inner, &scope, &list).await?);
     let size = rows.iter().try_fold(0u64, |sum, row| sum.checked_add(row.size)).unwrap_or(u64::MAX);
@@ -75,26 +73,31 @@ async fn make(
         }
         _ => {}
     }
-    let sha256 = on_parts(inner, &scope, &rows, move |inner, scope, rows| digest(inner, scope, rows, &begun)).await?;
+    let sha256 = on_parts(inner, &scope, &rows, digest).await?;
     if options.expected.sha256.is_some_and(|expected| expected != sha256) {
         return Err(Error::DigestMismatch);
     }
     let if_exists = options.if_exists;
     let receipt = receipt(&scope, file, size, sha256, options);
 
-    let consumed = Consumed { scope: scope.clone(), sessions: sessions.into_iter().collect(), list };
+    let consumed = Consumed::new(scope.clone(), &rows);
     let there = match stat(inner, &scope, &receipt.file).await? {
-        Some(row) => settle(row, &receipt, if_exists)?,
-        None if in_place(inner, &scope, &rows).await? => {
-            let source = layout::placed(&scope, &rows[0].key.session);
-            let path = source.clone();
-            on_parts(inner, &scope, &rows, move |inner, scope, rows| complete(inner, scope, rows, &path, size)).await?;
-            let rows = consumed.clone();
-            let with_row = move |conn: &Connection| rows.remove_rows(conn, true);
-            match publish(inner, &scope, receipt, source, if_exists, with_row).await {
-                Ok(there) => there,
-                Err(failed) => {
-                    if failed.in_doubt {
+        Some(row) => compare_existing(row, &receipt, if_exists)?,
+        None => {
+            let source = Source::make(inner, &scope, &rows, size, aside).await?;
+            let lock = inner.names.lock(&scope, &receipt.file).await?;
+            let (of, consumed) = (scope.clone(), consumed.clone());
+            let published = blocking(inner, move |inner| {
+                let is_file = matches!(source, Source::Placed(_));
+                let with_row = move |conn: &Connection| consumed.remove_rows(conn, is_file);
+                let published = publish(inner, lock, &of, receipt, source.path(), if_exists, with_row);
+                source.end(published.as_ref().is_err_and(|failed| failed.in_doubt));
+                Ok((published, is_file))
+            });
+            match published.await? {
+                (Ok(there), _) => there,
+                (Err(failed), is_file) => {
+                    if failed.in_doubt && is_file {
                         // The file may be the object: nothing may be placed in it until the next opening can tell.
                         seals.into_iter().for_each(Seal::keep_in_doubt);
                     }
@@ -102,40 +105,84 @@ async fn make(
                 }
             }
         }
-        None => {
-            let StagedFile { file, name, in_use } = stage(inner, aside).await?;
-            on_parts(inner, &scope, &rows, move |inner, scope, rows| copy(inner, scope, rows, &file)).await?;
-            let rows = consumed.clone();
-            let source = name.path().to_owned();
-            let with_row = move |conn: &Connection| rows.remove_rows(conn, false);
-            publish(inner, &scope, receipt, source, if_exists, with_row).await.map_err(|failed| {
-                if failed.in_doubt {
-                    name.keep();
-                    in_use.keep_in_doubt();
-                }
-                failed.error
-            })?
-        }
     };
     if there.replayed {
-        // Our row was not made, whether it was there before or another one was faster, so no part went with it.
+        // An earlier row made the object, so its transaction removed no parts.
         let rows = consumed.clone();
-        inner.free(move |conn| rows.remove_rows(conn, false)).await?;
+        inner.index.free(move |conn| rows.remove_rows(conn, false)).await?;
     }
     consumed.remove_data(inner).await;
-    // Until here nobody could place anything in a file that has become the object.
+    // Until here nothing could be placed in a file that has become the object.
     drop(seals);
     Ok(there)
 }
 
-/// The rows of the parts, all of which must be there.
+/// The file that becomes the object.
+enum Source {
+    /// The session's own file, completed where it is.
+    Placed(PathBuf),
+    /// A new file with a copy of all parts.
+    Staged(StagedFile),
+}
+
+impl Source {
+    /// Chooses the file, and completes it as the object, durably.
+    async fn make(
+        inner: &Arc<Inner>,
+        scope: &Scope,
+        rows: &Arc<Vec<PartRow>>,
+        size: u64,
+        aside: &Aside,
+    ) -> Result<Source> {
+        let first = rows.first().map(|row| &row.key.session);
+        match first {
+            Some(session) if in_place(inner, scope, rows).await? => {
+                let path = layout::placed(scope, session);
+                let file = path.clone();
+                on_parts(inner, scope, rows, move |inner, scope, rows| complete(inner, scope, rows, &file, size))
+                    .await?;
+                Ok(Source::Placed(path))
+            }
+            _ => {
+                let staged = inner.staging.file(&inner.disk, aside)?;
+                on_parts(inner, scope, rows, move |inner, scope, rows| {
+                    copy(inner, scope, rows, &staged)?;
+                    Ok(Source::Staged(staged))
+                })
+                .await
+            }
+        }
+    }
+
+    /// The path below the root.
+    fn path(&self) -> &Path {
+        match self {
+            Source::Placed(path) => path,
+            Source::Staged(staged) => staged.path(),
+        }
+    }
+
+    /// Removes the staged name of a new file, unless the object is in doubt. Blocks.
+    fn end(self, in_doubt: bool) {
+        match self {
+            Source::Placed(_) => {}
+            Source::Staged(staged) if in_doubt => staged.keep_in_doubt(),
+            Source::Staged(staged) => staged.remove(),
+        }
+    }
+}
+
+/// The rows of the parts.
+///
+/// # Errors
+/// [`Error::NotFound`] if one is missing.
 async fn rows_of(inner: &Arc<Inner>, scope: &Scope, list: &[TempKey]) -> Result<Vec<PartRow>> {
     let (scope, list) = (scope.clone(), list.to_vec());
     let row = move |conn: &Connection, key: &TempKey| parts::by_key(conn, &scope, key)?.ok_or(Error::NotFound);
     inner.index.read(move |conn| list.iter().map(|key| row(conn, key)).collect()).await
 }
 
-/// Works on the data of parts, off the async threads. A part that is deleted meanwhile is missed as a file first.
+/// Works on the data of parts, off the async threads. If a part was deleted meanwhile, returns that it was not found.
 async fn on_parts<T: Send + 'static>(
     inner: &Arc<Inner>,
     scope: &Scope,
@@ -152,38 +199,42 @@ async fn on_parts<T: Send + 'static>(
     }
 }
 
-/// The parts that an assembly uses up.
+/// The parts that an assembly consumes.
 #[derive(Clone)]
 struct Consumed {
     scope: Scope,
-    sessions: Vec<SessionId>,
-    list: Vec<TempKey>,
+    /// The tokens of the parts of each session, by number.
+    sessions: Arc<BTreeMap<SessionId, BTreeMap<u32, Token>>>,
+    /// The parts that have files of their own.
+    own: Arc<Vec<TempKey>>,
 }
 
 impl Consumed {
-    /// Takes the parts out of the index, where all of them must still be. With `file` the session's own file has become
-    /// the object, and all that was said of it goes too.
-    fn remove_rows(&self, conn: &Connection, file: bool) -> Result<()> {
-        for key in &self.list {
-            parts::delete(conn, &self.scope, key)?.ok_or(Error::NotFound)?;
+    fn new(scope: Scope, rows: &[PartRow]) -> Self {
+        let mut sessions: BTreeMap<SessionId, BTreeMap<u32, Token>> = BTreeMap::new();
+        for key in rows.iter().map(|row| &row.key) {
+            sessions.entry(key.session.clone()).or_default().insert(key.number, key.token.clone());
         }
-        for session in &self.sessions {
-            if file {
-                parts::forget_withdrawn(conn, &self.scope, session)?;
-            } else if parts::list(conn, &self.scope, session, None, 1)?.is_empty() {
-                parts::clear(conn, &self.scope, session)?;
-            }
+        let own = rows.iter().filter(|row| row.file == PartFile::Own).map(|row| row.key.clone());
+        Consumed { scope, sessions: Arc::new(sessions), own: Arc::new(own.collect()) }
+    }
+
+    /// Removes the parts from the index, where all of them must still exist. With `file` the session's own file has
+    /// become the object, and its withdrawn ranges go too.
+    fn remove_rows(&self, conn: &Connection, file: bool) -> Result<()> {
+        for (session, tokens) in self.sessions.iter() {
+            parts::consume(conn, &self.scope, session, tokens, file)?;
         }
         Ok(())
     }
 
-    /// Removes the files that no row speaks of any more. What can't be removed now, a sweep removes.
+    /// Removes the files that no row names any more. A sweep removes those that can't be removed now.
     async fn remove_data(self, inner: &Arc<Inner>) {
         let removed = inner.index.read({
             let this = self.clone();
             move |conn| {
                 let placed = |session| parts::session_has_placed(conn, &this.scope, session);
-                this.sessions.iter().map(placed).collect::<Result<Vec<bool>>>()
+                this.sessions.keys().map(placed).collect::<Result<Vec<bool>>>()
             }
         });
         let removed = match removed.await {
@@ -196,10 +247,10 @@ impl Consumed {
     }
 
     fn unlink(&self, inner: &Inner, placed: &[bool]) -> Result<()> {
-        for key in &self.list {
+        for key in self.own.iter() {
             inner.disk.unlink(&layout::own(&self.scope, &key.session, &key.token))?;
         }
-        for (session, placed) in self.sessions.iter().zip(placed) {
+        for (session, placed) in self.sessions.keys().zip(placed) {
             if !placed {
                 inner.disk.unlink(&layout::placed(&self.scope, session))?;
                 inner.sessions.trust(&self.scope, session);
@@ -210,8 +261,8 @@ impl Consumed {
     }
 }
 
-/// Whether the session's own file can become the object: one session, at least one part of the list in its place, and
-/// no range of that file, withdrawn ones included, that is not a part of the list in its place.
+/// Whether the session's own file can become the object: all parts are of one session, at least one of them is placed,
+/// and each range of that file, withdrawn ranges included, is a part of the list at its offset.
 async fn in_place(inner: &Arc<Inner>, scope: &Scope, rows: &[PartRow]) -> Result<bool> {
     let Some(first) = rows.first().filter(|first| !inner.sessions.is_distrusted(scope, &first.key.session)) else {
         return Ok(false);
@@ -234,7 +285,7 @@ async fn in_place(inner: &Arc<Inner>, scope: &Scope, rows: &[PartRow]) -> Result
     Ok(places > 0 && counts == (places, 0))
 }
 
-/// The files that parts lie in, opened once each.
+/// The files that contain the parts, opened once each.
 struct Sources<'a> {
     inner: &'a Inner,
     scope: &'a Scope,
@@ -242,11 +293,11 @@ struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    /// The file of a part, and where the part begins in it.
+    /// The file of a part, and the offset of the part in it.
     fn of(&mut self, row: &PartRow) -> Result<(&File, u64)> {
         let (path, start) = read::place(self.scope, row);
         if !self.open.contains_key(&path) {
-            // A list may name as many files as it has parts; one at a time stays open.
+            // A list may name as many files as parts; only one of them stays open at a time.
             self.open.clear();
             let missing = || Error::internal(format!("the data of part {} is missing", row.key));
             self.open.insert(path.clone(), self.inner.disk.open_read(&path)?.ok_or_else(missing)?);
@@ -256,8 +307,8 @@ impl Sources<'_> {
     }
 }
 
-/// The digest of the whole: parts with a chain are passed, the others read, from where somebody has come with them.
-fn digest(inner: &Inner, scope: &Scope, rows: &[PartRow], begun: &[Begun]) -> Result<Digest> {
+/// Computes the digest of the whole: skips the parts whose chain fits, and reads the others.
+fn digest(inner: &Inner, scope: &Scope, rows: &[PartRow]) -> Result<Digest> {
     let mut sha256 = Sha256::new();
     let mut sources = Sources { inner, scope, open: HashMap::new() };
     // An empty part changes nothing.
@@ -265,20 +316,16 @@ fn digest(inner: &Inner, scope: &Scope, rows: &[PartRow], begun: &[Begun]) -> Re
         if sha256.pass(row.chain.as_ref()) {
             continue;
         }
-        let mut from = 0;
-        let before = sha256.so_far();
-        if let Some(begun) = begun.iter().find(|begun| begun.key == row.key && begun.before == before) {
-            (from, sha256) = (begun.done, begun.sha256.clone());
-        }
         inner.disk.step("read")?;
         let (file, start) = sources.of(row)?;
-        read::hash(file, start + from, start + row.size, &mut sha256)?;
-        inner.counters.hash_read_back.fetch_add(row.size - from, Ordering::Relaxed);
+        read::hash(file, start, start + row.size, &mut sha256)?;
+        inner.counters.hash_read_back.fetch_add(row.size, Ordering::Relaxed);
     }
     Ok(sha256.finish())
 }
 
-/// Makes the session's own file the whole object: gaps filled from the parts that lie elsewhere, nothing beyond the end.
+/// Completes the session's own file as the object: copies the other parts into their gaps, and cuts the file to its
+/// size.
 fn complete(inner: &Inner, scope: &Scope, rows: &[PartRow], path: &Path, size: u64) -> Result<()> {
     let file = inner.disk.open_rw(path)?;
     let mut sources = Sources { inner, scope, open: HashMap::new() };
@@ -297,16 +344,15 @@ fn complete(inner: &Inner, scope: &Scope, rows: &[PartRow], path: &Path, size: u
 }
 
 /// Copies all parts into a new file, durably.
-fn copy(inner: &Inner, scope: &Scope, rows: &[PartRow], target: &Opened) -> Result<()> {
+fn copy(inner: &Inner, scope: &Scope, rows: &[PartRow], target: &StagedFile) -> Result<()> {
     let mut sources = Sources { inner, scope, open: HashMap::new() };
     for row in rows.iter().filter(|row| row.size > 0) {
-        copy_part(inner, sources.of(row)?, target, row.size)?;
+        copy_part(inner, sources.of(row)?, target.file()?, row.size)?;
     }
-    inner.disk.sync_file(target)?;
-    inner.disk.sync_dir(layout::STAGING.as_ref())
+    target.sync()
 }
 
-/// Copies a part to where another file stands. The standard library lets the kernel do it.
+/// Copies a part to the current position of another file. The standard library lets the kernel copy.
 fn copy_part(inner: &Inner, (mut source, start): (&File, u64), mut target: &File, size: u64) -> Result<()> {
     inner.disk.step("copy")?;
     inner.disk.room()?;

@@ -1,9 +1,10 @@
-//! Copies a store into another folder, beside whichever process has it.
+//! Copies a store into another folder, while another process may use the store.
 //!
-//! The index is copied first, as it is at one moment, and then the files that it names. A file never changes once it has its
-//! name, and goes only after its row. So a file that is missing then was deleted meanwhile, and its row goes from the copy
-//! too. Invariants: once the copy has an index it has one at any moment, and a file for each of its rows: files come before the
-//! index that names them, and go after it; whatever else a copy that was killed has left is removed by the next one.
+//! The index is copied first, as of one moment, and then the files that it names. A file never changes once it has its
+//! name, and is removed only after its row. So a file that is missing then was deleted meanwhile, and its row is
+//! removed from the copy too. Invariants: once the copy has an index, it always has one, and a file for each of its
+//! rows: files come before the index that names them, and go after it; the next backup removes what a killed one has
+//! left.
 
 use super::disk::Disk;
 use super::index::finals::FinalRow;
@@ -22,19 +23,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a backup has copied.
+/// The result of a backup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BackupReport {
     /// Files in the backup.
     pub objects: u64,
-    /// Those of them that were copied now, and not by an earlier backup.
+    /// The files that this backup copied.
     pub copied: u64,
-    /// Bytes that were copied now.
+    /// Bytes that this backup copied.
     pub bytes: u64,
-    /// Files that were removed from the backup, because they have been deleted in the store since an earlier one.
+    /// Files that were removed from the backup, because the store has deleted them since an earlier backup.
     pub removed: u64,
-    /// Files that the store has lost: their rows exist, and no whole file does. They are left out.
+    /// Files that the store has lost: their rows exist, and no whole file does. The backup has neither.
     pub lost: Vec<String>,
 }
 
@@ -52,12 +53,12 @@ impl fmt::Display for BackupReport {
 }
 
 impl LocalStore {
-    /// Copies the store in a folder into another one, which then is a store of its own: all that was acknowledged before the
-    /// copy began and has not been deleted since. Parts of unfinished uploads are left out. Another process may have the
-    /// store that is copied, and none the copy. A folder with an earlier copy of the store is brought up to date. Blocks.
+    /// Copies the store in a folder into another one, which then is a store of its own: all that was acknowledged
+    /// before the copy began and has not been deleted since. Parts of unfinished uploads are left out. Another process
+    /// may use the store, but not the copy. A folder with an earlier copy of the store is brought up to date. Blocks.
     ///
     /// # Errors
-    /// [`OpenError`] of either folder. An earlier copy is as it was then, or up to date.
+    /// [`OpenError`] of either folder. An earlier copy is unchanged then, or up to date.
     pub fn backup(from: &Path, to: &Path) -> Result<BackupReport, OpenError> {
         let source = Reader::open(from)?;
         create::folders(to)?;
@@ -84,10 +85,11 @@ impl LocalStore {
         }
         if !found.format {
             root.mark_backup()?;
-            // First, so that the next run goes on if this one is killed. Without an index it is no store that opens.
+            // First, so that the next run continues if this one is killed. Without an index the folder can't be opened
+            // as a store.
             root.make_format(&source.id)?;
         }
-        let disk = Disk::new(root.dir(), false, None, Arc::default(), None);
+        let disk = Disk::new(root.dir(), false, None, Arc::default(), Arc::default());
         let copy = Copy { source, root, disk };
         let mut report = BackupReport::default();
         copy.index()?;
@@ -102,14 +104,14 @@ fn unfit(to: &Path, reason: &'static str) -> OpenError {
     OpenError::io(to, io::Error::new(io::ErrorKind::InvalidInput, reason))
 }
 
-/// Which folder is at a path.
+/// The identity of the folder at a path.
 fn root_of(path: &Path) -> Result<(u64, u64), OpenError> {
     use std::os::unix::fs::MetadataExt;
     let metadata = path.metadata().map_err(|error| OpenError::io(path, error))?;
     Ok((metadata.dev(), metadata.ino()))
 }
 
-/// A copy that is being made.
+/// A copy in the making.
 struct Copy {
     source: Reader,
     root: Root,
@@ -117,12 +119,12 @@ struct Copy {
 }
 
 impl Copy {
-    /// What a failure at a path in the copy comes to.
+    /// Translates a failure at a path in the copy.
     fn at<T>(&self, name: &str, result: Result<T>) -> Result<T, OpenError> {
         result.map_err(|error| OpenError::fault(&self.root.at(name), error))
     }
 
-    /// Makes the index under the name of one that is being made.
+    /// Copies the index under a temporary name.
     fn index(&self) -> Result<(), OpenError> {
         self.at(STAGING, self.clear_staging())?;
         for suffix in INDEX_FILES {
@@ -205,7 +207,7 @@ impl Copy {
         Ok(Copied::New(token))
     }
 
-    /// Gives files that were copied their names, when all of them are on the disk.
+    /// Gives the copied files their names, when all of them are durable.
     fn publish(&self, staged: &[(Token, PathBuf)]) -> Result<()> {
         if staged.is_empty() {
             return Ok(());
@@ -219,7 +221,7 @@ impl Copy {
         Ok(())
     }
 
-    /// Puts the new index in the place of the one before it.
+    /// Replaces the earlier index by the new one.
     fn name_index(&self) -> Result<(), OpenError> {
         self.at(NEW_INDEX, self.change(index::write_back))?;
         self.at(NEW_INDEX, rustix::fs::syncfs(self.root.dir()).map_err(Error::from))?;
@@ -258,7 +260,7 @@ impl Copy {
         Ok(())
     }
 
-    /// Removes what a copy that was killed has left.
+    /// Removes the staged files of a killed backup.
     fn clear_staging(&self) -> Result<()> {
         let mut left = Vec::new();
         self.disk.each_name(Path::new(STAGING), |name| {
@@ -269,12 +271,12 @@ impl Copy {
     }
 }
 
-/// What came of a file that was to be copied.
+/// The result of copying a file.
 enum Copied {
-    /// An earlier copy has it.
+    /// An earlier copy has the file.
     Was,
-    /// It is staged under this token.
+    /// The file is staged under this token.
     New(Token),
-    /// The store has none, or another size.
+    /// The store has no such file, or one of another size.
     Lost,
 }

@@ -1,21 +1,20 @@
-//! The content of one put on its way: gathered, then written (or compared) and hashed side by side, off the async threads.
-//! So a single client has two cores at work.
+//! The content of one put: gathered, then written (or compared) and hashed in parallel, off the async threads. So a
+//! single client can use two cores.
 
 use super::aside::{Aside, Opened};
 use super::budget::Budget;
 use super::disk::Disk;
-use super::hashing::{Digests, Step};
 use super::sessions::{Claim, Gate};
-use crate::lane::{Gather, Lane, Share};
-use crate::limits::WRITE_CHUNK;
+use crate::lane::{Batch, Gather, Hashes, Lane, Share, Work};
+use crate::limits::HASH_QUEUE_WRITTEN;
 use crate::{Error, Result};
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What takes content besides the hashes.
+/// The destination of content, beside the digests.
 pub(super) trait Sink: Send + Sync + 'static {
-    /// Takes the next frames, which begin at so many bytes of the content.
+    /// Takes the next frames, which begin at byte `at` of the content.
     fn take(&self, at: u64, frames: &[Bytes]) -> Result<()>;
 }
 
@@ -26,41 +25,69 @@ impl<S: Sink> Sink for Option<S> {
     }
 }
 
-/// Content that arrives. What its sink owns is let go only when the last batch has been taken, even if the put was dropped
-/// before.
+/// The arriving content of a put. The sink is dropped only after the last batch was written, even if the put was
+/// dropped before.
 pub(super) struct Body<S: Sink> {
     gather: Gather,
-    /// Bytes handed over.
+    /// Bytes passed to the sink.
     at: u64,
     /// Absent after a failure.
     sink: Option<Arc<S>>,
-    hashing: Option<Lane<Digests>>,
+    hashing: Hashing,
     share: Share,
     budget: Arc<Budget>,
 }
 
-/// What content has come to.
+/// How the content is hashed.
+enum Hashing {
+    /// Nothing was passed to the sink yet.
+    Idle(Hashes),
+    /// In parallel with the writing, if there is a digest to compute.
+    Lane(Option<Lane<Hashes>>),
+}
+
+/// The complete content of a put. Small content was neither written nor hashed yet.
+pub(super) struct Whole<S> {
+    sink: S,
+    size: u64,
+    hashes: Hashes,
+    /// The content, if one batch holds all of it.
+    small: Option<Arc<Batch>>,
+}
+
+/// Content that was written and hashed.
 pub(super) struct Taken<S> {
     pub(super) sink: S,
     pub(super) size: u64,
-    /// What hashes it, and may not have come to its end yet.
-    pub(super) hashing: Option<Lane<Digests>>,
+    pub(super) hashes: Hashes,
+}
+
+impl<S: Sink> Whole<S> {
+    /// Writes and hashes small content in the caller's thread, because waking a second thread costs more. Blocks.
+    pub(super) fn take(self) -> Result<Taken<S>> {
+        let Whole { sink, size, mut hashes, small } = self;
+        if let Some(batch) = small {
+            sink.take(0, batch.frames())?;
+            hashes.take(batch)?;
+        }
+        Ok(Taken { sink, size, hashes })
+    }
 }
 
 impl<S: Sink> Body<S> {
-    /// Content that is taken by the sink, and by the lane if there is one.
-    pub(super) fn new(hashing: Option<Lane<Digests>>, sink: S, budget: &Arc<Budget>) -> Self {
+    /// New content for a sink, with the digests to compute.
+    pub(super) fn new(hashes: Hashes, sink: S, budget: &Arc<Budget>) -> Self {
         Body {
             gather: Gather::default(),
             at: 0,
             sink: Some(Arc::new(sink)),
-            hashing,
+            hashing: Hashing::Idle(hashes),
             share: budget.puts.share(),
             budget: budget.clone(),
         }
     }
 
-    /// Takes a frame. After a failure nothing is left of what the sink owned.
+    /// Adds a frame. After a failure, everything that the sink owned has been removed.
     pub(super) async fn add(&mut self, frame: Bytes, aside: &Aside) -> Result<()> {
         let Some(frames) = self.gather.add(frame, self.share.batch()) else { return Ok(()) };
         let pushed = self.push(frames).await;
@@ -71,27 +98,45 @@ impl<S: Sink> Body<S> {
         pushed
     }
 
-    /// Waits until the sink has taken all of it.
-    pub(super) async fn finish(mut self) -> Result<Taken<S>> {
-        if let Some(frames) = self.gather.take() {
-            self.push(frames).await?;
-        }
-        let Body { at, sink, hashing, .. } = self;
-        let sink = sink.and_then(Arc::into_inner).ok_or_else(over)?;
-        Ok(Taken { sink, size: at, hashing })
+    /// Ends the content. Waits until large content has been written and hashed.
+    pub(super) async fn finish(mut self) -> Result<Whole<S>> {
+        let rest = self.gather.take();
+        let (hashes, small) = match std::mem::replace(&mut self.hashing, Hashing::Lane(None)) {
+            Hashing::Idle(hashes) => {
+                let frames = rest.unwrap_or_default();
+                self.at = frames.iter().map(|frame| frame.len() as u64).sum();
+                (hashes, Some(self.budget.batch(frames).await?))
+            }
+            Hashing::Lane(lane) => {
+                self.hashing = Hashing::Lane(lane);
+                if let Some(frames) = rest {
+                    self.push(frames).await?;
+                }
+                let hashes = match self.hashing {
+                    Hashing::Lane(Some(lane)) => lane.finish().await?,
+                    Hashing::Lane(None) | Hashing::Idle(_) => Hashes::default(),
+                };
+                (hashes, None)
+            }
+        };
+        let sink = self.sink.and_then(Arc::into_inner).ok_or_else(over)?;
+        Ok(Whole { sink, size: self.at, hashes, small })
     }
 
     async fn push(&mut self, frames: Vec<Bytes>) -> Result<()> {
         let at = self.at;
         self.at += frames.iter().map(|frame| frame.len() as u64).sum::<u64>();
+        if let Hashing::Idle(hashes) = &mut self.hashing {
+            self.hashing = Hashing::Lane(std::mem::take(hashes).lane(HASH_QUEUE_WRITTEN));
+        }
         let batch = self.budget.batch(frames).await?;
         let (sink, written) = (self.sink.clone().ok_or_else(over)?, batch.clone());
         let writing = tokio::task::spawn_blocking(move || sink.take(at, written.frames()));
         let handed = match &self.hashing {
-            Some(lane) => lane.push(Step::Take(batch)).await,
-            None => Ok(()),
+            Hashing::Lane(Some(lane)) => lane.push(batch).await,
+            Hashing::Lane(None) | Hashing::Idle(_) => Ok(()),
         };
-        // Nobody is told of a failure before the writing has ended.
+        // A failure is reported only after the write has ended.
         writing.await.map_err(Error::internal)??;
         handed
     }
@@ -101,26 +146,26 @@ fn over() -> Error {
     Error::internal("a put goes on after its end")
 }
 
-/// Where the content is written.
+/// The file that the content is written to.
 pub(super) struct Target {
     pub(super) file: Arc<Opened>,
-    /// Where the content begins there, in bytes.
+    /// The offset of the content in the file, in bytes.
     start: u64,
     gate: Option<Arc<Gate>>,
-    /// The range, for content that goes into a session's own file; its room is given back when this is dropped.
+    /// The range, for content in a session's own file. Dropping it frees the room of the range.
     pub(super) claim: Option<OwnRange>,
-    /// The file's name, for content that has a file of its own; the name goes when this is dropped.
+    /// The file's name, for content with a file of its own. Dropping it removes the name.
     pub(super) name: Option<OwnName>,
     disk: Arc<Disk>,
 }
 
 impl Target {
-    /// A file of its own.
+    /// A target with a file of its own.
     pub(super) fn own(disk: &Arc<Disk>, file: Opened, name: OwnName, gate: Option<Arc<Gate>>) -> Self {
         Target { file: Arc::new(file), start: 0, gate, claim: None, name: Some(name), disk: disk.clone() }
     }
 
-    /// A claimed range of a session's file.
+    /// A target in a claimed range of a session's own file.
     pub(super) fn placed(disk: &Arc<Disk>, file: Opened, claim: Claim, gate: Arc<Gate>) -> Self {
         let (start, _) = claim.range();
         let file = Arc::new(file);
@@ -133,29 +178,11 @@ impl Target {
 impl Sink for Target {
     fn take(&self, at: u64, frames: &[Bytes]) -> Result<()> {
         let _passage = self.gate.as_ref().map(Gate::enter).transpose()?;
-        self.disk.step("write")?;
-        self.disk.room()?;
-        let mut at = self.start + at;
-        for frame in frames {
-            let mut rest = &frame[..];
-            while !rest.is_empty() {
-                let to_boundary = WRITE_CHUNK - (at % WRITE_CHUNK as u64) as usize;
-                let piece = &rest[..rest.len().min(to_boundary)];
-                let written = match rustix::io::pwrite(&self.file, piece, at) {
-                    Ok(0) => return Err(Error::internal("a write took no bytes")),
-                    Ok(written) => written,
-                    Err(rustix::io::Errno::INTR) => continue,
-                    Err(error) => return Err(error.into()),
-                };
-                at += written as u64;
-                rest = &rest[written..];
-            }
-        }
-        Ok(())
+        self.disk.write(&self.file, self.start + at, frames)
     }
 }
 
-/// A claimed range of a session's file, whose room is given back unless it is kept.
+/// A claimed range of a session's own file. Dropping it frees the room of the range.
 pub(super) struct OwnRange(Option<Range>);
 
 struct Range {
@@ -166,19 +193,19 @@ struct Range {
 }
 
 impl OwnRange {
-    /// Where it begins, in bytes.
+    /// The offset of the range, in bytes.
     pub(super) fn start(&self) -> u64 {
         self.0.as_ref().map_or(0, |range| range.claim.range().0)
     }
 
-    /// Leaves what was written where it is: a part of the session's file.
+    /// Keeps the content: it is a part in the session's own file.
     pub(super) fn keep(mut self) {
         if let Some(range) = self.0.take() {
             range.claim.committed();
         }
     }
 
-    /// Leaves what was written where it is, and lets nobody else write there for as long as the store is open.
+    /// Keeps the content, and the claim until the store is opened again.
     pub(super) fn keep_in_doubt(mut self) {
         if let Some(mut range) = self.0.take() {
             range.claim.keep_in_doubt();
@@ -188,8 +215,8 @@ impl OwnRange {
 
 impl Range {
     fn give_back(self) {
-        // Through the gate, like a write: after the put was ended the file may be an object, and whoever makes it one
-        // waits for those inside.
+        // Through the gate, like a write: after the put has ended, the file may become an object, and its assembly
+        // waits for the passages of this gate.
         if let Ok(_passage) = self.gate.enter() {
             let (start, end) = self.claim.range();
             self.disk.give_back(&self.file, start, end);
@@ -200,13 +227,13 @@ impl Range {
 impl Drop for OwnRange {
     fn drop(&mut self) {
         if let Some(range) = self.0.take() {
-            // The claim goes with it, and ends when the room has been given back.
+            // The claim moves along, and ends when the room has been freed.
             range.claim.aside().clone().run(move || range.give_back());
         }
     }
 }
 
-/// A name that is removed again unless it is kept.
+/// A file name. Dropping it removes the name, in the background.
 pub(super) struct OwnName {
     disk: Arc<Disk>,
     path: PathBuf,
@@ -220,14 +247,15 @@ impl OwnName {
         OwnName { disk: disk.clone(), path, keep: false, aside: aside.clone() }
     }
 
-    /// The path below the root.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Leaves the name where it is.
+    /// Keeps the name.
     pub(super) fn keep(mut self) {
         self.keep = true;
+    }
+
+    /// Removes the name now. Blocks.
+    pub(super) fn remove(mut self) {
+        self.keep = true;
+        remove(&self.disk, &self.path);
     }
 }
 
@@ -237,10 +265,12 @@ impl Drop for OwnName {
             return;
         }
         let (disk, path) = (self.disk.clone(), std::mem::take(&mut self.path));
-        self.aside.run(move || {
-            if let Err(error) = disk.unlink(&path) {
-                tracing::warn!(path = %path.display(), error = %error.told(), "left behind; the next sweep removes it");
-            }
-        });
+        self.aside.run(move || remove(&disk, &path));
+    }
+}
+
+fn remove(disk: &Disk, path: &Path) {
+    if let Err(error) = disk.unlink(path) {
+        tracing::warn!(path = %path.display(), error = %error.told(), "left behind; the next sweep removes it");
     }
 }

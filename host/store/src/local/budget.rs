@@ -8,9 +8,9 @@ use tokio::sync::Semaphore;
 
 /// The memory that all puts of a store share.
 pub(super) struct Budget {
-    /// For what waits for lanes: [`limits::WRITE_BUDGET`].
+    /// For batches that wait to be written or hashed: [`limits::WRITE_BUDGET`].
     waiting: Arc<Semaphore>,
-    /// For what is gathered.
+    /// For gathered bytes.
     pub(super) puts: Arc<Puts>,
 }
 
@@ -19,7 +19,7 @@ impl Budget {
         Arc::new(Budget { waiting: Arc::new(Semaphore::new(limits::WRITE_BUDGET)), puts: Arc::default() })
     }
 
-    /// A batch, once there is room for it.
+    /// Returns a batch, once there is room for it.
     pub(super) async fn batch(&self, frames: Vec<Bytes>) -> Result<Arc<Batch>> {
         let bytes: usize = frames.iter().map(Bytes::len).sum();
         let share = u32::try_from(bytes.min(limits::WRITE_BUDGET)).unwrap_or(u32::MAX);

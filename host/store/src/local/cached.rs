@@ -1,9 +1,9 @@
-//! What the kernel has in memory and the disk may not have: what is done about it when a store is opened.
+//! Cached pages that may differ from the disk, and how opening a store deals with them.
 //!
-//! The process before this one may have seen a sync fail. Then the kernel still shows what was written, takes it for clean, and
-//! will never write it again. What is worse, ext4 keeps the block of a page whose first write has failed marked as not
-//! written: the page can be written and synced again, and is empty all the same when the filesystem is mounted the next time.
-//! Both are over when the kernel has forgotten the page, and do not concern a new file.
+//! The previous process may have seen a sync fail. Then the kernel still shows the written bytes, marks their pages as
+//! clean, and never writes them again. Moreover, ext4 keeps the block of a page whose first write has failed marked as
+//! unwritten: the page can be written and synced again, and is empty all the same after the next mount. Both effects
+//! end when the kernel drops the page from its cache, and do not concern a new file.
 
 use super::layout::{INDEX, LOG, NEW_LOG};
 use super::open_error::OpenError;
@@ -15,28 +15,29 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, fchown};
 
-/// Lets the kernel forget what it has of a file, but not what it has still to write.
+/// Drops the clean pages of a file from the kernel's cache.
 pub(super) fn forget(file: impl AsFd) -> io::Result<()> {
     Ok(fadvise(file, 0, None, Advice::DontNeed)?)
 }
 
 impl Root {
-    /// Sees to it that SQLite reads what the disk has. The log is copied into a new file, which is synced and takes its
-    /// place: it has the same content, so it does not matter when the power goes. Writing the log back would take many writes,
-    /// and a loss of power between them would leave the main file torn. Of the main file, each page that is not in the log
-    /// was synced; the kernel forgets it, so that it can be written again.
+    /// Ensures that SQLite reads what the disk has. The log is copied into a new file, which is synced and renamed over
+    /// the log; the content is the same, so a loss of power at any moment does no harm. Writing the log back would take
+    /// many writes, and a loss of power between them would leave the main file torn. Each page of the main file that is
+    /// not in the log was synced; the kernel drops it from its cache, so that it can be written again.
     ///
-    /// Without any room for a copy the log is synced and forgotten as well. What is read then is what the disk has.
+    /// Without any room for a copy, the log is synced and dropped from the cache as well. Then SQLite reads what the
+    /// disk has.
     ///
     /// # Errors
-    /// [`OpenError::Io`]; the log is as it was then.
+    /// [`OpenError::Io`]; the log is unchanged then.
     pub(super) fn settle_index(&self, is_room_left: bool) -> Result<(), OpenError> {
         match self.renew_log() {
             Err(error) if error.is_lack_of_room() && !is_room_left => self.reread(LOG)?,
             renewed => renewed?,
         }
         self.reread(INDEX)?;
-        // With the log's name those of the index, of `format` and of the folders, whose sync may have failed as well.
+        // This also syncs the names of the index, of `format` and of the folders, whose sync may have failed as well.
         self.sync()
     }
 
@@ -47,11 +48,11 @@ impl Root {
             Err(Errno::NOENT) => None,
             Err(error) => return Err(OpenError::io(self.at(LOG), error)),
         };
-        // Where there is none, there is an empty one then, so that its name is durable before anything depends on it.
+        // A missing log becomes an empty one, so that its name is durable before anything depends on it.
         let new = self.open_file(NEW_LOG, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
         let copied = old.map_or(Ok(()), |old| copy(old, &new)).and_then(|()| new.sync_all());
         if let Err(error) = copied {
-            // Not left to fill a disk that may be full.
+            // Removed, because the disk may be full.
             let _ = self.remove(NEW_LOG);
             return Err(OpenError::io(self.at(LOG), error));
         }
@@ -70,12 +71,12 @@ impl Root {
     }
 }
 
-/// Copies a log, and whose it is.
+/// Copies a log, its owner and its mode.
 fn copy(mut old: File, mut new: &File) -> io::Result<()> {
     let metadata = old.metadata()?;
     new.set_permissions(metadata.permissions())?;
     let own = new.metadata()?;
-    // As SQLite does it: only root may give a file away.
+    // As SQLite does: only root may change the owner of a file.
     if rustix::process::geteuid().is_root() && (own.uid(), own.gid()) != (metadata.uid(), metadata.gid()) {
         fchown(new, Some(metadata.uid()), Some(metadata.gid()))?;
     }

@@ -1,23 +1,22 @@
-//! Parts that came out of order, hashed in the background while others still arrive: read back from their files, most
-//! likely out of the page cache.
+//! Background hashing of parts that arrived out of order, while others still arrive. Their files are read back, most
+//! likely from the page cache.
 //!
-//! Invariants: what is read is the content of a row that was still there after its file had been opened; a file is held
-//! open for one step only, so that no deleted part stays on the disk for it; each byte of a part is hashed at most once in
-//! its life, whatever is deleted and put again around it, because a part that has a chain keeps it.
+//! Invariants: a file is read only if the row of its part still existed after the file was opened; a file stays open
+//! for one step only, so that it does not keep a deleted part on the disk; each byte of a part is hashed at most once
+//! in its life, because a part that has a chain keeps it.
 
 use super::aside::Opened;
 use super::chain::Due;
-use super::hashing::PendingParts;
 use super::index::parts::{self, PartRow};
 use super::{Inner, read};
 use crate::catching::Catch;
-use crate::{Chain, Digest, Result, Scope, SessionId, Sha256, Sha256State, TempKey, limits};
+use crate::{Chain, Digest, Result, Scope, SessionId, Sha256, Sha256State, limits};
 use async_trait::async_trait;
 use rusqlite::Connection;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Sees to it that what is due is done. Nobody waits for that.
+/// Starts a background hasher for what is due. Best effort.
 pub(super) fn begin(inner: &Arc<Inner>, scope: &Scope, session: &SessionId, due: Due) {
     let mut catcher = CatchUp {
         inner: inner.clone(),
@@ -33,39 +32,18 @@ pub(super) fn begin(inner: &Arc<Inner>, scope: &Scope, session: &SessionId, due:
         Due::Unknown => inner.catchers.search(scope, session),
     };
     if has_work {
-        inner.catchers.begin(scope, session, catcher);
+        inner.catchers.begin(scope, session, Box::new(catcher));
     }
 }
 
-/// What has been read of a part whose end was not reached.
-pub(super) struct Begun {
-    pub(super) key: TempKey,
-    /// The digest of what was before it.
-    pub(super) before: Digest,
-    /// Bytes that have been read.
-    pub(super) done: u64,
-    /// The digest up to there.
-    pub(super) sha256: Sha256,
-}
-
-/// Ends the catching up with a session for as long as what is answered first is there. Answers what had been begun, too.
-pub(super) async fn pause(inner: &Inner, scope: &Scope, session: &SessionId) -> (impl Send + use<>, Option<Begun>) {
-    let (pause, left) = inner.catchers.pause(scope, session).await;
-    let begun = left.and_then(|left| {
-        let Reading { row, before, done } = left.part?;
-        Some(Begun { key: row.key, before, done, sha256: left.sha256 })
-    });
-    (pause, begun)
-}
-
-/// Hashes the parts of a session one after the other from where the chains end.
+/// Hashes the parts of a session one after the other, from the end of the chains on.
 pub(super) struct CatchUp {
     inner: Arc<Inner>,
     scope: Scope,
     session: SessionId,
-    /// The offset of the next part; absent until it has been searched for.
+    /// The offset of the next part; absent until it was found.
     at: Option<u64>,
-    /// The digest of what is before that part, and of what has been read of it.
+    /// The digest of everything before that part, and of the bytes read of it.
     sha256: Sha256,
     part: Option<Reading>,
 }
@@ -96,7 +74,7 @@ impl Catch for CatchUp {
         if part.done == part.row.size {
             let (scope, key) = (self.scope.clone(), part.row.key.clone());
             if let Some(chain) = Chain::made(Some(part.before), Some(&self.sha256)) {
-                self.inner.note(move |conn| parts::chain(conn, &scope, &key, &chain)).await?;
+                self.inner.index.note(move |conn| parts::chain(conn, &scope, &key, &chain)).await?;
             }
             self.at = Some(at + part.row.size);
             self.part = None;
@@ -106,7 +84,7 @@ impl Catch for CatchUp {
 }
 
 impl CatchUp {
-    /// Says where it begins; false if that is no state.
+    /// Sets the starting point; false if the state is not valid.
     fn go_to(&mut self, offset: u64, state: &Sha256State) -> bool {
         let state = Sha256::resume(state);
         self.at = state.as_ref().map(|_| offset);
@@ -115,8 +93,8 @@ impl CatchUp {
     }
 }
 
-/// Takes the next bytes of a part into a digest: of the one that is being read, or else of the one that begins at an offset.
-/// `None` if that is no more.
+/// Hashes the next bytes of the part that is being read, or else of the part that begins at an offset. `None` if the
+/// part does not exist any more.
 async fn read_on(
     inner: &Arc<Inner>,
     scope: Scope,
@@ -126,11 +104,11 @@ async fn read_on(
     mut sha256: Sha256,
 ) -> Result<Option<(Reading, Sha256)>> {
     let before = sha256.so_far();
-    let (disk, counting, pending) = (inner.disk.clone(), inner.clone(), inner.pending.clone());
+    let (disk, counting) = (inner.disk.clone(), inner.clone());
     let open = move |conn: &Connection| {
         let part = match part {
             Some(part) => Some(part),
-            None => next(conn, &pending, &scope, &session, at)?.map(|row| Reading { row, before, done: 0 }),
+            None => parts::behind(conn, &scope, &session, at)?.map(|row| Reading { row, before, done: 0 }),
         };
         let Some(part) = part else { return Ok(None) };
         let opened = read::open_row(&disk, conn, &scope, &part.row)?;
@@ -147,20 +125,4 @@ async fn read_on(
         Ok(Some((part, sha256)))
     };
     inner.index.read_then(open, hash).await
-}
-
-/// The part to be read that begins at an offset.
-fn next(
-    conn: &Connection,
-    pending: &PendingParts,
-    scope: &Scope,
-    session: &SessionId,
-    at: u64,
-) -> Result<Option<PartRow>> {
-    match parts::behind(conn, scope, session, at)? {
-        Some(row) if pending.has(scope, &row.key) => Ok(None),
-        // It may have got its chain between these two looks.
-        Some(_) => parts::behind(conn, scope, session, at),
-        None => Ok(None),
-    }
 }

@@ -1,7 +1,8 @@
-//! Whether content is that of a part that has its number already: the part is read back, most likely out of the page cache,
+//! Compares content with the part that already has its number. The part is read back, most likely from the page cache,
 //! and compared byte by byte.
 //!
-//! So a part needs no digest of its own for that, which each part would pay for and only one that is sent twice would use.
+//! So a part needs no digest of its own for that: each part would pay for it, and only one that is sent twice would use
+//! it.
 
 use super::aside::Opened;
 use super::body::Sink;
@@ -15,30 +16,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A stored part, as the sink of content that may be the same.
-pub(super) struct Stored {
+pub(super) struct StoredPart {
     /// The part.
     pub(super) row: PartRow,
     file: Opened,
-    /// Where it begins in the file, in bytes.
+    /// The offset of the part in the file, in bytes.
     start: u64,
     differs: AtomicBool,
     disk: Arc<Disk>,
 }
 
-impl Stored {
-    /// Opens a part; `None` if it is no more.
+impl StoredPart {
+    /// Opens a part; `None` if it does not exist any more.
     pub(super) async fn open(inner: &Arc<Inner>, scope: &Scope, row: PartRow) -> Result<Option<Self>> {
         let opened = read::open_part(inner, scope, &row).await?;
         let disk = inner.disk.clone();
-        Ok(opened.map(|(file, start)| Stored { row, file, start, differs: AtomicBool::new(false), disk }))
+        Ok(opened.map(|(file, start)| StoredPart { row, file, start, differs: AtomicBool::new(false), disk }))
     }
 
-    /// Whether what has come, so many bytes, is the part.
+    /// Whether the compared content, of `size` bytes, is the part.
     pub(super) fn is_same(&self, size: u64) -> bool {
         size == self.row.size && !self.differs.load(Ordering::Relaxed)
     }
 
-    /// Whether this is what lies in another file from an offset in bytes.
+    /// Whether another file has the part's content from an offset in bytes on.
     pub(super) async fn equals(self, inner: &Arc<Inner>, other: Arc<Opened>, start: u64) -> Result<bool> {
         blocking(inner, move |_| {
             let (mut ours, mut theirs) = (self.buffer(), self.buffer());
@@ -60,7 +61,7 @@ impl Stored {
         vec![0; usize::try_from(self.row.size).unwrap_or(usize::MAX).min(limits::COMPARE_BUFFER)]
     }
 
-    /// Compares some bytes, at most [`limits::COMPARE_BUFFER`].
+    /// Compares a piece of at most [`limits::COMPARE_BUFFER`] bytes.
     fn compare(&self, at: u64, piece: &[u8], buffer: &mut [u8]) -> Result<()> {
         let is_within = at + piece.len() as u64 <= self.row.size;
         if is_within && !self.differs.load(Ordering::Relaxed) {
@@ -75,7 +76,7 @@ impl Stored {
     }
 }
 
-impl Sink for Stored {
+impl Sink for StoredPart {
     fn take(&self, mut at: u64, frames: &[Bytes]) -> Result<()> {
         self.disk.step("read")?;
         let mut buffer = self.buffer();

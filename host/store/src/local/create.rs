@@ -1,8 +1,8 @@
-//! Making a new store.
+//! Creates a new store.
 //!
-//! Invariant: whatever a crash leaves of it is a beginning from which the next opening goes on. The index is made under
-//! another name and gets its own when it is whole; `format` comes last. So an index without a `format` is one that
-//! nobody could store with yet, and it is used as it is, never made again.
+//! Invariant: a crash leaves a beginning from which the next opening continues. The index is created under a temporary
+//! name and renamed when it is whole; `format` comes last. So an index without a `format` is complete and empty; it is
+//! used as it is.
 
 use super::index;
 use super::layout::{BACKUP, FOLDERS, FORMAT, FORMAT_LINE, INDEX, INDEX_FILES, NEW_FORMAT, NEW_INDEX};
@@ -16,7 +16,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Makes a folder and those above it, durably, where they are missing.
+/// Creates a folder and its missing ancestors, durably.
 pub(super) fn folders(path: &Path) -> Result<(), OpenError> {
     let parent = match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -30,7 +30,7 @@ pub(super) fn folders(path: &Path) -> Result<(), OpenError> {
             folders(parent)?;
             return folders(path);
         }
-        // A path that ends in a mount point that can't be written to, for example.
+        // For example, a path that ends in a mount point that is read-only.
         Err(_) if path.is_dir() => return Ok(()),
         Err(error) => return Err(OpenError::io(path, error)),
     }
@@ -38,7 +38,7 @@ pub(super) fn folders(path: &Path) -> Result<(), OpenError> {
 }
 
 impl Root {
-    /// Makes a store, or what is missing of it; `index` says whether it has its index.
+    /// Creates a store, or the missing pieces of one; `index` says whether its index exists.
     pub(super) fn make(&self, index: bool) -> Result<(), OpenError> {
         let id = if index {
             index::inspect(&self.at(INDEX)).map_err(|fault| self.index_error(fault))?
@@ -54,7 +54,7 @@ impl Root {
         self.make_format(&id)
     }
 
-    /// Makes an index under the name of one that is being made, with what `fill` puts into it.
+    /// Creates an index under its temporary name, with the rows of `fill`.
     pub(super) fn make_index(
         &self,
         id: &str,
@@ -65,19 +65,19 @@ impl Root {
         let path = self.at(NEW_INDEX);
         index::create(&path, id, fill).map_err(|fault| {
             let error = self.error_of(NEW_INDEX, fault);
-            // Not left to fill a disk that may be full; the next attempt would remove it too.
+            // Removed, because the disk may be full; the next attempt would remove it too.
             let _ = clear();
             error
         })
     }
 
-    /// Gives an index that was made its name.
+    /// Renames a new index to its final name.
     pub(super) fn name_index(&self) -> Result<(), OpenError> {
         self.rename(NEW_INDEX, INDEX)?;
         self.sync()
     }
 
-    /// Makes the `format` of a store with that id.
+    /// Creates the `format` of a store with that id.
     pub(super) fn make_format(&self, id: &str) -> Result<(), OpenError> {
         self.remove(NEW_FORMAT)?;
         let mut format = self.open_file(NEW_FORMAT, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
@@ -93,18 +93,18 @@ impl Root {
         marked.map_err(|error| OpenError::io(self.at(BACKUP), error))
     }
 
-    /// Gives something in the folder another name, which is free.
+    /// Renames something in the folder to a name that is free.
     pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), OpenError> {
         let dir = self.dir();
         match rustix::fs::renameat_with(&dir, from, &dir, to, RenameFlags::NOREPLACE) {
-            // Not every filesystem can promise it; nobody but us is here.
+            // Some filesystems can't promise that the name is free; this process alone has the folder.
             Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(&dir, from, &dir, to),
             renamed => renamed,
         }
         .map_err(|error| OpenError::io(self.at(to), error))
     }
 
-    /// Removes a file in the folder, if it is there.
+    /// Removes a file in the folder, if it exists.
     pub(super) fn remove(&self, name: &str) -> Result<(), OpenError> {
         match rustix::fs::unlinkat(self.dir(), name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),

@@ -1,34 +1,33 @@
 //! Every change to the files of a local store, and every opening of one.
 //!
-//! Invariants: a path given here is relative to the root and is resolved beneath it, following no symlink and
-//! crossing no mount; what is opened is a regular file; nothing that exists is replaced; a file whose sync failed is not
-//! synced again; after a folder's sync has failed nothing more is made. All functions block, though never on a planted pipe.
+//! Invariants: a path is relative to the root and is resolved beneath it, following no symlink and crossing no mount;
+//! an opened file is a regular file; nothing that exists is replaced; a file whose sync failed is not synced again;
+//! after a folder's sync has failed, nothing more is created. All functions block, but never on a planted pipe.
 
 use super::aside::Opened;
 use super::folder::Folder;
 use super::health::Health;
 use super::reserve::Reserve;
+use super::steps::Steps;
+use super::syncs::FolderSyncs;
+use crate::limits::WRITE_CHUNK;
 use crate::{Error, Result};
+use bytes::Bytes;
 use rustix::fs::{AtFlags, FallocateFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 const DIR_MODE: Mode = Mode::from_raw_mode(0o755);
 
-/// Asked before and after each step that changes something, with the step's name; answering true makes the store
-/// behave as if its process had been killed there. For tests.
-pub(super) type Fault = Box<dyn Fn(&'static str) -> bool + Send + Sync>;
-
-/// What a name stands for.
+/// The properties of a name's file or folder.
 pub(super) struct Stat {
     /// Its inode number.
     pub(super) inode: u64,
-    /// How many names it has.
+    /// The number of its names.
     pub(super) links: u64,
     /// Its size in bytes.
     pub(super) size: u64,
@@ -44,10 +43,10 @@ pub(super) struct Disk {
     durable: bool,
     reserve: Option<Arc<Reserve>>,
     health: Arc<Health>,
-    /// Held for reading while a folder is made; whoever can take it for writing knows that all folders are durable.
+    /// Held for reading while a folder is created; its holder for writing knows that all folders are durable.
     making: RwLock<()>,
-    fault: Option<Fault>,
-    crashed: AtomicBool,
+    syncs: FolderSyncs,
+    steps: Arc<Steps>,
 }
 
 impl Disk {
@@ -57,21 +56,18 @@ impl Disk {
         durable: bool,
         reserve: Option<Arc<Reserve>>,
         health: Arc<Health>,
-        fault: Option<Fault>,
+        steps: Arc<Steps>,
     ) -> Self {
-        Disk { root, durable, reserve, health, making: RwLock::default(), fault, crashed: AtomicBool::new(false) }
+        let syncs = FolderSyncs::new(health.clone());
+        Disk { root, durable, reserve, health, making: RwLock::default(), syncs, steps }
     }
 
-    /// A point at which a test may end the process's life.
+    /// Reports a step; see [`Steps::step`].
     pub(super) fn step(&self, name: &'static str) -> Result<()> {
-        if self.fault.as_ref().is_some_and(|fault| self.crashed.load(Ordering::Relaxed) || fault(name)) {
-            self.crashed.store(true, Ordering::Relaxed);
-            return Err(Error::internal("the store was killed by its test"));
-        }
-        Ok(())
+        self.steps.step(name)
     }
 
-    /// Whether something that needs room may begin.
+    /// Checks that an operation that needs room may begin.
     ///
     /// # Errors
     /// [`Error::NoSpace`] while the reserve is given up; [`Error::Unavailable`] once the disk has failed.
@@ -85,7 +81,10 @@ impl Disk {
         self.room().is_err() || self.reserve.as_ref().is_some_and(|reserve| reserve.is_full())
     }
 
-    /// Creates a file that did not exist, for reading and writing. The folder is made if it is missing.
+    /// Creates a file for reading and writing, and its missing folder.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the file exists.
     pub(super) fn create(&self, path: &Path) -> Result<Opened> {
         self.step("create")?;
         self.room()?;
@@ -93,14 +92,14 @@ impl Disk {
         made.ok_or_else(|| Error::internal(format!("{} is there already", path.display())))
     }
 
-    /// Opens a file for reading and writing, and makes it if it is missing, its folder too. Answers whether it did.
+    /// Opens a file for reading and writing, and creates it and its folder if they are missing. Returns whether it did.
     pub(super) fn open_or_create(&self, path: &Path) -> Result<(Opened, bool)> {
         self.step("create")?;
         self.room()?;
         loop {
             match self.make(path)? {
                 Some(file) => return Ok((file, true)),
-                // It may vanish again between the two looks.
+                // The file may vanish between the two attempts.
                 None => match self.open(path, OFlags::RDWR) {
                     Ok(fd) => return Ok((regular(fd)?, false)),
                     Err(Errno::NOENT) => {}
@@ -115,7 +114,7 @@ impl Disk {
         regular(self.open(path, OFlags::RDWR)?)
     }
 
-    /// Opens a regular file for reading; `None` if there is none.
+    /// Opens a regular file for reading; `None` if it does not exist.
     pub(super) fn open_read(&self, path: &Path) -> Result<Option<Opened>> {
         match self.open(path, OFlags::RDONLY) {
             Ok(fd) => regular(fd).map(Some),
@@ -124,7 +123,7 @@ impl Disk {
         }
     }
 
-    /// Makes a folder and those above it, durably.
+    /// Creates a folder and its ancestors, durably.
     pub(super) fn ensure_dir(&self, path: &Path) -> Result<()> {
         if path.as_os_str().is_empty() || self.open(path, OFlags::PATH | OFlags::DIRECTORY).is_ok() {
             return Ok(());
@@ -139,12 +138,18 @@ impl Disk {
         }
     }
 
-    /// Gives a file a second name; false if that name is taken. The folder of the new name is made if missing.
+    /// Gives a file a second name; false if that name is taken. Creates the missing folder of the new name.
     pub(super) fn link(&self, from: &Path, to: &Path) -> Result<bool> {
         self.step("link")?;
         let parent = to.parent().unwrap_or(Path::new(""));
-        self.ensure_dir(parent)?;
-        let (old, new) = (self.dir(from.parent().unwrap_or(Path::new("")))?, self.dir(parent)?);
+        let old = self.dir(from.parent().unwrap_or(Path::new("")))?;
+        let new = match self.open_dir(parent) {
+            Err(Errno::NOENT) => {
+                self.ensure_dir(parent)?;
+                self.dir(parent)?
+            }
+            dir => dir.map_err(fault_of)?,
+        };
         let linked = rustix::fs::linkat(old, name_of(from)?, new, name_of(to)?, AtFlags::empty());
         self.step("linked")?;
         match linked {
@@ -154,23 +159,22 @@ impl Disk {
         }
     }
 
-    /// Removes a file's name; false if there was none.
+    /// Removes a file's name; false if it did not exist.
     pub(super) fn unlink(&self, path: &Path) -> Result<bool> {
         self.step("unlink")?;
         let removed = self.remove(path, AtFlags::empty());
-        // The reserve is taken again as soon as there is room for it.
+        // Retakes the reserve as soon as there is room for it.
         self.reserve.as_ref().map(|reserve| reserve.is_whole());
         removed
     }
 
-    /// Removes a folder if it is empty; false if it is not, or not there.
+    /// Removes a folder if it is empty; false if it is not empty or does not exist.
     pub(super) fn remove_dir(&self, path: &Path) -> Result<bool> {
         self.step("rmdir")?;
         self.remove(path, AtFlags::REMOVEDIR)
     }
 
-    /// Gives back the room that a range of bytes of a file takes. Where that can't be done it stays taken until the file
-    /// goes.
+    /// Frees the room of a range of bytes of a file. Where that fails, the room stays taken until the file is removed.
     pub(super) fn give_back(&self, file: &File, start: u64, end: u64) {
         if start < end && self.step("give back").is_ok() {
             let mode = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
@@ -178,6 +182,28 @@ impl Disk {
                 tracing::debug!(%error, start, end, "the room of a part that failed stays taken");
             }
         }
+    }
+
+    /// Writes frames to a file, from byte `at` on, in short writes; see [`WRITE_CHUNK`].
+    pub(super) fn write(&self, file: &File, mut at: u64, frames: &[Bytes]) -> Result<()> {
+        self.step("write")?;
+        self.room()?;
+        for frame in frames {
+            let mut rest = &frame[..];
+            while !rest.is_empty() {
+                let to_boundary = WRITE_CHUNK - (at % WRITE_CHUNK as u64) as usize;
+                let piece = &rest[..rest.len().min(to_boundary)];
+                let written = match rustix::io::pwrite(file, piece, at) {
+                    Ok(0) => return Err(Error::internal("a write took no bytes")),
+                    Ok(written) => written,
+                    Err(Errno::INTR) => continue,
+                    Err(error) => return Err(error.into()),
+                };
+                at += written as u64;
+                rest = &rest[written..];
+            }
+        }
+        Ok(())
     }
 
     /// Makes a file's content durable. After a failure its bytes count as lost.
@@ -189,7 +215,8 @@ impl Disk {
         Ok(())
     }
 
-    /// Makes the names in a folder durable, and the folder itself: another one may have made it and be syncing its name.
+    /// Makes the names in a folder durable, and the folder itself: another operation may have created the folder and be
+    /// syncing its name.
     pub(super) fn sync_dir(&self, path: &Path) -> Result<()> {
         if self.durable {
             drop(self.making.write().unwrap_or_else(PoisonError::into_inner));
@@ -199,15 +226,15 @@ impl Disk {
 
     fn sync_names(&self, path: &Path) -> Result<()> {
         self.step("sync folder")?;
-        if self.durable {
-            let synced = rustix::fs::fsync(self.dir(path)?);
-            // Nobody can tell which names are there after a loss of power, and those who come later sync only what is theirs.
-            synced.inspect_err(|error| self.health.fail("a sync of a folder", error))?;
+        if !self.durable {
+            return Ok(());
         }
-        Ok(())
+        let dir = self.dir(path)?;
+        self.syncs.sync(path, move || Ok(rustix::fs::fsync(dir)?))
     }
 
-    /// The names in a folder whose inode number is wanted; none if nothing is there, `None` if it is not a folder.
+    /// Lists the names in a folder whose inode number is wanted; empty if the folder does not exist, `None` if the path
+    /// names something else.
     pub(super) fn list(&self, path: &Path, wanted: impl Fn(u64) -> bool) -> Result<Option<Vec<String>>> {
         let dir = match self.open_dir(path) {
             Ok(dir) => dir,
@@ -226,8 +253,8 @@ impl Disk {
         Ok(Some(names))
     }
 
-    /// Calls `each` with each name in a folder, until `each` returns false. A missing folder has no names. Returns false if
-    /// the path is not that of a folder.
+    /// Calls `each` with each name in a folder, until `each` returns false. A missing folder has no names. Returns
+    /// false if the path names something else.
     pub(super) fn each_name(&self, path: &Path, mut each: impl FnMut(&str) -> Result<bool>) -> Result<bool> {
         let dir = match self.open_dir(path) {
             Ok(dir) => dir,
@@ -245,7 +272,7 @@ impl Disk {
         Ok(true)
     }
 
-    /// Holds a file or folder open, so that no other one gets its inode number; `None` if there is no such name.
+    /// Holds a file or folder open, so that its inode number is not reused; `None` if it does not exist.
     pub(super) fn hold(&self, path: &Path) -> Result<Option<(OwnedFd, u64)>> {
         match self.open(path, OFlags::PATH | OFlags::NOFOLLOW) {
             Ok(fd) => {
@@ -257,7 +284,7 @@ impl Disk {
         }
     }
 
-    /// What a name stands for; `None` if there is no such name, or if the way to it leads out.
+    /// The properties of a name; `None` if it does not exist, or if its path leads out of the root.
     pub(super) fn stat(&self, path: &Path) -> Result<Option<Stat>> {
         match self.open(path, OFlags::PATH | OFlags::NOFOLLOW) {
             Ok(fd) => {
@@ -289,10 +316,10 @@ impl Disk {
         }
     }
 
-    /// Makes a file, and its folder if that is missing; `None` if there is such a file.
+    /// Creates a file and its missing folder; `None` if the file exists.
     fn make(&self, path: &Path) -> Result<Option<Opened>> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        // Whoever clears a session removes its empty folder, so it may vanish between being made and being used.
+        // Clearing a session removes its empty folder, so the folder may vanish between its creation and its use.
         for _ in 0..100 {
             match self.open(path, flags) {
                 Ok(fd) => return regular(fd).map(Some),
@@ -310,7 +337,7 @@ impl Disk {
         let wait = if flags.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NONBLOCK };
         loop {
             match rustix::fs::openat2(&self.root, path, flags | OFlags::CLOEXEC | wait, mode, resolve) {
-                // The kernel could not be sure that a concurrent rename did not lead out.
+                // The kernel could not rule out that a concurrent rename leads out of the root.
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 opened => return opened,
             }
@@ -351,7 +378,7 @@ impl From<Errno> for Error {
 }
 
 impl From<std::io::Error> for Error {
-    /// The one place where an error of the filesystem gets its meaning. A file-size limit is a lack of room too.
+    /// The one translation of filesystem errors. A limit on the size of files is a lack of room too.
     fn from(error: std::io::Error) -> Self {
         use std::io::ErrorKind;
         match error.kind() {

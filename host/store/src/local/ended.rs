@@ -1,7 +1,7 @@
-//! Final objects that were deleted, and ids that were voided: their tombstones, and how these are forgotten.
+//! Tombstones: final objects that were deleted, and ids that were voided.
 //!
-//! Invariant: whoever removes the data of a deleted object holds the lock of its file id and has seen its tombstone, so
-//! that nothing which took the id after it was forgotten is ever hit.
+//! Invariant: data of a deleted object is removed only under the lock of its file id and after its tombstone was seen,
+//! so that a later object of the same id is never hit.
 
 use super::index::finals;
 use super::{Inner, blocking, layout, now_ms, publish};
@@ -9,15 +9,15 @@ use crate::limits::PAGE_MAX;
 use crate::{Cursor, Error, FileId, FinalKey, Purged, Result, Scope};
 use std::sync::Arc;
 
-/// Puts a tombstone in place of an object, then removes its data; true if the object was there.
+/// Replaces an object by a tombstone, then removes its data; true if the object existed.
 pub(super) async fn delete(inner: &Arc<Inner>, scope: &Scope, key: &FinalKey) -> Result<bool> {
     let Some(file) = layout::file_of(scope, key) else { return Ok(false) };
     let _lock = inner.names.lock(scope, &file).await?;
     let (of, id) = (scope.clone(), file.clone());
-    if !inner.free(move |conn| finals::delete(conn, &of, &id, now_ms())).await? {
+    if !inner.index.free(move |conn| finals::delete(conn, &of, &id, now_ms())).await? {
         return Ok(false);
     }
-    // That the data is gone is noted by the next sweep, for many at once.
+    // The next sweep records the removal, for many objects at once.
     let path = layout::final_path(scope, &file);
     if let Err(error) = blocking(inner, move |inner| inner.disk.unlink(&path)).await {
         tracing::warn!(error = %error.told(), "the data of a deleted object is left behind; the next sweep removes it");
@@ -25,17 +25,17 @@ pub(super) async fn delete(inner: &Arc<Inner>, scope: &Scope, key: &FinalKey) ->
     Ok(true)
 }
 
-/// What removing the data of a deleted object came upon.
+/// The result of removing the data of a deleted object.
 pub(super) enum Removed {
-    /// Data of so many bytes, which is gone now.
+    /// Data of this many bytes was removed.
     Data(u64),
-    /// Nothing that was its data.
+    /// No data of the object existed.
     Nothing,
-    /// Something that is not ours.
+    /// Something that this store did not make.
     Foreign,
 }
 
-/// Removes the data of a deleted object, if its tombstone is there.
+/// Removes the data of a deleted object, if its tombstone exists.
 pub(super) async fn remove_data(inner: &Arc<Inner>, scope: &Scope, file: &FileId) -> Result<Removed> {
     let _lock = inner.names.lock(scope, file).await?;
     let Some(finals::FinalRow::Gone(_)) = publish::stat(inner, scope, file).await? else { return Ok(Removed::Nothing) };
@@ -48,7 +48,7 @@ pub(super) async fn remove_data(inner: &Arc<Inner>, scope: &Scope, file: &FileId
     .await
 }
 
-/// A step of forgetting tombstones.
+/// Removes one page of old tombstones.
 pub(super) async fn purge(inner: &Arc<Inner>, scope: &Scope, before_ms: u64, after: Option<&Cursor>) -> Result<Purged> {
     let (of, from) = (scope.clone(), after.cloned());
     let old = inner
@@ -60,16 +60,16 @@ pub(super) async fn purge(inner: &Arc<Inner>, scope: &Scope, before_ms: u64, aft
     if old.iter().any(|(_, has_data)| *has_data) {
         for (file, _) in old.iter().filter(|(_, has_data)| *has_data) {
             match remove_data(inner, scope, file).await {
-                // What is in doubt keeps its tombstone.
+                // An id in doubt keeps its tombstone.
                 Ok(_) | Err(Error::Unavailable { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        // A name that came back after a power failure would be a file that nobody knows.
+        // A name that came back after a power failure would be an unknown file.
         let dir = layout::final_dir(scope);
         blocking(inner, move |inner| inner.disk.sync_dir(&dir)).await?;
     }
-    // In the order of the ids, as everybody who takes more than one.
+    // In the order of the ids, as everywhere where several locks are taken.
     let (mut locks, mut ids) = (Vec::new(), Vec::new());
     for (file, has_data) in old {
         match inner.names.lock(scope, &file).await {
@@ -85,7 +85,7 @@ pub(super) async fn purge(inner: &Arc<Inner>, scope: &Scope, before_ms: u64, aft
             Ok(purged + u32::from(finals::forget(conn, &of, file, before_ms, *removed)?))
         })
     };
-    let purged = inner.free(forget).await?;
+    let purged = inner.index.free(forget).await?;
     drop(locks);
     Ok(Purged { purged, next })
 }

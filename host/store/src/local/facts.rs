@@ -1,4 +1,4 @@
-//! What the filesystem of a folder is, and how much room it has.
+//! The filesystem of a folder, and its room.
 
 use super::LocalStore;
 use super::open_error::OpenError;
@@ -7,30 +7,30 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-/// What is known of the filesystem that a folder is on.
+/// Properties of the filesystem of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FsFacts {
     /// Its kind.
     pub kind: FsKind,
     /// Bytes that are free for this process.
     pub free: u64,
-    /// Bytes that it has in all.
+    /// Its size in bytes.
     pub total: u64,
-    /// Files that can still be made; `None` where the filesystem has no such limit.
+    /// Files that can still be created; `None` where the filesystem has no such limit.
     pub free_files: Option<u64>,
 }
 
 /// The kind of a filesystem, by the number that statfs(2) gives for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FsKind {
-    /// One of this machine, by its name.
+    /// A filesystem of this machine, by its name.
     Local(&'static str),
-    /// One that is reached over a network, by its name. No store can be there: neither locks nor syncs hold what a store
-    /// builds on.
+    /// A network filesystem, by its name. A store can't use it, because its locks and syncs do not hold what a store
+    /// needs.
     Network(&'static str),
-    /// One that may be either, by its name.
+    /// A filesystem that may be of either kind, by its name.
     Maybe(&'static str),
-    /// One that is not known here, by its number.
+    /// An unknown filesystem, by its number.
     Unknown(u64),
 }
 
@@ -45,7 +45,7 @@ impl std::fmt::Display for FsKind {
     }
 }
 
-/// From linux/magic.h, and from the sources of those that are not in the kernel.
+/// From linux/magic.h, and from the sources of filesystems outside the kernel.
 const KINDS: &[(u64, FsKind)] = &[
     (0xef53, FsKind::Local("ext4")),
     (0x5846_5342, FsKind::Local("xfs")),
@@ -80,11 +80,11 @@ fn kind(number: u64) -> FsKind {
 }
 
 fn kind_of(folder: impl AsFd) -> rustix::io::Result<FsKind> {
-    // The field's type differs between machines, and its upper half means nothing.
+    // The field's type differs between machines, and its upper half is meaningless.
     fstatfs(folder).map(|stat| kind(stat.f_type as u64 & 0xffff_ffff))
 }
 
-/// The name of the network filesystem that a folder is on, if it is on one.
+/// The name of the network filesystem that contains a folder, if there is one.
 pub(super) fn network(folder: impl AsFd) -> rustix::io::Result<Option<&'static str>> {
     Ok(match kind_of(folder)? {
         FsKind::Network(name) => Some(name),
@@ -93,7 +93,7 @@ pub(super) fn network(folder: impl AsFd) -> rustix::io::Result<Option<&'static s
 }
 
 impl LocalStore {
-    /// What the filesystem of a folder is, or of the nearest folder above it that exists. Changes nothing.
+    /// The filesystem of a folder, or of its nearest ancestor that exists. Changes nothing.
     ///
     /// # Errors
     /// [`OpenError::Io`].

@@ -1,10 +1,10 @@
-//! The folder of a store, which is locked for this process.
+//! The folder of a store, locked for this process.
 
 use rustix::fs::FlockOperation;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// An open folder, with an advisory lock (flock(2)) on it once that was had. The lock ends when this is dropped, so whatever
-/// may still change something in the folder holds a share of this.
+/// An open folder. Holds an advisory lock (`flock(2)`) after [`Folder::try_lock`] has succeeded; dropping it releases
+/// the lock. Everything that may still change the folder holds a share of this.
 #[derive(Debug)]
 pub(super) struct Folder(OwnedFd);
 
@@ -14,10 +14,10 @@ impl Folder {
         Folder(dir)
     }
 
-    /// Locks it.
+    /// Takes the lock.
     ///
     /// # Errors
-    /// `WOULDBLOCK` if somebody else has the lock.
+    /// `WOULDBLOCK` if another process has the lock.
     pub(super) fn try_lock(&self) -> rustix::io::Result<()> {
         rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive)
     }
@@ -31,7 +31,8 @@ impl AsFd for Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Closing alone would leave the lock to a child process that was just forked and has not begun its program yet.
+        // Closing alone would leave the lock with a child process that was just forked and has not started its program
+        // yet.
         if let Err(error) = rustix::fs::flock(&self.0, FlockOperation::Unlock) {
             tracing::warn!(%error, "the lock on a store's folder ends with this process's last descriptor of it");
         }

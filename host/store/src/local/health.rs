@@ -1,24 +1,24 @@
-//! Whether what this process stores can still be believed to come to the disk.
+//! Whether the disk still keeps what this process writes.
 //!
-//! After a failed write-back Linux takes the pages for clean: the next sync succeeds, and what was to be synced is only in
-//! memory. So a failure of what the index or the folders rest on is final for this process. Invariant: after it nothing is
-//! acknowledged that changes the store, until that is opened again; reads go on.
+//! After a failed write-back Linux marks the pages as clean: the next sync succeeds, and the bytes exist in memory
+//! alone. So a failure of the index or of a folder is final for this process. Invariant: after such a failure no change
+//! is acknowledged until the store is opened again; reads continue.
 
 use crate::{Error, Result};
 use std::fmt;
 use std::sync::OnceLock;
 
-/// The health of a store's disk, as far as this process has seen it.
+/// The health of a store's disk, as observed by this process.
 #[derive(Debug, Default)]
 pub(super) struct Health(OnceLock<String>);
 
-/// Refuses a change that was not begun.
+/// A change that was refused before it began.
 #[derive(Debug, thiserror::Error)]
 #[error("nothing is stored any more since {0}; look at the disk and at the system's log, then start the server again")]
 struct Refused(String);
 
 impl Health {
-    /// Whether changes may begin.
+    /// Checks that changes may begin.
     ///
     /// # Errors
     /// [`Error::Unavailable`] after a failure.
@@ -29,7 +29,7 @@ impl Health {
         }
     }
 
-    /// Notes a failure that is final. The first one is kept and logged.
+    /// Records a final failure. The first one is kept and logged.
     pub(super) fn fail(&self, what: &str, cause: impl fmt::Display) {
         let mut is_first = false;
         let since = self.0.get_or_init(|| {
@@ -44,12 +44,12 @@ impl Health {
         }
     }
 
-    /// Whether a failure was noted.
+    /// Whether a failure was recorded.
     pub(super) fn has_failed(&self) -> bool {
         self.0.get().is_some()
     }
 
-    /// The error again; for a refusal, with its cause.
+    /// A copy of the error; that of a refusal has its cause.
     pub(super) fn repeat(&self, error: &Error) -> Error {
         match self.check() {
             Err(refused) if is_refusal(error) => refused,
@@ -58,7 +58,7 @@ impl Health {
     }
 }
 
-/// Whether an error says that a change was not even begun, because of an earlier failure.
+/// Whether an error says that a change never began, because of an earlier failure.
 pub(super) fn is_refusal(error: &Error) -> bool {
     matches!(error, Error::Unavailable { cause, .. } if cause.is::<Refused>())
 }

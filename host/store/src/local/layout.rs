@@ -16,25 +16,25 @@ use std::path::{Path, PathBuf};
 
 /// First line of `format`; the second is the store's id.
 pub(super) const FORMAT_LINE: &str = "portico local store 1";
-/// Says what this is.
+/// The file that describes the store.
 pub(super) const FORMAT: &str = "format";
 /// The index.
 pub(super) const INDEX: &str = "index.sqlite";
-/// What is being made before it gets its name.
+/// A new `format` before its rename.
 pub(super) const NEW_FORMAT: &str = "format.new";
 /// The index's log.
 pub(super) const LOG: &str = "index.sqlite-wal";
-/// What is being made before it gets its name.
+/// A new log before its rename.
 pub(super) const NEW_LOG: &str = "log.new";
-/// What is being made before it gets its name.
+/// A new index before its rename.
 pub(super) const NEW_INDEX: &str = "index.new";
-/// What SQLite puts beside an index, which is named first.
+/// The files of an index, by suffix: the index itself first, then those that SQLite puts beside it.
 pub(super) const INDEX_FILES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 /// Marks a backup that no process has opened as a store.
 pub(super) const BACKUP: &str = "backup";
-/// Says who has the lock.
+/// The file that names the holder of the lock.
 pub(super) const HOLDER: &str = "lock";
-/// Room that is kept for deletes.
+/// The file that keeps room for deletes.
 pub(super) const RESERVE: &str = "reserve";
 /// The folders of a store.
 pub(super) const FOLDERS: [&str; 3] = [STAGING, TEMP, FINAL];
@@ -49,7 +49,7 @@ pub(super) const FINAL: &str = "final";
 /// Name of a session's own file.
 pub(super) const PLACED: &str = "placed";
 
-/// A staged final.
+/// The path of a staged final.
 pub(super) fn staged(token: &Token) -> PathBuf {
     Path::new(STAGING).join(token.as_str())
 }
@@ -74,17 +74,17 @@ pub(super) fn final_dir(scope: &Scope) -> PathBuf {
     [FINAL, scope.as_str()].iter().collect()
 }
 
-/// A final.
+/// The path of a final.
 pub(super) fn final_path(scope: &Scope, file: &FileId) -> PathBuf {
     final_dir(scope).join(file.as_str())
 }
 
-/// The key that a final has for callers: its path below the root.
+/// The public key of a final: its path below the root.
 pub(super) fn final_key(scope: &Scope, file: &FileId) -> FinalKey {
     FinalKey { bucket: BUCKET.to_owned(), key: format!("{FINAL}/{scope}/{file}") }
 }
 
-/// The file id behind a key, if it is one of this scope.
+/// The file id of a key, if the key belongs to this scope.
 pub(super) fn file_of(scope: &Scope, key: &FinalKey) -> Option<FileId> {
     let name = key.key.strip_prefix(FINAL)?.strip_prefix('/')?.strip_prefix(scope.as_str())?.strip_prefix('/')?;
     (key.bucket == BUCKET).then(|| FileId::parse(name).ok()).flatten()

@@ -1,8 +1,8 @@
-//! The local filesystem backend: plain files, and an SQLite index of what exists.
+//! The local filesystem backend: plain files, and an SQLite index of the rows that make them exist.
 //!
-//! One folder, one process at a time, so what is going on (claims, seals, locks on names) is plain state of this
-//! process. What exists is decided by the index alone: data comes first, under a name of its own, and a row makes it
-//! exist. [`crate::Backend`] says what each operation promises; ARCHITECTURE.md says why this order keeps the promises.
+//! One process has the folder at a time, so claims, seals and locks on names are plain state of this process. The index
+//! alone decides what exists: data comes first, under a name of its own, and a row makes it exist. [`crate::Backend`]
+//! says what each operation promises; ARCHITECTURE.md says why this order keeps the promises.
 
 mod aside;
 mod assemble;
@@ -19,11 +19,10 @@ mod disk;
 mod ended;
 mod facts;
 mod folder;
-mod hashing;
 mod health;
 mod index;
-mod later;
 mod layout;
+mod names;
 mod open_error;
 mod publish;
 mod put_final;
@@ -35,16 +34,17 @@ mod rebuild;
 mod reserve;
 mod root;
 mod sessions;
+mod staging;
+mod steps;
 mod sweep;
+mod syncs;
 mod verify;
 
-use crate::catching::Catchers;
-use crate::{Error, Result, SweepReport, Token, limits};
-use rusqlite::Connection;
-use std::collections::HashSet;
+use crate::catching::{Catch, Catchers};
+use crate::{Error, Result, SweepReport, limits};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use backup::BackupReport;
@@ -52,14 +52,14 @@ pub use facts::{FsFacts, FsKind};
 pub use open_error::OpenError;
 pub use rebuild::{FormatMade, RebuildReport};
 
-/// What a local store is opened with.
+/// The options of a local store.
 #[derive(Clone, Debug)]
 pub struct LocalOptions {
-    /// Whether an answer waits until the data would survive a power failure.
+    /// Whether a write returns only after its data would survive a power failure.
     pub durability: Durability,
     /// Largest content of one put or assembly, in bytes.
     pub max_object_size: u64,
-    /// How long to wait for another process to let go of the store.
+    /// How long to wait for another process to release the store.
     pub lock_wait: Duration,
 }
 
@@ -73,33 +73,31 @@ impl Default for LocalOptions {
     }
 }
 
-/// When a write has answered, what has it survived?
+/// What a write has survived when it returns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// The end of the process and of the machine: files, folders and index are synced before the answer.
+    /// The end of the process and of the machine: files, folders and index are synced before the return.
     #[default]
     Full,
     /// The end of the process only; after a power failure the store may be damaged. For scratch stores.
     None,
 }
 
-/// What a store did since it was opened, for benchmarks and tests.
+/// Counts the work of a store since it was opened, for benchmarks and tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Bytes that assemblies read back for the digest of the whole.
     pub hash_read_back: u64,
     /// Bytes that were read back for it in the background, while parts still arrived.
     pub hash_caught_up: u64,
-    /// Bytes of parts that were acknowledged before they were hashed to their end.
-    pub hash_later: u64,
     /// Bytes that assemblies copied.
     pub assembly_copied: u64,
 }
 
 /// A store in a folder of the local filesystem.
 ///
-/// The folder belongs to this value until the value and its writers are gone; a second process is refused meanwhile.
-/// Streams that are open go on to their end.
+/// The folder belongs to this value until the value and its writers are dropped; meanwhile a second process is refused.
+/// Open streams continue to their end.
 pub struct LocalStore {
     inner: Arc<Inner>,
     swept: SweepReport,
@@ -111,10 +109,9 @@ struct Inner {
     health: Arc<health::Health>,
     index: index::Index,
     sessions: sessions::Sessions,
-    names: Arc<publish::Names>,
-    staged: Mutex<HashSet<Token>>,
-    catchers: Catchers<catch_up::CatchUp>,
-    pending: hashing::PendingParts,
+    names: names::Names,
+    staging: staging::Staging,
+    catchers: Catchers<Box<dyn Catch>>,
     budget: Arc<budget::Budget>,
     counters: CounterCells,
     inodes: ready::Inodes,
@@ -126,41 +123,10 @@ struct Inner {
 struct CounterCells {
     hash_read_back: AtomicU64,
     hash_caught_up: AtomicU64,
-    hash_later: AtomicU64,
     assembly_copied: AtomicU64,
 }
 
-impl Inner {
-    /// Makes a change of the index; see [`index::Index::write`].
-    async fn write<T: Send + 'static>(&self, work: impl Fn(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
-        self.stepwise(["commit", "committed"], self.index.write(work)).await
-    }
-
-    /// Makes a change that gives room back; see [`index::Index::free`].
-    async fn free<T: Send + 'static>(&self, work: impl Fn(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
-        self.stepwise(["commit", "committed"], self.index.free(work)).await
-    }
-
-    /// Makes a change that may be lost; see [`index::Index::note`].
-    async fn note<T: Send + 'static>(&self, work: impl Fn(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
-        self.stepwise(["note", "noted"], self.index.note(work)).await
-    }
-
-    async fn stepwise<T>(&self, steps: [&'static str; 2], change: impl Future<Output = Result<T>>) -> Result<T> {
-        let [before, after] = steps;
-        self.disk.step(before)?;
-        let made = change.await?;
-        self.disk.step(after)?;
-        Ok(made)
-    }
-
-    /// The tokens in use below `staging/`.
-    fn staged(&self) -> MutexGuard<'_, HashSet<Token>> {
-        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Runs work that blocks, off the async threads.
+/// Runs blocking work, off the async threads.
 async fn blocking<T: Send + 'static>(
     inner: &Arc<Inner>,
     work: impl FnOnce(&Arc<Inner>) -> Result<T> + Send + 'static,
@@ -169,18 +135,7 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(move || work(&inner)).await.map_err(Error::internal)?
 }
 
-/// Runs work that blocks only where something is synced.
-async fn syncing<T: Send + 'static>(
-    inner: &Arc<Inner>,
-    work: impl FnOnce(&Arc<Inner>) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    match inner.options.durability {
-        Durability::Full => blocking(inner, work).await,
-        Durability::None => work(inner),
-    }
-}
-
-/// Runs work that must not stop half-way to its end, even if whoever waits for it goes away.
+/// Runs work to its end, even if its caller is dropped.
 async fn detached<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     tokio::spawn(work).await.map_err(Error::internal)?
 }
@@ -191,18 +146,18 @@ fn now_ms() -> u64 {
 }
 
 impl LocalStore {
-    /// Opens the store in a folder, and makes one there if the folder is missing or empty. Removes what killed
-    /// processes left behind. Tries what a put does in the folders, so that a store in which no put can succeed is refused.
+    /// Opens the store in a folder, and creates one if the folder is missing or empty. Removes what killed processes
+    /// left behind. Tries a small put in the folders, so that a store in which every put would fail is refused.
     ///
     /// # Errors
-    /// [`OpenError`]; the folder is as it was then.
+    /// [`OpenError`]; the folder is unchanged then.
     pub async fn open(path: &Path, options: LocalOptions) -> Result<Self, OpenError> {
         Self::open_with(path, options, None).await
     }
 
-    /// As [`LocalStore::open`], for tests of crashes. `fault` is asked before and after each step that changes something,
-    /// with the step's name, and may block; once it has answered true the store behaves as if its process had been
-    /// killed there. Hidden but always there, so that what is tested is what is shipped.
+    /// As [`LocalStore::open`], for tests of crashes. `fault` is called with the name of each step, before and after
+    /// each change of the store, and may block; once it has returned true, the store behaves as if its process had been
+    /// killed at that step. Hidden but always present, so that the tested code is the shipped code.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -215,15 +170,20 @@ impl LocalStore {
         Self::open_with(path, options, Some(Box::new(fault))).await
     }
 
-    async fn open_with(path: &Path, options: LocalOptions, fault: Option<disk::Fault>) -> Result<Self, OpenError> {
+    async fn open_with(
+        path: &Path,
+        options: LocalOptions,
+        observer: Option<steps::Observer>,
+    ) -> Result<Self, OpenError> {
         let path = path.to_owned();
         let opened = tokio::task::spawn_blocking(move || {
             let durable = options.durability == Durability::Full;
             create::folders(&path)?;
             let root = root::Root::lock(&path, options.lock_wait)?;
             let health = Arc::new(health::Health::default());
-            let (index, reserve) = root.open(durable, &health)?;
-            let disk = Arc::new(disk::Disk::new(root.dir(), durable, Some(reserve), health.clone(), fault));
+            let steps = Arc::new(steps::Steps::new(observer));
+            let (index, reserve) = root.open(durable, &health, &steps)?;
+            let disk = Arc::new(disk::Disk::new(root.dir(), durable, Some(reserve), health.clone(), steps));
             Ok(Arc::new(Inner {
                 disk,
                 health,
@@ -231,10 +191,9 @@ impl LocalStore {
                 root,
                 options,
                 sessions: sessions::Sessions::default(),
-                names: Arc::default(),
-                staged: Mutex::default(),
+                names: names::Names::default(),
+                staging: staging::Staging::default(),
                 catchers: Catchers::default(),
-                pending: hashing::PendingParts::default(),
                 budget: budget::Budget::new(),
                 counters: CounterCells::default(),
                 inodes: ready::Inodes::default(),
@@ -256,30 +215,28 @@ impl LocalStore {
         Ok(LocalStore { inner, swept })
     }
 
-    /// What the opening found and removed that killed processes had left behind.
+    /// What the opening removed that killed processes had left behind.
     pub fn swept_at_opening(&self) -> &SweepReport {
         &self.swept
     }
 
-    /// Tells who is refused meanwhile what this process is, for example the address that it serves.
+    /// Describes this process to processes that are refused, for example by the address that it serves.
     pub fn describe_holder(&self, what: &str) {
         self.inner.root.describe_holder(what);
     }
 
-    /// What the store did since it was opened.
+    /// The work since the store was opened.
     pub fn counters(&self) -> Counters {
         Counters {
             hash_read_back: self.inner.counters.hash_read_back.load(Ordering::Relaxed),
             hash_caught_up: self.inner.counters.hash_caught_up.load(Ordering::Relaxed),
-            hash_later: self.inner.counters.hash_later.load(Ordering::Relaxed),
             assembly_copied: self.inner.counters.assembly_copied.load(Ordering::Relaxed),
         }
     }
 
-    /// Waits until nothing more can be hashed in the background, for benchmarks and tests.
+    /// Waits until no background hasher has work, for benchmarks and tests.
     #[doc(hidden)]
     pub async fn caught_up(&self) {
-        self.inner.pending.idle().await;
         self.inner.catchers.idle().await;
     }
 }

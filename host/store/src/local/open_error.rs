@@ -6,8 +6,8 @@ use crate::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a folder can't be opened as a store. What is in it has not been changed; only where making a new store failed
-/// half-way, its beginnings are there, and the next opening goes on from them.
+/// Why a folder can't be opened as a store. Its content is unchanged; only a failed creation of a new store leaves a
+/// beginning, from which the next opening continues.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -16,18 +16,18 @@ pub enum OpenError {
     Locked {
         /// The folder.
         root: PathBuf,
-        /// What the other process says of itself.
+        /// How the other process describes itself.
         holder: String,
     },
-    /// The folder has other things in it.
+    /// The folder contains other things.
     #[error("{} is not empty and not a Portico store; give a folder that is empty or does not exist", .0.display())]
     NotAStore(PathBuf),
-    /// Something in the folder is not of the kind that it must be: a symlink, a file for a folder.
+    /// Something in the folder is of the wrong kind: a symlink, or a file in the place of a folder.
     #[error("{} is not {expected}; a store holds no symlinks, no mounts and nothing of another kind", path.display())]
     WrongKind {
-        /// What was found.
+        /// Its path.
         path: PathBuf,
-        /// What it must be.
+        /// The right kind.
         expected: &'static str,
     },
     /// The store was made by another version.
@@ -35,21 +35,21 @@ pub enum OpenError {
     Format {
         /// The folder.
         root: PathBuf,
-        /// The format that it says it has.
+        /// The format that the folder declares.
         found: String,
     },
-    /// There is data of a store, but not the file `format`, which says whose it is.
+    /// The data of a store exist, but not the file `format`, which has the store's id.
     #[error("{} has data of a store but no `format` file. Nothing was changed. `portico check --rebuild` makes it again", .0.display())]
     NoFormat(PathBuf),
-    /// The index is missing, damaged, of an older version, or another store's.
+    /// The index is missing, damaged, of an older version, or of another store.
     #[error("the index of {} can't be used: {reason}. Nothing was changed. `portico check --rebuild` makes a new one from the final objects", root.display())]
     Index {
         /// The folder.
         root: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         reason: String,
     },
-    /// The folder is on a network filesystem, where neither locks nor syncs hold what a store builds on.
+    /// The folder is on a network filesystem, whose locks and syncs do not hold what a store needs.
     #[error("{} is on {filesystem}, a network filesystem; a local store needs a filesystem of this machine", root.display())]
     Network {
         /// The folder.
@@ -66,15 +66,15 @@ pub enum OpenError {
         #[source]
         cause: Error,
     },
-    /// A rebuild was asked for, and the index is whole.
+    /// A rebuild was requested, and the index is whole.
     #[error("the index of {} is whole; a rebuild would lose what it alone knows: parts, records, tombstones, content types and metadata", .0.display())]
     NothingToRebuild(PathBuf),
-    /// The operating system refuses.
+    /// The operating system reported an error.
     #[error("{}", path.display())]
     Io {
-        /// What could not be opened or made.
+        /// The path that could not be opened or created.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -95,7 +95,7 @@ impl OpenError {
     pub(super) fn fault(path: &Path, error: Error) -> Self {
         let source = match error {
             Error::NoSpace => io::Error::from(io::ErrorKind::StorageFull),
-            // The cause itself, which says more than that there was one.
+            // The cause itself, which says more than that a failure occurred.
             Error::Internal(cause) | Error::Unavailable { cause, .. } | Error::Denied(cause) => {
                 cause.downcast::<io::Error>().map_or_else(io::Error::other, |error| *error)
             }
@@ -104,7 +104,7 @@ impl OpenError {
         OpenError::io(path, source)
     }
 
-    /// What a fault of the index in a folder comes to.
+    /// Translates a fault of the index in a folder.
     pub(super) fn index(root: &Path, index: &Path, fault: IndexFault) -> Self {
         let root = root.to_owned();
         match fault {

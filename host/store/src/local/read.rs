@@ -17,12 +17,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
-/// A range of an open file, which stays readable when its name goes.
+/// A range of an open file, which stays readable after its name is removed.
 struct FileStream {
     file: Arc<Opened>,
     at: u64,
     end: u64,
-    /// The next chunk, being read ahead of its being asked for.
+    /// The next chunk, which is read ahead.
     ahead: Option<JoinHandle<Result<Bytes>>>,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn range(file: Arc<Opened>, start: u64, end: u64) -> impl ByteStream 
     FileStream::new(file, start, end)
 }
 
-/// The digest of all that a stream has.
+/// The digest of a whole stream.
 pub(super) async fn digest(stream: &mut dyn ByteStream) -> Result<Digest> {
     let mut sha256 = Sha256::new();
     while let Some(chunk) = stream.next().await? {
@@ -74,7 +74,7 @@ pub(super) async fn digest(stream: &mut dyn ByteStream) -> Result<Digest> {
     Ok(sha256.finish())
 }
 
-/// Takes a range of a file into a digest. Blocks.
+/// Hashes a range of a file. Blocks.
 pub(super) fn hash(file: &File, start: u64, end: u64, sha256: &mut Sha256) -> Result<()> {
     let len = |start: u64| usize::try_from(end - start).unwrap_or(usize::MAX).min(limits::HASH_BUFFER);
     let mut buffer = vec![0; len(start)];
@@ -88,7 +88,7 @@ pub(super) fn hash(file: &File, start: u64, end: u64, sha256: &mut Sha256) -> Re
     Ok(())
 }
 
-/// The file that a part is in, and the offset in bytes where it begins there.
+/// The path of the file that contains a part, and the offset of the part in it, in bytes.
 pub(super) fn place(scope: &Scope, part: &PartRow) -> (PathBuf, u64) {
     match part.file {
         PartFile::Placed => (layout::placed(scope, &part.key.session), part.offset.unwrap_or(0)),

@@ -1,7 +1,7 @@
-//! A store that is only read, beside whichever process has it.
+//! A store that is only read, while another process may use it.
 //!
-//! Invariants: nothing is written, and no lock is held; the index is open for moments only, because no process can open the
-//! store meanwhile.
+//! Invariants: nothing is written, and no lock is held; the index is open for moments only, because no process can open
+//! the store meanwhile.
 
 use super::disk::Disk;
 use super::index::finals::{self, FinalRow};
@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Longest time that the index stays open. A process that opens the store meanwhile waits, for ten seconds at most.
+/// Longest time that the index stays open. A process that opens the store meanwhile waits at most ten seconds.
 const OPEN_MAX: Duration = Duration::from_millis(50);
 
 /// A store that is only read.
@@ -25,9 +25,9 @@ pub(super) struct Reader {
     pub(super) disk: Disk,
     /// The id of the store.
     pub(super) id: String,
-    /// The open index, and since when it is open.
+    /// The open index, and the time of its opening.
     index: RefCell<Option<(Connection, Instant)>>,
-    /// Whether another process had made the files beside the index.
+    /// Whether another process had created the files beside the index.
     in_use: bool,
 }
 
@@ -48,7 +48,7 @@ impl Reader {
             Ok(_) => return Err(root.index_error(IndexFault::Foreign)),
             Err(fault) => return Err(root.index_error(fault)),
         }
-        let disk = Disk::new(root.dir(), false, None, Arc::default(), None);
+        let disk = Disk::new(root.dir(), false, None, Arc::default(), Arc::default());
         Ok(Reader { root, disk, id, index: RefCell::default(), in_use })
     }
 
@@ -69,12 +69,12 @@ impl Reader {
         work(conn)
     }
 
-    /// Closes the index before something that takes long.
+    /// Closes the index before work that takes long.
     pub(super) fn pause(&self) {
         self.index.take();
     }
 
-    /// Whether an object is under a file id now.
+    /// Whether an object exists under a file id now.
     pub(super) fn is_live(&self, scope: &Scope, file: &FileId) -> Result<bool> {
         let row = self.rows(|conn| finals::get(conn, scope, file))?;
         Ok(matches!(row, Some(FinalRow::Live(_))))
@@ -82,7 +82,7 @@ impl Reader {
 }
 
 impl Drop for Reader {
-    /// Removes what SQLite had to make beside the index of a store that no process has.
+    /// Removes the files that SQLite had to create beside the index of an unused store.
     fn drop(&mut self) {
         self.pause();
         let dir = self.root.dir();

@@ -1,14 +1,13 @@
-//! Whether puts would succeed now: all that a put does, done in small and taken back.
+//! Whether puts would succeed now: a small trial of each step of a put, undone afterwards.
 //!
-//! Invariants: each step is that of a put, by the same function; whatever a crash leaves of a trial has the names of an
-//! unfinished put, which a sweep knows; nothing is synced but the index. A sync of another file would tell nothing that the
-//! index's sync does not, because all files are on one filesystem, and under load each sync waits for running uploads.
+//! Invariants: each step of the trial uses the function of the put; a crash leaves only the names of an unfinished put,
+//! which a sweep removes; only the index is synced. All files are on one filesystem, so another sync would reveal
+//! nothing more, and under load each sync waits for running uploads.
 
 use super::aside::Aside;
-use super::body::{OwnName, Sink, Target};
+use super::body::Sink;
 use super::index::trials;
 use super::layout::{self, FINAL, INDEX, STAGING, TEMP};
-use super::put_final::{StagedFile, stage};
 use super::{Inner, blocking};
 use crate::{Error, FileId, Result, Scope, SessionId, Token};
 use bytes::Bytes;
@@ -17,16 +16,16 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-/// Content of a trial.
+/// The content of a trial.
 const CONTENT: &[u8] = b"portico trial";
 
 /// Scopes whose folders are tried. An embedding host may have any number of scopes; the server has one.
 const SCOPES_TRIED: usize = 16;
 
-/// What a store can't do without, and SQLite's log, which has its name from the first change on.
+/// The folders and files without which a store can't work. SQLite's log exists from the first change on.
 const NEEDED: [&str; 5] = [STAGING, TEMP, FINAL, INDEX, "index.sqlite-wal"];
 
-/// The store's folders and its index, as they were when it was opened. They are held, so that their inode numbers stay theirs.
+/// The store's folders and its index at its opening. They are held open, so that their inode numbers are not reused.
 #[derive(Default)]
 pub(super) struct Inodes([OnceLock<(OwnedFd, u64)>; NEEDED.len()]);
 
@@ -40,57 +39,51 @@ struct Failed {
     cause: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// Tries all that a put does, in the folders and in the index.
+/// Tries a small put, in the folders and in the index.
 ///
 /// # Errors
 /// The step that failed, with its path; [`Error::NoSpace`] if there is no room.
 pub(super) async fn check(inner: &Arc<Inner>) -> Result<()> {
     blocking(inner, |inner| inner.root.check_place()).await?;
     check_files(inner).await?;
-    inner.write(trials::count).await.map_err(|error| failed(inner, "no row can be written to", INDEX, error))?;
+    inner.index.write(trials::count).await.map_err(|error| failed(inner, "no row can be written to", INDEX, error))?;
     blocking(inner, |inner| {
         inner.inodes.check(inner)?;
-        // A row that replaces another one needs no room, and says nothing of it.
+        // Replacing a row needs no room, so the index did not notice a lack of it.
         if inner.disk.is_full() { Err(Error::NoSpace) } else { Ok(()) }
     })
     .await
 }
 
-/// Tries all that a put does in the folders.
+/// Tries a small put in the folders.
 ///
 /// # Errors
 /// As [`check`].
 pub(super) async fn check_files(inner: &Arc<Inner>) -> Result<()> {
     blocking(inner, |inner| inner.inodes.check(inner)).await?;
-    let staged = stage(inner, &Aside::default())
-        .await
-        .map_err(|error| failed(inner, "no file can be made in", STAGING, error))?;
-    blocking(inner, move |inner| {
-        publish(inner, staged)?;
+    blocking(inner, |inner| {
+        publish(inner)?;
         store_parts(inner)
     })
     .await
 }
 
-/// Gives a staged file a second name among the finals of each scope, and takes all names away.
-fn publish(inner: &Arc<Inner>, staged: StagedFile) -> Result<()> {
-    let StagedFile { file, name, in_use } = staged;
-    let token = Token::random()?;
-    let id = FileId::parse(token.as_str())?;
-    let from = name.path().to_owned();
-    // Its name goes when this is dropped, also after a failure.
-    let target = Target::own(&inner.disk, file, name, None);
-    let written = target.take(0, &[Bytes::from_static(CONTENT)]);
+/// Gives a staged file a second name among the finals of each scope, and removes all names.
+fn publish(inner: &Arc<Inner>) -> Result<()> {
+    let id = FileId::parse(Token::random()?.as_str())?;
+    // Dropping it removes its name, also after a failure.
+    let staged = inner.staging.file(&inner.disk, &Aside::default())?;
+    staged.file().map_err(|error| failed(inner, "no file can be made in", STAGING, error))?;
+    let written = staged.take(0, &[Bytes::from_static(CONTENT)]);
     written.map_err(|error| failed(inner, "no file can be written in", STAGING, error))?;
     for scope in scopes(inner, FINAL)? {
         let to = layout::final_path(&scope, &id);
         let what = "a store needs hard links, and none can be made from `staging` into";
-        inner.disk.link(&from, &to).map_err(|error| failed(inner, what, layout::final_dir(&scope), error))?;
+        inner.disk.link(staged.path(), &to).map_err(|error| failed(inner, what, layout::final_dir(&scope), error))?;
         inner.disk.unlink(&to).map_err(|error| failed(inner, "no file can be deleted in", FINAL, error))?;
     }
-    inner.disk.unlink(&from).map_err(|error| failed(inner, "no file can be deleted in", STAGING, error))?;
-    target.name.into_iter().for_each(OwnName::keep);
-    drop(in_use);
+    inner.disk.unlink(staged.path()).map_err(|error| failed(inner, "no file can be deleted in", STAGING, error))?;
+    staged.forget_name();
     Ok(())
 }
 
@@ -113,7 +106,7 @@ fn store_parts(inner: &Arc<Inner>) -> Result<()> {
     Ok(())
 }
 
-/// The root scope, and some of those that have a folder in one of the store's.
+/// The root scope, and some of the scopes that have a folder in one of the store's.
 fn scopes(inner: &Inner, folder: &'static str) -> Result<BTreeSet<Scope>> {
     let mut scopes = BTreeSet::from([Scope::root()]);
     let listed = inner.disk.each_name(folder.as_ref(), |name| {
@@ -130,8 +123,9 @@ fn scopes(inner: &Inner, folder: &'static str) -> Result<BTreeSet<Scope>> {
 }
 
 impl Inodes {
-    /// Checks that the folders and the index are those that the store was opened with. A put would make a missing folder
-    /// again and succeed, although the files in it are lost. What SQLite writes to a file without a name is lost at the end.
+    /// Checks that the folders and the index are those of the opening. A put would create a missing folder again and
+    /// succeed, although the files of the old one are lost. What SQLite writes to a file without a name is lost at the
+    /// end.
     fn check(&self, inner: &Inner) -> Result<()> {
         for (name, known) in NEEDED.iter().zip(&self.0) {
             let is_same = match inner.disk.hold(name.as_ref())? {
@@ -147,7 +141,7 @@ impl Inodes {
     }
 }
 
-/// An error with what was tried, and where.
+/// An error with its step and its path.
 fn failed(inner: &Inner, what: &'static str, path: impl AsRef<Path>, error: Error) -> Error {
     let path = inner.root.path().join(path);
     let because = |cause| Box::new(Failed { what, path, cause });

@@ -1,7 +1,7 @@
-//! Making the index again from the final objects.
+//! Rebuilds the index from the final objects.
 //!
-//! Invariants: the old index is moved aside and never removed; it is moved when the new one is whole, so a rebuild that
-//! fails has changed nothing; of the other files none is touched.
+//! Invariants: the old index is moved aside and never removed; it is moved when the new one is whole, so a failed
+//! rebuild has changed nothing; no other file is touched.
 
 use super::disk::Disk;
 use super::index::{self, IndexFault, finals};
@@ -19,38 +19,38 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-/// Objects after which a line says how far the rebuild is.
+/// Objects between two progress lines.
 const PROGRESS: u64 = 1_000;
 
-/// What a rebuild did.
+/// The result of a rebuild.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RebuildReport {
     /// Final objects that have a row again.
     pub objects: u64,
-    /// Bytes of theirs, all of which were read.
+    /// Their bytes, all of which were read.
     pub bytes: u64,
     /// Files of publications that were never finished. The next opening removes them.
     pub unfinished: u64,
     /// Sessions whose parts are lost. The next opening removes their files.
     pub sessions: u64,
-    /// What lies among the final objects and is none, by its path below the root. It is left alone.
+    /// Paths below the root of files among the final objects that are none. They stay.
     pub foreign: Vec<String>,
-    /// Where the old index is, if there was one.
+    /// The path of the old index, if there was one.
     pub old_index: Option<PathBuf>,
-    /// Whether `format` was missing, and what was made of it.
+    /// Whether `format` was missing, and how it was recreated.
     pub format: FormatMade,
 }
 
 /// What a rebuild did about `format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FormatMade {
-    /// It was there.
+    /// It existed.
     #[default]
     No,
-    /// It was missing, and was made for the index, which is whole and was kept.
+    /// It was missing, and was recreated for the index, which is whole and was kept.
     ForTheIndex,
-    /// It was missing, and was made with a new id.
+    /// It was missing, and was recreated with a new id.
     WithNewId,
 }
 
@@ -90,13 +90,13 @@ impl fmt::Display for RebuildReport {
 }
 
 impl LocalStore {
-    /// Makes the index of a store again from its final objects: their digests by reading all of them, their times from
-    /// the files. What the index alone knew is lost, and [`RebuildReport`] says so. The old index is kept beside it. If
-    /// `format` is missing, it is made again: for the index if that is whole, else with a new id.
+    /// Rebuilds the index of a store from its final objects: their digests by reading all of them, their times from the
+    /// files. Everything else that the index contained is lost, and [`RebuildReport`] says so. The old index is kept
+    /// beside the new one. A missing `format` is recreated: for the index if that is whole, otherwise with a new id.
     ///
     /// # Errors
     /// [`OpenError::NothingToRebuild`] if the index is whole, unless `force` is given; and those of
-    /// [`LocalStore::open`] that do not concern the index. The store is as it was then.
+    /// [`LocalStore::open`] that do not concern the index. The store is unchanged then.
     pub async fn rebuild(path: &Path, options: LocalOptions, force: bool) -> Result<RebuildReport, OpenError> {
         let path = path.to_owned();
         let rebuilt = tokio::task::spawn_blocking(move || rebuild(&path, &options, force));
@@ -131,7 +131,7 @@ fn rebuild(path: &Path, options: &LocalOptions, force: bool) -> Result<RebuildRe
         Token::random().map_err(|error| OpenError::fault(root.path(), error))?.as_str().to_owned()
     };
     let durable = options.durability == Durability::Full;
-    let disk = Disk::new(root.dir(), durable, None, Arc::default(), None);
+    let disk = Disk::new(root.dir(), durable, None, Arc::default(), Arc::default());
     root.make_index(&id, |conn| {
         conn.execute_batch("BEGIN")?;
         fill(&disk, conn, &mut report).map_err(IndexFault::Fault)?;
@@ -145,10 +145,10 @@ fn rebuild(path: &Path, options: &LocalOptions, force: bool) -> Result<RebuildRe
     Ok(report)
 }
 
-/// Looks that the index has a fault of its own, which a new one mends.
+/// Checks that the index has a fault of its own, which a new index cures.
 fn check_faulty(root: &Root, id: &str) -> Result<(), OpenError> {
     match root.check_index() {
-        // It is moved whatever it is.
+        // It is moved in any case.
         Err(OpenError::WrongKind { .. }) => return Ok(()),
         checked => checked?,
     }
@@ -159,7 +159,7 @@ fn check_faulty(root: &Root, id: &str) -> Result<(), OpenError> {
     }
 }
 
-/// Gives the old index and what belongs to it other names, under which SQLite still finds them together.
+/// Renames the old index and its companions, so that SQLite still finds them together.
 fn move_aside(root: &Root) -> Result<Option<PathBuf>, OpenError> {
     let there = |name: &str| root.at(name).symlink_metadata().is_ok();
     let old: Vec<&str> = INDEX_FILES.into_iter().filter(|suffix| there(&format!("{INDEX}{suffix}"))).collect();
@@ -177,7 +177,7 @@ fn move_aside(root: &Root) -> Result<Option<PathBuf>, OpenError> {
     Ok(Some(root.at(&aside)))
 }
 
-/// Makes a row for each final object that was finished.
+/// Creates a row for each finished final object.
 fn fill(disk: &Disk, conn: &Connection, report: &mut RebuildReport) -> Result<()> {
     let unfinished = unfinished(disk, report)?;
     let mut buffer = vec![0; limits::READ_CHUNK];
@@ -212,14 +212,14 @@ fn fill(disk: &Disk, conn: &Connection, report: &mut RebuildReport) -> Result<()
     Ok(())
 }
 
-/// The inodes of files that still have the name under which they were staged. Counts the sessions too.
+/// The inodes of files that still have their staged name. Counts the sessions too.
 fn unfinished(disk: &Disk, report: &mut RebuildReport) -> Result<HashSet<u64>> {
     let mut found = HashSet::new();
     let mut note = |path: &Path| -> Result<()> {
         found.extend(disk.stat(path)?.filter(|stat| stat.links > 1).map(|stat| stat.inode));
         Ok(())
     };
-    // What does not belong there is for the sweep of the next opening to report.
+    // The sweep of the next opening reports foreign names.
     for name in disk.list(Path::new(layout::STAGING), |_| true)?.unwrap_or_default() {
         note(&Path::new(layout::STAGING).join(name))?;
     }
@@ -245,7 +245,7 @@ fn names(disk: &Disk, dir: &Path, report: &mut RebuildReport) -> Result<Vec<Stri
     Ok(names)
 }
 
-/// The receipt of a file, as far as the file tells.
+/// The receipt of a file, with what the file itself tells.
 fn read(mut file: &File, scope: &Scope, id: FileId, buffer: &mut [u8]) -> Result<FinalReceipt> {
     let (mut sha256, mut size) = (Sha256::new(), 0);
     loop {

@@ -1,8 +1,8 @@
-//! Room on the filesystem that is kept for what gives room back.
+//! Room on the filesystem that is reserved for changes that free room.
 //!
-//! A delete or a tombstone needs some room in the index before any is freed, so a file holds [`RESERVE`] bytes for it.
-//! Invariants: the room is given up for such a change and for nothing else; it is not taken again before that change is
-//! done; until then, nothing begins that needs room, so that the next delete finds what was given up.
+//! A delete or a tombstone needs some room in the index before any room is freed, so a file holds [`RESERVE`] bytes for
+//! it. Invariants: the reserve is given up for such a change and for nothing else; it is retaken only after that change
+//! is done; until then, nothing begins that needs room, so that the next delete finds room.
 
 use rustix::fs::{FallocateFlags, fallocate, fstatvfs};
 use rustix::io::Errno;
@@ -11,7 +11,7 @@ use std::io::{self, Seek, SeekFrom};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Bytes kept: the index's log at its full length, and some ten thousand tombstones.
+/// Reserved bytes: the index's log at its full length, and some ten thousand tombstones.
 pub(super) const RESERVE: u64 = 8 << 20;
 
 /// The reserve of a store.
@@ -27,7 +27,7 @@ struct State {
 }
 
 impl Reserve {
-    /// The reserve in a file, which is filled if there is room for it.
+    /// Opens the reserve in a file, and fills it if there is room.
     ///
     /// # Errors
     /// A failure of the filesystem other than lack of room.
@@ -39,7 +39,7 @@ impl Reserve {
         Ok(Reserve { state: Mutex::new(State { file, lent: false }), spent: AtomicBool::new(spent) })
     }
 
-    /// Whether something that needs room may begin. Takes the reserve again if it was given up and there is room.
+    /// Whether an operation that needs room may begin. Retakes a reserve that was given up, if there is room.
     pub(super) fn is_whole(&self) -> bool {
         if !self.is_spent() {
             return true;
@@ -54,12 +54,12 @@ impl Reserve {
         !self.is_spent()
     }
 
-    /// Whether it was given up and has not been taken again since.
+    /// Whether the reserve was given up and has not been retaken since.
     pub(super) fn is_spent(&self) -> bool {
         self.spent.load(Ordering::Relaxed)
     }
 
-    /// Gives the room up for something that frees room in the end. One at a time does it.
+    /// Gives the reserve up for work that frees room in the end. One caller at a time does it.
     pub(super) fn lend<T>(&self, work: impl FnOnce() -> T) -> T {
         let mut state = self.state();
         if !self.spent.swap(true, Ordering::Relaxed) {
@@ -76,7 +76,7 @@ impl Reserve {
     }
 
     /// Whether the filesystem, a quota or a limit refuses room now. Tells a lack of room from another fault where the
-    /// fault itself does not say which it was.
+    /// fault itself does not.
     pub(super) fn is_full(&self) -> bool {
         let state = self.state();
         let asked = fallocate(&state.file, FallocateFlags::empty(), RESERVE, RESERVE / 8);
@@ -89,10 +89,10 @@ impl Reserve {
     }
 }
 
-/// Makes the file as large as it must be; false, and an empty file, if there is no room.
+/// Fills the file to its full size; false, and an empty file, if there is no room.
 fn fill(file: &mut File) -> io::Result<bool> {
     let len = file.metadata()?.len();
-    // Asked first, because trying is work for a filesystem that is full. A file with its full size has its room.
+    // Asked first, because trying is work for a full filesystem. A file of its full size has its room.
     if len < RESERVE && fstatvfs(&*file).is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < RESERVE) {
         return Ok(false);
     }
@@ -116,7 +116,7 @@ fn fill(file: &mut File) -> io::Result<bool> {
     }
 }
 
-/// For filesystems that set no blocks aside: bytes that can't be compressed.
+/// For filesystems that can't preallocate blocks: bytes that can't be compressed.
 fn write_through(file: &mut File) -> io::Result<()> {
     file.seek(SeekFrom::Start(0))?;
     let noise = blake3::Hasher::new().update(b"portico reserve").finalize_xof();

@@ -1,8 +1,7 @@
-//! The folder of a local store: whose it is, and whether it is whole.
+//! The folder of a local store: its lock, its identity and its integrity.
 //!
-//! Invariants: one process at a time has the lock, which is on the folder itself and ends with the last share of
-//! it; nothing beside data that is there is ever made anew over it; a folder that is refused is left as it was, so
-//! nothing is written before the last reason to refuse it has been looked for.
+//! Invariants: one process at a time has the lock, which is on the folder itself and ends with its last share; nothing
+//! is created anew beside existing data; a refused folder is unchanged, so all checks come before the first write.
 
 use super::facts;
 use super::folder::Folder;
@@ -13,6 +12,7 @@ use super::layout::{
 };
 use super::open_error::OpenError;
 use super::reserve::Reserve;
+use super::steps::Steps;
 use crate::{Error, Token};
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -25,9 +25,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Between two looks at a lock that somebody else holds.
+/// The time between two attempts at a lock.
 const LOCK_POLL: Duration = Duration::from_millis(50);
-/// What is read of `format` and `lock`, in bytes.
+/// Bytes that are read of `format` and `lock`.
 const NOTE_MAX: u64 = 4 << 10;
 
 /// A store's folder, locked.
@@ -37,24 +37,24 @@ pub(super) struct Root {
     described: AtomicBool,
 }
 
-/// What was found in a folder.
+/// The content of a folder.
 pub(super) struct Found {
-    /// It has a `format`.
+    /// A `format` exists.
     pub(super) format: bool,
-    /// It has an index.
+    /// An index exists.
     pub(super) index: bool,
-    /// It is marked as a backup.
+    /// The folder is marked as a backup.
     pub(super) backup: bool,
-    /// It has a folder of finals, as only a store has.
+    /// A folder of finals exists, as in any store.
     pub(super) finals: bool,
-    /// It has nothing that a store in the making would not have.
+    /// Nothing exists that an unfinished new store would not have.
     pub(super) beginning: bool,
 }
 
 impl Root {
-    /// Opens a folder without its lock, to read what is in it.
+    /// Opens a folder without its lock, to read its content.
     pub(super) fn open_unlocked(path: &Path) -> Result<Self, OpenError> {
-        // The way to the folder may lead through symlinks; what is in it may not.
+        // The path to the folder may lead through symlinks; paths in it may not.
         let path = path.canonicalize().map_err(|error| OpenError::io(path, error))?;
         let dir = rustix::fs::open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         let dir = dir.map_err(|error| match error {
@@ -67,7 +67,7 @@ impl Root {
         Ok(Root { path, dir: Arc::new(Folder::new(dir)), described: AtomicBool::new(false) })
     }
 
-    /// Locks a folder; waits for the lock as long as it is told.
+    /// Locks a folder; waits at most `wait` for the lock.
     pub(super) fn lock(path: &Path, wait: Duration) -> Result<Self, OpenError> {
         let root = Root::open_unlocked(path)?;
         let since = Instant::now();
@@ -93,8 +93,8 @@ impl Root {
         self.path.join(name)
     }
 
-    /// Checks that the path still leads to the open folder. The next process finds no files of a folder that was moved or
-    /// removed.
+    /// Checks that the path still leads to the open folder. The next process finds no files of a folder that was moved
+    /// or removed.
     pub(super) fn check_place(&self) -> crate::Result<()> {
         let there = rustix::fs::stat(&self.path);
         let open = rustix::fs::fstat(&self.dir)?;
@@ -110,8 +110,13 @@ impl Root {
         self.dir.clone()
     }
 
-    /// Opens the store, or makes one if the folder is one's beginning.
-    pub(super) fn open(&self, durable: bool, health: &Arc<Health>) -> Result<(Index, Arc<Reserve>), OpenError> {
+    /// Opens the store, or creates one if the folder is a beginning of one.
+    pub(super) fn open(
+        &self,
+        durable: bool,
+        health: &Arc<Health>,
+        steps: &Arc<Steps>,
+    ) -> Result<(Index, Arc<Reserve>), OpenError> {
         let found = self.look()?;
         self.check_index()?;
         self.check_writable()?;
@@ -124,9 +129,9 @@ impl Root {
         }
         let id = self.store_id()?;
         self.inspect(&id).map_err(|fault| self.index_error(fault))?;
-        // From now on it may have what no other store has.
+        // From now on the store may have content that its original does not have.
         self.remove(BACKUP)?;
-        // Nothing is refused any more. The folders are made where a copy of the store came without empty ones.
+        // Every check has passed. A copied store may lack its empty folders.
         for name in FOLDERS {
             self.make_folder(name)?;
         }
@@ -137,7 +142,8 @@ impl Root {
             if durable {
                 self.settle_index(is_room_left)?;
             }
-            let opened = Index::open(&self.at(INDEX), durable, reserve.clone(), health.clone(), &self.dir);
+            let opened =
+                Index::open(&self.at(INDEX), durable, reserve.clone(), health.clone(), steps.clone(), &self.dir);
             opened.map_err(|fault| self.index_error(fault))
         };
         let index = match open(true) {
@@ -148,24 +154,24 @@ impl Root {
         Ok((index, reserve))
     }
 
-    /// Looks that the index and what SQLite puts beside it are files, as far as they are there.
+    /// Checks that the index and its companions are files, if they exist.
     pub(super) fn check_index(&self) -> Result<(), OpenError> {
         INDEX_FILES.into_iter().try_for_each(|suffix| self.check_file(&format!("{INDEX}{suffix}")))
     }
 
-    /// Looks whether the index is the one of the store with that id.
+    /// Checks that the index is whole and belongs to the store with that id.
     pub(super) fn inspect(&self, id: &str) -> Result<(), IndexFault> {
         if index::inspect(&self.at(INDEX))? == id { Ok(()) } else { Err(IndexFault::Foreign) }
     }
 
-    /// What a fault of the index comes to.
+    /// Translates a fault of the index.
     pub(super) fn index_error(&self, fault: IndexFault) -> OpenError {
         self.error_of(INDEX, fault)
     }
 
-    /// What a fault of an index of that name comes to. No connection to it may be open.
+    /// Translates a fault of an index of that name. No connection to it may be open.
     pub(super) fn error_of(&self, index: &str, fault: IndexFault) -> OpenError {
-        // SQLite says that it can't open a file or lock one, but neither which nor why. The system says it.
+        // SQLite says that it can't open or lock a file, but neither which nor why. The system says it.
         if let IndexFault::Fault(_) = fault
             && let Err(refusal) = self.try_files_of(index)
         {
@@ -174,7 +180,7 @@ impl Root {
         OpenError::index(&self.path, &self.at(index), fault)
     }
 
-    /// Opens the files of an index as SQLite does: those that it makes where they are missing are made, and removed again.
+    /// Opens the files of an index as SQLite does; removes again those that this creates.
     fn try_files_of(&self, index: &str) -> Result<(), OpenError> {
         for suffix in ["", "-wal", "-shm"] {
             let name = format!("{index}{suffix}");
@@ -187,7 +193,7 @@ impl Root {
         Ok(())
     }
 
-    /// What is in the folder. Whatever has a name of ours must be of its kind; for the index, see
+    /// Looks at the content of the folder. Each known name must be of its kind; for the index, see
     /// [`Root::check_index`].
     pub(super) fn look(&self) -> Result<Found, OpenError> {
         let mut found = Found { format: false, index: false, backup: false, finals: false, beginning: true };
@@ -211,7 +217,7 @@ impl Root {
         Ok(found)
     }
 
-    /// The id that `format` gives.
+    /// The id in `format`.
     pub(super) fn store_id(&self) -> Result<String, OpenError> {
         let text = read_note(&self.open_file(FORMAT, OFlags::RDONLY)?);
         let text = text.map_err(|error| OpenError::io(self.at(FORMAT), error))?;
@@ -225,7 +231,7 @@ impl Root {
         }
     }
 
-    /// Says in the folder who has the lock, for whoever is refused.
+    /// Describes the holder of the lock in the folder, for refused processes.
     pub(super) fn describe_holder(&self, what: &str) {
         let note = format!("pid {}{}{what}\n", std::process::id(), if what.is_empty() { "" } else { ", " });
         self.described.store(true, Ordering::Relaxed);
@@ -247,7 +253,7 @@ impl Root {
         note.filter(|note| !note.is_empty()).unwrap_or_else(|| "which does not say who it is".to_owned())
     }
 
-    /// Makes one of the store's folders if it is missing, and looks that it is one.
+    /// Creates a missing folder of the store, and checks that it is one.
     pub(super) fn make_folder(&self, name: &str) -> Result<(), OpenError> {
         match rustix::fs::mkdirat(&self.dir, name, Mode::from_raw_mode(0o755)) {
             Ok(()) | Err(Errno::EXIST) => self.folder(name).map(drop),
@@ -269,13 +275,13 @@ impl Root {
         })
     }
 
-    /// Looks whether this process may change the folder, which it may not on a read-only mount either.
+    /// Checks that this process may change the folder. A read-only mount forbids it too.
     pub(super) fn check_writable(&self) -> Result<(), OpenError> {
         rustix::fs::accessat(&self.dir, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty())
             .map_err(|error| OpenError::io(&self.path, error))
     }
 
-    /// Looks that a name, if it is there, is one of a regular file, without opening it.
+    /// Checks that a name, if it exists, is that of a regular file, without opening the file.
     fn check_file(&self, name: &str) -> Result<(), OpenError> {
         let kind = match self.open_in(name, OFlags::PATH | OFlags::NOFOLLOW) {
             Ok(fd) => rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode)),
@@ -292,7 +298,7 @@ impl Root {
 
     /// Opens a regular file in the folder.
     pub(super) fn open_file(&self, name: &str, flags: OFlags) -> Result<File, OpenError> {
-        // Not blocked by a planted pipe.
+        // A planted pipe does not block it.
         match self.open_in(name, flags | OFlags::NONBLOCK).map(File::from) {
             Ok(file) if file.metadata().is_ok_and(|metadata| metadata.is_file()) => Ok(file),
             Ok(_) | Err(Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::XDEV) => {
@@ -321,7 +327,7 @@ fn names(dir: impl AsFd) -> rustix::io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in rustix::fs::Dir::read_from(dir)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        // What a filesystem puts into its own root.
+        // Some filesystems put this into their own root.
         if !matches!(name.as_str(), "." | ".." | "lost+found") {
             names.push(name);
         }

@@ -1,12 +1,12 @@
-//! What is left behind: by killed processes, found when the store is opened; by failed removals, found by a sweep.
+//! Removes garbage: of killed processes when the store is opened, of failed removals in a sweep.
 //!
-//! Invariants: only names of our own pattern are touched; a file that a row speaks of is never removed, nor one that a
-//! running operation needs; a file among the finals that is no object goes only if it still shares its inode with a staged
-//! name, that is, if its publication was not finished, or if a row says that its object was deleted.
+//! Invariants: only names of the store's own patterns are touched; a file that a row names or that a running operation
+//! needs is never removed; a file among the finals without a row is removed only if it still shares its inode with a
+//! staged name, because its publication was not finished, or if a row says that its object was deleted.
 
 use super::ended::Removed;
 use super::index::{finals, parts};
-use super::{Inner, blocking, catch_up, layout};
+use super::{Inner, blocking, layout};
 use crate::{Error, FileId, Result, Scope, SessionId, SweepReport, Token};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,10 @@ use std::sync::Arc;
 pub(super) async fn clear_session(inner: &Arc<Inner>, scope: &Scope, session: &SessionId) -> Result<u32> {
     let _seal = inner.sessions.seal(scope, session).await?;
     inner.sessions.interrupt(scope, session).await;
-    inner.pending.settled(scope, session).await;
-    let _paused = catch_up::pause(inner, scope, session).await;
+    let _paused = inner.catchers.pause(scope, session).await;
     let cleared = {
         let (scope, session) = (scope.clone(), session.clone());
-        inner.free(move |conn| parts::clear(conn, &scope, &session)).await?
+        inner.index.free(move |conn| parts::clear(conn, &scope, &session)).await?
     };
     inner.sessions.trust(scope, session);
     let count = u32::try_from(cleared.parts).unwrap_or(u32::MAX);
@@ -38,7 +37,7 @@ pub(super) async fn clear_session(inner: &Arc<Inner>, scope: &Scope, session: &S
     Ok(count)
 }
 
-/// Lets the kernel forget what it has of sessions' own files, before anything is written to one; see [`super::cached`].
+/// Drops cached pages of sessions' own files, before anything is written to one; see `cached.rs`.
 pub(super) async fn forget_cached(inner: &Arc<Inner>) -> Result<()> {
     let sessions = sessions(inner, &mut SweepReport::default()).await?;
     blocking(inner, move |inner| {
@@ -52,7 +51,7 @@ pub(super) async fn forget_cached(inner: &Arc<Inner>) -> Result<()> {
     .await
 }
 
-/// Removes what is left behind.
+/// Removes garbage.
 pub(super) async fn sweep(inner: &Arc<Inner>) -> Result<SweepReport> {
     let mut report = SweepReport::default();
     unfinished_finals(inner, &mut report).await?;
@@ -64,13 +63,13 @@ pub(super) async fn sweep(inner: &Arc<Inner>) -> Result<SweepReport> {
     Ok(report)
 }
 
-/// Staged files that nobody uses, and the names that they were given without a row.
+/// Removes unused staged files, and their names among the finals that have no row.
 async fn unfinished_finals(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<()> {
     let mut staged: Vec<PathBuf> = Vec::new();
     for name in list(inner, Path::new(layout::STAGING), report).await? {
         match Token::parse(&name) {
-            // A token is in use from before its file is made, so one that is not will not be any more.
-            Ok(token) if !inner.staged().contains(&token) => staged.push(layout::staged(&token)),
+            // A token is in use from before its file exists, and never again after its use.
+            Ok(token) if !inner.staging.is_in_use(&token) => staged.push(layout::staged(&token)),
             Ok(_) => {}
             Err(_) => report.foreign.push(format!("{}/{name}", layout::STAGING)),
         }
@@ -79,8 +78,8 @@ async fn unfinished_finals(inner: &Arc<Inner>, report: &mut SweepReport) -> Resu
     for path in &staged {
         twice.extend(named_twice(inner, path.clone()).await?);
     }
-    // A session's own file that was being published has two names as well. Its seal is kept, so that nobody publishes it
-    // meanwhile.
+    // A session's own file also has two names while it is being published. Its seal is kept, so that no publication
+    // begins meanwhile.
     let mut seals = Vec::new();
     for (scope, session) in sessions(inner, report).await? {
         if let Some(seal) = inner.sessions.try_seal(&scope, &session)
@@ -94,7 +93,7 @@ async fn unfinished_finals(inner: &Arc<Inner>, report: &mut SweepReport) -> Resu
     if !twice.is_empty() {
         unpublish(inner, scopes, &twice, report).await?;
     }
-    // Last: until here the staged name says that the other one is unfinished.
+    // Last: until here the staged name marks the other one as unfinished.
     remove(inner, staged, report).await
 }
 
@@ -104,7 +103,7 @@ async fn named_twice(inner: &Arc<Inner>, path: PathBuf) -> Result<Option<u64>> {
     Ok(stat.filter(|stat| stat.is_file && stat.links > 1).map(|stat| stat.inode))
 }
 
-/// Takes away the names among the finals that are one of these inodes and no object's.
+/// Removes the names among the finals that have one of these inodes and no object.
 async fn unpublish(
     inner: &Arc<Inner>,
     scopes: Vec<Scope>,
@@ -116,9 +115,9 @@ async fn unpublish(
         let named = blocking(inner, move |inner| inner.disk.list(&dir, |inode| inodes.contains(&inode))).await?;
         for name in named.unwrap_or_default() {
             let Ok(file) = FileId::parse(&name) else { continue };
-            // What is in doubt only the next opening can tell.
+            // An id in doubt is left to the next opening.
             let Ok(_lock) = inner.names.lock(&scope, &file).await else { continue };
-            // A tombstone may have been faster than the publication.
+            // A tombstone may have come before the publication.
             if !matches!(super::publish::stat(inner, &scope, &file).await?, Some(finals::FinalRow::Live(_))) {
                 remove(inner, vec![layout::final_path(&scope, &file)], report).await?;
             }
@@ -127,7 +126,7 @@ async fn unpublish(
     Ok(())
 }
 
-/// Data of finals whose tombstone is there.
+/// Removes data of finals that have a tombstone.
 async fn deleted_finals(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<()> {
     loop {
         let deleted = inner.index.read(|conn| finals::deleted_with_data(conn, 1_000)).await?;
@@ -143,7 +142,7 @@ async fn deleted_finals(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<
                 }
                 Ok(Removed::Nothing) => {}
                 Ok(Removed::Foreign) => report.foreign.push(layout::final_path(&scope, &file).display().to_string()),
-                // What is in doubt only the next opening can tell.
+                // An id in doubt is left to the next opening.
                 Err(Error::Unavailable { .. }) => continue,
                 Err(error) => return Err(error),
             }
@@ -159,11 +158,11 @@ async fn deleted_finals(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<
         let removed = move |conn: &rusqlite::Connection| {
             deleted.iter().try_for_each(|(scope, file)| finals::data_removed(conn, scope, file))
         };
-        inner.free(removed).await?;
+        inner.index.free(removed).await?;
     }
 }
 
-/// Sessions' own files whose parts have all been deleted.
+/// Removes sessions' own files whose parts have all been deleted.
 async fn withdrawn_files(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<()> {
     let mut after = (String::new(), String::new());
     loop {
@@ -172,7 +171,7 @@ async fn withdrawn_files(inner: &Arc<Inner>, report: &mut SweepReport) -> Result
         let scope = Scope::from_written(&next.0).ok_or_else(|| Error::internal("a row with a wrong scope"))?;
         let session = SessionId::parse(&next.1)?;
         after = next;
-        // Sealed and with no put running, the file gets no part until it is gone.
+        // The session is sealed and no put runs, so the file gets no part until it is removed.
         let Some(_seal) = inner.sessions.try_seal(&scope, &session) else { continue };
         if inner.sessions.is_busy(&scope, &session) {
             continue;
@@ -181,21 +180,21 @@ async fn withdrawn_files(inner: &Arc<Inner>, report: &mut SweepReport) -> Result
         if inner.index.read(move |conn| parts::has_placed_part(conn, &of, &at)).await? {
             continue;
         }
-        // The file first: its ranges may be written again only in another one.
+        // The file first: its ranges may be written again only in another file.
         remove(inner, vec![layout::placed(&scope, &session)], report).await?;
-        inner.free(move |conn| parts::forget_withdrawn(conn, &scope, &session)).await?;
+        inner.index.free(move |conn| parts::forget_withdrawn(conn, &scope, &session)).await?;
     }
 }
 
-/// Files of parts that no row speaks of, and empty folders of sessions.
+/// Removes files of parts without a row, and empty folders of sessions.
 async fn leftover_parts(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<()> {
     for (scope, session) in sessions(inner, report).await? {
-        // Sealed, nobody begins to write to the session's own file.
+        // Under the seal no put begins to write to the session's own file.
         let Some(_seal) = inner.sessions.try_seal(&scope, &session) else { continue };
         let dir = layout::session_dir(&scope, &session);
         let listed = list(inner, &dir, report).await?;
-        // In this order: with no put running, each file in the list has its row by now, or will never have one; what a
-        // later put makes is not in the list.
+        // In this order: with no put running, each listed file has its row by now, or never gets one; files of later
+        // puts are not in the list.
         if inner.sessions.is_busy(&scope, &session) {
             continue;
         }
@@ -245,7 +244,7 @@ async fn scopes(inner: &Arc<Inner>, dir: &Path, report: &mut SweepReport) -> Res
     Ok(found)
 }
 
-/// The folders in a folder. What is none is reported.
+/// The folders in a folder. Other things are reported.
 async fn folders(inner: &Arc<Inner>, dir: &Path, report: &mut SweepReport) -> Result<Vec<String>> {
     let (names, of) = (list(inner, dir, report).await?, dir.to_owned());
     let (folders, others) = blocking(inner, move |inner| {
@@ -265,7 +264,7 @@ async fn folders(inner: &Arc<Inner>, dir: &Path, report: &mut SweepReport) -> Re
     Ok(folders)
 }
 
-/// The names in a folder. What should be one and is not is reported.
+/// The names in a folder. A path that names something else is reported.
 async fn list(inner: &Arc<Inner>, dir: &Path, report: &mut SweepReport) -> Result<Vec<String>> {
     let path = dir.to_owned();
     let names = blocking(inner, move |inner| inner.disk.list(&path, |_| true)).await?;
@@ -275,7 +274,7 @@ async fn list(inner: &Arc<Inner>, dir: &Path, report: &mut SweepReport) -> Resul
     Ok(names.unwrap_or_default())
 }
 
-/// Removes files. What is of another kind is reported.
+/// Removes files. Other things are reported.
 async fn remove(inner: &Arc<Inner>, paths: Vec<PathBuf>, report: &mut SweepReport) -> Result<()> {
     let found = blocking(inner, move |inner| {
         let mut found = SweepReport::default();

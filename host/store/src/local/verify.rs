@@ -1,8 +1,7 @@
-//! Compares each row of the index with its file, beside whichever process has the store.
+//! Compares each row of the index with its file, while another process may use the store.
 //!
-//! Invariants: nothing is written, and no lock is held; the index is open for moments only, because no process can open the
-//! store meanwhile; a row whose file differs is read again before that counts, because the store may be
-//! in use: data go only after their row.
+//! Invariants: nothing is written, and no lock is held; the index is open for moments only, because no process can open
+//! the store meanwhile; a row whose file differs is read again before it counts, because data go only after their row.
 
 use super::index::finals::FinalRow;
 use super::index::parts::{PartFile, PartRow};
@@ -17,8 +16,8 @@ use std::fs::File;
 use std::path::Path;
 
 impl LocalStore {
-    /// Compares each row of a store with its file, and reports what differs. Another process may use the store meanwhile.
-    /// Blocks.
+    /// Compares each row of a store with its file, and reports the differences. Another process may use the store
+    /// meanwhile. Blocks.
     ///
     /// # Errors
     /// [`OpenError`] if the folder is no store, or its index can't be read.
@@ -33,7 +32,7 @@ impl LocalStore {
     }
 }
 
-/// A comparison that runs.
+/// A running comparison.
 struct Comparison {
     store: Reader,
     depth: Depth,
@@ -83,7 +82,7 @@ impl Comparison {
         Ok(())
     }
 
-    /// What the content of a part must be: its digest, or what it does to the digest of the whole, where the state before it
+    /// The expected content of a part: its digest, or its effect on the digest of the whole, where the state before it
     /// is known.
     fn expected(&self, scope: &Scope, row: &PartRow) -> Result<Option<Expected>> {
         if let Some(sha256) = row.sha256 {
@@ -101,7 +100,7 @@ impl Comparison {
         Ok(before.zip(after).map(|(before, after)| Expected::From(Box::new(before), after.finish())))
     }
 
-    /// How a range of a file differs from what a row says. `whole` says that the file is to hold nothing else.
+    /// Compares a range of a file with its row. `whole` says that the file must contain nothing else.
     fn compare(
         &self,
         path: &Path,
@@ -130,7 +129,7 @@ impl Comparison {
         compared().unwrap_or_else(|error| Some(DifferenceKind::Unreadable(chain(&error))))
     }
 
-    /// Files that no row names: those of puts that run or were killed, and those that are not the store's.
+    /// Looks at files without a row: those of puts that run or were killed, and foreign ones.
     fn find_unknown(&self, findings: &mut Findings<'_>) -> Result<()> {
         self.each_name(Path::new(STAGING), findings, |findings, name| {
             match Token::parse(name) {
@@ -169,7 +168,7 @@ impl Comparison {
         match row()? {
             Some(FinalRow::Live(_)) => {}
             Some(FinalRow::Gone(_)) => findings.unfinished(),
-            // It has its second name until its row is there.
+            // A publication has two names until its row exists.
             None if stat.is_file && stat.links > 1 => findings.unfinished(),
             None => unknown(findings, &path),
         }
@@ -207,7 +206,7 @@ impl Comparison {
         })
     }
 
-    /// Goes through the names in a folder. What should be a folder and is none is unknown.
+    /// Visits the names in a folder. A path that names something else is unknown.
     fn each_name<'f>(
         &self,
         dir: &Path,
@@ -228,11 +227,11 @@ impl Comparison {
     }
 }
 
-/// What content must be.
+/// The expected content.
 enum Expected {
-    /// It has this digest.
+    /// Content with this digest.
     Sha256(Digest),
-    /// Behind what this has taken in, the digest of all is this.
+    /// Content that leads from this hash state to this digest.
     From(Box<Sha256>, Digest),
 }
 

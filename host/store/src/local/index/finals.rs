@@ -4,7 +4,7 @@ use super::super::layout;
 use crate::{Digest, FileId, FinalReceipt, Result, Scope};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-/// What stands under a file id.
+/// The state of a file id.
 pub(in crate::local) enum FinalRow {
     /// An object.
     Live(FinalReceipt),
@@ -55,7 +55,7 @@ fn row(scope: &Scope, row: &Row<'_>) -> rusqlite::Result<FinalRow> {
     }))
 }
 
-/// Pairs as lines of `key=value`: no key has an equals sign, and neither has a control character.
+/// Pairs as lines of `key=value`: no key contains an equals sign, and no pair a control character.
 fn write_metadata(pairs: &[(String, String)]) -> String {
     pairs.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
 }
@@ -78,7 +78,7 @@ pub(in crate::local) fn exists(conn: &Connection, scope: &Scope, file: &FileId) 
     Ok(conn.prepare_cached(EXISTS)?.exists([scope.as_str(), file.as_str()])?)
 }
 
-/// Makes the row of an object. Answers what stands there already, and changes nothing then.
+/// Creates the row of an object. Returns an existing row, and changes nothing then.
 pub(in crate::local) fn insert(conn: &Connection, scope: &Scope, receipt: &FinalReceipt) -> Result<Option<FinalRow>> {
     if let Some(there) = get(conn, scope, &receipt.file)? {
         return Ok(Some(there));
@@ -98,7 +98,7 @@ pub(in crate::local) fn insert(conn: &Connection, scope: &Scope, receipt: &Final
     Ok(None)
 }
 
-/// Puts a tombstone where nothing stands; true if it did.
+/// Creates a tombstone where no row exists; true if it did.
 pub(in crate::local) fn void(
     conn: &Connection,
     scope: &Scope,
@@ -110,14 +110,14 @@ pub(in crate::local) fn void(
     Ok(conn.prepare_cached(sql)?.execute(params![scope.as_str(), file.as_str(), now_ms, reason])? == 1)
 }
 
-/// Puts a tombstone in the place of an object; true if there was one.
+/// Replaces an object by a tombstone; true if the object existed.
 pub(in crate::local) fn delete(conn: &Connection, scope: &Scope, file: &FileId, now_ms: u64) -> Result<bool> {
     let sql = "UPDATE finals SET gone = 'deleted', sha256 = NULL, content_type = NULL, metadata = '', created_at = ?3
                WHERE scope = ?1 AND file = ?2 AND gone IS NULL";
     Ok(conn.prepare_cached(sql)?.execute(params![scope.as_str(), file.as_str(), now_ms])? == 1)
 }
 
-/// Notes that the data of a deleted object is gone.
+/// Records that the data of a deleted object was removed.
 pub(in crate::local) fn data_removed(conn: &Connection, scope: &Scope, file: &FileId) -> Result<()> {
     conn.prepare_cached("UPDATE finals SET has_data = 0 WHERE scope = ?1 AND file = ?2 AND gone IS NOT NULL")?
         .execute([scope.as_str(), file.as_str()])?;
@@ -154,7 +154,7 @@ pub(in crate::local) fn gone_before(
     .collect()
 }
 
-/// Forgets a tombstone that was put before a time; true if it was there. `removed` says that its data has been removed.
+/// Removes a tombstone that was created before a time; true if it existed. `removed` says that its data was removed.
 pub(in crate::local) fn forget(
     conn: &Connection,
     scope: &Scope,
@@ -205,7 +205,7 @@ pub(in crate::local) fn next_of_all(
     Ok(objects)
 }
 
-/// Takes the row of an object away, and leaves no tombstone: for the index of a copy, which has no such file.
+/// Removes the row of an object without a tombstone: for the index of a copy that has no such file.
 pub(in crate::local) fn remove(conn: &Connection, scope: &Scope, file: &FileId) -> Result<()> {
     let sql = "DELETE FROM finals WHERE scope = ?1 AND file = ?2 AND gone IS NULL";
     conn.prepare_cached(sql)?.execute([scope.as_str(), file.as_str()])?;

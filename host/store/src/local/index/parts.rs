@@ -2,7 +2,7 @@
 
 use crate::{Argument, Chain, Digest, Error, Result, Scope, SessionId, Sha256State, TempKey, Token, limits};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 /// A part that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,13 +10,13 @@ pub(in crate::local) struct PartRow {
     pub(in crate::local) key: TempKey,
     pub(in crate::local) size: u64,
     pub(in crate::local) file: PartFile,
-    /// The offset that its put gave; always there for a placed part.
+    /// The offset that its put gave; always present for a placed part.
     pub(in crate::local) offset: Option<u64>,
     pub(in crate::local) sha256: Option<Digest>,
     pub(in crate::local) chain: Option<Chain>,
 }
 
-/// Where a part's bytes are.
+/// The location of a part's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::local) enum PartFile {
     /// In the session's own file, from the part's offset.
@@ -60,7 +60,7 @@ fn row(row: &Row<'_>) -> rusqlite::Result<PartRow> {
     })
 }
 
-/// Makes a row. Answers the part that has the number already, and changes nothing then.
+/// Creates a row. Returns the part that already has the number, and changes nothing then.
 pub(in crate::local) fn insert(conn: &Connection, scope: &Scope, part: &PartRow) -> Result<Option<PartRow>> {
     if let Some(there) = get(conn, scope, &part.key.session, part.key.number)? {
         return Ok(Some(there));
@@ -105,7 +105,7 @@ pub(in crate::local) fn by_key(conn: &Connection, scope: &Scope, key: &TempKey) 
     Ok(get(conn, scope, &key.session, key.number)?.filter(|there| there.key == *key))
 }
 
-/// Takes a part away, and answers it. Its range of the session's own file stays taken.
+/// Removes a part, and returns it. Its range of the session's own file stays taken.
 pub(in crate::local) fn delete(conn: &Connection, scope: &Scope, key: &TempKey) -> Result<Option<PartRow>> {
     let Some(there) = by_key(conn, scope, key)? else { return Ok(None) };
     conn.prepare_cached("DELETE FROM parts WHERE scope = ?1 AND session = ?2 AND number = ?3")?.execute(params![
@@ -124,7 +124,58 @@ pub(in crate::local) fn delete(conn: &Connection, scope: &Scope, key: &TempKey) 
     Ok(Some(there))
 }
 
+/// Removes parts of a session, given by number and token. One statement removes a run of neighbours, because an assembly mostly
+/// uses up all parts of its session, at most 100,000. With `file` the session's own file is no longer the session's.
+///
+/// # Errors
+/// [`Error::NotFound`] if a part is no more; the transaction must be undone then.
+pub(in crate::local) fn consume(
+    conn: &Connection,
+    scope: &Scope,
+    session: &SessionId,
+    tokens: &BTreeMap<u32, Token>,
+    file: bool,
+) -> Result<()> {
+    let (Some((first, _)), Some((last, _))) = (tokens.first_key_value(), tokens.last_key_value()) else {
+        return Ok(());
+    };
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    let (mut found, mut is_open) = (0, false);
+    let mut statement = conn.prepare_cached(TOKENS)?;
+    let mut rows = statement.query(params![scope.as_str(), session.as_str(), first, last])?;
+    while let Some(row) = rows.next()? {
+        let number = row.get(0)?;
+        let is_one = tokens
+            .get(&number)
+            .is_some_and(|token| row.get_ref(1).and_then(|text| Ok(text.as_str()?)) == Ok(token.as_str()));
+        match runs.last_mut().filter(|_| is_one && is_open) {
+            Some((_, end)) => *end = number,
+            None if is_one => runs.push((number, number)),
+            None => {}
+        }
+        is_open = is_one;
+        found += usize::from(is_one);
+    }
+    if found != tokens.len() {
+        return Err(Error::NotFound);
+    }
+    let is_whole = count(conn, COUNT, scope, session)? == found as u64;
+    for (first, last) in runs {
+        let run = params![scope.as_str(), session.as_str(), first, last];
+        if !file && !is_whole {
+            conn.prepare_cached(WITHDRAW)?.execute(run)?;
+        }
+        conn.prepare_cached("DELETE FROM parts WHERE scope = ?1 AND session = ?2 AND number BETWEEN ?3 AND ?4")?
+            .execute(run)?;
+    }
+    if file || is_whole { forget_withdrawn(conn, scope, session) } else { Ok(()) }
+}
+
 /// The queries. Each searches; none scans a table, and none sorts.
+pub(super) const TOKENS: &str =
+    "SELECT number, token FROM parts WHERE scope = ?1 AND session = ?2 AND number BETWEEN ?3 AND ?4 ORDER BY number";
+pub(super) const WITHDRAW: &str = "INSERT INTO withdrawn SELECT scope, session, starts, starts + size FROM parts
+    WHERE scope = ?1 AND session = ?2 AND number BETWEEN ?3 AND ?4 AND placed = 1";
 pub(super) const GET: &str = concat!(columns!(), " FROM parts WHERE scope = ?1 AND session = ?2 AND number = ?3");
 pub(super) const LIST: &str =
     concat!(columns!(), " FROM parts WHERE scope = ?1 AND session = ?2 AND number > ?3 ORDER BY number LIMIT ?4");
@@ -140,7 +191,7 @@ pub(super) const NEXT_WITHDRAWN: &str = "SELECT scope, session FROM withdrawn WH
      ORDER BY scope, session LIMIT 1";
 pub(super) const LAST_WITHDRAWN: &str =
     "SELECT ends FROM withdrawn WHERE scope = ?1 AND session = ?2 AND starts < ?3 ORDER BY starts DESC LIMIT 1";
-// Without being told, SQLite would look at all parts of the session: it knows no numbers of them.
+// Without the hint SQLite would look at all parts of the session, because it has no statistics.
 pub(super) const STATE_AT: &str = "SELECT chain_state FROM parts INDEXED BY parts_chained
     WHERE scope = ?1 AND session = ?2 AND ends = ?3 AND chain_state IS NOT NULL LIMIT 1";
 pub(super) const BEHIND: &str = concat!(
@@ -299,7 +350,7 @@ pub(in crate::local) fn first_behind(
     Ok(found.optional()?.map(|(offset, state)| (offset, Sha256State::from_bytes(state))))
 }
 
-/// Gives a part its chain, if it is still there and has none; true if so.
+/// Stores the chain of a part that has none; true if the part still exists.
 pub(in crate::local) fn chain(conn: &Connection, scope: &Scope, key: &TempKey, chain: &Chain) -> Result<bool> {
     let given = conn
         .prepare_cached(
@@ -317,16 +368,16 @@ pub(in crate::local) fn chain(conn: &Connection, scope: &Scope, key: &TempKey, c
     Ok(given > 0)
 }
 
-/// What was taken away of a session.
+/// The parts that were removed from a session.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::local) struct Cleared {
-    /// How many parts.
+    /// The number of parts.
     pub(in crate::local) parts: u64,
-    /// Those that had a file of their own.
+    /// The tokens of those that had a file of their own.
     pub(in crate::local) own: HashSet<Token>,
 }
 
-/// Takes away everything of a session.
+/// Removes all rows of a session.
 pub(in crate::local) fn clear(conn: &Connection, scope: &Scope, session: &SessionId) -> Result<Cleared> {
     let cleared = Cleared { parts: count(conn, COUNT, scope, session)?, own: own(conn, scope, session)? };
     conn.prepare_cached("DELETE FROM parts WHERE scope = ?1 AND session = ?2")?
@@ -335,7 +386,7 @@ pub(in crate::local) fn clear(conn: &Connection, scope: &Scope, session: &Sessio
     Ok(cleared)
 }
 
-/// Forgets the ranges of a session's own file that were withdrawn, when that file is no longer the session's.
+/// Forgets the withdrawn ranges of a session's own file, when that file is no longer the session's.
 pub(in crate::local) fn forget_withdrawn(conn: &Connection, scope: &Scope, session: &SessionId) -> Result<()> {
     conn.prepare_cached("DELETE FROM withdrawn WHERE scope = ?1 AND session = ?2")?
         .execute([scope.as_str(), session.as_str()])?;
