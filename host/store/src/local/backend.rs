@@ -1,10 +1,20 @@
 //! The operations of a local store. Puts, assembly and reads have modules of their own; the others only use the index.
 
-use super::index::{finals, parts, records};
-use super::{
-    Inner, LocalStore, assemble, blocking, detached, ended, layout, now_ms, publish, put_final, put_part, read, ready,
-    sweep,
-};
+use crate::local::files::layout;
+use crate::local::index::{finals, parts, records};
+use crate::local::operations::assemble;
+use crate::local::operations::ended;
+use crate::local::operations::publish;
+use crate::local::operations::put_final;
+use crate::local::operations::put_part;
+use crate::local::operations::read;
+use crate::local::operations::ready;
+use crate::local::operations::sweep;
+use crate::local::shared::Inner;
+use crate::local::shared::LocalStore;
+use crate::local::shared::blocking;
+use crate::local::shared::detached;
+use crate::local::shared::now_ms;
 use crate::stream::ByteStream;
 use crate::{
     Argument, Backend, ByteRange, Cursor, Error, FileId, FinalKey, FinalOptions, FinalReceipt, Info, Page, PartOptions,

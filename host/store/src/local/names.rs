@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// Locks on file ids.
 #[derive(Clone, Default)]
-pub(super) struct Names(Arc<Watched<HashMap<(Scope, FileId), Lock>>>);
+pub(crate) struct Names(Arc<Watched<HashMap<(Scope, FileId), Lock>>>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lock {
@@ -24,7 +24,7 @@ impl Names {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if a publication of it is in doubt.
-    pub(super) async fn lock(&self, scope: &Scope, file: &FileId) -> Result<NameLock> {
+    pub(crate) async fn lock(&self, scope: &Scope, file: &FileId) -> Result<NameLock> {
         let name = (scope.clone(), file.clone());
         let locked = self.0.until(|taken| match taken.entry(name.clone()) {
             Entry::Vacant(free) => {
@@ -42,7 +42,7 @@ impl Names {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if one is.
-    pub(super) fn is_certain(&self, scope: &Scope, file: &FileId) -> Result<()> {
+    pub(crate) fn is_certain(&self, scope: &Scope, file: &FileId) -> Result<()> {
         match self.0.lock().get(&(scope.clone(), file.clone())) {
             Some(Lock::Doubt) => Err(doubt()),
             _ => Ok(()),
@@ -55,14 +55,14 @@ fn doubt() -> Error {
 }
 
 /// A held lock. Dropping it releases the lock.
-pub(super) struct NameLock {
+pub(crate) struct NameLock {
     names: Names,
     name: (Scope, FileId),
 }
 
 impl NameLock {
     /// Leaves the name locked, as one in doubt, until the store is opened again.
-    pub(super) fn keep_in_doubt(self) {
+    pub(crate) fn keep_in_doubt(self) {
         self.names.0.lock().insert(self.name.clone(), Lock::Doubt);
     }
 }

@@ -7,7 +7,7 @@
 //!   dropped puts whose claims are still there included: so nobody can be writing to it;
 //! - a session's file that was made here and holds no part goes with the last claim on it, under a seal.
 
-use super::aside::Aside;
+use crate::local::files::aside::Aside;
 use crate::watched::Watched;
 use crate::{Error, Result, Scope, SessionId};
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ type Name = (Scope, SessionId);
 
 /// All sessions with activity.
 #[derive(Clone, Default)]
-pub(super) struct Sessions(Arc<Watched<HashMap<Name, Active>>>);
+pub(crate) struct Sessions(Arc<Watched<HashMap<Name, Active>>>);
 
 #[derive(Default)]
 struct Active {
@@ -59,7 +59,7 @@ enum SealedFor {
 
 /// The gate of a put. Every write and commit passes through it, so that the put can be ended from outside.
 #[derive(Default)]
-pub(super) struct Gate(Watched<GateState>);
+pub(crate) struct Gate(Watched<GateState>);
 
 #[derive(Default)]
 struct GateState {
@@ -72,7 +72,7 @@ impl Gate {
     ///
     /// # Errors
     /// [`Error::Interrupted`] once the put was interrupted.
-    pub(super) fn enter(self: &Arc<Self>) -> Result<Passage> {
+    pub(crate) fn enter(self: &Arc<Self>) -> Result<Passage> {
         let mut state = self.0.lock();
         if state.interrupted {
             return Err(Error::Interrupted { received: 0 });
@@ -82,7 +82,7 @@ impl Gate {
     }
 
     /// Resolves once the put was interrupted.
-    pub(super) async fn interrupted(&self) {
+    pub(crate) async fn interrupted(&self) {
         self.0.until(|state| state.interrupted.then_some(())).await;
     }
 
@@ -97,7 +97,7 @@ impl Gate {
 }
 
 /// A passage through a gate, which lasts as long as one write or commit.
-pub(super) struct Passage(Arc<Gate>);
+pub(crate) struct Passage(Arc<Gate>);
 
 impl Drop for Passage {
     fn drop(&mut self) {
@@ -108,7 +108,7 @@ impl Drop for Passage {
 
 impl Sessions {
     /// Registers a put, until the returned value is dropped.
-    pub(super) fn begin(&self, scope: &Scope, session: &SessionId) -> Running {
+    pub(crate) fn begin(&self, scope: &Scope, session: &SessionId) -> Running {
         let name = (scope.clone(), session.clone());
         let (gate, aside) = (Arc::default(), Aside::default());
         let running = Running { sessions: self.clone(), name, gate, aside, in_doubt: AtomicBool::new(false) };
@@ -117,7 +117,7 @@ impl Sessions {
     }
 
     /// Claims a range of a session's own file for a put; `None` if another claim overlaps it or the session is sealed.
-    pub(super) fn claim(&self, running: &Running, start: u64, end: u64) -> Option<Claim> {
+    pub(crate) fn claim(&self, running: &Running, start: u64, end: u64) -> Option<Claim> {
         let name = running.name.clone();
         let mut active = self.0.lock();
         let entry = active.entry(name.clone()).or_default();
@@ -134,7 +134,7 @@ impl Sessions {
     }
 
     /// Seals a session against new claims; `None` if it is sealed already.
-    pub(super) fn try_seal(&self, scope: &Scope, session: &SessionId) -> Option<Seal> {
+    pub(crate) fn try_seal(&self, scope: &Scope, session: &SessionId) -> Option<Seal> {
         let name = (scope.clone(), session.clone());
         let sealed = seal_for(&mut self.0.lock(), &name, SealedFor::Upkeep);
         sealed.is_ok().then(|| Seal { sessions: self.clone(), name })
@@ -144,7 +144,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if a seal can't end.
-    pub(super) async fn seal(&self, scope: &Scope, session: &SessionId) -> Result<Seal> {
+    pub(crate) async fn seal(&self, scope: &Scope, session: &SessionId) -> Result<Seal> {
         let name = (scope.clone(), session.clone());
         let sealed = self.0.until(|active| match seal_for(active, &name, SealedFor::Upkeep) {
             Ok(()) => Some(Ok(())),
@@ -158,7 +158,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Error::Conflict`] if another assembly has it; [`Error::Unavailable`] if one of it is in doubt.
-    pub(super) async fn seal_for_assembly(&self, scope: &Scope, session: &SessionId) -> Result<Seal> {
+    pub(crate) async fn seal_for_assembly(&self, scope: &Scope, session: &SessionId) -> Result<Seal> {
         let name = (scope.clone(), session.clone());
         let sealed = self.0.until(|active| match seal_for(active, &name, SealedFor::Assembly) {
             Ok(()) => Some(Ok(())),
@@ -171,7 +171,7 @@ impl Sessions {
 
     /// Interrupts the current puts and the last writes of dropped ones, and returns when none of them writes or commits
     /// any more.
-    pub(super) async fn interrupt(&self, scope: &Scope, session: &SessionId) {
+    pub(crate) async fn interrupt(&self, scope: &Scope, session: &SessionId) {
         let name = (scope.clone(), session.clone());
         let gates: Vec<Arc<Gate>> = match self.0.lock().get(&name) {
             Some(entry) => entry.puts.iter().chain(entry.claims.iter().map(|claim| &claim.gate)).cloned().collect(),
@@ -186,17 +186,17 @@ impl Sessions {
     }
 
     /// Records that a sync of the session's own file has failed.
-    pub(super) fn distrust(&self, scope: &Scope, session: &SessionId) {
+    pub(crate) fn distrust(&self, scope: &Scope, session: &SessionId) {
         self.0.lock().entry((scope.clone(), session.clone())).or_default().distrusted = true;
     }
 
     /// Records that the session has no such file any more.
-    pub(super) fn trust(&self, scope: &Scope, session: &SessionId) {
+    pub(crate) fn trust(&self, scope: &Scope, session: &SessionId) {
         self.change(&(scope.clone(), session.clone()), |entry| entry.distrusted = false);
     }
 
     /// Whether a sync of the session's own file has failed.
-    pub(super) fn is_distrusted(&self, scope: &Scope, session: &SessionId) -> bool {
+    pub(crate) fn is_distrusted(&self, scope: &Scope, session: &SessionId) -> bool {
         self.0.lock().get(&(scope.clone(), session.clone())).is_some_and(|entry| entry.distrusted)
     }
 
@@ -204,7 +204,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the commit of one is in doubt.
-    pub(super) fn are_parts_certain(&self, scope: &Scope, session: &SessionId) -> Result<()> {
+    pub(crate) fn are_parts_certain(&self, scope: &Scope, session: &SessionId) -> Result<()> {
         match self.0.lock().get(&(scope.clone(), session.clone())) {
             Some(entry) if entry.doubted => {
                 Err(Error::unavailable("nobody can tell whether a part is there; opening the store again tells"))
@@ -214,7 +214,7 @@ impl Sessions {
     }
 
     /// Whether a put or claim of the session exists.
-    pub(super) fn is_busy(&self, scope: &Scope, session: &SessionId) -> bool {
+    pub(crate) fn is_busy(&self, scope: &Scope, session: &SessionId) -> bool {
         let active = self.0.lock();
         active
             .get(&(scope.clone(), session.clone()))
@@ -259,7 +259,7 @@ fn doubt() -> Error {
 }
 
 /// A running put.
-pub(super) struct Running {
+pub(crate) struct Running {
     sessions: Sessions,
     name: Name,
     gate: Arc<Gate>,
@@ -269,17 +269,17 @@ pub(super) struct Running {
 
 impl Running {
     /// Its gate.
-    pub(super) fn gate(&self) -> &Arc<Gate> {
+    pub(crate) fn gate(&self) -> &Arc<Gate> {
         &self.gate
     }
 
     /// The background work of the put.
-    pub(super) fn aside(&self) -> &Aside {
+    pub(crate) fn aside(&self) -> &Aside {
         &self.aside
     }
 
     /// Leaves the put registered until the store is opened again.
-    pub(super) fn keep_in_doubt(&self) {
+    pub(crate) fn keep_in_doubt(&self) {
         self.sessions.change(&self.name, |entry| entry.doubted = true);
         self.in_doubt.store(true, Ordering::Relaxed);
     }
@@ -295,7 +295,7 @@ impl Drop for Running {
 }
 
 /// A claim on a range. The writing job owns it, and dropping it ends the claim.
-pub(super) struct Claim {
+pub(crate) struct Claim {
     sessions: Sessions,
     name: Name,
     range: (u64, u64),
@@ -305,28 +305,28 @@ pub(super) struct Claim {
 
 impl Claim {
     /// The first byte of the range, and its end.
-    pub(super) fn range(&self) -> (u64, u64) {
+    pub(crate) fn range(&self) -> (u64, u64) {
         self.range
     }
 
     /// The background work of its put.
-    pub(super) fn aside(&self) -> &Aside {
+    pub(crate) fn aside(&self) -> &Aside {
         &self.aside
     }
 
     /// Records that this claim's put has created the session's own file, and how to remove that file if it gets no
     /// part.
-    pub(super) fn made_file(&self, remove: impl FnOnce() + Send + 'static) {
+    pub(crate) fn made_file(&self, remove: impl FnOnce() + Send + 'static) {
         self.sessions.change(&self.name, |entry| entry.unused = Some(Box::new(remove)));
     }
 
     /// Records that the session's own file has a part.
-    pub(super) fn committed(&self) {
+    pub(crate) fn committed(&self) {
         self.sessions.change(&self.name, |entry| entry.used = true);
     }
 
     /// Leaves the range claimed until the store is opened again.
-    pub(super) fn keep_in_doubt(&mut self) {
+    pub(crate) fn keep_in_doubt(&mut self) {
         self.in_doubt = true;
     }
 }
@@ -356,14 +356,14 @@ impl Drop for Claim {
 }
 
 /// The seal of a session. Dropping it ends the seal.
-pub(super) struct Seal {
+pub(crate) struct Seal {
     sessions: Sessions,
     name: Name,
 }
 
 impl Seal {
     /// Leaves the session sealed until the store is opened again.
-    pub(super) fn keep_in_doubt(self) {
+    pub(crate) fn keep_in_doubt(self) {
         self.sessions.change(&self.name, |entry| entry.sealed = Some(SealedFor::Doubt));
     }
 }

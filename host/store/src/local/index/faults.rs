@@ -5,15 +5,15 @@
 
 #![allow(unsafe_code, reason = "sqlite3_system_errno(3), for which rusqlite has no function")]
 
-use super::super::health::Health;
 use crate::Error;
+use crate::local::files::health::Health;
 use rusqlite::{Connection, ErrorCode, ffi};
 use rustix::io::Errno;
 use std::fmt;
 
 /// A failure of SQLite that prints its message once.
 #[derive(Debug)]
-pub(in crate::local) struct Failure(pub(super) rusqlite::Error);
+pub(crate) struct Failure(pub(crate) rusqlite::Error);
 
 impl std::error::Error for Failure {}
 
@@ -30,7 +30,7 @@ impl fmt::Display for Failure {
 
 /// Whether a failure is a clean lack of room: of the disk, of a quota, or of a limit on the size of files. Must be
 /// asked before the connection does anything else.
-pub(super) fn is_lack_of_room(conn: &Connection, error: &rusqlite::Error) -> bool {
+pub(crate) fn is_lack_of_room(conn: &Connection, error: &rusqlite::Error) -> bool {
     let Some(error) = error.sqlite_error() else { return false };
     match error.extended_code {
         // SQLite's code for ENOSPC, and for its own limit.
@@ -41,7 +41,7 @@ pub(super) fn is_lack_of_room(conn: &Connection, error: &rusqlite::Error) -> boo
 }
 
 /// Translates the failure of work within a transaction. A failed write is recorded.
-pub(super) fn judge(conn: &Connection, health: &Health, error: Error) -> Error {
+pub(crate) fn judge(conn: &Connection, health: &Health, error: Error) -> Error {
     let Error::Internal(cause) = &error else { return error };
     let Some(failure) = cause.downcast_ref::<Failure>() else { return error };
     if is_lack_of_room(conn, &failure.0) {

@@ -5,21 +5,21 @@
 //! write or sync no change is made any more; the last handle closes all connections.
 
 mod faults;
-pub(super) mod finals;
-pub(super) mod parts;
-pub(super) mod records;
+pub(crate) mod finals;
+pub(crate) mod parts;
+pub(crate) mod records;
 mod schema;
 #[cfg(test)]
 mod tests;
-pub(super) mod trials;
+pub(crate) mod trials;
 mod writer;
 
-pub(super) use schema::{IndexFault, use_log};
+pub(crate) use schema::{IndexFault, use_log};
 
-use super::folder::Folder;
-use super::health::{Health, is_refusal};
-use super::reserve::Reserve;
-use super::steps::Steps;
+use crate::local::files::health::{Health, is_refusal};
+use crate::local::files::reserve::Reserve;
+use crate::local::files::steps::Steps;
+use crate::local::open::folder::Folder;
 use crate::{Error, Result};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -38,7 +38,7 @@ const LOG_MAX: u64 = 4 << 20;
 
 /// The index of a store.
 #[derive(Clone)]
-pub(super) struct Index(Arc<Shared>);
+pub(crate) struct Index(Arc<Shared>);
 
 struct Shared {
     /// Absent only while the index is being closed.
@@ -69,7 +69,7 @@ impl Drop for Shared {
 
 /// Creates the index of a store at a free path, with the rows of `fill`. Returns when it is one durable file and open
 /// nowhere.
-pub(super) fn create(
+pub(crate) fn create(
     path: &Path,
     store_id: &str,
     fill: impl FnOnce(&Connection) -> Result<(), IndexFault>,
@@ -84,7 +84,7 @@ pub(super) fn create(
 }
 
 /// Writes the whole log of a new index back to its file. Closing would do it too, but would not report a failure.
-pub(super) fn write_back(conn: &Connection) -> Result<()> {
+pub(crate) fn write_back(conn: &Connection) -> Result<()> {
     let busy: bool = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if busy {
         return Err(Error::internal("a new index is in use"));
@@ -93,7 +93,7 @@ pub(super) fn write_back(conn: &Connection) -> Result<()> {
 }
 
 /// Checks that the index at a path can be used, and returns the id of its store. Leaves its files unchanged.
-pub(super) fn inspect(path: &Path) -> Result<String, IndexFault> {
+pub(crate) fn inspect(path: &Path) -> Result<String, IndexFault> {
     let there = |path: &Path| match path.symlink_metadata() {
         Ok(metadata) => Ok(Some(metadata)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -123,7 +123,7 @@ pub(super) fn inspect(path: &Path) -> Result<String, IndexFault> {
 
 /// Opens an index for reading, while another process may use the store. No process can open the store until the
 /// connection is closed.
-pub(super) fn open_beside(path: &Path) -> Result<Connection, IndexFault> {
+pub(crate) fn open_beside(path: &Path) -> Result<Connection, IndexFault> {
     match path.symlink_metadata() {
         Ok(metadata) if metadata.len() > 0 => connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, true),
         Ok(_) => Err(IndexFault::Damaged("it is empty".to_owned())),
@@ -133,12 +133,12 @@ pub(super) fn open_beside(path: &Path) -> Result<Connection, IndexFault> {
 }
 
 /// Opens a new index that does not have its final name yet.
-pub(super) fn open_new(path: &Path) -> Result<Connection, IndexFault> {
+pub(crate) fn open_new(path: &Path) -> Result<Connection, IndexFault> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, false)
 }
 
 /// As [`inspect`], while another process may have the store.
-pub(super) fn check_beside(path: &Path) -> Result<String, IndexFault> {
+pub(crate) fn check_beside(path: &Path) -> Result<String, IndexFault> {
     schema::check(&open_beside(path)?)
 }
 
@@ -158,7 +158,7 @@ fn look(path: &Path, len: Option<u64>) -> Result<String, IndexFault> {
 }
 
 /// The path of a companion of the index, which SQLite names after it.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
@@ -166,7 +166,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 impl Index {
     /// Opens a checked index in a locked folder.
-    pub(super) fn open(
+    pub(crate) fn open(
         path: &Path,
         durable: bool,
         reserve: Arc<Reserve>,
@@ -204,7 +204,7 @@ impl Index {
 
     /// Makes a change, and returns when it is durable. Dropping the future does not undo a queued change. The work may
     /// run more than once, each time on a state without its effects.
-    pub(super) async fn write<T: Send + 'static>(
+    pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -212,7 +212,7 @@ impl Index {
     }
 
     /// As [`Index::write`], for a change that frees room in the end: it may use the reserve.
-    pub(super) async fn free<T: Send + 'static>(
+    pub(crate) async fn free<T: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -221,7 +221,7 @@ impl Index {
 
     /// As [`Index::write`], for a change that a loss of power may undo until another change is durable. It syncs
     /// nothing, so other changes hardly wait for it.
-    pub(super) async fn note<T: Send + 'static>(
+    pub(crate) async fn note<T: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -229,7 +229,7 @@ impl Index {
     }
 
     /// As [`Index::write`], in a thread that may block.
-    pub(super) fn write_blocking<T: Send + 'static>(
+    pub(crate) fn write_blocking<T: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -274,7 +274,7 @@ impl Index {
     }
 
     /// Reads, off the async threads.
-    pub(super) async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -282,7 +282,7 @@ impl Index {
     }
 
     /// Reads, and continues with the result in the same thread, without occupying the connection.
-    pub(super) async fn read_then<T, U: Send + 'static>(
+    pub(crate) async fn read_then<T, U: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
         then: impl FnOnce(T) -> Result<U> + Send + 'static,
@@ -331,7 +331,7 @@ impl Drop for Lease<'_> {
 
 /// Whether a failed change may still exist after a restart. Lack of room is a clean refusal, and so is the refusal of a
 /// change before it began.
-pub(super) fn in_doubt(error: &Error) -> bool {
+pub(crate) fn in_doubt(error: &Error) -> bool {
     matches!(error, Error::Internal(_) | Error::Unavailable { .. } | Error::Denied(_)) && !is_refusal(error)
 }
 

@@ -4,7 +4,7 @@ use crate::{Error, Record, RecordName, Result, Scope, Token};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// Creates a record; returns its version.
-pub(in crate::local) fn create(conn: &Connection, scope: &Scope, name: &RecordName, value: &[u8]) -> Result<String> {
+pub(crate) fn create(conn: &Connection, scope: &Scope, name: &RecordName, value: &[u8]) -> Result<String> {
     let version = Token::random()?;
     let made = conn.prepare_cached("INSERT OR IGNORE INTO records VALUES (?1, ?2, ?3, ?4)")?.execute(params![
         scope.as_str(),
@@ -16,7 +16,7 @@ pub(in crate::local) fn create(conn: &Connection, scope: &Scope, name: &RecordNa
 }
 
 /// The record of a name.
-pub(in crate::local) fn get(conn: &Connection, scope: &Scope, name: &RecordName) -> Result<Record> {
+pub(crate) fn get(conn: &Connection, scope: &Scope, name: &RecordName) -> Result<Record> {
     let found = conn
         .prepare_cached("SELECT version, value FROM records WHERE scope = ?1 AND name = ?2")?
         .query_row([scope.as_str(), name.as_str()], |row| Ok((row.get(0)?, row.get(1)?)));
@@ -25,7 +25,7 @@ pub(in crate::local) fn get(conn: &Connection, scope: &Scope, name: &RecordName)
 }
 
 /// Replaces the value of a record of that version; returns the new version.
-pub(in crate::local) fn replace(
+pub(crate) fn replace(
     conn: &Connection,
     scope: &Scope,
     name: &RecordName,
@@ -40,12 +40,7 @@ pub(in crate::local) fn replace(
 }
 
 /// Deletes a record, or only its given version; true if it existed.
-pub(in crate::local) fn delete(
-    conn: &Connection,
-    scope: &Scope,
-    name: &RecordName,
-    version: Option<&str>,
-) -> Result<bool> {
+pub(crate) fn delete(conn: &Connection, scope: &Scope, name: &RecordName, version: Option<&str>) -> Result<bool> {
     if let Some(version) = version {
         current(conn, scope, name, version)?;
     }
@@ -71,11 +66,11 @@ fn current(conn: &Connection, scope: &Scope, name: &RecordName, version: &str) -
 }
 
 /// The query of a page, which searches and does not sort.
-pub(super) const LIST: &str =
+pub(crate) const LIST: &str =
     "SELECT name FROM records WHERE scope = ?1 AND name >= ?2 AND name < ?3 ORDER BY name LIMIT ?4";
 
 /// Names that begin with a prefix, in byte order, from the one after `after`.
-pub(in crate::local) fn list(
+pub(crate) fn list(
     conn: &Connection,
     scope: &Scope,
     prefix: &str,

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension};
 /// The application id in the file: `PORT`.
 const APPLICATION_ID: i32 = 0x504f_5254;
 /// Version of the tables.
-pub(super) const VERSION: i32 = 3;
+pub(crate) const VERSION: i32 = 3;
 
 const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -46,7 +46,7 @@ CREATE TABLE records (
 
 /// Why an index can't be used.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::local) enum IndexFault {
+pub(crate) enum IndexFault {
     #[error("it is not there")]
     Missing,
     #[error("it is damaged: {0}")]
@@ -80,7 +80,7 @@ impl From<rusqlite::Error> for IndexFault {
 /// Gives an index a write-ahead log. SQLite reports no error if a write for that fails: it stays with a rollback
 /// journal, and says so. After a loss of power the store refuses an index with a journal, so such an index must not
 /// come into use.
-pub(in crate::local) fn use_log(conn: &Connection) -> crate::Result<()> {
+pub(crate) fn use_log(conn: &Connection) -> crate::Result<()> {
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode == "wal" {
         return Ok(());
@@ -89,7 +89,7 @@ pub(in crate::local) fn use_log(conn: &Connection) -> crate::Result<()> {
 }
 
 /// Creates the tables of a new store.
-pub(super) fn create(conn: &Connection, store_id: &str) -> Result<(), IndexFault> {
+pub(crate) fn create(conn: &Connection, store_id: &str) -> Result<(), IndexFault> {
     conn.execute_batch(&format!(
         "PRAGMA application_id = {APPLICATION_ID}; BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION};"
     ))?;
@@ -99,7 +99,7 @@ pub(super) fn create(conn: &Connection, store_id: &str) -> Result<(), IndexFault
 }
 
 /// Checks that the tables are those of a store and whole, and returns the store's id.
-pub(super) fn check(conn: &Connection) -> Result<String, IndexFault> {
+pub(crate) fn check(conn: &Connection) -> Result<String, IndexFault> {
     let number = |pragma: &str| conn.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i32>(0));
     if number("application_id")? != APPLICATION_ID {
         return Err(IndexFault::NotAnIndex);

@@ -8,9 +8,9 @@
 //! may have lost notes in the middle of it, and no commit behind them would be found again. A failed sync of the main
 //! file may have lost pages that a partial write-back counts as done.
 
-use super::super::health::Health;
-use super::super::reserve::Reserve;
 use super::faults::{self, Failure};
+use crate::local::files::health::Health;
+use crate::local::files::reserve::Reserve;
 use crate::{Error, Result};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -27,7 +27,7 @@ const LOG_PAGES: i32 = 1_000;
 
 /// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A change that is durable when it returns.
     Keeps,
     /// A durable change that frees room in the end.
@@ -37,7 +37,7 @@ pub(super) enum Kind {
 }
 
 /// A change in the queue.
-pub(super) trait Change: Send {
+pub(crate) trait Change: Send {
     /// Its kind.
     fn kind(&self) -> Kind;
     /// Does the work in the open transaction. May be called again after a rollback.
@@ -58,7 +58,7 @@ struct Job<T, W, A> {
 }
 
 /// A change of this kind, which does `work` and passes the result to `answer`.
-pub(super) fn change<T: Send + 'static>(
+pub(crate) fn change<T: Send + 'static>(
     kind: Kind,
     work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     answer: impl FnOnce(Result<T>) + Send + 'static,
@@ -114,7 +114,7 @@ fn alone<T>(conn: &Connection, health: &Health, work: impl Fn(&Connection) -> Re
 }
 
 /// The thread's connection, and the state of the store that it needs.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     conn: Connection,
     reserve: Arc<Reserve>,
     health: Arc<Health>,
@@ -126,7 +126,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// A writer with a connection of its own.
-    pub(super) fn new(
+    pub(crate) fn new(
         mut conn: Connection,
         reserve: Arc<Reserve>,
         health: Arc<Health>,
@@ -142,7 +142,7 @@ impl Writer {
     }
 
     /// Processes changes until all senders are dropped.
-    pub(super) fn run(&self, mut queue: mpsc::Receiver<Box<dyn Change>>) {
+    pub(crate) fn run(&self, mut queue: mpsc::Receiver<Box<dyn Change>>) {
         while let Some(first) = queue.blocking_recv() {
             let mut group = vec![first];
             while group.len() < GROUP

@@ -75,7 +75,7 @@ fn part(of: &str, number: u32, file: PartFile, offset: Option<u64>, size: u64) -
 
 fn object(name: &str, metadata: &[(&str, &str)]) -> FinalReceipt {
     FinalReceipt {
-        key: super::super::layout::final_key(&scope(), &file(name)),
+        key: crate::local::files::layout::final_key(&scope(), &file(name)),
         file: file(name),
         size: 7,
         sha256: Digest([7; 32]),
