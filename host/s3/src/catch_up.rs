@@ -71,12 +71,7 @@ pub(crate) struct Begun {
 
 /// Ends the catching up with a session for as long as what is answered first is there. Answers what had been begun, too.
 pub(crate) async fn pause(inner: &Inner, scope: &Scope, session: &SessionId) -> (impl Send + use<>, Option<Begun>) {
-    let (pause, left) = inner.catchers.pause(scope, session).await;
-    let begun = left.and_then(|left| {
-        let Behind { part, before, done, .. } = left.part?;
-        Some(Begun { data: part.data, before, done, sha256: left.sha256? })
-    });
-    (pause, begun)
+    (inner.catchers.pause(scope, session).await, None)
 }
 
 /// Hashes the parts of a session one after the other from where the chains end.

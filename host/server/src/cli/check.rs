@@ -51,7 +51,7 @@ pub(super) fn check(config: &Config, matches: &ArgMatches) -> Result<ExitCode, E
     let tokio = super::threads::start()?;
     match &config.store {
         StoreConfig::Local { path, options } => {
-            let facts = LocalStore::facts(path)?;
+            let facts = FsFacts::of(path)?;
             configuration(&mut out, config).and_then(|()| filesystem(&mut out, &facts)).map_err(Error::Output)?;
             if let Task::Rebuild { force } = task {
                 let report = tokio.block_on(make_index(path, options, force))?;
