@@ -4,17 +4,18 @@
 //! in the budget, or small.
 
 use crate::background::Background;
-use crate::board::Board;
-use crate::budget::Budget;
-use crate::cache::Cache;
-use crate::catch_up::CatchUp;
-use crate::client::Client;
+use crate::content::budget::Budget;
+use crate::digest::board::Board;
+use crate::digest::catch_up::CatchUp;
 use crate::keys::Keys;
 use crate::open::open;
-use crate::probe::Capabilities;
-use crate::running::Registry;
-use crate::slot::Slots;
-use crate::{OpenError, S3Options, assemble, list, purge, put_final, put_part, read, records, sweep};
+use crate::open::probe::Capabilities;
+use crate::operations::running::Registry;
+use crate::operations::{assemble, list, purge, put_final, put_part, read, records, sweep};
+use crate::request::client::Client;
+use crate::slots::cache::Cache;
+use crate::slots::slot::Slots;
+use crate::{OpenError, S3Options};
 use async_trait::async_trait;
 use portico_store::catching::Catchers;
 use portico_store::lane::Puts;

@@ -5,16 +5,16 @@
 //! counted here. A request is never cancelled, because it could be done after what undoes it: if this is dropped before
 //! its end, its requests end first, then the upload is aborted and the data deleted, in the background.
 
-use crate::budget::{self, Budget, Holder};
-use crate::data::Data;
-use crate::failure::Failure;
-use crate::frames::Frames;
+use crate::backend::Inner;
+use crate::content::budget::{self, Budget, Holder};
+use crate::content::data::Data;
+use crate::content::upload::Upload;
 use crate::keys::Place;
-use crate::multipart::{PIECES_MAX, Piece};
-use crate::objects::Condition;
-use crate::store::Inner;
-use crate::straight::{self, Straight};
-use crate::upload::Upload;
+use crate::request::failure::Failure;
+use crate::request::frames::Frames;
+use crate::request::multipart::{PIECES_MAX, Piece};
+use crate::request::objects::Condition;
+use crate::request::straight::{self, Straight};
 use bytes::Bytes;
 use portico_store::{Error, Result};
 use std::sync::Arc;

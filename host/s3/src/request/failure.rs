@@ -29,7 +29,7 @@
 //! Invariant: nothing that S3 does not say itself is taken for absence, refusal or success; see `answer.rs`. What was asked
 //! may have been done all the same.
 
-use crate::answer::Answer;
+use crate::request::answer::Answer;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use portico_store::Error;

@@ -8,12 +8,12 @@
 //! Invariant: a server that does what it must is never found to fail. A round in which nobody wins, because the server is
 //! busy, is repeated and decides nothing.
 
-use crate::client::Client;
-use crate::failure::{Failure, Kind};
-use crate::frames::Frames;
 use crate::keys::Place;
-use crate::objects::Condition;
-use crate::straight;
+use crate::request::client::Client;
+use crate::request::failure::{Failure, Kind};
+use crate::request::frames::Frames;
+use crate::request::objects::Condition;
+use crate::request::straight;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

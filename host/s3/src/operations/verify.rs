@@ -3,13 +3,14 @@
 //! Receipts and data are listed side by side, in the same order. Invariants: nothing is written; data that differ from their
 //! receipt in the listings are looked at again after the receipt was read again, because the store may be in use.
 
+use crate::backend::Inner;
 use crate::keys::{Place, parse_data, parse_scoped, parse_temp};
-use crate::objects::{Listed, Listing};
 use crate::open::open_to_read;
-use crate::receipt::Content;
-use crate::slot::{LIVE_MIN, Slot, State, WIDTH};
-use crate::store::Inner;
-use crate::{OpenError, S3Options, S3Store, read};
+use crate::operations::read;
+use crate::request::objects::{Listed, Listing};
+use crate::slots::receipt::Content;
+use crate::slots::slot::{LIVE_MIN, Slot, State, WIDTH};
+use crate::{OpenError, S3Options, S3Store};
 use portico_store::verify::{Depth, DifferenceKind, Findings, PAGE, Verified};
 use portico_store::{Digest, Error, Result, Scope, SessionId, TempKey};
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 //! something out of date does no harm.
 
 use crate::keys::Place;
-use crate::slot::Slot;
+use crate::slots::slot::Slot;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

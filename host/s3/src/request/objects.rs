@@ -3,10 +3,10 @@
 //! Nothing here knows what an object is for. Content that is sent has a known length and a checksum.
 
 use crate::Checksum;
-use crate::client::Client;
-use crate::failure::{Failure, Kind};
-use crate::frames::Frames;
 use crate::keys::Place;
+use crate::request::client::Client;
+use crate::request::failure::{Failure, Kind};
+use crate::request::frames::Frames;
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;

@@ -4,11 +4,11 @@
 //! completion must repeat them (AWS, MinIO), and no piece may be a copy (MinIO). So an upload has them for all of its pieces
 //! or for none.
 
-use crate::client::Client;
-use crate::failure::{Failure, Kind};
-use crate::frames::Frames;
 use crate::keys::Place;
-use crate::objects::{Condition, conditional, crc32, etag, range_header};
+use crate::request::client::Client;
+use crate::request::failure::{Failure, Kind};
+use crate::request::frames::Frames;
+use crate::request::objects::{Condition, conditional, crc32, etag, range_header};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use std::ops::Range;

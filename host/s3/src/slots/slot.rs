@@ -15,12 +15,12 @@
 //! Every state carries the random token of the write that made it, so that a write whose answer was lost is recognised.
 //! Invariant: a live slot has at least [`LIVE_MIN`] bytes and any other has fewer, so that a listing tells them apart.
 
-use crate::client::Client;
-use crate::failure::{Failure, Kind};
-use crate::frames::Frames;
 use crate::keys::Place;
-use crate::objects::{Condition, KEYS_MAX, Small};
-use crate::receipt::Content;
+use crate::request::client::Client;
+use crate::request::failure::{Failure, Kind};
+use crate::request::frames::Frames;
+use crate::request::objects::{Condition, KEYS_MAX, Small};
+use crate::slots::receipt::Content;
 use bytes::Bytes;
 use portico_store::{Error, Result, Token, limits};
 use serde::{Deserialize, Serialize};
@@ -148,7 +148,7 @@ fn read(place: &Place, small: Small) -> Result<Slot, Failure> {
 pub(crate) struct Slots {
     pub(crate) client: Arc<Client>,
     /// Where the server has no conditional writes: one writer at a time for a key, in this one process.
-    pub(crate) alone: Option<crate::alone::Alone>,
+    pub(crate) alone: Option<crate::open::owner::Alone>,
 }
 
 impl Slots {

@@ -1,12 +1,12 @@
 //! Final objects: put, published, looked up, deleted, voided.
 
-use crate::budget;
-use crate::data::{Body, Data, Finished};
-use crate::put_part;
-use crate::receipt::{Content, Final};
-use crate::sending::Sending;
-use crate::slot::{Slot, State, Taken};
-use crate::store::Inner;
+use crate::backend::Inner;
+use crate::content::budget;
+use crate::content::data::{Body, Data, Finished};
+use crate::content::sending::Sending;
+use crate::operations::put_part;
+use crate::slots::receipt::{Content, Final};
+use crate::slots::slot::{Slot, State, Taken};
 use async_trait::async_trait;
 use bytes::Bytes;
 use portico_store::lane::Hashes;

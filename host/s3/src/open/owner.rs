@@ -4,10 +4,10 @@
 //! slot: of two processes the older one stops. That cannot promise what conditional writes do. A write of the older one
 //! that has passed the look and is still on its way when the younger one opens may replace what the younger one writes.
 
-use crate::client::Client;
-use crate::failure::Failure;
-use crate::frames::Frames;
 use crate::keys::Place;
+use crate::request::client::Client;
+use crate::request::failure::Failure;
+use crate::request::frames::Frames;
 use bytes::Bytes;
 use portico_store::{Error, Result, Token};
 use std::collections::HashMap;

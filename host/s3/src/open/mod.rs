@@ -2,17 +2,23 @@
 //!
 //! Invariant: nothing is written under a prefix that holds something else, but for the scratch objects of the probe.
 
-use crate::alone::Alone;
+pub(crate) mod error;
+pub(crate) mod options;
+pub(crate) mod owner;
+pub(crate) mod probe;
+pub(crate) mod race;
+
+use crate::backend::{Counters, Inner, S3Store};
 use crate::background::Background;
-use crate::budget::Budget;
-use crate::client::Client;
-use crate::failure::Failure;
-use crate::frames::Frames;
+use crate::content::budget::Budget;
 use crate::keys::{Keys, Place};
-use crate::objects::{Condition, Small};
-use crate::probe::{Capabilities, Probe, probe};
-use crate::slot::Slots;
-use crate::store::{Counters, Inner, S3Store};
+use crate::open::owner::Alone;
+use crate::open::probe::{Capabilities, Probe, probe};
+use crate::request::client::Client;
+use crate::request::failure::Failure;
+use crate::request::frames::Frames;
+use crate::request::objects::{Condition, Small};
+use crate::slots::slot::Slots;
 use crate::{Location, OpenError, S3Options};
 use bytes::Bytes;
 use portico_store::Token;

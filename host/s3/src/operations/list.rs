@@ -1,12 +1,12 @@
 //! Listings: of keys in their order, which is the order of names; of live slots only, which their size tells.
 
+use crate::backend::Inner;
 use crate::keys::{Place, parse_part};
-use crate::objects::{KEYS_MAX, Listed, Listing};
-use crate::put_final::{Found, answer, found};
-use crate::put_part::live;
-use crate::receipt::Content;
-use crate::slot::{LIVE_MIN, Slot, State, WIDTH};
-use crate::store::Inner;
+use crate::operations::put_final::{Found, answer, found};
+use crate::operations::put_part::live;
+use crate::request::objects::{KEYS_MAX, Listed, Listing};
+use crate::slots::receipt::Content;
+use crate::slots::slot::{LIVE_MIN, Slot, State, WIDTH};
 use portico_store::{
     Argument, Cursor, Error, FileId, FinalReceipt, Page, PartReceipt, RecordName, Result, Scope, SessionId, TempKey,
 };

@@ -3,9 +3,9 @@
 //! Invariant: every request has a time limit, and none is tried again beyond [`crate::S3Options::retry`] or when most
 //! of the latest ones failed. The SDK itself tries nothing twice, because only the caller knows what may be repeated.
 
-use crate::answer::{has_request_id, tells_time};
-use crate::failure::{Failure, Kind};
-use crate::open_error::OpenError;
+use crate::open::error::OpenError;
+use crate::request::answer::{has_request_id, tells_time};
+use crate::request::failure::{Failure, Kind};
 use crate::{Checksum, PayloadSigning, S3Options};
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;

@@ -1,9 +1,9 @@
 //! A multipart upload that is under way.
 
-use crate::failure::Failure;
+use crate::backend::Inner;
 use crate::keys::Place;
-use crate::multipart::{Piece, Unfinished};
-use crate::store::Inner;
+use crate::request::failure::Failure;
+use crate::request::multipart::{Piece, Unfinished};
 use portico_store::Result;
 use std::sync::Arc;
 

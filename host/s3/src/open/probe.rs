@@ -1,12 +1,12 @@
 //! What a server is able to: found out against scratch objects when a store is opened.
 
-use crate::client::Client;
-use crate::failure::{Failure, Kind};
-use crate::frames::Frames;
 use crate::keys::{Keys, Place};
-use crate::multipart::Piece;
-use crate::objects::Condition;
-use crate::race::{Race, is_won_by_one};
+use crate::open::race::{Race, is_won_by_one};
+use crate::request::client::Client;
+use crate::request::failure::{Failure, Kind};
+use crate::request::frames::Frames;
+use crate::request::multipart::Piece;
+use crate::request::objects::Condition;
 use bytes::Bytes;
 use portico_store::Token;
 use std::sync::Arc;

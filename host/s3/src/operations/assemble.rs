@@ -8,22 +8,23 @@
 //! Other processes are not kept out: they may put, delete or assemble the same parts meanwhile. Whoever makes the receipt
 //! first has made the object; a part whose data goes while it is needed makes the assembly fail.
 
-use crate::catch_up::Begun;
-use crate::data::Data;
-use crate::failure::{Failure, Kind};
-use crate::frames::Frames;
+use crate::backend::Inner;
+use crate::content::data::Data;
+use crate::content::upload::Upload;
+use crate::digest::catch_up::Begun;
+use crate::digest::{catch_up, chain};
 use crate::keys::Place;
-use crate::multipart::{PIECES_MAX, Piece};
-use crate::plan::{self, Limits, Range, plan};
-use crate::put_final::{self, Found, look, publish, settle};
-use crate::put_part::{end_parts, live};
-use crate::read::{self, Reading, Source};
-use crate::receipt::Part;
-use crate::slot::Slot;
-use crate::store::Inner;
-use crate::straight;
-use crate::upload::Upload;
-use crate::{catch_up, chain, list};
+use crate::operations::list;
+use crate::operations::plan::{self, Limits, Range, plan};
+use crate::operations::put_final::{self, Found, look, publish, settle};
+use crate::operations::put_part::{end_parts, live};
+use crate::operations::read::{self, Reading, Source};
+use crate::request::failure::{Failure, Kind};
+use crate::request::frames::Frames;
+use crate::request::multipart::{PIECES_MAX, Piece};
+use crate::request::straight;
+use crate::slots::receipt::Part;
+use crate::slots::slot::Slot;
 use bytes::Bytes;
 use portico_store::stream::ByteStream;
 use portico_store::{

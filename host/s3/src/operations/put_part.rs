@@ -1,15 +1,16 @@
 //! Parts: put, compared, deleted.
 
-use crate::budget;
-use crate::data::{Body, Data, Finished, Spot};
+use crate::backend::Inner;
+use crate::content::budget;
+use crate::content::data::{Body, Data, Finished, Spot};
+use crate::content::sending::Sending;
+use crate::digest::{catch_up, chain};
 use crate::keys::Place;
-use crate::put_final::{Found, look};
-use crate::receipt::{Content, Part};
-use crate::running::Running;
-use crate::sending::Sending;
-use crate::slot::{Slot, State, Taken};
-use crate::store::Inner;
-use crate::{catch_up, chain, list, read};
+use crate::operations::put_final::{Found, look};
+use crate::operations::running::Running;
+use crate::operations::{list, read};
+use crate::slots::receipt::{Content, Part};
+use crate::slots::slot::{Slot, State, Taken};
 use async_trait::async_trait;
 use bytes::Bytes;
 use portico_store::lane::Hashes;

@@ -1,11 +1,11 @@
 //! The data of a receipt that does not exist yet, and the content that becomes it.
 
-use crate::board::Seat;
+use crate::backend::Inner;
+use crate::content::sending::{Gathered, Sending};
+use crate::digest::board::Seat;
 use crate::keys::Place;
-use crate::receipt::Chain;
-use crate::sending::{Gathered, Sending};
-use crate::slot::{Slot, State};
-use crate::store::Inner;
+use crate::slots::receipt::Chain;
+use crate::slots::slot::{Slot, State};
 use bytes::Bytes;
 use portico_store::lane::{Batch, Gather, Hashes, Lane, Share};
 use portico_store::{Digest, Error, Result, Sha256, limits};

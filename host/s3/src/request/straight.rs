@@ -3,7 +3,7 @@
 //! It needs no memory but for one small frame, and can't be repeated. If its sender is dropped before the end, the request
 //! fails, and whatever the server makes of that lies under a key that nobody else has.
 
-use crate::failure::{Failure, Kind};
+use crate::request::failure::{Failure, Kind};
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};

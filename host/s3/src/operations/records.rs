@@ -1,9 +1,9 @@
 //! Records. A version is the token of the write that made it.
 
+use crate::backend::Inner;
 use crate::keys::Place;
-use crate::receipt::Content;
-use crate::slot::{Slot, State, Taken};
-use crate::store::Inner;
+use crate::slots::receipt::Content;
+use crate::slots::slot::{Slot, State, Taken};
 use bytes::Bytes;
 use portico_store::{Error, Record, RecordName, Result, Scope, limits};
 use std::sync::Arc;

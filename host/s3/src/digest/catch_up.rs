@@ -5,13 +5,13 @@
 //! that comes late, or whose part has gone, changes nothing. Invariant: each byte of a part is hashed at most once in its
 //! life by each process, because a part that has a chain keeps it.
 
+use crate::backend::Inner;
 use crate::keys::Place;
-use crate::list;
-use crate::put_part::live;
-use crate::read::{Reading, Source};
-use crate::receipt::{Chain, Content, Part};
-use crate::slot::{Slot, State};
-use crate::store::Inner;
+use crate::operations::list;
+use crate::operations::put_part::live;
+use crate::operations::read::{Reading, Source};
+use crate::slots::receipt::{Chain, Content, Part};
+use crate::slots::slot::{Slot, State};
 use async_trait::async_trait;
 use bytes::Bytes;
 use portico_store::catching::Catch;

@@ -1,0 +1,6 @@
+//! Bytes on their way to the bucket. Invariant: what is in memory is in the budget.
+
+pub(crate) mod budget;
+pub(crate) mod data;
+pub(crate) mod sending;
+pub(crate) mod upload;
