@@ -3,57 +3,21 @@
 //! What [`Backend`] asks for, by the module that does it. Invariant: nothing here holds a whole object; what is in memory is
 //! in the budget, or small.
 
-use crate::background::Background;
-use crate::content::budget::Budget;
-use crate::digest::board::Board;
-use crate::digest::catch_up::CatchUp;
-use crate::keys::Keys;
-use crate::open::open;
+use crate::open::error::OpenError;
+use crate::open::opening::open;
+use crate::open::options::S3Options;
 use crate::open::probe::Capabilities;
-use crate::operations::running::Registry;
-use crate::operations::{assemble, list, purge, put_final, put_part, read, records, sweep};
-use crate::request::client::Client;
-use crate::slots::cache::Cache;
-use crate::slots::slot::Slots;
-use crate::{OpenError, S3Options};
+use crate::operations::{assemble, delete, list, purge, put_final, put_part, read, records, sweep, verify};
+use crate::shared::{Counters, Inner};
 use async_trait::async_trait;
-use portico_store::catching::Catchers;
-use portico_store::lane::Puts;
 use portico_store::stream::ByteStream;
+use portico_store::verify::{Depth, Findings, Verified};
 use portico_store::{
     Backend, ByteRange, Cursor, Error, FileId, FinalKey, FinalOptions, FinalReceipt, Info, Page, PartOptions,
     PartReceipt, Purged, Reason, Record, RecordName, Result, Scope, SessionId, SweepReport, TempKey, Writer,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// What the parts of a store share.
-pub(crate) struct Inner {
-    pub(crate) client: Arc<Client>,
-    pub(crate) keys: Keys,
-    pub(crate) slots: Arc<Slots>,
-    pub(crate) options: S3Options,
-    pub(crate) capabilities: Capabilities,
-    pub(crate) budget: Arc<Budget>,
-    pub(crate) puts: Arc<Puts>,
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) background: Background,
-    pub(crate) board: Arc<Board>,
-    pub(crate) catchers: Catchers<CatchUp>,
-    pub(crate) cache: Cache,
-    pub(crate) counters: Counters,
-}
-
-/// What was moved through this host for assemblies, in bytes since the store was opened.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    /// Read back for a digest.
-    pub(crate) read_back: AtomicU64,
-    /// Read back for one in the background.
-    pub(crate) caught_up: AtomicU64,
-    /// Read and sent again, because it could not be copied.
-    pub(crate) streamed: AtomicU64,
-}
 
 /// What [`S3Store::traffic`] answers, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,7 +35,7 @@ pub struct Traffic {
 /// Dropping it ends nothing that has begun: what must not stop half-way goes on in the background; see
 /// [`S3Store::settle`].
 pub struct S3Store {
-    pub(crate) inner: Arc<Inner>,
+    inner: Arc<Inner>,
 }
 
 impl S3Store {
@@ -81,7 +45,7 @@ impl S3Store {
     /// If the options can't work, the server can't be used, the prefix holds something else, or the server lacks what the
     /// guarantees of the store rest on.
     pub async fn open(options: S3Options) -> Result<Self, OpenError> {
-        open(options, None).await
+        Ok(S3Store { inner: open(options, None).await? })
     }
 
     /// As [`S3Store::open`], for tests: `step` is asked before and after each thing that is changed, and once it has
@@ -94,7 +58,15 @@ impl S3Store {
         options: S3Options,
         step: impl Fn(&'static str) -> bool + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
-        open(options, Some(Box::new(step))).await
+        Ok(S3Store { inner: open(options, Some(Box::new(step))).await? })
+    }
+
+    /// Compares each receipt of a store with its data, and reports what differs. Other processes may use the store meanwhile.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the store can't be read.
+    pub async fn verify(options: &S3Options, depth: Depth, findings: Findings<'_>) -> Result<Verified, OpenError> {
+        verify::verify(options, depth, findings).await
     }
 
     /// What the server was found to be able to when the store was opened.
@@ -179,7 +151,7 @@ impl Backend for S3Store {
 
     async fn delete_part(&self, scope: &Scope, key: &TempKey) -> Result<bool> {
         self.inner.registry.consumed(scope, &key.session).await;
-        put_part::delete(&self.inner, scope, key).await
+        delete::part(&self.inner, scope, key).await
     }
 
     async fn list_parts(
@@ -200,7 +172,7 @@ impl Backend for S3Store {
 
     async fn delete_session(&self, scope: &Scope, session: &SessionId) -> Result<u32> {
         self.inner.registry.consumed(scope, session).await;
-        put_part::delete_session(&self.inner, scope, session).await
+        delete::session(&self.inner, scope, session).await
     }
 
     async fn interrupt(&self, scope: &Scope, session: &SessionId) -> Result<()> {
@@ -236,7 +208,7 @@ impl Backend for S3Store {
     }
 
     async fn delete_final(&self, scope: &Scope, key: &FinalKey) -> Result<bool> {
-        put_final::delete(&self.inner, scope, key).await
+        delete::final_object(&self.inner, scope, key).await
     }
 
     async fn list_finals(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<FinalReceipt>> {
@@ -244,7 +216,7 @@ impl Backend for S3Store {
     }
 
     async fn void_final(&self, scope: &Scope, file: &FileId, reason: &Reason) -> Result<bool> {
-        put_final::void(&self.inner, scope, file, reason).await
+        delete::void(&self.inner, scope, file, reason).await
     }
 
     async fn purge_gone(&self, scope: &Scope, before_ms: u64, after: Option<&Cursor>) -> Result<Purged> {

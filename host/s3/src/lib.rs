@@ -8,7 +8,9 @@ mod keys;
 mod limits;
 mod open;
 mod operations;
+mod registry;
 mod request;
+mod shared;
 mod slots;
 
 pub use backend::{S3Store, Traffic};

@@ -285,7 +285,7 @@ async fn nothing_is_written_once_it_is_settled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_assembly_goes_on_where_the_catcher_is() {
+async fn an_assembly_reads_what_the_background_has_not_hashed() {
     let world = World::new(Server::s3s().await).await;
     let proxy = FaultProxy::start(&world.server).await;
     // The first part is hashed on its way, the second by one request, of the third two pieces are read.
@@ -295,7 +295,7 @@ async fn an_assembly_goes_on_where_the_catcher_is() {
     let keys = parts.put_all(&[&store], &[3, 2, 1, 0]).await;
     reads(&proxy, 4).await;
     let assembly = tokio::time::timeout(SOON, parts.read_back(&store, &keys));
-    assert_eq!(assembly.await.expect("it waits for nobody"), (5 * MIB + 3_000) as u64);
+    assert_eq!(assembly.await.expect("it waits for nobody"), (15 * MIB + 3_000) as u64);
 }
 
 #[tokio::test(flavor = "multi_thread")]

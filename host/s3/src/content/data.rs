@@ -1,17 +1,10 @@
-//! The data of a receipt that does not exist yet, and the content that becomes it.
+//! The data of a receipt that does not exist yet.
 
-use crate::backend::Inner;
-use crate::content::sending::{Gathered, Sending};
-use crate::digest::board::Seat;
 use crate::keys::Place;
-use crate::slots::receipt::Chain;
+use crate::shared::Inner;
 use crate::slots::slot::{Slot, State};
-use bytes::Bytes;
-use portico_store::lane::{Batch, Gather, Hashes, Lane, Share};
-use portico_store::{Digest, Error, Result, Sha256, limits};
-use std::pin::pin;
+use portico_store::{Error, Result};
 use std::sync::Arc;
-use tokio::sync::oneshot;
 
 /// Data without a receipt. Deleted when it is dropped, unless it is kept.
 pub(crate) struct Data {
@@ -100,123 +93,9 @@ impl Drop for Data {
     }
 }
 
-/// Where content of a part belongs in the whole.
-pub(crate) struct Spot {
-    pub(crate) seat: Seat,
-    pub(crate) offset: u64,
-    /// The digest of what is before it, if that is known when it begins.
-    pub(crate) before: Option<Sha256>,
-}
-
-/// Content that arrives: hashed, and sent if it is not only compared with what is there.
-pub(crate) struct Body {
-    gather: Gather,
-    hashing: Lane<Hashes>,
-    sending: Option<Sending>,
-    spot: Option<Spot>,
-    share: Share,
-}
-
-/// Content that is there.
-pub(crate) struct Finished {
-    pub(crate) hashes: Hashes,
-    /// Absent where it was only compared.
-    pub(crate) data: Option<Data>,
-    pub(crate) chain: Option<Chain>,
-    /// What was found stays to be seen for as long as this is there.
-    pub(crate) seat: Option<Seat>,
-}
-
-impl Body {
-    pub(crate) fn new(inner: &Inner, hashes: Hashes, sending: Option<Sending>, spot: Option<Spot>) -> Self {
-        let chain = spot.as_ref().and_then(|spot| spot.before.clone());
-        let hashing = Lane::new(Hashes { chain, ..hashes }, limits::HASH_QUEUE);
-        Body { gather: Gather::default(), hashing, sending, spot, share: inner.puts.share() }
+/// Removes data whose receipts are no more.
+pub(crate) async fn remove_data(inner: &Inner, places: &[Place]) {
+    if let Err(error) = inner.client.delete(places).await {
+        tracing::warn!(%error, "data is left behind; a sweep removes it");
     }
-
-    pub(crate) async fn evicted(&self) {
-        match &self.sending {
-            Some(sending) => sending.evicted().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Takes a frame.
-    pub(crate) async fn add(&mut self, frame: Bytes) -> Result<()> {
-        match self.gather.add(frame, self.share.batch()) {
-            Some(frames) => self.push(frames).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn push(&mut self, frames: Vec<Bytes>) -> Result<()> {
-        if let Some(sending) = &mut self.sending {
-            for frame in &frames {
-                sending.add(frame.clone()).await?;
-            }
-        }
-        self.hashing.push(Batch::new(frames, None)).await
-    }
-
-    /// Waits until all of it is hashed and there. What is before it may become known as long as it is being sent. Content
-    /// that turns out not to be what was expected is nothing that others go on from.
-    pub(crate) async fn finish(mut self, expected: Option<Digest>) -> Result<Finished> {
-        if let Some(frames) = self.gather.take() {
-            self.push(frames).await?;
-        }
-        let Body { hashing, sending, spot, .. } = self;
-        let Some(mut sending) = sending else {
-            let hashes = hashing.finish().await?;
-            return Ok(Finished { hashes, data: None, chain: None, seat: None });
-        };
-        let gathered = sending.gathered();
-        let (good, is_good) = oneshot::channel();
-        let hashed = async {
-            let hashes = hashing.finish().await?;
-            let sha256 = hashes.sha256.as_ref().map(Sha256::so_far);
-            if expected.is_none_or(|expected| sha256.is_none_or(|sha256| sha256 == expected)) {
-                if let (Some(spot), Some(after)) = (&spot, &hashes.chain) {
-                    spot.seat.put(spot.offset.saturating_add(hashes.size), after);
-                }
-                // Nobody asks where the state before was known.
-                let _ = good.send(());
-            }
-            Ok(hashes)
-        };
-        let sent = async { tokio::try_join!(hashed, sending.finish()) };
-        let late = spot.as_ref().filter(|spot| spot.before.is_none()).zip(gathered);
-        let late = async {
-            match (late, is_good.await) {
-                (Some((spot, gathered)), Ok(())) => (spot.seat.wait(spot.offset).await, spot, gathered),
-                _ => std::future::pending().await,
-            }
-        };
-        let (done, chain) = {
-            let mut sent = pin!(sent);
-            tokio::select! {
-                biased;
-                (before, spot, gathered) = late => tokio::join!(sent, hash_late(before, spot, gathered)),
-                done = &mut sent => (done, None),
-            }
-        };
-        let (hashes, data) = done?;
-        let (before, seat) = spot.map(|spot| (spot.before, spot.seat)).unzip();
-        let before = before.flatten().as_ref().map(Sha256::so_far);
-        let chain = chain.or_else(|| Chain::made(before, hashes.chain.as_ref()));
-        Ok(Finished { hashes, data: Some(data), chain, seat })
-    }
-}
-
-/// Hashes content that is still in memory on from what is before it.
-async fn hash_late(before: Sha256, spot: &Spot, gathered: Gathered) -> Option<Chain> {
-    let ends = spot.offset.saturating_add(gathered.frames.len());
-    let digest = before.so_far();
-    let hash = move || {
-        let mut sha256 = before;
-        gathered.frames.iter().for_each(|frame| sha256.update(frame));
-        sha256
-    };
-    let after = tokio::task::spawn_blocking(hash).await.ok()?;
-    spot.seat.put(ends, &after);
-    Chain::made(Some(digest), Some(&after))
 }

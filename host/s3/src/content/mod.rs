@@ -2,5 +2,6 @@
 
 pub(crate) mod budget;
 pub(crate) mod data;
+pub(crate) mod ingest;
 pub(crate) mod sending;
 pub(crate) mod upload;

@@ -5,7 +5,6 @@
 //! counted here. A request is never cancelled, because it could be done after what undoes it: if this is dropped before
 //! its end, its requests end first, then the upload is aborted and the data deleted, in the background.
 
-use crate::backend::Inner;
 use crate::content::budget::{self, Budget, Holder};
 use crate::content::data::Data;
 use crate::content::upload::Upload;
@@ -15,6 +14,7 @@ use crate::request::frames::Frames;
 use crate::request::multipart::{PIECES_MAX, Piece};
 use crate::request::objects::Condition;
 use crate::request::straight::{self, Straight};
+use crate::shared::Inner;
 use bytes::Bytes;
 use portico_store::{Error, Result};
 use std::sync::Arc;

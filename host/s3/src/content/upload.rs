@@ -1,9 +1,9 @@
 //! A multipart upload that is under way.
 
-use crate::backend::Inner;
 use crate::keys::Place;
 use crate::request::failure::Failure;
 use crate::request::multipart::{Piece, Unfinished};
+use crate::shared::Inner;
 use portico_store::Result;
 use std::sync::Arc;
 

@@ -5,12 +5,12 @@
 //! that comes late, or whose part has gone, changes nothing. Invariant: each byte of a part is hashed at most once in its
 //! life by each process, because a part that has a chain keeps it.
 
-use crate::backend::Inner;
 use crate::keys::Place;
 use crate::operations::list;
-use crate::operations::put_part::live;
 use crate::operations::read::{Reading, Source};
+use crate::shared::{Catcher, Inner};
 use crate::slots::receipt::{Chain, Content, Part};
+use crate::slots::slot::live;
 use crate::slots::slot::{Slot, State};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -54,29 +54,7 @@ pub(crate) fn begin(inner: &Arc<Inner>, scope: &Scope, key: &TempKey, part: &Par
     let Some(number) = number else { return };
     let (here, session) = (inner.clone(), session.clone());
     let catcher = CatchUp { inner: here, scope: scope.clone(), session, number, at, sha256, part: None };
-    inner.catchers.begin(scope, &key.session, catcher);
-}
-
-/// What has been read of a part whose end was not reached, or not written down.
-pub(crate) struct Begun {
-    /// The token of its data.
-    pub(crate) data: String,
-    /// The digest of what was before it.
-    pub(crate) before: Digest,
-    /// Bytes that have been read.
-    pub(crate) done: u64,
-    /// The digest up to there.
-    pub(crate) sha256: Sha256,
-}
-
-/// Ends the catching up with a session for as long as what is answered first is there. Answers what had been begun, too.
-pub(crate) async fn pause(inner: &Inner, scope: &Scope, session: &SessionId) -> (impl Send + use<>, Option<Begun>) {
-    let (pause, left) = inner.catchers.pause(scope, session).await;
-    let begun = left.and_then(|left| {
-        let Behind { part, before, done, .. } = left.part?;
-        Some(Begun { data: part.data, before, done, sha256: left.sha256? })
-    });
-    (pause, begun)
+    inner.catchers.begin(scope, &key.session, Catcher(Box::new(catcher)));
 }
 
 /// Hashes the parts of a session one after the other from where the chains end.

@@ -6,10 +6,10 @@
 //! its chain. A chain that does not fit is found at the assembly; so a predecessor may come from the cache, or may not be
 //! there yet.
 
-use crate::backend::Inner;
 use crate::digest::board::Seat;
-use crate::operations::put_part::live;
+use crate::shared::Inner;
 use crate::slots::receipt::Part;
+use crate::slots::slot::live;
 use portico_store::{Digest, Result, Scope, SessionId, Sha256};
 
 /// The digest to go on from for a part. Absent if it can't be told: the predecessor is looked for under the number before.

@@ -8,23 +8,24 @@
 //! Other processes are not kept out: they may put, delete or assemble the same parts meanwhile. Whoever makes the receipt
 //! first has made the object; a part whose data goes while it is needed makes the assembly fail.
 
-use crate::backend::Inner;
 use crate::content::data::Data;
 use crate::content::upload::Upload;
-use crate::digest::catch_up::Begun;
-use crate::digest::{catch_up, chain};
+use crate::digest::chain;
 use crate::keys::Place;
+use crate::operations::delete::end_parts;
 use crate::operations::list;
 use crate::operations::plan::{self, Limits, Range, plan};
-use crate::operations::put_final::{self, Found, look, publish, settle};
-use crate::operations::put_part::{end_parts, live};
+use crate::operations::put_final::{self, publish, settle};
 use crate::operations::read::{self, Reading, Source};
 use crate::request::failure::{Failure, Kind};
 use crate::request::frames::Frames;
 use crate::request::multipart::{PIECES_MAX, Piece};
 use crate::request::straight;
+use crate::shared::Inner;
+use crate::slots::found::{Found, look};
 use crate::slots::receipt::Part;
 use crate::slots::slot::Slot;
+use crate::slots::slot::live;
 use bytes::Bytes;
 use portico_store::stream::ByteStream;
 use portico_store::{
@@ -70,13 +71,12 @@ async fn run(
     let sessions: BTreeSet<&SessionId> = list.iter().map(|key| &key.session).collect();
     let named = sessions.iter().map(|session| (scope.clone(), (*session).clone())).collect();
     let assembling = inner.registry.assemble(named).await?;
-    let (mut pauses, mut begun) = (Vec::new(), Vec::new());
+    let mut pauses = Vec::new();
     for session in &sessions {
         inner.registry.interrupt(scope, session).await;
         // What is not caught up with by now is hashed here.
-        let (pause, part) = catch_up::pause(inner, scope, session).await;
+        let (pause, _) = inner.catchers.pause(scope, session).await;
         pauses.push(pause);
-        begun.extend(part);
     }
     let slots = slots_of(inner, scope, list).await?;
     let parts: Arc<Vec<Part>> = Arc::new(slots.iter().filter_map(|slot| live(Some(slot.clone()))).collect());
@@ -96,7 +96,7 @@ async fn run(
 
     let there = look(inner, scope, file).await?;
     let receipt = if let Found::Live(there, _) = there {
-        let sha256 = digest(inner, &sources, &parts, &begun).await.map_err(missing_part)?;
+        let sha256 = digest(inner, &sources, &parts).await.map_err(missing_part)?;
         let ours = put_final::receipt(inner, &token, size, check(sha256, expected)?, options);
         settle(inner, scope, file, &there, &ours, if_exists)?
     } else {
@@ -110,7 +110,7 @@ async fn run(
             make.await.map_err(missing_part)?;
             sha256
         } else {
-            let checked = async { check(digest(inner, &sources, &parts, &begun).await?, expected) };
+            let checked = async { check(digest(inner, &sources, &parts).await?, expected) };
             let (mut checked, mut make) = (pin!(checked), pin!(make));
             // What makes the data is never cancelled: its requests could be done after what is to undo them.
             let both = tokio::select! {
@@ -180,21 +180,16 @@ async fn slots_of(inner: &Arc<Inner>, scope: &Scope, list: &[TempKey]) -> Result
     Ok(slots)
 }
 
-/// The digest of the whole: parts with a chain are passed, the others read, from where somebody has come with them.
-async fn digest(inner: &Arc<Inner>, sources: &[Source], parts: &[Part], begun: &[Begun]) -> Result<Digest> {
+/// The digest of the whole: parts with a chain are passed, the others read.
+async fn digest(inner: &Arc<Inner>, sources: &[Source], parts: &[Part]) -> Result<Digest> {
     let mut sha256 = Sha256::new();
     // An empty part changes nothing.
     for (source, part) in sources.iter().zip(parts).filter(|(_, part)| part.size > 0) {
         if sha256.pass(part.chain().as_ref()) {
             continue;
         }
-        let mut from = 0;
-        let before = sha256.so_far();
-        if let Some(begun) = begun.iter().find(|begun| begun.data == part.data && begun.before == before) {
-            (from, sha256) = (begun.done, begun.sha256.clone());
-        }
-        read::hash(inner, source, from..part.size, &mut sha256).await?;
-        inner.counters.read_back.fetch_add(part.size - from, Ordering::Relaxed);
+        read::hash(inner, source, 0..part.size, &mut sha256).await?;
+        inner.counters.read_back.fetch_add(part.size, Ordering::Relaxed);
     }
     Ok(sha256.finish())
 }

@@ -1,11 +1,12 @@
 //! Listings: of keys in their order, which is the order of names; of live slots only, which their size tells.
 
-use crate::backend::Inner;
 use crate::keys::{Place, parse_part};
-use crate::operations::put_final::{Found, answer, found};
-use crate::operations::put_part::live;
+use crate::operations::put_final::answer;
 use crate::request::objects::{KEYS_MAX, Listed, Listing};
+use crate::shared::Inner;
+use crate::slots::found::{Found, found};
 use crate::slots::receipt::Content;
+use crate::slots::slot::live;
 use crate::slots::slot::{LIVE_MIN, Slot, State, WIDTH};
 use portico_store::{
     Argument, Cursor, Error, FileId, FinalReceipt, Page, PartReceipt, RecordName, Result, Scope, SessionId, TempKey,

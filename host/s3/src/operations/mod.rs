@@ -1,6 +1,7 @@
 //! The operations of the contract, one a file. Invariant: an operation decides by one slot.
 
 pub(crate) mod assemble;
+pub(crate) mod delete;
 pub(crate) mod list;
 pub(crate) mod plan;
 pub(crate) mod purge;
@@ -8,6 +9,5 @@ pub(crate) mod put_final;
 pub(crate) mod put_part;
 pub(crate) mod read;
 pub(crate) mod records;
-pub(crate) mod running;
 pub(crate) mod sweep;
 pub(crate) mod verify;

@@ -1,8 +1,8 @@
 //! Tombstones that are forgotten when they are old enough. Invariant: one goes only through a seal, as every slot.
 
-use crate::backend::Inner;
 use crate::keys::Place;
 use crate::request::objects::KEYS_MAX;
+use crate::shared::Inner;
 use crate::slots::slot::{LIVE_MIN, SEAL_MAX, Slot, State};
 use portico_store::{Cursor, FileId, Purged, Result, Scope};
 use std::sync::Arc;

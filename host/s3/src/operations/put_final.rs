@@ -1,23 +1,21 @@
 //! Final objects: put, published, looked up, deleted, voided.
 
-use crate::backend::Inner;
 use crate::content::budget;
-use crate::content::data::{Body, Data, Finished};
+use crate::content::data::Data;
+use crate::content::ingest::{Body, Finished};
 use crate::content::sending::Sending;
-use crate::operations::put_part;
+use crate::shared::Inner;
+use crate::slots::found::{Found, found, look};
 use crate::slots::receipt::{Content, Final};
-use crate::slots::slot::{Slot, State, Taken};
+use crate::slots::slot::{State, Taken};
 use async_trait::async_trait;
 use bytes::Bytes;
 use portico_store::lane::Hashes;
 use portico_store::{
-    Digest, Error, Expected, FileId, FinalKey, FinalOptions, FinalReceipt, IfExists, Reason, Result, Scope, Sha256,
-    Token, Writer,
+    Digest, Error, Expected, FileId, FinalKey, FinalOptions, FinalReceipt, IfExists, Result, Scope, Sha256, Token,
+    Writer,
 };
 use std::sync::Arc;
-
-/// The reason of a tombstone in place of a deleted object.
-const DELETED: &str = "deleted";
 
 struct FinalWriter {
     inner: Arc<Inner>,
@@ -26,27 +24,6 @@ struct FinalWriter {
     token: Token,
     options: FinalOptions,
     body: Body,
-}
-
-/// What is under a file id.
-pub(crate) enum Found {
-    Nothing,
-    Live(Box<Final>, Box<Slot>),
-    Gone(String),
-}
-
-pub(crate) fn found(slot: Option<Slot>) -> Result<Found> {
-    let Some(slot) = slot else { return Ok(Found::Nothing) };
-    match &slot.state {
-        State::Live(Content::Final(there), _) => Ok(Found::Live(Box::new(there.clone()), Box::new(slot))),
-        State::Live(..) => Err(Error::internal("the receipt of a final object is one of something else")),
-        State::Gone(reason) => Ok(Found::Gone(reason.clone())),
-        State::Free | State::Sealed => Ok(Found::Nothing),
-    }
-}
-
-pub(crate) async fn look(inner: &Inner, scope: &Scope, file: &FileId) -> Result<Found> {
-    found(inner.slots.get(&inner.keys.receipt(scope, file)).await?)
 }
 
 pub(crate) async fn begin(
@@ -192,38 +169,6 @@ pub(crate) async fn stat(inner: &Inner, scope: &Scope, file: &FileId) -> Result<
         Found::Gone(reason) => Err(Error::Gone(reason)),
         Found::Live(there, _) => answer(inner, scope, file, &there, false),
     }
-}
-
-/// Puts a tombstone in place of an object's receipt, then removes its data.
-pub(crate) async fn delete(inner: &Arc<Inner>, scope: &Scope, key: &FinalKey) -> Result<bool> {
-    let Some((file, token)) = inner.keys.parse_final(scope, key) else { return Ok(false) };
-    let (inner, scope) = (inner.clone(), scope.clone());
-    let background = inner.background.clone();
-    background
-        .detached(async move {
-            let place = inner.keys.receipt(&scope, &file);
-            let mut there = inner.slots.get(&place).await?;
-            loop {
-                let slot = match found(there)? {
-                    Found::Live(receipt, slot) if receipt.data == token.as_str() => slot,
-                    _ => return Ok(false),
-                };
-                match inner.slots.write(&place, Some(&slot), &State::Gone(DELETED.to_owned())).await? {
-                    Ok(_) => break,
-                    Err(now) => there = now,
-                }
-            }
-            put_part::remove_data(&inner, &[inner.keys.final_data(&scope, &file, &token)]).await;
-            Ok(true)
-        })
-        .await
-}
-
-/// Puts a tombstone where nothing is.
-pub(crate) async fn void(inner: &Arc<Inner>, scope: &Scope, file: &FileId, reason: &Reason) -> Result<bool> {
-    let (place, state) = (inner.keys.receipt(scope, file), State::Gone(reason.to_string()));
-    let (inner, background) = (inner.clone(), inner.background.clone());
-    background.detached(async move { Ok(matches!(inner.slots.take(&place, &state).await?, Taken::Done(_))) }).await
 }
 
 /// The data of an object, for a reader that names its key.

@@ -1,16 +1,16 @@
 //! Parts: put, compared, deleted.
 
-use crate::backend::Inner;
 use crate::content::budget;
-use crate::content::data::{Body, Data, Finished, Spot};
+use crate::content::data::Data;
+use crate::content::ingest::{Body, Finished, Spot};
 use crate::content::sending::Sending;
 use crate::digest::{catch_up, chain};
-use crate::keys::Place;
-use crate::operations::put_final::{Found, look};
-use crate::operations::running::Running;
-use crate::operations::{list, read};
+use crate::operations::{delete, read};
+use crate::registry::Running;
+use crate::shared::Inner;
+use crate::slots::found::{Found, look};
 use crate::slots::receipt::{Content, Part};
-use crate::slots::slot::{Slot, State, Taken};
+use crate::slots::slot::{State, Taken, live};
 use async_trait::async_trait;
 use bytes::Bytes;
 use portico_store::lane::Hashes;
@@ -150,7 +150,7 @@ async fn not_too_late(inner: &Arc<Inner>, scope: &Scope, file: &FileId, part: &P
         return Ok(());
     }
     // A part that was there before is another put's.
-    let has_gone = !part.replayed && !delete(inner, scope, &part.key).await?;
+    let has_gone = !part.replayed && !delete::part(inner, scope, &part.key).await?;
     if has_gone && matches!(end, Found::Live(..)) { Ok(()) } else { Err(Error::Ended) }
 }
 
@@ -200,113 +200,4 @@ async fn commit(
         receipt.sha256 = Some(digest);
     }
     if expected.is_some() && receipt.sha256 != expected { Err(Error::DigestMismatch) } else { Ok(receipt) }
-}
-
-/// The part that a slot holds.
-pub(crate) fn live(slot: Option<Slot>) -> Option<Part> {
-    match slot?.state {
-        State::Live(Content::Part(part), _) => Some(part),
-        _ => None,
-    }
-}
-
-/// Deletes a part: first its receipt, then its data.
-pub(crate) async fn delete(inner: &Arc<Inner>, scope: &Scope, key: &TempKey) -> Result<bool> {
-    let (inner, scope, key) = (inner.clone(), scope.clone(), key.clone());
-    let background = inner.background.clone();
-    background
-        .detached(async move {
-            let place = inner.keys.part(&scope, &key.session, key.number);
-            let mut there = inner.slots.get(&place).await?;
-            loop {
-                let Some(slot) = there else { return Ok(false) };
-                if live(Some(slot.clone())).is_none_or(|part| part.data != key.token.as_str()) {
-                    return Ok(false);
-                }
-                inner.cache.forget(&place);
-                match inner.slots.write(&place, Some(&slot), &State::Free).await? {
-                    Ok(_) => break,
-                    Err(now) => there = now,
-                }
-            }
-            remove_data(&inner, &[inner.keys.temp_data(&scope, &key)]).await;
-            Ok(true)
-        })
-        .await
-}
-
-/// Interrupts the puts of a session in this process, and deletes its parts.
-pub(crate) async fn delete_session(inner: &Arc<Inner>, scope: &Scope, session: &SessionId) -> Result<u32> {
-    inner.registry.interrupt(scope, session).await;
-    let (inner, scope, session) = (inner.clone(), scope.clone(), session.clone());
-    let background = inner.background.clone();
-    background
-        .detached(async move {
-            let _paused = catch_up::pause(&inner, &scope, &session).await;
-            let mut count = 0;
-            let mut after = None;
-            loop {
-                let (slots, next) = list::part_slots(&inner, &scope, &session, after).await?;
-                let ended = end_parts(&inner, &scope, &session, slots).await?;
-                count += ended.count;
-                ended.remove(&inner).await;
-                after = next;
-                if after.is_none() {
-                    return Ok(count);
-                }
-            }
-        })
-        .await
-}
-
-/// Parts that are no more, and what is left of them.
-pub(crate) struct Ended {
-    /// How many of them one call ended.
-    count: u32,
-    slots: Vec<Place>,
-    data: Vec<Place>,
-}
-
-impl Ended {
-    /// Removes what is left of them: the slots first, which others may wait for. Nothing can be undone; what fails is left
-    /// to a sweep.
-    pub(crate) async fn remove(self, inner: &Inner) {
-        if let Err(error) = inner.slots.remove_sealed(&self.slots).await {
-            tracing::warn!(%error, "slots of deleted parts are left behind; a sweep removes them");
-        }
-        remove_data(inner, &self.data).await;
-    }
-}
-
-/// Ends parts as they were seen.
-pub(crate) async fn end_parts(
-    inner: &Arc<Inner>,
-    scope: &Scope,
-    session: &SessionId,
-    slots: Vec<(u32, Slot)>,
-) -> Result<Ended> {
-    let slots = slots.into_iter().map(|(number, slot)| (inner.keys.part(scope, session, number), slot)).collect();
-    let sealed = inner.slots.end(slots, State::Sealed).await?;
-    let mut ended = Ended { count: 0, slots: Vec::new(), data: Vec::new() };
-    for (place, slot, ours) in sealed {
-        inner.cache.forget(&place);
-        if !ours {
-            continue;
-        }
-        if let Some(part) = live(Some(slot)) {
-            ended.count += 1;
-            let number = place.key.rsplit_once('!').and_then(|(_, number)| number.parse().ok()).unwrap_or(0);
-            let key = TempKey { session: session.clone(), number, token: part.token()? };
-            ended.data.push(inner.keys.temp_data(scope, &key));
-        }
-        ended.slots.push(place);
-    }
-    Ok(ended)
-}
-
-/// Removes data whose receipts are no more.
-pub(crate) async fn remove_data(inner: &Inner, places: &[Place]) {
-    if let Err(error) = inner.client.delete(places).await {
-        tracing::warn!(%error, "data is left behind; a sweep removes it");
-    }
 }

@@ -1,10 +1,10 @@
 //! Reading: a stream over one or several requests, which ends only where the content does.
 
-use crate::backend::Inner;
 use crate::keys::Place;
 use crate::operations::put_final::data_of;
-use crate::operations::put_part::live;
 use crate::request::failure::{Failure, Kind};
+use crate::shared::Inner;
+use crate::slots::slot::live;
 use async_trait::async_trait;
 use aws_sdk_s3::primitives::ByteStream as Answer;
 use bytes::Bytes;

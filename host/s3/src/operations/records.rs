@@ -1,7 +1,7 @@
 //! Records. A version is the token of the write that made it.
 
-use crate::backend::Inner;
 use crate::keys::Place;
+use crate::shared::Inner;
 use crate::slots::receipt::Content;
 use crate::slots::slot::{Slot, State, Taken};
 use bytes::Bytes;

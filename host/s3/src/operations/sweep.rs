@@ -5,13 +5,13 @@
 //! so late that this matters looks for the mark first (`data.rs`). So sweeps need no clock of ours, and may run in any
 //! number of processes beside running puts. Invariant: only keys of the forms of `keys.rs` are removed.
 
-use crate::backend::Inner;
 use crate::keys::{Place, parse_data, parse_part, parse_scoped, parse_temp};
 use crate::open::probe::Uploads;
-use crate::operations::put_final::{Found, look};
-use crate::operations::put_part::live;
 use crate::request::frames::Frames;
 use crate::request::objects::{Condition, Listed, Listing};
+use crate::shared::Inner;
+use crate::slots::found::{Found, look};
+use crate::slots::slot::live;
 use crate::slots::slot::{LIVE_MIN, SEAL_MAX, Slot, State};
 use bytes::Bytes;
 use portico_store::{Result, SweepReport};

@@ -3,14 +3,14 @@
 //! Receipts and data are listed side by side, in the same order. Invariants: nothing is written; data that differ from their
 //! receipt in the listings are looked at again after the receipt was read again, because the store may be in use.
 
-use crate::backend::Inner;
 use crate::keys::{Place, parse_data, parse_scoped, parse_temp};
-use crate::open::open_to_read;
+use crate::open::opening::open_to_read;
 use crate::operations::read;
 use crate::request::objects::{Listed, Listing};
+use crate::shared::Inner;
 use crate::slots::receipt::Content;
 use crate::slots::slot::{LIVE_MIN, Slot, State, WIDTH};
-use crate::{OpenError, S3Options, S3Store};
+use crate::{OpenError, S3Options};
 use portico_store::verify::{Depth, DifferenceKind, Findings, PAGE, Verified};
 use portico_store::{Digest, Error, Result, Scope, SessionId, TempKey};
 use std::sync::Arc;
@@ -19,24 +19,25 @@ use tokio::task::JoinSet;
 /// Objects that are read at once for their digests.
 const READS: usize = 4;
 
-impl S3Store {
-    /// Compares each receipt of a store with its data, and reports what differs. Other processes may use the store meanwhile.
-    ///
-    /// # Errors
-    /// [`OpenError`] if the store can't be read.
-    pub async fn verify(options: &S3Options, depth: Depth, mut findings: Findings<'_>) -> Result<Verified, OpenError> {
-        let store = open_to_read(options.clone()).await?;
-        let inner = &store.inner;
-        for kind in [Kind::Final, Kind::Part] {
-            let compared = compare_all(inner, kind, depth, &mut findings).await;
-            compared.map_err(|cause| OpenError::Server {
-                location: inner.keys.main.to_string(),
-                endpoint: inner.client.endpoint.clone(),
-                cause,
-            })?;
-        }
-        Ok(findings.report())
+/// Compares each receipt of a store with its data.
+///
+/// # Errors
+/// [`OpenError`] if the store can't be read.
+pub(crate) async fn verify(
+    options: &S3Options,
+    depth: Depth,
+    mut findings: Findings<'_>,
+) -> Result<Verified, OpenError> {
+    let inner = &open_to_read(options.clone()).await?;
+    for kind in [Kind::Final, Kind::Part] {
+        let compared = compare_all(inner, kind, depth, &mut findings).await;
+        compared.map_err(|cause| OpenError::Server {
+            location: inner.keys.main.to_string(),
+            endpoint: inner.client.endpoint.clone(),
+            cause,
+        })?;
     }
+    Ok(findings.report())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -16,11 +16,12 @@
 //! Invariant: a live slot has at least [`LIVE_MIN`] bytes and any other has fewer, so that a listing tells them apart.
 
 use crate::keys::Place;
+use crate::open::owner::Alone;
 use crate::request::client::Client;
 use crate::request::failure::{Failure, Kind};
 use crate::request::frames::Frames;
 use crate::request::objects::{Condition, KEYS_MAX, Small};
-use crate::slots::receipt::Content;
+use crate::slots::receipt::{Content, Part};
 use bytes::Bytes;
 use portico_store::{Error, Result, Token, limits};
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,14 @@ impl Slot {
             (State::Live(Content::Part(part), _), State::Live(Content::Part(other), _)) => part.data == other.data,
             _ => false,
         }
+    }
+}
+
+/// The part that a slot holds.
+pub(crate) fn live(slot: Option<Slot>) -> Option<Part> {
+    match slot?.state {
+        State::Live(Content::Part(part), _) => Some(part),
+        _ => None,
     }
 }
 
@@ -148,7 +157,7 @@ fn read(place: &Place, small: Small) -> Result<Slot, Failure> {
 pub(crate) struct Slots {
     pub(crate) client: Arc<Client>,
     /// Where the server has no conditional writes: one writer at a time for a key, in this one process.
-    pub(crate) alone: Option<crate::open::owner::Alone>,
+    pub(crate) alone: Option<Alone>,
 }
 
 impl Slots {

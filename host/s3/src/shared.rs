@@ -1,0 +1,56 @@
+//! What the operations of a store share. Invariant: no operation is imported here.
+
+use crate::background::Background;
+use crate::content::budget::Budget;
+use crate::digest::board::Board;
+use crate::keys::Keys;
+use crate::open::options::S3Options;
+use crate::open::probe::Capabilities;
+use crate::registry::Registry;
+use crate::request::client::Client;
+use crate::slots::cache::Cache;
+use crate::slots::slot::Slots;
+use async_trait::async_trait;
+use portico_store::Result;
+use portico_store::catching::{Catch, Catchers};
+use portico_store::lane::Puts;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+/// What the parts of a store share.
+pub(crate) struct Inner {
+    pub(crate) client: Arc<Client>,
+    pub(crate) keys: Keys,
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) options: S3Options,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) puts: Arc<Puts>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) background: Background,
+    pub(crate) board: Arc<Board>,
+    pub(crate) catchers: Catchers<Catcher>,
+    pub(crate) cache: Cache,
+    pub(crate) counters: Counters,
+}
+
+/// What was moved through this host for assemblies, in bytes since the store was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Read back for a digest.
+    pub(crate) read_back: AtomicU64,
+    /// Read back for one in the background.
+    pub(crate) caught_up: AtomicU64,
+    /// Read and sent again, because it could not be copied.
+    pub(crate) streamed: AtomicU64,
+}
+
+/// A catcher, by what it does and not by its type, because that imports this file.
+pub(crate) struct Catcher(pub(crate) Box<dyn Catch>);
+
+#[async_trait]
+impl Catch for Catcher {
+    async fn step(&mut self) -> Result<bool> {
+        self.0.step().await
+    }
+}
