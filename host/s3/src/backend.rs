@@ -84,10 +84,10 @@ impl S3Store {
     /// Waits until nothing goes on in the background: commits whose callers have gone, and the removal of what failed. What
     /// is hashed there is left to the assembly. From then on no request of this store is on its way.
     pub async fn settle(&self) {
-        self.inner.background.settle().await;
+        self.inner.background.wait().await;
         self.inner.catchers.halt().await;
         // A catcher that was halted may have been writing.
-        self.inner.background.settle().await;
+        self.inner.background.wait().await;
     }
 
     /// Waits until nothing more can be hashed in the background, for benchmarks and tests.

@@ -4,6 +4,7 @@ mod backend;
 mod background;
 mod content;
 mod digest;
+mod each;
 mod keys;
 mod limits;
 mod open;

@@ -27,11 +27,10 @@ pub(crate) struct Registry(Watched<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    puts: HashMap<Session, HashMap<u64, Arc<watch::Sender<Stage>>>>,
+    puts: HashMap<Session, Vec<Arc<watch::Sender<Stage>>>>,
     assembling: HashSet<Session>,
     /// Those among them whose object is there, and whose parts are being taken away.
     consuming: HashSet<Session>,
-    next: u64,
 }
 
 impl Registry {
@@ -39,25 +38,13 @@ impl Registry {
     pub(crate) fn begin(self: &Arc<Self>, scope: &Scope, session: &SessionId) -> Running {
         let stage = Arc::new(watch::Sender::new(Stage::Open));
         let session = (scope.clone(), session.clone());
-        let mut inner = self.0.lock();
-        let id = inner.next;
-        inner.next += 1;
-        inner.puts.entry(session.clone()).or_default().insert(id, stage.clone());
-        Running { registry: self.clone(), session, id, stage }
+        self.0.lock().puts.entry(session.clone()).or_default().push(stage.clone());
+        Running { registry: self.clone(), session, stage }
     }
 
     /// Ends the open puts of a session, and waits for those that are being committed.
     pub(crate) async fn interrupt(&self, scope: &Scope, session: &SessionId) {
-        let puts: Vec<_> = {
-            let inner = self.0.lock();
-            inner
-                .puts
-                .get(&(scope.clone(), session.clone()))
-                .into_iter()
-                .flatten()
-                .map(|(_, put)| put.clone())
-                .collect()
-        };
+        let puts = self.0.lock().puts.get(&(scope.clone(), session.clone())).cloned().unwrap_or_default();
         for put in &puts {
             put.send_if_modified(|stage| {
                 let open = *stage == Stage::Open;
@@ -108,7 +95,6 @@ impl Registry {
 pub(crate) struct Running {
     registry: Arc<Registry>,
     session: Session,
-    id: u64,
     stage: Arc<watch::Sender<Stage>>,
 }
 
@@ -145,7 +131,7 @@ impl Drop for Running {
         self.stage.send_replace(Stage::Settled);
         let mut inner = self.registry.0.lock();
         if let Some(puts) = inner.puts.get_mut(&self.session) {
-            puts.remove(&self.id);
+            puts.retain(|put| !Arc::ptr_eq(put, &self.stage));
             if puts.is_empty() {
                 inner.puts.remove(&self.session);
             }

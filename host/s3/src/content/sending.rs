@@ -18,7 +18,7 @@ use crate::shared::Inner;
 use bytes::Bytes;
 use portico_store::{Error, Result};
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
 const MIB: u64 = 1 << 20;
@@ -61,8 +61,6 @@ pub(crate) struct Sending {
     upload: Option<Upload>,
     running: JoinSet<Result<Option<Piece>, Failure>>,
     done: Vec<Piece>,
-    /// Who may lose its memory, for whoever waits for that.
-    holder: watch::Sender<Option<Arc<Holder>>>,
 }
 
 impl Sending {
@@ -89,7 +87,6 @@ impl Sending {
             upload: None,
             running: JoinSet::new(),
             done: Vec::new(),
-            holder: watch::Sender::new(None),
         };
         sending.piece_size = sending.next_size()?;
         Ok(sending)
@@ -97,13 +94,9 @@ impl Sending {
 
     /// Resolves when this has to end because its client stands still while others wait for its memory.
     pub(crate) async fn evicted(&self) {
-        let mut holders = self.holder.subscribe();
-        loop {
-            let holder = holders.borrow_and_update().clone();
-            tokio::select! {
-                () = async { match holder { Some(holder) => holder.evicted().await, None => std::future::pending().await } } => return,
-                changed = holders.changed() => if changed.is_err() { return std::future::pending().await },
-            }
+        match &self.memory.reserved {
+            Some(holder) => holder.evicted().await,
+            None => std::future::pending().await,
         }
     }
 
@@ -256,9 +249,7 @@ impl Sending {
                 self.pass_straight().await?;
                 return Ok(false);
             }
-            let holder = self.inner.budget.reserve(self.piece_size - self.piece.len()).await?;
-            self.holder.send_replace(Some(holder.clone()));
-            self.memory.reserved = Some(holder);
+            self.memory.reserved = Some(self.inner.budget.reserve(self.piece_size - self.piece.len()).await?);
         }
     }
 
@@ -325,10 +316,8 @@ impl Sending {
         });
         let (piece, memory) = (std::mem::take(&mut self.piece), std::mem::take(&mut self.memory));
         let straight = self.straight.insert(begun);
-        for mut frame in piece.into_iter() {
-            while !frame.is_empty() {
-                straight.send(&mut frame).await?;
-            }
+        for frame in piece.into_iter() {
+            straight.send_all(frame).await?;
         }
         drop(memory);
         Ok(())
@@ -352,7 +341,6 @@ impl Sending {
         if let Some(holder) = &self.memory.reserved {
             Budget::complete(holder);
         }
-        self.holder.send_replace(None);
     }
 
     fn number(&self) -> Result<i32> {

@@ -26,7 +26,6 @@ use crate::slots::found::{Found, look};
 use crate::slots::receipt::Part;
 use crate::slots::slot::Slot;
 use crate::slots::slot::live;
-use bytes::Bytes;
 use portico_store::stream::ByteStream;
 use portico_store::{
     Digest, Error, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, SessionId, Sha256, TempKey, Token,
@@ -346,12 +345,9 @@ async fn pass(
         for range in ranges {
             let mut reading = Reading::new(inner, sources[range.source].clone(), range.start..range.end);
             while let Some(frame) = reading.next().await? {
-                let mut frame: Bytes = frame;
-                while !frame.is_empty() {
-                    if straight.send(&mut frame).await.is_err() {
-                        // The request has ended, and knows why.
-                        return Ok(());
-                    }
+                if straight.send_all(frame).await.is_err() {
+                    // The request has ended, and knows why.
+                    return Ok(());
                 }
             }
         }

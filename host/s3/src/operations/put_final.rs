@@ -147,12 +147,6 @@ pub(crate) fn settle(
     }
 }
 
-/// The key of an object, as callers see it.
-fn key(inner: &Inner, scope: &Scope, file: &FileId, there: &Final) -> Result<FinalKey> {
-    let place = inner.keys.final_data(scope, file, &there.token()?);
-    Ok(FinalKey { bucket: place.bucket, key: place.key })
-}
-
 pub(crate) fn answer(
     inner: &Inner,
     scope: &Scope,
@@ -160,7 +154,8 @@ pub(crate) fn answer(
     there: &Final,
     replayed: bool,
 ) -> Result<FinalReceipt> {
-    there.receipt(file.clone(), key(inner, scope, file, there)?, replayed)
+    let place = inner.keys.final_data(scope, file, &there.token()?);
+    there.receipt(file.clone(), FinalKey { bucket: place.bucket, key: place.key }, replayed)
 }
 
 pub(crate) async fn stat(inner: &Inner, scope: &Scope, file: &FileId) -> Result<FinalReceipt> {

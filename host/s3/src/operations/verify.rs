@@ -3,6 +3,7 @@
 //! Receipts and data are listed side by side, in the same order. Invariants: nothing is written; data that differ from their
 //! receipt in the listings are looked at again after the receipt was read again, because the store may be in use.
 
+use crate::each::each;
 use crate::keys::{Place, parse_data, parse_scoped, parse_temp};
 use crate::open::opening::open_to_read;
 use crate::operations::read;
@@ -14,7 +15,6 @@ use crate::{OpenError, S3Options};
 use portico_store::verify::{Depth, DifferenceKind, Findings, PAGE, Verified};
 use portico_store::{Digest, Error, Result, Scope, SessionId, TempKey};
 use std::sync::Arc;
-use tokio::task::JoinSet;
 
 /// Objects that are read at once for their digests.
 const READS: usize = 4;
@@ -116,7 +116,7 @@ async fn read_slots(inner: &Arc<Inner>, places: Vec<Place>) -> Result<Vec<(Place
         let inner = inner.clone();
         async move {
             let slot = inner.slots.get(&place).await.map_err(Error::from);
-            (place, slot)
+            Ok((place, slot))
         }
     });
     let mut read = Vec::new();
@@ -127,30 +127,6 @@ async fn read_slots(inner: &Arc<Inner>, places: Vec<Place>) -> Result<Vec<(Place
         }
     }
     Ok(read)
-}
-
-/// Works on each item, `width` at a time, and returns the results in order.
-async fn each<I: Send + 'static, T: Send + 'static, F: Future<Output = T> + Send + 'static>(
-    width: usize,
-    items: Vec<I>,
-    work: impl Fn(I) -> F,
-) -> Result<Vec<T>> {
-    let mut results = Vec::with_capacity(items.len());
-    let (mut items, mut running) = (items.into_iter().enumerate(), JoinSet::new());
-    loop {
-        while running.len() < width
-            && let Some((at, item)) = items.next()
-        {
-            let work = work(item);
-            running.spawn(async move { (at, work.await) });
-        }
-        match running.join_next().await {
-            Some(result) => results.push(result.map_err(Error::internal)?),
-            None => break,
-        }
-    }
-    results.sort_by_key(|(at, _)| *at);
-    Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
 /// The receipt in a slot; `None` if the slot holds none any more.
@@ -237,7 +213,7 @@ async fn compare_content(
             let inner = inner.clone();
             async move {
                 let same = is_same(&inner, &receipt).await;
-                (receipt, same)
+                Ok((receipt, same))
             }
         });
         for (seen, same) in read.await? {

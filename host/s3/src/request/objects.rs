@@ -97,10 +97,6 @@ impl Client {
         if self.signs { ByteStream::from(frames.joined()) } else { frames.stream() }
     }
 
-    pub(crate) fn checksum_of(&self, frames: &Frames) -> Option<String> {
-        (self.checksum == Checksum::Crc32).then(|| crc32(frames))
-    }
-
     /// Makes an object of gathered content in one request, once. Answers its entity tag.
     pub(crate) async fn put_once(
         &self,
@@ -116,7 +112,7 @@ impl Client {
             .bucket(&place.bucket)
             .key(&place.key)
             .content_length(i64::try_from(size).unwrap_or(i64::MAX))
-            .set_checksum_crc32(self.checksum_of(content))
+            .set_checksum_crc32((self.checksum == Checksum::Crc32).then(|| crc32(content)))
             .set_content_type(content_type.map(str::to_owned))
             .body(self.body(content));
         let request = conditional(request, condition);

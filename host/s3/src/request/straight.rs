@@ -51,6 +51,14 @@ impl Straight {
         Ok(())
     }
 
+    /// Hands over a frame that fits.
+    pub(crate) async fn send_all(&mut self, mut frame: Bytes) -> Result<()> {
+        while !frame.is_empty() {
+            self.send(&mut frame).await?;
+        }
+        Ok(())
+    }
+
     /// Waits until the request has taken what was handed over.
     pub(crate) async fn taken(&self) -> Result<()> {
         self.frames.reserve().await.map(drop).map_err(failed)

@@ -15,6 +15,7 @@
 //! Every state carries the random token of the write that made it, so that a write whose answer was lost is recognised.
 //! Invariant: a live slot has at least [`LIVE_MIN`] bytes and any other has fewer, so that a listing tells them apart.
 
+use crate::each::each;
 use crate::keys::Place;
 use crate::open::owner::Alone;
 use crate::request::client::Client;
@@ -28,7 +29,6 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
 
 /// Smallest live slot, in bytes.
 pub(crate) const LIVE_MIN: u64 = 256;
@@ -301,31 +301,20 @@ impl Slots {
         slots: Vec<(Place, Slot)>,
         state: State,
     ) -> Result<Vec<(Place, Slot, bool)>> {
-        let mut ended = Vec::with_capacity(slots.len());
-        let mut running = JoinSet::new();
-        let mut slots = slots.into_iter().enumerate();
-        loop {
-            while running.len() < WIDTH {
-                let Some((at, (place, mut slot))) = slots.next() else { break };
-                let (this, state) = (self.clone(), state.clone());
-                running.spawn(async move {
-                    let ours = loop {
-                        match this.write(&place, Some(&slot), &state).await? {
-                            Ok(_) => break true,
-                            Err(Some(now)) if now.is_same_part(&slot) => slot = now,
-                            Err(_) => break false,
-                        }
-                    };
-                    Ok::<_, Error>((at, (place, slot, ours)))
-                });
+        each(WIDTH, slots, |(place, mut slot)| {
+            let (this, state) = (self.clone(), state.clone());
+            async move {
+                let ours = loop {
+                    match this.write(&place, Some(&slot), &state).await? {
+                        Ok(_) => break true,
+                        Err(Some(now)) if now.is_same_part(&slot) => slot = now,
+                        Err(_) => break false,
+                    }
+                };
+                Ok((place, slot, ours))
             }
-            match running.join_next().await {
-                Some(done) => ended.push(done.map_err(Error::internal)??),
-                None => break,
-            }
-        }
-        ended.sort_by_key(|(at, _)| *at);
-        Ok(ended.into_iter().map(|(_, done)| done).collect())
+        })
+        .await
     }
 
     /// Removes slots that this call has sealed.
