@@ -117,7 +117,7 @@ impl Backend for S3Store {
                 keys.temp,
                 client.endpoint,
                 if client.signs { "signed" } else { "unsigned" },
-                if self.inner.slots.alone.is_some() { ", for this process alone" } else { "" },
+                if self.inner.slots.sole_owner.is_some() { ", for this process alone" } else { "" },
             ),
         }
     }

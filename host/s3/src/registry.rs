@@ -18,15 +18,15 @@ enum Stage {
     Open,
     Interrupted,
     Committing,
-    Settled,
+    Ended,
 }
 
 /// All sessions with running puts or assemblies.
 #[derive(Default)]
-pub(crate) struct Registry(Watched<Inner>);
+pub(crate) struct Registry(Watched<Sessions>);
 
 #[derive(Default)]
-struct Inner {
+struct Sessions {
     puts: HashMap<Session, Vec<Arc<watch::Sender<Stage>>>>,
     assembling: HashSet<Session>,
     /// Those among them whose object is there, and whose parts are being taken away.
@@ -35,7 +35,7 @@ struct Inner {
 
 impl Registry {
     /// Counts a put in.
-    pub(crate) fn begin(self: &Arc<Self>, scope: &Scope, session: &SessionId) -> Running {
+    pub(crate) fn register(self: &Arc<Self>, scope: &Scope, session: &SessionId) -> Running {
         let stage = Arc::new(watch::Sender::new(Stage::Open));
         let session = (scope.clone(), session.clone());
         self.0.lock().puts.entry(session.clone()).or_default().push(stage.clone());
@@ -128,7 +128,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stage.send_replace(Stage::Settled);
+        self.stage.send_replace(Stage::Ended);
         let mut inner = self.registry.0.lock();
         if let Some(puts) = inner.puts.get_mut(&self.session) {
             puts.retain(|put| !Arc::ptr_eq(put, &self.stage));
@@ -172,10 +172,10 @@ mod tests {
     async fn a_put_is_either_interrupted_or_committed() {
         let registry = Arc::new(Registry::default());
         let (scope, session) = (Scope::root(), SessionId::parse("session").unwrap());
-        let open = registry.begin(&scope, &session);
-        let committing = registry.begin(&scope, &session);
+        let open = registry.register(&scope, &session);
+        let committing = registry.register(&scope, &session);
         committing.commit().unwrap();
-        let other = registry.begin(&scope, &SessionId::parse("other").unwrap());
+        let other = registry.register(&scope, &SessionId::parse("other").unwrap());
         let interrupt = tokio::spawn({
             let (registry, scope, session) = (registry.clone(), scope.clone(), session.clone());
             async move { registry.interrupt(&scope, &session).await }
@@ -186,7 +186,7 @@ mod tests {
         assert!(!interrupt.is_finished(), "it waits for the one that is being committed");
         drop(committing);
         interrupt.await.unwrap();
-        assert!(registry.begin(&scope, &session).commit().is_ok());
+        assert!(registry.register(&scope, &session).commit().is_ok());
     }
 
     #[tokio::test]

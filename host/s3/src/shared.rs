@@ -2,7 +2,7 @@
 
 use crate::background::Background;
 use crate::content::budget::Budget;
-use crate::digest::board::Board;
+use crate::digest::board::DigestBoard;
 use crate::keys::Keys;
 use crate::open::options::S3Options;
 use crate::open::probe::Capabilities;
@@ -28,7 +28,7 @@ pub(crate) struct Inner {
     pub(crate) puts: Arc<Puts>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) background: Background,
-    pub(crate) board: Arc<Board>,
+    pub(crate) board: Arc<DigestBoard>,
     pub(crate) catchers: Catchers<Catcher>,
     pub(crate) cache: Cache,
     pub(crate) counters: Counters,

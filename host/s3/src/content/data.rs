@@ -7,7 +7,7 @@ use portico_store::{Error, Result};
 use std::sync::Arc;
 
 /// Data without a receipt. Deleted when it is dropped, unless it is kept.
-pub(crate) struct Data {
+pub(crate) struct PendingData {
     inner: Arc<Inner>,
     pub(crate) place: Place,
     /// When it was complete, in milliseconds by the server's clock, which does not stand still with this machine.
@@ -15,10 +15,10 @@ pub(crate) struct Data {
     keep: bool,
 }
 
-impl Data {
+impl PendingData {
     /// Data of which there may be something from now on.
     pub(crate) fn new(inner: &Arc<Inner>, place: Place) -> Self {
-        Data { inner: inner.clone(), place, complete_ms: inner.client.now_ms(), keep: false }
+        PendingData { inner: inner.clone(), place, complete_ms: inner.client.now_ms(), keep: false }
     }
 
     /// Says that it is complete only now.
@@ -79,7 +79,7 @@ impl Data {
     }
 }
 
-impl Drop for Data {
+impl Drop for PendingData {
     fn drop(&mut self) {
         if self.keep {
             return;

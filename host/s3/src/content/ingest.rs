@@ -1,10 +1,10 @@
 //! Content that arrives: hashed and sent side by side.
 
-use crate::content::data::Data;
-use crate::content::sending::{Gathered, Sending};
+use crate::content::data::PendingData;
+use crate::content::sink::{Gathered, ObjectSink};
 use crate::digest::board::Seat;
 use crate::shared::Inner;
-use crate::slots::receipt::Chain;
+use crate::slots::receipt::StoredChain;
 use bytes::Bytes;
 use portico_store::lane::{Batch, Gather, Hashes, Lane, Share};
 use portico_store::{Digest, Result, Sha256, limits};
@@ -20,10 +20,10 @@ pub(crate) struct Spot {
 }
 
 /// Content that arrives: hashed, and sent if it is not only compared with what is there.
-pub(crate) struct Body {
+pub(crate) struct Ingest {
     gather: Gather,
     hashing: Lane<Hashes>,
-    sending: Option<Sending>,
+    sink: Option<ObjectSink>,
     spot: Option<Spot>,
     share: Share,
 }
@@ -32,22 +32,22 @@ pub(crate) struct Body {
 pub(crate) struct Finished {
     pub(crate) hashes: Hashes,
     /// Absent where it was only compared.
-    pub(crate) data: Option<Data>,
-    pub(crate) chain: Option<Chain>,
+    pub(crate) data: Option<PendingData>,
+    pub(crate) chain: Option<StoredChain>,
     /// What was found stays to be seen for as long as this is there.
     pub(crate) seat: Option<Seat>,
 }
 
-impl Body {
-    pub(crate) fn new(inner: &Inner, hashes: Hashes, sending: Option<Sending>, spot: Option<Spot>) -> Self {
+impl Ingest {
+    pub(crate) fn new(inner: &Inner, hashes: Hashes, sink: Option<ObjectSink>, spot: Option<Spot>) -> Self {
         let chain = spot.as_ref().and_then(|spot| spot.before.clone());
         let hashing = Lane::new(Hashes { chain, ..hashes }, limits::HASH_QUEUE);
-        Body { gather: Gather::default(), hashing, sending, spot, share: inner.puts.share() }
+        Ingest { gather: Gather::default(), hashing, sink, spot, share: inner.puts.share() }
     }
 
     pub(crate) async fn evicted(&self) {
-        match &self.sending {
-            Some(sending) => sending.evicted().await,
+        match &self.sink {
+            Some(sink) => sink.evicted().await,
             None => std::future::pending().await,
         }
     }
@@ -61,9 +61,9 @@ impl Body {
     }
 
     async fn push(&mut self, frames: Vec<Bytes>) -> Result<()> {
-        if let Some(sending) = &mut self.sending {
+        if let Some(sink) = &mut self.sink {
             for frame in &frames {
-                sending.add(frame.clone()).await?;
+                sink.add(frame.clone()).await?;
             }
         }
         self.hashing.push(Batch::new(frames, None)).await
@@ -75,12 +75,12 @@ impl Body {
         if let Some(frames) = self.gather.take() {
             self.push(frames).await?;
         }
-        let Body { hashing, sending, spot, .. } = self;
-        let Some(mut sending) = sending else {
+        let Ingest { hashing, sink, spot, .. } = self;
+        let Some(mut sink) = sink else {
             let hashes = hashing.finish().await?;
             return Ok(Finished { hashes, data: None, chain: None, seat: None });
         };
-        let gathered = sending.gathered();
+        let gathered = sink.gathered();
         let (good, is_good) = oneshot::channel();
         let hashed = async {
             let hashes = hashing.finish().await?;
@@ -94,7 +94,7 @@ impl Body {
             }
             Ok(hashes)
         };
-        let sent = async { tokio::try_join!(hashed, sending.finish()) };
+        let sent = async { tokio::try_join!(hashed, sink.finish()) };
         let late = spot.as_ref().filter(|spot| spot.before.is_none()).zip(gathered);
         let late = async {
             match (late, is_good.await) {
@@ -113,13 +113,13 @@ impl Body {
         let (hashes, data) = done?;
         let (before, seat) = spot.map(|spot| (spot.before, spot.seat)).unzip();
         let before = before.flatten().as_ref().map(Sha256::so_far);
-        let chain = chain.or_else(|| Chain::made(before, hashes.chain.as_ref()));
+        let chain = chain.or_else(|| StoredChain::made(before, hashes.chain.as_ref()));
         Ok(Finished { hashes, data: Some(data), chain, seat })
     }
 }
 
 /// Hashes content that is still in memory on from what is before it.
-async fn hash_late(before: Sha256, spot: &Spot, gathered: Gathered) -> Option<Chain> {
+async fn hash_late(before: Sha256, spot: &Spot, gathered: Gathered) -> Option<StoredChain> {
     let ends = spot.offset.saturating_add(gathered.frames.len());
     let digest = before.so_far();
     let hash = move || {
@@ -129,5 +129,5 @@ async fn hash_late(before: Sha256, spot: &Spot, gathered: Gathered) -> Option<Ch
     };
     let after = tokio::task::spawn_blocking(hash).await.ok()?;
     spot.seat.put(ends, &after);
-    Chain::made(Some(digest), Some(&after))
+    StoredChain::made(Some(digest), Some(&after))
 }

@@ -3,5 +3,5 @@
 pub(crate) mod budget;
 pub(crate) mod data;
 pub(crate) mod ingest;
-pub(crate) mod sending;
-pub(crate) mod upload;
+pub(crate) mod multipart_upload;
+pub(crate) mod sink;

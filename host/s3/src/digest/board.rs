@@ -16,7 +16,7 @@ type Session = (Scope, SessionId);
 
 /// The states of all sessions with running puts.
 #[derive(Default)]
-pub(crate) struct Board(Watched<HashMap<Session, States>>);
+pub(crate) struct DigestBoard(Watched<HashMap<Session, States>>);
 
 #[derive(Default)]
 struct States {
@@ -26,7 +26,7 @@ struct States {
     at: BTreeMap<u64, Sha256>,
 }
 
-impl Board {
+impl DigestBoard {
     /// Lets a put of a session look at its states, and add to them.
     pub(crate) fn seat(self: &Arc<Self>, scope: &Scope, session: &SessionId) -> Seat {
         let session = (scope.clone(), session.clone());
@@ -37,7 +37,7 @@ impl Board {
 
 /// A put that runs.
 pub(crate) struct Seat {
-    board: Arc<Board>,
+    board: Arc<DigestBoard>,
     session: Session,
 }
 
@@ -93,7 +93,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_is_told_and_nothing_is_kept_when_nobody_looks() {
-        let board = Arc::new(Board::default());
+        let board = Arc::new(DigestBoard::default());
         let (scope, session) = (Scope::root(), SessionId::parse("session").unwrap());
         let first = board.seat(&scope, &session);
         let waiting = tokio::spawn({
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_latest_states_of_a_session_are_kept() {
-        let board = Arc::new(Board::default());
+        let board = Arc::new(DigestBoard::default());
         let seat = board.seat(&Scope::root(), &SessionId::parse("session").unwrap());
         for offset in 0..1_000 {
             seat.put(offset, &hashed("x"));

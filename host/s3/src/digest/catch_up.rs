@@ -9,7 +9,7 @@ use crate::keys::Place;
 use crate::operations::list;
 use crate::operations::read::{Reading, Source};
 use crate::shared::{Catcher, Inner};
-use crate::slots::receipt::{Chain, Content, Part};
+use crate::slots::receipt::{Content, Part, StoredChain};
 use crate::slots::slot::live;
 use crate::slots::slot::{Slot, State};
 use async_trait::async_trait;
@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Sees to it that there is somebody who catches up now that a part is there. So each part without a chain whose predecessor
 /// has one is noticed, whichever of the two came later. Nobody waits for that.
-pub(crate) fn begin(inner: &Arc<Inner>, scope: &Scope, key: &TempKey, part: &Part) {
+pub(crate) fn schedule(inner: &Arc<Inner>, scope: &Scope, key: &TempKey, part: &Part) {
     let Some(offset) = part.offset else { return };
     let session = &key.session;
     let known = |number: Option<u32>| {
@@ -53,12 +53,12 @@ pub(crate) fn begin(inner: &Arc<Inner>, scope: &Scope, key: &TempKey, part: &Par
     };
     let Some(number) = number else { return };
     let (here, session) = (inner.clone(), session.clone());
-    let catcher = CatchUp { inner: here, scope: scope.clone(), session, number, at, sha256, part: None };
+    let catcher = BackgroundHasher { inner: here, scope: scope.clone(), session, number, at, sha256, part: None };
     inner.catchers.begin(scope, &key.session, Catcher(Box::new(catcher)));
 }
 
 /// Hashes the parts of a session one after the other from where the chains end.
-pub(crate) struct CatchUp {
+pub(crate) struct BackgroundHasher {
     inner: Arc<Inner>,
     scope: Scope,
     session: SessionId,
@@ -79,7 +79,7 @@ struct Behind {
 }
 
 #[async_trait]
-impl Catch for CatchUp {
+impl Catch for BackgroundHasher {
     async fn step(&mut self) -> Result<bool> {
         let inner = self.inner.clone();
         let place = self.place(self.number);
@@ -119,7 +119,7 @@ impl Catch for CatchUp {
             }
             return Ok(true);
         }
-        let part = Part { chain: Chain::made(Some(behind.before), Some(sha256)), ..behind.part.clone() };
+        let part = Part { chain: StoredChain::made(Some(behind.before), Some(sha256)), ..behind.part.clone() };
         let is_there = write(&inner, place, behind.slot.clone(), part).await?;
         let size = behind.part.size;
         self.part = None;
@@ -127,7 +127,7 @@ impl Catch for CatchUp {
     }
 }
 
-impl CatchUp {
+impl BackgroundHasher {
     fn place(&self, number: u32) -> Place {
         self.inner.keys.part(&self.scope, &self.session, number)
     }
@@ -189,7 +189,7 @@ async fn look(inner: &Inner, place: &Place) -> Result<Option<Slot>> {
 /// catcher: the server could do it later, when the store has been said to be settled.
 async fn write(inner: &Arc<Inner>, place: Place, seen: Slot, part: Part) -> Result<bool> {
     let state = State::Live(Content::Part(part.clone()), Bytes::new());
-    if inner.slots.alone.is_some() {
+    if inner.slots.sole_owner.is_some() {
         // Without conditions a write that comes late would bring back what has been deleted. Only this process is to know.
         inner.cache.put(&place, &Slot { state, ..seen });
         return Ok(true);

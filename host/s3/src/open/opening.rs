@@ -5,7 +5,7 @@
 use crate::background::Background;
 use crate::content::budget::Budget;
 use crate::keys::{Keys, Place};
-use crate::open::owner::Alone;
+use crate::open::owner::SoleOwner;
 use crate::open::probe::{Capabilities, Probe, probe};
 use crate::request::client::Client;
 use crate::request::failure::Failure;
@@ -53,11 +53,11 @@ pub(crate) async fn open(
     if !whole {
         return Err(truncates(&client));
     }
-    let alone = match (conditions, options.single_runner) {
+    let sole_owner = match (conditions, options.single_runner) {
         (true, _) => None,
         (false, true) => {
-            let alone = Alone::take(client.clone(), keys.owner()).await;
-            Some(alone.map_err(|cause| server(&keys.main, cause))?)
+            let sole_owner = SoleOwner::take(client.clone(), keys.owner()).await;
+            Some(sole_owner.map_err(|cause| server(&keys.main, cause))?)
         }
         (false, false) => {
             return Err(OpenError::Lacks {
@@ -67,7 +67,7 @@ pub(crate) async fn open(
             });
         }
     };
-    Ok(store(options, client, keys, capabilities, alone))
+    Ok(store(options, client, keys, capabilities, sole_owner))
 }
 
 /// Opens a store to read it, whatever its server is able to. Writes nothing and takes the store from no process.
@@ -98,10 +98,10 @@ fn store(
     client: Arc<Client>,
     keys: Keys,
     capabilities: Capabilities,
-    alone: Option<Alone>,
+    sole_owner: Option<SoleOwner>,
 ) -> Arc<Inner> {
     Arc::new(Inner {
-        slots: Arc::new(Slots { client: client.clone(), alone }),
+        slots: Arc::new(Slots { client: client.clone(), sole_owner }),
         budget: Budget::new(options.memory),
         puts: Arc::default(),
         client,

@@ -15,19 +15,19 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::OwnedMutexGuard;
 
 /// The only process on a store.
-pub(crate) struct Alone {
+pub(crate) struct SoleOwner {
     client: Arc<Client>,
     owner: Place,
     token: Token,
     locks: Mutex<HashMap<Place, Weak<tokio::sync::Mutex<()>>>>,
 }
 
-impl Alone {
+impl SoleOwner {
     /// Takes the store.
     pub(crate) async fn take(client: Arc<Client>, owner: Place) -> Result<Self> {
         let token = Token::random()?;
         client.put(&owner, &Frames::from(Bytes::from(token.to_string())), None).await?;
-        Ok(Alone { client, owner, token, locks: Mutex::new(HashMap::new()) })
+        Ok(SoleOwner { client, owner, token, locks: Mutex::new(HashMap::new()) })
     }
 
     /// The right to write a slot, if the store is still ours.

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 pub(crate) const RACERS: usize = 4;
 
 /// Rounds at once, each for a key of its own.
-const LANES: usize = 2;
+const SERIES: usize = 2;
 
 /// Rounds of a lane that somebody wins.
 const ROUNDS: usize = 4;
@@ -55,7 +55,7 @@ impl Race {
     /// The names of all scratch objects of a race.
     pub(crate) fn keys(self) -> impl Iterator<Item = String> {
         let rounds = if self == Race::Create { ATTEMPTS } else { 1 };
-        (0..LANES).flat_map(move |lane| (0..rounds).map(move |round| self.key(lane, round)))
+        (0..SERIES).flat_map(move |lane| (0..rounds).map(move |round| self.key(lane, round)))
     }
 }
 
@@ -64,9 +64,9 @@ pub(crate) async fn is_won_by_one(client: &Arc<Client>, race: Race, scratch: Scr
     let over = Arc::new(AtomicBool::new(false));
     let is_held = !client.signs || takes_unsigned(client, &scratch(&race.key(0, 0))).await?;
     let mut lanes = JoinSet::new();
-    for lane in 0..LANES {
+    for lane in 0..SERIES {
         let places = (0..ATTEMPTS).map(|round| scratch(&race.key(lane, round))).collect();
-        let lane = Lane { client: client.clone(), race, places, is_held, over: over.clone() };
+        let lane = Series { client: client.clone(), race, places, is_held, over: over.clone() };
         lanes.spawn(async move { lane.run().await });
     }
     let mut held = Ok(true);
@@ -100,7 +100,7 @@ async fn takes_unsigned(client: &Client, place: &Place) -> Result<bool, Failure>
 }
 
 /// Rounds one after the other.
-struct Lane {
+struct Series {
     client: Arc<Client>,
     race: Race,
     /// The key of each round.
@@ -117,7 +117,7 @@ struct Round {
     failed: Option<Failure>,
 }
 
-impl Lane {
+impl Series {
     async fn run(&self) -> Result<bool, Failure> {
         let (mut won, mut failed, mut etag) = (0, None, None);
         for (round, place) in self.places.iter().enumerate() {

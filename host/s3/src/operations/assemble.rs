@@ -8,14 +8,14 @@
 //! Other processes are not kept out: they may put, delete or assemble the same parts meanwhile. Whoever makes the receipt
 //! first has made the object; a part whose data goes while it is needed makes the assembly fail.
 
-use crate::content::data::Data;
-use crate::content::upload::Upload;
+use crate::content::data::PendingData;
+use crate::content::multipart_upload::MultipartUpload;
 use crate::digest::chain;
 use crate::keys::Place;
 use crate::operations::delete::end_parts;
 use crate::operations::list;
-use crate::operations::plan::{self, Limits, Range, plan};
-use crate::operations::put_final::{self, publish, settle};
+use crate::operations::plan::{Limits, PlannedPiece, SourceRange, plan};
+use crate::operations::put_final::{self, compare_existing, publish};
 use crate::operations::read::{self, Reading, Source};
 use crate::request::failure::{Failure, Kind};
 use crate::request::frames::Frames;
@@ -97,10 +97,10 @@ async fn run(
     let receipt = if let Found::Live(there, _) = there {
         let sha256 = digest(inner, &sources, &parts).await.map_err(missing_part)?;
         let ours = put_final::receipt(inner, &token, size, check(sha256, expected)?, options);
-        settle(inner, scope, file, &there, &ours, if_exists)?
+        compare_existing(inner, scope, file, &there, &ours, if_exists)?
     } else {
         let place = inner.keys.final_data(scope, file, &token);
-        let mut data = Data::new(inner, place.clone());
+        let mut data = PendingData::new(inner, place.clone());
         let content_type = options.content_type.clone();
         // What is read back is read while the server copies. A digest that is known before is checked before.
         let make = make(inner, &place, &sources, &parts, size, content_type.as_deref());
@@ -244,7 +244,7 @@ async fn multipart(
     let sizes: Vec<u64> = parts.iter().map(|part| part.size).collect();
     let pieces =
         plan(&sizes, &limits).map_err(|_| Error::TooLarge { limit: limits.stream_max.saturating_mul(PIECES_MAX) })?;
-    let upload = Upload::begin(inner, place, content_type, false).await?;
+    let upload = MultipartUpload::create(inner, place, content_type, false).await?;
     let mut done: Vec<Piece> = Vec::with_capacity(pieces.len());
     let mut running = JoinSet::new();
     let mut pieces = (1..).zip(pieces);
@@ -252,7 +252,7 @@ async fn multipart(
     let mut next = pieces.next();
     loop {
         while let Some((number, piece)) = next.take() {
-            let is_stream = matches!(piece, plan::Piece::Stream(_));
+            let is_stream = matches!(piece, PlannedPiece::Stream(_));
             let wide = inner.options.concurrency * COPIES;
             if running.len() >= wide || (is_stream && streaming >= inner.options.concurrency) {
                 next = Some((number, piece));
@@ -262,10 +262,10 @@ async fn multipart(
             let (inner, sources, place, id) = (inner.clone(), sources.clone(), place.clone(), upload.id.clone());
             running.spawn(async move {
                 let made = match piece {
-                    plan::Piece::Copy { source, start, end } => {
+                    PlannedPiece::Copy { source, start, end } => {
                         inner.client.copy_piece(&place, &id, number, &sources[source].place, &(start..end)).await?
                     }
-                    plan::Piece::Stream(ranges) => stream(&inner, &place, &id, number, &sources, &ranges).await?,
+                    PlannedPiece::Stream(ranges) => stream(&inner, &place, &id, number, &sources, &ranges).await?,
                 };
                 Ok::<_, Error>((made, is_stream))
             });
@@ -294,7 +294,7 @@ async fn stream(
     id: &str,
     number: i32,
     sources: &[Source],
-    ranges: &[Range],
+    ranges: &[SourceRange],
 ) -> Result<Piece> {
     let size = ranges.iter().map(|range| range.end - range.start).sum();
     inner.counters.streamed.fetch_add(size, Ordering::Relaxed);
@@ -334,7 +334,7 @@ async fn pass(
     id: &str,
     number: i32,
     sources: &[Source],
-    ranges: &[Range],
+    ranges: &[SourceRange],
 ) -> Result<Result<Piece, Failure>> {
     let size = ranges.iter().map(|range| range.end - range.start).sum();
     let (mut straight, body) = straight::new(size);

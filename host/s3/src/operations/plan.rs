@@ -42,16 +42,16 @@ pub(crate) struct Limits {
 
 /// A piece of the multipart upload that makes the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Piece {
+pub(crate) enum PlannedPiece {
     /// Copied by the store, a range of one source.
     Copy { source: usize, start: u64, end: u64 },
     /// Read through this host and sent as one piece.
-    Stream(Vec<Range>),
+    Stream(Vec<SourceRange>),
 }
 
 /// Bytes of a source, `end` not among them. Never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Range {
+pub(crate) struct SourceRange {
     pub(crate) source: usize,
     pub(crate) start: u64,
     pub(crate) end: u64,
@@ -70,7 +70,7 @@ pub(crate) struct TooMany {
 ///
 /// # Panics
 /// If `limits` are not what their documentation says: then there are runs that can't be cut into pieces.
-pub(crate) fn plan(sizes: &[u64], limits: &Limits) -> Result<Vec<Piece>, TooMany> {
+pub(crate) fn plan(sizes: &[u64], limits: &Limits) -> Result<Vec<PlannedPiece>, TooMany> {
     let Limits { piece_min, copy_max, pieces_max, stream_max, .. } = *limits;
     assert!(piece_min >= 1 && copy_max / 2 >= piece_min && stream_max / 2 >= piece_min, "{limits:?}");
     let total = sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(*size));
@@ -109,14 +109,14 @@ pub(crate) fn plan(sizes: &[u64], limits: &Limits) -> Result<Vec<Piece>, TooMany
 #[derive(Default)]
 struct Stretch {
     /// One, if `copied`.
-    ranges: Vec<Range>,
+    ranges: Vec<SourceRange>,
     length: u64,
     copied: bool,
 }
 
 impl Stretch {
     /// Adds what comes next, which may be nothing.
-    fn push(&mut self, range: Range) {
+    fn push(&mut self, range: SourceRange) {
         self.length += range.end - range.start;
         match self.ranges.last_mut() {
             _ if range.start == range.end => {}
@@ -136,15 +136,15 @@ impl Stretch {
     }
 
     /// Cuts it into so many pieces, which differ by a byte at most.
-    fn cut(self, count: u64, pieces: &mut Vec<Piece>) {
+    fn cut(self, count: u64, pieces: &mut Vec<PlannedPiece>) {
         let mut ranges = VecDeque::from(self.ranges);
         for number in 0..count {
             let mut missing = self.length / count + u64::from(number < self.length % count);
             let mut piece = Vec::new();
             while let Some(range) = ranges.front_mut().filter(|_| missing > 0) {
-                let Range { source, start, end } = *range;
+                let SourceRange { source, start, end } = *range;
                 let cut = end.min(start + missing);
-                piece.push(Range { source, start, end: cut });
+                piece.push(SourceRange { source, start, end: cut });
                 missing -= cut - start;
                 range.start = cut;
                 if cut == end {
@@ -152,8 +152,8 @@ impl Stretch {
                 }
             }
             pieces.push(match piece[..] {
-                [Range { source, start, end }] if self.copied => Piece::Copy { source, start, end },
-                _ => Piece::Stream(piece),
+                [SourceRange { source, start, end }] if self.copied => PlannedPiece::Copy { source, start, end },
+                _ => PlannedPiece::Stream(piece),
             });
         }
     }
@@ -168,7 +168,7 @@ fn count(stretches: &[Stretch], length: u64, limits: &Limits) -> u64 {
 fn streaming(sizes: &[u64]) -> Vec<Stretch> {
     let mut all = Stretch::default();
     for (source, size) in sizes.iter().enumerate() {
-        all.push(Range { source, start: 0, end: *size });
+        all.push(SourceRange { source, start: 0, end: *size });
     }
     if all.length > 0 { vec![all] } else { Vec::new() }
 }
@@ -184,14 +184,14 @@ fn copying(sizes: &[u64], piece_min: u64) -> Vec<Stretch> {
         let lacking = if run.length == 0 { 0 } else { piece_min.saturating_sub(run.length) };
         let rest = size.saturating_sub(lacking);
         if rest >= piece_min || (rest > 0 && Some(source) == last) {
-            run.push(Range { source, start: 0, end: lacking });
+            run.push(SourceRange { source, start: 0, end: lacking });
             if run.length > 0 {
                 stretches.push(take(&mut run));
             }
-            let ranges = vec![Range { source, start: lacking, end: size }];
+            let ranges = vec![SourceRange { source, start: lacking, end: size }];
             stretches.push(Stretch { ranges, length: rest, copied: true });
         } else {
-            run.push(Range { source, start: 0, end: size });
+            run.push(SourceRange { source, start: 0, end: size });
         }
     }
     if run.length > 0 {

@@ -1,9 +1,9 @@
 //! Final objects: put, published, looked up, deleted, voided.
 
 use crate::content::budget;
-use crate::content::data::Data;
-use crate::content::ingest::{Body, Finished};
-use crate::content::sending::Sending;
+use crate::content::data::PendingData;
+use crate::content::ingest::{Finished, Ingest};
+use crate::content::sink::ObjectSink;
 use crate::shared::Inner;
 use crate::slots::found::{Found, found, look};
 use crate::slots::receipt::{Content, Final};
@@ -23,7 +23,7 @@ struct FinalWriter {
     file: FileId,
     token: Token,
     options: FinalOptions,
-    body: Body,
+    ingest: Ingest,
 }
 
 pub(crate) async fn begin(
@@ -33,7 +33,7 @@ pub(crate) async fn begin(
     options: FinalOptions,
 ) -> Result<Box<dyn Writer<FinalReceipt>>> {
     let token = Token::random()?;
-    let sending = match (look(inner, scope, file).await?, options.if_exists) {
+    let sink = match (look(inner, scope, file).await?, options.if_exists) {
         (Found::Gone(reason), _) => return Err(Error::Gone(reason)),
         (Found::Live(..), IfExists::Fail) => return Err(Error::Conflict),
         (Found::Live(there, _), IfExists::SameContentOk) => {
@@ -45,29 +45,29 @@ pub(crate) async fn begin(
         (Found::Nothing, _) => {
             let place = inner.keys.final_data(scope, file, &token);
             let content_type = options.content_type.as_deref();
-            Some(Sending::new(inner, place, options.expected.size, content_type)?)
+            Some(ObjectSink::new(inner, place, options.expected.size, content_type)?)
         }
     };
     let hashes = Hashes { sha256: Some(Sha256::new()), ..Hashes::default() };
-    let body = Body::new(inner, hashes, sending, None);
+    let ingest = Ingest::new(inner, hashes, sink, None);
     let (inner, scope, file) = (inner.clone(), scope.clone(), file.clone());
-    Ok(Box::new(FinalWriter { inner, scope, file, token, options, body }))
+    Ok(Box::new(FinalWriter { inner, scope, file, token, options, ingest }))
 }
 
 #[async_trait]
 impl Writer<FinalReceipt> for FinalWriter {
     async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        self.body.add(chunk).await
+        self.ingest.add(chunk).await
     }
 
     async fn interrupted(&self) -> Error {
-        self.body.evicted().await;
+        self.ingest.evicted().await;
         budget::evicted()
     }
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<FinalReceipt> {
-        let FinalWriter { inner, scope, file, token, options, body } = *self;
-        let Finished { hashes, data, .. } = body.finish(expected.sha256).await?;
+        let FinalWriter { inner, scope, file, token, options, ingest } = *self;
+        let Finished { hashes, data, .. } = ingest.finish(expected.sha256).await?;
         let sha256 = hashes.sha256.ok_or_else(|| Error::internal("no digest"))?.finish();
         if expected.sha256.is_some_and(|expected| expected != sha256) {
             return Err(Error::DigestMismatch);
@@ -82,7 +82,7 @@ impl Writer<FinalReceipt> for FinalWriter {
                     None => match look(&inner, &scope, &file).await? {
                         Found::Nothing => Err(Error::internal("a final object lost its receipt")),
                         Found::Gone(reason) => Err(Error::Gone(reason)),
-                        Found::Live(there, _) => settle(&inner, &scope, &file, &there, &receipt, if_exists),
+                        Found::Live(there, _) => compare_existing(&inner, &scope, &file, &there, &receipt, if_exists),
                     },
                 }
             })
@@ -108,7 +108,7 @@ pub(crate) async fn publish(
     scope: &Scope,
     file: &FileId,
     receipt: Final,
-    data: Data,
+    data: PendingData,
     if_exists: IfExists,
 ) -> Result<FinalReceipt> {
     data.check_in_time().await?;
@@ -119,7 +119,7 @@ pub(crate) async fn publish(
             answer(inner, scope, file, &receipt, false)
         }
         Ok(Taken::Other(there)) => match found(Some(there))? {
-            Found::Live(there, _) => settle(inner, scope, file, &there, &receipt, if_exists),
+            Found::Live(there, _) => compare_existing(inner, scope, file, &there, &receipt, if_exists),
             Found::Gone(reason) => Err(Error::Gone(reason)),
             Found::Nothing => Err(Error::internal("a taken slot is free")),
         },
@@ -132,7 +132,7 @@ pub(crate) async fn publish(
 }
 
 /// What to answer when the file id was taken before.
-pub(crate) fn settle(
+pub(crate) fn compare_existing(
     inner: &Inner,
     scope: &Scope,
     file: &FileId,

@@ -1,9 +1,9 @@
 //! Parts: put, compared, deleted.
 
 use crate::content::budget;
-use crate::content::data::Data;
-use crate::content::ingest::{Body, Finished, Spot};
-use crate::content::sending::Sending;
+use crate::content::data::PendingData;
+use crate::content::ingest::{Finished, Ingest, Spot};
+use crate::content::sink::ObjectSink;
 use crate::digest::{catch_up, chain};
 use crate::operations::{delete, read};
 use crate::registry::Running;
@@ -25,7 +25,7 @@ struct PartWriter {
     scope: Scope,
     key: TempKey,
     options: PartOptions,
-    body: Body,
+    ingest: Ingest,
     running: Running,
 }
 
@@ -36,7 +36,7 @@ pub(crate) async fn begin(
     number: u32,
     options: PartOptions,
 ) -> Result<Box<dyn Writer<PartReceipt>>> {
-    let running = inner.registry.begin(scope, session);
+    let running = inner.registry.register(scope, session);
     let key = TempKey { session: session.clone(), number, token: Token::random()? };
     let place = inner.keys.part(scope, session, number);
     let seat = inner.board.seat(scope, session);
@@ -55,19 +55,19 @@ pub(crate) async fn begin(
             return Err(Error::Conflict);
         }
     }
-    let sending = match &there {
+    let sink = match &there {
         Some(_) => None,
         None => {
             let place = inner.keys.temp_data(scope, &key);
-            Some(Sending::new(inner, place, options.expected.size, None)?)
+            Some(ObjectSink::new(inner, place, options.expected.size, None)?)
         }
     };
-    let spot = options.offset.filter(|_| sending.is_some()).map(|offset| Spot { seat, offset, before });
+    let spot = options.offset.filter(|_| sink.is_some()).map(|offset| Spot { seat, offset, before });
     let hashes =
         Hashes { blake3: Some(Blake3::new()), sha256: options.needs_sha256().then(Sha256::new), ..Hashes::default() };
-    let body = Body::new(inner, hashes, sending, spot);
+    let ingest = Ingest::new(inner, hashes, sink, spot);
     let (inner, scope) = (inner.clone(), scope.clone());
-    Ok(Box::new(PartWriter { inner, scope, key, options, body, running }))
+    Ok(Box::new(PartWriter { inner, scope, key, options, ingest, running }))
 }
 
 /// Refuses a part of what has ended.
@@ -85,24 +85,24 @@ impl Writer<PartReceipt> for PartWriter {
         tokio::select! {
             biased;
             () = self.running.interrupted() => Err(Error::Interrupted { received: 0 }),
-            added = self.body.add(chunk) => added,
+            added = self.ingest.add(chunk) => added,
         }
     }
 
     async fn interrupted(&self) -> Error {
         tokio::select! {
             () = self.running.interrupted() => Error::Interrupted { received: 0 },
-            () = self.body.evicted() => budget::evicted(),
+            () = self.ingest.evicted() => budget::evicted(),
         }
     }
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<PartReceipt> {
-        let PartWriter { inner, scope, key, options, body, running } = *self;
+        let PartWriter { inner, scope, key, options, ingest, running } = *self;
         running.check()?;
         let Finished { hashes, data, chain, seat } = tokio::select! {
             biased;
             () = running.interrupted() => return Err(Error::Interrupted { received: 0 }),
-            finished = body.finish(expected.sha256) => finished?,
+            finished = ingest.finish(expected.sha256) => finished?,
         };
         let mut sha256 = hashes.sha256.map(Sha256::finish);
         if let (None, Some(_), Some(data)) = (sha256, expected.sha256, &data) {
@@ -160,7 +160,7 @@ async fn commit(
     scope: &Scope,
     key: TempKey,
     part: Part,
-    data: Option<Data>,
+    data: Option<PendingData>,
     if_exists: IfExists,
     expected: Option<Digest>,
 ) -> Result<PartReceipt> {
@@ -173,7 +173,7 @@ async fn commit(
                 Ok(Taken::Done(slot)) => {
                     data.keep_with(&place, &slot).await?;
                     inner.cache.put(&place, &slot);
-                    catch_up::begin(inner, scope, &key, &part);
+                    catch_up::schedule(inner, scope, &key, &part);
                     return part.receipt(key, false);
                 }
                 Ok(Taken::Other(there)) => Some(there),

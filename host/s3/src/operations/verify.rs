@@ -47,7 +47,7 @@ enum Kind {
 }
 
 /// What a receipt says of its data.
-struct Receipt {
+struct ExpectedData {
     slot: Place,
     data: Place,
     /// The number of a part.
@@ -70,7 +70,7 @@ async fn compare_all(inner: &Arc<Inner>, kind: Kind, depth: Depth, findings: &mu
     };
     let mut all_slots = Listing::new(&inner.client, slots, None);
     let mut all_data =
-        Data { kind, listing: Listing::new(&inner.client, data.clone(), None), prefix: data, ahead: None };
+        DataListing { kind, listing: Listing::new(&inner.client, data.clone(), None), prefix: data, ahead: None };
     loop {
         let page = next_live(&mut all_slots).await?;
         if page.is_empty() || findings.is_stopped() {
@@ -130,7 +130,7 @@ async fn read_slots(inner: &Arc<Inner>, places: Vec<Place>) -> Result<Vec<(Place
 }
 
 /// The receipt in a slot; `None` if the slot holds none any more.
-fn receipt(inner: &Inner, kind: Kind, place: &Place, slot: Read) -> Result<Option<Receipt>> {
+fn receipt(inner: &Inner, kind: Kind, place: &Place, slot: Read) -> Result<Option<ExpectedData>> {
     let Some(Slot { state: State::Live(content, _), .. }) = slot? else { return Ok(None) };
     let wrong = |what: &str| Error::internal(format!("the receipt has no {what}"));
     let hash = |text: &str| Digest::from_hex(text).ok_or_else(|| wrong("digest"));
@@ -140,14 +140,14 @@ fn receipt(inner: &Inner, kind: Kind, place: &Place, slot: Read) -> Result<Optio
             let file = portico_store::FileId::parse(rest)?;
             let data = inner.keys.final_data(&scope, &file, &there.token()?);
             let digest = Hash::Sha256(hash(&there.sha256)?);
-            Receipt { slot: place.clone(), data, part: None, size: there.size, digest }
+            ExpectedData { slot: place.clone(), data, part: None, size: there.size, digest }
         }
         (Kind::Part, Content::Part(there)) => {
             let (scope, rest) = scoped(&place.key, &inner.keys.all_parts())?;
             let (session, number) = part_of(rest)?;
             let data = inner.keys.temp_data(&scope, &TempKey { session, number, token: there.token()? });
             let digest = Hash::Blake3(hash(&there.blake3)?);
-            Receipt { slot: place.clone(), data, part: Some(number), size: there.size, digest }
+            ExpectedData { slot: place.clone(), data, part: Some(number), size: there.size, digest }
         }
         _ => return Err(wrong("content of its kind")),
     };
@@ -166,8 +166,8 @@ fn part_of(rest: &str) -> Result<(SessionId, u32)> {
 async fn look_again(
     inner: &Arc<Inner>,
     kind: Kind,
-    seen: Receipt,
-    whole: &mut Vec<Receipt>,
+    seen: ExpectedData,
+    whole: &mut Vec<ExpectedData>,
     findings: &mut Findings<'_>,
 ) -> Result<()> {
     let now = receipt(inner, kind, &seen.slot, inner.slots.get(&seen.slot).await.map_err(Error::from))?;
@@ -198,7 +198,7 @@ async fn compare_content(
     inner: &Arc<Inner>,
     kind: Kind,
     depth: Depth,
-    whole: Vec<Receipt>,
+    whole: Vec<ExpectedData>,
     findings: &mut Findings<'_>,
 ) -> Result<()> {
     if depth == Depth::Sizes {
@@ -209,7 +209,7 @@ async fn compare_content(
     let mut whole = whole.into_iter().peekable();
     while whole.peek().is_some() && !findings.is_stopped() {
         let some = whole.by_ref().take(READS).collect();
-        let read = each(READS, some, |receipt: Receipt| {
+        let read = each(READS, some, |receipt: ExpectedData| {
             let inner = inner.clone();
             async move {
                 let same = is_same(&inner, &receipt).await;
@@ -234,7 +234,7 @@ async fn compare_content(
     Ok(())
 }
 
-async fn is_same(inner: &Arc<Inner>, receipt: &Receipt) -> Result<bool> {
+async fn is_same(inner: &Arc<Inner>, receipt: &ExpectedData) -> Result<bool> {
     Ok(match receipt.digest {
         Hash::Sha256(expected) => read::digest(inner, &receipt.data, receipt.size).await? == expected,
         Hash::Blake3(expected) => read::blake3(inner, &receipt.data, receipt.size).await? == expected,
@@ -247,7 +247,7 @@ fn unreadable(error: &Error) -> DifferenceKind {
 }
 
 /// A listing of data.
-struct Data<'a> {
+struct DataListing<'a> {
     kind: Kind,
     prefix: Place,
     listing: Listing<'a>,
@@ -255,7 +255,7 @@ struct Data<'a> {
     ahead: Option<Listed>,
 }
 
-impl Data<'_> {
+impl DataListing<'_> {
     /// The size of data, if they are listed. Keys are asked for in their order.
     async fn find(&mut self, key: &str, findings: &mut Findings<'_>) -> Result<Option<u64>> {
         self.skip(Some(key), findings).await?;

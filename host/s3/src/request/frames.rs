@@ -46,8 +46,8 @@ impl Frames {
 
     /// A body of known length. The frames are shared, not copied.
     pub(crate) fn stream(&self) -> ByteStream {
-        let sending = Sending { frames: self.frames.iter().cloned().collect(), rest: self.len };
-        ByteStream::new(SdkBody::from_body_1_x(sending))
+        let body = FramesBody { frames: self.frames.iter().cloned().collect(), rest: self.len };
+        ByteStream::new(SdkBody::from_body_1_x(body))
     }
 }
 
@@ -57,12 +57,12 @@ impl From<Bytes> for Frames {
     }
 }
 
-struct Sending {
+struct FramesBody {
     frames: VecDeque<Bytes>,
     rest: u64,
 }
 
-impl Body for Sending {
+impl Body for FramesBody {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -47,7 +47,7 @@ pub(crate) struct Small {
 }
 
 /// An answer with content that is still to come.
-pub(crate) struct Content {
+pub(crate) struct RangeBody {
     pub(crate) stream: ByteStream,
     /// Where the content begins in the object, in bytes.
     pub(crate) start: u64,
@@ -169,7 +169,7 @@ impl Client {
 
     /// Begins to read a range, which is not empty, of an object of `size` bytes. A server may answer with more than the
     /// range; see [`Content`].
-    pub(crate) async fn get_range(&self, place: &Place, range: &Range<u64>, size: u64) -> Result<Content, Failure> {
+    pub(crate) async fn get_range(&self, place: &Place, range: &Range<u64>, size: u64) -> Result<RangeBody, Failure> {
         self.repeat(self.short(), |_| async {
             let what = || format!("GetObject {place} {range:?}");
             let answer = self.get_request(place, range).send().await.map_err(|error| Failure::of(what(), error))?;
@@ -187,7 +187,7 @@ impl Client {
                 ));
             }
             let first = told.and_then(|(range, _)| range.split('-').next()?.trim().parse().ok());
-            Ok(Content { stream: answer.body, start: first.unwrap_or(0) })
+            Ok(RangeBody { stream: answer.body, start: first.unwrap_or(0) })
         })
         .await
     }

@@ -26,7 +26,7 @@ pub(crate) struct Straight {
 }
 
 /// The request's side.
-struct Passing {
+struct StraightBody {
     // A body must be `Sync`, and a receiver is used by one.
     frames: Mutex<mpsc::Receiver<Bytes>>,
     rest: u64,
@@ -37,8 +37,8 @@ struct Passing {
 pub(crate) fn new(size: u64) -> (Straight, ByteStream) {
     let (sender, receiver) = mpsc::channel(1);
     let ended = Arc::new(Notify::new());
-    let passing = Passing { frames: Mutex::new(receiver), rest: size, ended: ended.clone() };
-    (Straight { frames: sender, size, rest: size, ended }, ByteStream::new(SdkBody::from_body_1_x(passing)))
+    let body = StraightBody { frames: Mutex::new(receiver), rest: size, ended: ended.clone() };
+    (Straight { frames: sender, size, rest: size, ended }, ByteStream::new(SdkBody::from_body_1_x(body)))
 }
 
 impl Straight {
@@ -98,7 +98,7 @@ pub(crate) async fn in_time<T>(
     }
 }
 
-impl Body for Passing {
+impl Body for StraightBody {
     type Data = Bytes;
     type Error = std::io::Error;
 

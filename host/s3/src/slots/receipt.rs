@@ -29,23 +29,23 @@ pub(crate) struct Part {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) offset: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) chain: Option<Chain>,
+    pub(crate) chain: Option<StoredChain>,
 }
 
 /// What the content of a part does to a SHA-256, as it is written; see [`portico_store::Chain`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Chain {
+pub(crate) struct StoredChain {
     #[serde(default)]
     before: String,
     /// In base64.
     state: String,
 }
 
-impl Chain {
+impl StoredChain {
     /// The chain of content that was hashed on from something.
     pub(crate) fn made(before: Option<Digest>, after: Option<&Sha256>) -> Option<Self> {
         let state = STANDARD.encode(after?.suspend().as_bytes());
-        Some(Chain { before: before?.to_hex(), state })
+        Some(StoredChain { before: before?.to_hex(), state })
     }
 
     /// As it is used; `None` if it can't be.

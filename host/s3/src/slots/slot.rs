@@ -17,7 +17,7 @@
 
 use crate::each::each;
 use crate::keys::Place;
-use crate::open::owner::Alone;
+use crate::open::owner::SoleOwner;
 use crate::request::client::Client;
 use crate::request::failure::{Failure, Kind};
 use crate::request::frames::Frames;
@@ -157,7 +157,7 @@ fn read(place: &Place, small: Small) -> Result<Slot, Failure> {
 pub(crate) struct Slots {
     pub(crate) client: Arc<Client>,
     /// Where the server has no conditional writes: one writer at a time for a key, in this one process.
-    pub(crate) alone: Option<Alone>,
+    pub(crate) sole_owner: Option<SoleOwner>,
 }
 
 impl Slots {
@@ -177,13 +177,13 @@ impl Slots {
         let body = Frames::from(write(&token, state));
         let slot = |etag| Slot { state: state.clone(), token: token.clone(), etag, modified_ms: self.client.now_ms() };
         self.client.step("slot")?;
-        let written = match &self.alone {
+        let written = match &self.sole_owner {
             None => self.write_conditionally(place, expected, &token, &body).await?,
-            Some(alone) => {
-                let _only = alone.lock(place).await?;
+            Some(owner) => {
+                let _only = owner.lock(place).await?;
                 let there = self.get(place).await?;
                 if there.as_ref().map(|slot| &slot.token) == expected.map(|slot| &slot.token) {
-                    self.write_alone(place, &token, &body).await?
+                    self.write_unconditionally(place, &token, &body).await?
                 } else {
                     Err(there)
                 }
@@ -199,7 +199,7 @@ impl Slots {
 
     /// Without conditions, under the lock of the key. Once an attempt may have been made without our knowing, a later one
     /// that is refused decides nothing: then the outcome is unknown, unless the slot is seen to be ours.
-    async fn write_alone(
+    async fn write_unconditionally(
         &self,
         place: &Place,
         token: &Token,

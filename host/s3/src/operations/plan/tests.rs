@@ -31,23 +31,23 @@ fn small_sizes(count: usize) -> impl Strategy<Value = Vec<u64>> {
     vec(prop_oneof![1 => Just(0), 4 => 1_u64..7, 4 => 3_u64..14, 1 => 8_u64..80], 0..count)
 }
 
-fn ranges(piece: &Piece) -> Vec<Range> {
+fn ranges(piece: &PlannedPiece) -> Vec<SourceRange> {
     match piece {
-        Piece::Copy { source, start, end } => vec![Range { source: *source, start: *start, end: *end }],
-        Piece::Stream(ranges) => ranges.clone(),
+        PlannedPiece::Copy { source, start, end } => vec![SourceRange { source: *source, start: *start, end: *end }],
+        PlannedPiece::Stream(ranges) => ranges.clone(),
     }
 }
 
-fn length(piece: &Piece) -> u64 {
+fn length(piece: &PlannedPiece) -> u64 {
     ranges(piece).iter().map(|range| range.end - range.start).sum()
 }
 
-fn streamed(pieces: &[Piece]) -> u64 {
-    pieces.iter().filter(|piece| matches!(piece, Piece::Stream(_))).map(length).sum()
+fn streamed(pieces: &[PlannedPiece]) -> u64 {
+    pieces.iter().filter(|piece| matches!(piece, PlannedPiece::Stream(_))).map(length).sum()
 }
 
 /// Panics unless the pieces are a plan for the sources within the limits.
-fn check(sizes: &[u64], limits: &Limits, pieces: &[Piece]) {
+fn check(sizes: &[u64], limits: &Limits, pieces: &[PlannedPiece]) {
     let mut expected = sizes.iter().enumerate().filter(|(_, size)| **size > 0).map(|(source, size)| (source, *size));
     let mut current = None;
     for range in pieces.iter().flat_map(ranges) {
@@ -61,7 +61,7 @@ fn check(sizes: &[u64], limits: &Limits, pieces: &[Piece]) {
     assert!(pieces.len() as u64 <= limits.pieces_max, "{} pieces", pieces.len());
     for (index, piece) in pieces.iter().enumerate() {
         let last = index + 1 == pieces.len();
-        let copy = matches!(piece, Piece::Copy { .. });
+        let copy = matches!(piece, PlannedPiece::Copy { .. });
         let longest = if copy { limits.copy_max } else { limits.stream_max };
         assert!(length(piece) >= if last { 1 } else { limits.piece_min }, "{piece:?} is too short");
         assert!(length(piece) <= longest, "{piece:?} is too long");
@@ -124,8 +124,8 @@ proptest! {
         let mut streamed = vec![0; sizes.len()];
         let mut run = 0;
         for piece in &pieces {
-            for Range { source, start, end } in ranges(piece) {
-                if matches!(piece, Piece::Copy { .. }) {
+            for SourceRange { source, start, end } in ranges(piece) {
+                if matches!(piece, PlannedPiece::Copy { .. }) {
                     run = 0;
                     continue;
                 }
@@ -189,7 +189,7 @@ proptest! {
 fn summary(sizes: &[u64], limits: &Limits) -> (usize, usize, u64) {
     let pieces = plan(sizes, limits).unwrap();
     check(sizes, limits, &pieces);
-    let copies = pieces.iter().filter(|piece| matches!(piece, Piece::Copy { .. })).count();
+    let copies = pieces.iter().filter(|piece| matches!(piece, PlannedPiece::Copy { .. })).count();
     (copies, pieces.len() - copies, streamed(&pieces))
 }
 

@@ -6,8 +6,8 @@
 //! its end, its requests end first, then the upload is aborted and the data deleted, in the background.
 
 use crate::content::budget::{self, Budget, Holder};
-use crate::content::data::Data;
-use crate::content::upload::Upload;
+use crate::content::data::PendingData;
+use crate::content::multipart_upload::MultipartUpload;
 use crate::keys::Place;
 use crate::request::failure::Failure;
 use crate::request::frames::Frames;
@@ -40,10 +40,10 @@ pub(crate) struct Gathered {
 }
 
 /// Data that is being sent.
-pub(crate) struct Sending {
+pub(crate) struct ObjectSink {
     inner: Arc<Inner>,
     /// Absent once it is finished.
-    data: Option<Data>,
+    data: Option<PendingData>,
     place: Place,
     content_type: Option<String>,
     expected: Option<u64>,
@@ -58,12 +58,12 @@ pub(crate) struct Sending {
     /// Bytes of the pieces before.
     sent: u64,
     pieces: u64,
-    upload: Option<Upload>,
+    upload: Option<MultipartUpload>,
     running: JoinSet<Result<Option<Piece>, Failure>>,
     done: Vec<Piece>,
 }
 
-impl Sending {
+impl ObjectSink {
     /// Data of that length, if it is known.
     pub(crate) fn new(
         inner: &Arc<Inner>,
@@ -71,7 +71,7 @@ impl Sending {
         expected: Option<u64>,
         content_type: Option<&str>,
     ) -> Result<Self> {
-        let mut sending = Sending {
+        let mut sink = ObjectSink {
             inner: inner.clone(),
             data: None,
             place,
@@ -88,8 +88,8 @@ impl Sending {
             running: JoinSet::new(),
             done: Vec::new(),
         };
-        sending.piece_size = sending.next_size()?;
-        Ok(sending)
+        sink.piece_size = sink.next_size()?;
+        Ok(sink)
     }
 
     /// Resolves when this has to end because its client stands still while others wait for its memory.
@@ -143,7 +143,7 @@ impl Sending {
     }
 
     /// Makes the object, and answers it when it is there.
-    pub(crate) async fn finish(mut self) -> Result<Data> {
+    pub(crate) async fn finish(mut self) -> Result<PendingData> {
         if self.straight.is_some() {
             return Err(Error::internal("content ended before the length that it was sent with"));
         }
@@ -173,14 +173,14 @@ impl Sending {
                 None => self.check_size(size).await?,
             }
         }
-        let mut data = self.data.take().unwrap_or_else(|| Data::new(&self.inner, self.place.clone()));
+        let mut data = self.data.take().unwrap_or_else(|| PendingData::new(&self.inner, self.place.clone()));
         data.complete();
         Ok(data)
     }
 
     /// Begins a request, from which on there may be data.
     fn request(&mut self, request: impl Future<Output = Result<Option<Piece>, Failure>> + Send + 'static) {
-        self.data.get_or_insert_with(|| Data::new(&self.inner, self.place.clone()));
+        self.data.get_or_insert_with(|| PendingData::new(&self.inner, self.place.clone()));
         self.running.spawn(request);
     }
 
@@ -266,7 +266,7 @@ impl Sending {
 
     /// Sends the piece that has been gathered, beside what comes next.
     async fn send_piece(&mut self) -> Result<()> {
-        self.begin_upload(false).await?;
+        self.create_upload(false).await?;
         while self.running.len() >= self.inner.options.concurrency {
             self.wait_for_one().await?;
         }
@@ -289,7 +289,7 @@ impl Sending {
     async fn pass_straight(&mut self) -> Result<()> {
         let in_one = self.pieces == 0 && self.expected.is_some_and(|expected| expected <= self.piece_size);
         if !in_one {
-            self.begin_upload(true).await?;
+            self.create_upload(true).await?;
         }
         let (begun, body) = straight::new(self.piece_size);
         let (inner, place) = (self.inner.clone(), self.place.clone());
@@ -324,14 +324,15 @@ impl Sending {
     }
 
     /// Begins the multipart upload if it has not begun. With `straight` its first piece is passed straight on.
-    async fn begin_upload(&mut self, straight: bool) -> Result<()> {
+    async fn create_upload(&mut self, straight: bool) -> Result<()> {
         if self.upload.is_none() {
             // With little memory left, later pieces may have to be passed straight on.
             let gathers = self.expected.is_none() || self.inner.client.signs;
             let has_room = gathers || (!straight && self.inner.budget.has_room(self.piece_size));
             let with_checksums = self.inner.client.checksum == crate::Checksum::Crc32 && has_room;
             let (inner, place, content_type) = (self.inner.clone(), self.place.clone(), self.content_type.clone());
-            let begun = async move { Upload::begin(&inner, &place, content_type.as_deref(), with_checksums).await };
+            let begun =
+                async move { MultipartUpload::create(&inner, &place, content_type.as_deref(), with_checksums).await };
             self.upload = Some(self.inner.background.detached(begun).await?);
         }
         Ok(())
@@ -348,7 +349,7 @@ impl Sending {
     }
 }
 
-impl Drop for Sending {
+impl Drop for ObjectSink {
     fn drop(&mut self) {
         // The end of a request that is passed straight on; it fails.
         self.straight = None;

@@ -8,7 +8,7 @@ use portico_store::Result;
 use std::sync::Arc;
 
 /// A multipart upload. Aborted when it is dropped, unless the server said that it is complete.
-pub(crate) struct Upload {
+pub(crate) struct MultipartUpload {
     inner: Arc<Inner>,
     place: Place,
     pub(crate) id: String,
@@ -20,8 +20,8 @@ pub(crate) struct Upload {
     is_gone: bool,
 }
 
-impl Upload {
-    pub(crate) async fn begin(
+impl MultipartUpload {
+    pub(crate) async fn create(
         inner: &Arc<Inner>,
         place: &Place,
         content_type: Option<&str>,
@@ -29,7 +29,7 @@ impl Upload {
     ) -> Result<Self> {
         let (id, may_have_twin) = inner.client.create_upload(place, content_type, with_checksums).await?;
         let (inner, place) = (inner.clone(), place.clone());
-        Ok(Upload { inner, place, id, with_checksums, may_have_twin, is_gone: false })
+        Ok(MultipartUpload { inner, place, id, with_checksums, may_have_twin, is_gone: false })
     }
 
     /// Makes the object, of `size` bytes.
@@ -40,9 +40,9 @@ impl Upload {
     }
 }
 
-impl Drop for Upload {
+impl Drop for MultipartUpload {
     fn drop(&mut self) {
-        let Upload { is_gone, may_have_twin, .. } = *self;
+        let MultipartUpload { is_gone, may_have_twin, .. } = *self;
         if is_gone && !may_have_twin {
             return;
         }
