@@ -1,4 +1,5 @@
-//! Background tasks: commits that must not stop half-way, and the removal of what failed.
+//! Background tasks: commits that must not stop half-way, and the removal of failed attempts. Invariant: after
+//! [`Background::wait`] none of the tasks before runs.
 
 use portico_store::watched::Watched;
 use portico_store::{Error, Result};

@@ -1,4 +1,4 @@
-//! Work on many items side by side.
+//! Runs work on many items side by side.
 
 use portico_store::{Error, Result};
 use tokio::task::JoinSet;

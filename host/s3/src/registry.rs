@@ -1,8 +1,8 @@
-//! The running puts of upload sessions in this process, and the assemblies.
+//! The running puts and assemblies of this process, by upload session.
 //!
-//! Invariants: a put passes from open to committing, or from open to interrupted, and never both. So after
-//! [`Registry::interrupt`] has returned, no put that was running before commits any more. Nobody in this process who waits
-//! by [`Registry::consumed`] sees a part that an assembly which has answered is still taking away.
+//! Invariants: a put changes from open to committing or from open to interrupted, never both. So after
+//! [`Registry::interrupt`] returns, no put that ran before commits. After [`Registry::consumed`] returns, the caller
+//! sees no part that a finished assembly of this process still removes.
 
 use portico_store::watched::Watched;
 use portico_store::{Error, Result, Scope, SessionId};
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 type Session = (Scope, SessionId);
 
-/// What a put is at.
+/// The stage of a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Open,
@@ -29,12 +29,12 @@ pub(crate) struct Registry(Watched<Sessions>);
 struct Sessions {
     puts: HashMap<Session, Vec<Arc<watch::Sender<Stage>>>>,
     assembling: HashSet<Session>,
-    /// Those among them whose object is there, and whose parts are being taken away.
+    /// Sessions of `assembling` whose object exists, and whose parts are being removed.
     consuming: HashSet<Session>,
 }
 
 impl Registry {
-    /// Counts a put in.
+    /// Registers a put.
     pub(crate) fn register(self: &Arc<Self>, scope: &Scope, session: &SessionId) -> Running {
         let stage = Arc::new(watch::Sender::new(Stage::Open));
         let session = (scope.clone(), session.clone());
@@ -42,7 +42,7 @@ impl Registry {
         Running { registry: self.clone(), session, stage }
     }
 
-    /// Ends the open puts of a session, and waits for those that are being committed.
+    /// Interrupts the open puts of a session, and waits for its committing puts.
     pub(crate) async fn interrupt(&self, scope: &Scope, session: &SessionId) {
         let puts = self.0.lock().puts.get(&(scope.clone(), session.clone())).cloned().unwrap_or_default();
         for put in &puts {
@@ -59,10 +59,10 @@ impl Registry {
         }
     }
 
-    /// Marks sessions as being assembled by this process, once none of them is being consumed.
+    /// Marks sessions as being assembled, after finished assemblies have removed their parts.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if one of them is being assembled.
+    /// [`Error::Conflict`] if this process is assembling one of the sessions.
     pub(crate) async fn assemble(self: &Arc<Self>, sessions: Vec<Session>) -> Result<Assembling> {
         self.0
             .until(|inner| {
@@ -79,19 +79,19 @@ impl Registry {
             .await
     }
 
-    /// Waits until no parts of a session are being taken away by an assembly that has answered.
+    /// Waits until no finished assembly is removing parts of a session.
     pub(crate) async fn consumed(&self, scope: &Scope, session: &SessionId) {
         let session = (scope.clone(), session.clone());
         self.0.until(|inner| (!inner.consuming.contains(&session)).then_some(())).await;
     }
 
-    /// The same of all sessions of a scope.
+    /// Waits for all sessions of a scope, as [`Registry::consumed`] does for one.
     pub(crate) async fn all_consumed(&self, scope: &Scope) {
         self.0.until(|inner| (!inner.consuming.iter().any(|(there, _)| there == scope)).then_some(())).await;
     }
 }
 
-/// A running put. Dropping it lets go whoever waits for it.
+/// A running put. Dropping it releases everybody who waits for this put.
 pub(crate) struct Running {
     registry: Arc<Registry>,
     session: Session,
@@ -99,12 +99,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Resolves when the put has been interrupted.
+    /// Resolves when the put is interrupted.
     pub(crate) async fn interrupted(&self) {
         let _ = self.stage.subscribe().wait_for(|stage| *stage == Stage::Interrupted).await;
     }
 
-    /// Fails if the put has been interrupted.
+    /// Fails if the put was interrupted.
     pub(crate) fn check(&self) -> Result<()> {
         match *self.stage.borrow() {
             Stage::Interrupted => Err(Error::Interrupted { received: 0 }),
@@ -112,7 +112,7 @@ impl Running {
         }
     }
 
-    /// From here on the put can't be interrupted any more.
+    /// Starts the commit. The put cannot be interrupted any more.
     pub(crate) fn commit(&self) -> Result<()> {
         let mut result = Ok(());
         self.stage.send_if_modified(|stage| {
@@ -146,7 +146,7 @@ pub(crate) struct Assembling {
 }
 
 impl Assembling {
-    /// Says that the object is there, and that only the parts have to go.
+    /// Marks the object as existing, so that only its parts remain to be removed.
     pub(crate) fn consume(&self) {
         self.registry.0.lock().consuming.extend(self.sessions.iter().cloned());
     }

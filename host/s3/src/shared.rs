@@ -1,4 +1,4 @@
-//! What the operations of a store share. Invariant: no operation is imported here.
+//! The state that all operations of a store share. Invariant: this file imports no operation.
 
 use crate::background::Background;
 use crate::content::budget::Budget;
@@ -17,7 +17,7 @@ use portico_store::lane::Puts;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-/// What the parts of a store share.
+/// The shared state of a store.
 pub(crate) struct Inner {
     pub(crate) client: Arc<Client>,
     pub(crate) keys: Keys,
@@ -34,18 +34,18 @@ pub(crate) struct Inner {
     pub(crate) counters: Counters,
 }
 
-/// What was moved through this host for assemblies, in bytes since the store was opened.
+/// Bytes that assemblies moved through this host since the store was opened.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     /// Read back for a digest.
     pub(crate) read_back: AtomicU64,
-    /// Read back for one in the background.
+    /// Read back for a digest in the background.
     pub(crate) caught_up: AtomicU64,
-    /// Read and sent again, because it could not be copied.
+    /// Read and sent again, because the server could not copy them.
     pub(crate) streamed: AtomicU64,
 }
 
-/// A catcher, by what it does and not by its type, because that imports this file.
+/// A background hasher, boxed because its own type imports this file.
 pub(crate) struct Catcher(pub(crate) Box<dyn Catch>);
 
 #[async_trait]

@@ -1,11 +1,16 @@
-//! The memory that the uploads of a process share.
+//! Bounds the memory of all uploads of a process.
 //!
-//! One half is for whoever comes: it is taken as bytes arrive. An upload that gets nothing of it and has no piece on its
-//! way passes its content straight on, if it knows its length; so it needs no memory and waits for nobody. One of unknown
-//! length can't, because S3 wants to know the length of a request first: it waits for a whole piece's worth of the other
-//! half, which it then fills and sends. Invariants: nobody who holds something of the second half waits for more of
-//! anything but its client; and while somebody waits for it, clients that stand still lose it ([`STALL`]). So uploads can't
-//! wait for each other in a circle, and stalled clients can't stop the rest.
+//! The budget has two halves. *Arriving* memory is taken frame by frame and never waited for, so small content costs
+//! only its own bytes. When no arriving memory is left and none of the upload's pieces is in flight, content of known
+//! length is passed straight on: it needs no memory. Content of unknown length cannot be, because S3 wants the length
+//! of a request first. It waits for *piece* memory, enough to complete its piece.
+//!
+//! Invariants: an upload that holds piece memory waits for nothing except its client; while another upload waits for
+//! piece memory, a holder whose client stalls is evicted ([`STALL`]). So uploads cannot deadlock, and stalled clients
+//! cannot stop the others.
+//!
+//! A single budget from which each piece is acquired whole fails here: as many stalled clients as it holds pieces stop
+//! all content of unknown length, and a slow client of a few bytes occupies a whole piece.
 
 use portico_store::watched::Watched;
 use portico_store::{Error, Result};
@@ -14,29 +19,29 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How long a client may stand still while it holds what another one waits for. The more wait, the shorter: else whoever
-/// comes last waits this long for every few of those before it that stand still too.
+/// Longest stall of a client whose upload holds memory that one other upload waits for. The limit shrinks with the
+/// number of waiters: otherwise the last waiter waits this long for each few stalled clients before it.
 pub(crate) const STALL: Duration = Duration::from_secs(3);
 
-/// Shortest such time, however many wait.
+/// Shortest limit for a stall, however many uploads wait.
 const STALL_MIN: Duration = Duration::from_millis(500);
 
-/// Waiters for which the time is half of [`STALL`].
+/// Number of waiters that halves the limit.
 const STALL_HALVES_AT: u32 = 4;
 
-/// How often somebody who waits looks for such clients.
+/// Interval at which a waiter looks for stalled holders.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// What the client of an upload that lost its memory is told to wait, in seconds: others have it meanwhile.
+/// `Retry-After` of an evicted upload, in seconds: meanwhile others use its memory.
 const EVICTED_RETRY: u32 = 5;
 
-/// Why an upload that lost its memory ends.
+/// Returns the error of an evicted upload.
 pub(crate) fn evicted() -> Error {
-    let cause = "an upload stood still while others waited for the memory that it held (s3_memory)";
+    let cause = "the client stalled while other uploads waited for memory (s3_memory)";
     Error::Unavailable { retry_after: Some(EVICTED_RETRY), cause: cause.into() }
 }
 
-/// Memory of all uploads.
+/// The memory budget of all uploads.
 pub(crate) struct Budget {
     arriving: Arc<Semaphore>,
     pieces: Arc<Semaphore>,
@@ -46,9 +51,9 @@ pub(crate) struct Budget {
     epoch: Instant,
 }
 
-/// An upload that holds memory of the second half.
+/// Piece memory that one upload holds.
 pub(crate) struct Holder {
-    /// When its client sent something, in milliseconds since the budget's epoch.
+    /// Time of the latest bytes of the client, in milliseconds since the budget's epoch.
     moved: AtomicU64,
     evicted: Watched<bool>,
     _permit: OwnedSemaphorePermit,
@@ -67,22 +72,22 @@ impl Budget {
         })
     }
 
-    /// The largest piece that can be gathered, in bytes.
+    /// Returns the largest piece that fits in memory, in bytes.
     pub(crate) fn piece_max(&self) -> u64 {
         self.half as u64
     }
 
-    /// Memory for bytes that have arrived, if there is some.
+    /// Takes memory for bytes that have arrived, if enough is free.
     pub(crate) fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         self.arriving.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()
     }
 
-    /// Whether so many bytes could arrive now.
+    /// Returns whether `bytes` of arriving memory are free.
     pub(crate) fn has_room(&self, bytes: u64) -> bool {
         self.arriving.available_permits() as u64 >= bytes
     }
 
-    /// Memory for what a piece still lacks.
+    /// Waits for the memory that completes a piece.
     pub(crate) async fn reserve(self: &Arc<Self>, bytes: u64) -> Result<Arc<Holder>> {
         let bytes = u32::try_from(bytes.min(self.piece_max())).map_err(Error::internal)?;
         let acquire = self.pieces.clone().acquire_many_owned(bytes);
@@ -103,12 +108,12 @@ impl Budget {
         Ok(holder)
     }
 
-    /// Says that the client of a holder has sent something.
+    /// Records that the client of a holder has sent bytes.
     pub(crate) fn moved(&self, holder: &Holder) {
         holder.moved.store(self.now(), Ordering::Relaxed);
     }
 
-    /// Says that a piece is complete, so that its upload no longer waits for its client.
+    /// Records that a piece is complete, so that its upload no longer waits for its client.
     pub(crate) fn complete(holder: &Holder) {
         holder.moved.store(u64::MAX, Ordering::Relaxed);
     }
@@ -126,7 +131,7 @@ impl Budget {
         }
     }
 
-    /// Of those who wait, all but the one who looks.
+    /// Returns the number of waiters except the caller.
     fn others_waiting(&self) -> u32 {
         self.waiting.load(Ordering::Relaxed).saturating_sub(1)
     }
@@ -136,7 +141,7 @@ impl Budget {
     }
 }
 
-/// Somebody who waits, counted.
+/// Counts a waiter while the value exists.
 struct Waiting<'a>(&'a AtomicU32);
 
 impl<'a> Waiting<'a> {
@@ -153,7 +158,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl Holder {
-    /// Resolves when the upload has to end, because its client stands still and others wait.
+    /// Resolves when the upload has to end because its client stalls and others wait.
     pub(crate) async fn evicted(&self) {
         self.evicted.until(|is_evicted| is_evicted.then_some(())).await;
     }

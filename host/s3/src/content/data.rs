@@ -1,4 +1,4 @@
-//! The data of a receipt that does not exist yet.
+//! Data whose receipt does not exist yet. Invariant: data that gets no receipt is deleted, at once or by a sweep.
 
 use crate::keys::Place;
 use crate::shared::Inner;
@@ -6,50 +6,52 @@ use crate::slots::slot::{Slot, State};
 use portico_store::{Error, Result};
 use std::sync::Arc;
 
-/// Data without a receipt. Deleted when it is dropped, unless it is kept.
+/// Data without a receipt. Dropping it deletes the data, unless `keep` was called.
 pub(crate) struct PendingData {
     inner: Arc<Inner>,
     pub(crate) place: Place,
-    /// When it was complete, in milliseconds by the server's clock, which does not stand still with this machine.
+    /// Time of completion, in milliseconds by the server's clock, which continues while this machine is suspended.
     complete_ms: u64,
     keep: bool,
 }
 
 impl PendingData {
-    /// Data of which there may be something from now on.
+    /// Registers data that may exist from now on.
     pub(crate) fn new(inner: &Arc<Inner>, place: Place) -> Self {
         PendingData { inner: inner.clone(), place, complete_ms: inner.client.now_ms(), keep: false }
     }
 
-    /// Says that it is complete only now.
+    /// Sets the time of completion to now.
     pub(crate) fn complete(&mut self) {
         self.complete_ms = self.inner.client.now_ms();
     }
 
-    /// Leaves it: it has a receipt, or may have one.
+    /// Keeps the data: its receipt exists, or may exist.
     pub(crate) fn keep(mut self) {
         self.keep = true;
     }
 
-    /// Leaves it if its receipt may have been made although that failed. If it was not, a sweep finds the data.
+    /// Keeps the data if its receipt may exist despite `error`. If the receipt does not exist, a sweep finds the data.
     pub(crate) fn in_doubt(self, error: &Error) {
         if !matches!(error, Error::Denied(_) | Error::NoSpace) {
             self.keep();
         }
     }
 
-    /// Fails if its receipt comes too late. A sweep that finds data without a receipt marks it, and removes it a grace time
-    /// later if it still has none. A receipt that comes within half of that time is in time; a later one only if there is
-    /// no mark yet.
+    /// Fails if the receipt would come too late.
+    ///
+    /// A sweep marks data without a receipt, and removes the data a grace time later if there is still no receipt. A
+    /// receipt within half of that time is in time. A later receipt is accepted only if there is no mark yet.
     pub(crate) async fn check_in_time(&self) -> Result<()> {
         if self.is_late() && self.is_swept().await? { Err(self.too_late()) } else { Ok(()) }
     }
 
-    /// Leaves it: its receipt has been made, in `receipt` as `slot`. The answer to that was the server's latest word on the
-    /// time. If this machine was suspended before, so that a sweep may have been faster, the receipt is taken back.
+    /// Keeps the data, whose receipt is now in `receipt` as `slot`. The response to that write was the server's latest
+    /// word on the time. If this machine was suspended before, a sweep may have been faster, and the receipt is
+    /// withdrawn.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if it was taken back.
+    /// [`Error::Unavailable`] if the receipt was withdrawn.
     pub(crate) async fn keep_with(self, receipt: &Place, slot: &Slot) -> Result<()> {
         if !self.is_late() || matches!(self.is_swept().await, Ok(false)) {
             self.keep();
@@ -67,7 +69,8 @@ impl PendingData {
         self.inner.client.age(self.complete_ms) > self.inner.options.grace / 2
     }
 
-    /// Whether a sweep has removed it, or may be about to. A mark goes after its data, so it is looked for first.
+    /// Returns whether a sweep has removed the data, or may be about to. The mark is looked up first, because a sweep
+    /// removes the mark after the data.
     async fn is_swept(&self) -> Result<bool> {
         let client = &self.inner.client;
         let is_marked = client.head(&self.inner.keys.mark(&self.place)).await?.is_some();
@@ -75,7 +78,7 @@ impl PendingData {
     }
 
     fn too_late(&self) -> Error {
-        Error::unavailable(format!("{} waited too long for its receipt, and is being swept", self.place))
+        Error::unavailable(format!("the receipt of {} came too late, and a sweep is removing the data", self.place))
     }
 }
 
@@ -87,15 +90,15 @@ impl Drop for PendingData {
         let (inner, place) = (self.inner.clone(), self.place.clone());
         self.inner.background.spawn(async move {
             if let Err(error) = inner.client.delete(std::slice::from_ref(&place)).await {
-                tracing::warn!(%place, %error, "data is left behind; a sweep removes it");
+                tracing::warn!(%place, %error, "cannot remove data; a sweep removes it later");
             }
         });
     }
 }
 
-/// Removes data whose receipts are no more.
+/// Removes data whose receipts are gone. Best effort: a sweep removes the rest.
 pub(crate) async fn remove_data(inner: &Inner, places: &[Place]) {
     if let Err(error) = inner.client.delete(places).await {
-        tracing::warn!(%error, "data is left behind; a sweep removes it");
+        tracing::warn!(%error, "cannot remove data; a sweep removes it later");
     }
 }

@@ -1,4 +1,4 @@
-//! Content that arrives: hashed and sent side by side.
+//! Content that arrives, hashed and sent side by side. Invariant: no chain comes from content that was refused.
 
 use crate::content::data::PendingData;
 use crate::content::sink::{Gathered, ObjectSink};
@@ -11,15 +11,15 @@ use portico_store::{Digest, Result, Sha256, limits};
 use std::pin::pin;
 use tokio::sync::oneshot;
 
-/// Where content of a part belongs in the whole.
+/// The position of a part's content in the whole object.
 pub(crate) struct Spot {
     pub(crate) seat: Seat,
     pub(crate) offset: u64,
-    /// The digest of what is before it, if that is known when it begins.
+    /// The hash state of the preceding content, if known when the put begins.
     pub(crate) before: Option<Sha256>,
 }
 
-/// Content that arrives: hashed, and sent if it is not only compared with what is there.
+/// Incoming content. It is hashed, and sent unless it is only compared with an existing part.
 pub(crate) struct Ingest {
     gather: Gather,
     hashing: Lane<Hashes>,
@@ -28,13 +28,13 @@ pub(crate) struct Ingest {
     share: Share,
 }
 
-/// Content that is there.
+/// Content that was hashed and stored.
 pub(crate) struct Finished {
     pub(crate) hashes: Hashes,
-    /// Absent where it was only compared.
+    /// Absent if the content was only compared.
     pub(crate) data: Option<PendingData>,
     pub(crate) chain: Option<StoredChain>,
-    /// What was found stays to be seen for as long as this is there.
+    /// Keeps the published hash states of this put alive.
     pub(crate) seat: Option<Seat>,
 }
 
@@ -52,7 +52,7 @@ impl Ingest {
         }
     }
 
-    /// Takes a frame.
+    /// Adds a frame; waits while the sink has no room.
     pub(crate) async fn add(&mut self, frame: Bytes) -> Result<()> {
         match self.gather.add(frame, self.share.batch()) {
             Some(frames) => self.push(frames).await,
@@ -69,8 +69,10 @@ impl Ingest {
         self.hashing.push(Batch::new(frames, None)).await
     }
 
-    /// Waits until all of it is hashed and there. What is before it may become known as long as it is being sent. Content
-    /// that turns out not to be what was expected is nothing that others go on from.
+    /// Waits until all content is hashed and stored.
+    ///
+    /// The hash state of the preceding content may become known while this content is being sent. Content that does not
+    /// match `expected` publishes no hash state.
     pub(crate) async fn finish(mut self, expected: Option<Digest>) -> Result<Finished> {
         if let Some(frames) = self.gather.take() {
             self.push(frames).await?;
@@ -89,7 +91,7 @@ impl Ingest {
                 if let (Some(spot), Some(after)) = (&spot, &hashes.chain) {
                     spot.seat.put(spot.offset.saturating_add(hashes.size), after);
                 }
-                // Nobody asks where the state before was known.
+                // Nobody receives this where the preceding state was known.
                 let _ = good.send(());
             }
             Ok(hashes)
@@ -118,7 +120,7 @@ impl Ingest {
     }
 }
 
-/// Hashes content that is still in memory on from what is before it.
+/// Hashes content that is still in memory, from the state of the preceding content on.
 async fn hash_late(before: Sha256, spot: &Spot, gathered: Gathered) -> Option<StoredChain> {
     let ends = spot.offset.saturating_add(gathered.frames.len());
     let digest = before.so_far();

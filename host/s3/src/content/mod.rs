@@ -1,4 +1,4 @@
-//! Bytes on their way to the bucket. Invariant: what is in memory is in the budget.
+//! Bytes on their way to the bucket. Invariant: content in memory counts against the budget.
 
 pub(crate) mod budget;
 pub(crate) mod data;

@@ -1,4 +1,4 @@
-//! A multipart upload that is under way.
+//! A multipart upload in flight. Invariant: an upload that is not completed is aborted.
 
 use crate::keys::Place;
 use crate::request::failure::Failure;
@@ -7,16 +7,17 @@ use crate::shared::Inner;
 use portico_store::Result;
 use std::sync::Arc;
 
-/// A multipart upload. Aborted when it is dropped, unless the server said that it is complete.
+/// A multipart upload. Dropping it aborts the upload, unless the server confirmed its completion.
 pub(crate) struct MultipartUpload {
     inner: Arc<Inner>,
     place: Place,
     pub(crate) id: String,
-    /// Its pieces have checksums. Then none can be passed straight on, because its checksum is not known at its beginning.
+    /// Whether its pieces have checksums. If so, no piece can be passed straight on, because a checksum is needed when
+    /// its request begins.
     pub(crate) with_checksums: bool,
-    /// There may be another one, whose creation was not answered.
+    /// Whether an unanswered attempt to create the upload may have created another one.
     may_have_twin: bool,
-    /// The server has nothing of it any more.
+    /// Whether the server keeps nothing of the upload any more.
     is_gone: bool,
 }
 
@@ -32,7 +33,7 @@ impl MultipartUpload {
         Ok(MultipartUpload { inner, place, id, with_checksums, may_have_twin, is_gone: false })
     }
 
-    /// Makes the object, of `size` bytes.
+    /// Completes the object of `size` bytes.
     pub(crate) async fn complete(mut self, mut pieces: Vec<Piece>, size: u64) -> Result<(), Failure> {
         pieces.sort_by_key(|piece| piece.number);
         self.is_gone = self.inner.client.complete_upload(&self.place, &self.id, &pieces, size).await?;
@@ -53,13 +54,13 @@ impl Drop for MultipartUpload {
                 aborted = abort_all(&inner, &place).await;
             }
             if let Err(error) = aborted {
-                tracing::warn!(%place, %error, "a multipart upload is left behind; a sweep aborts it");
+                tracing::warn!(%place, %error, "cannot abort a multipart upload; a sweep aborts it later");
             }
         });
     }
 }
 
-/// Drops all multipart uploads of one key.
+/// Aborts all multipart uploads of one key.
 async fn abort_all(inner: &Inner, place: &Place) -> Result<(), Failure> {
     for Unfinished { place: found, id, .. } in inner.client.unfinished(place).await? {
         if found == *place {

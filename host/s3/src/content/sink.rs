@@ -1,9 +1,11 @@
-//! The data of one object on its way: gathered into pieces of known length, which are sent side by side.
+//! Sends the data of one object in pieces of known length, several at once.
 //!
-//! What fits one piece is one request. What does not is a multipart upload. When the budget is spent, content is passed
-//! straight on or waits; see `budget.rs`. Invariants: after [`Sending::finish`] the object is there with the size that was
-//! counted here. A request is never cancelled, because it could be done after what undoes it: if this is dropped before
-//! its end, its requests end first, then the upload is aborted and the data deleted, in the background.
+//! Content that fits one piece is one request. Other content is a multipart upload. When the budget is spent, content
+//! is passed straight on or waits; see `budget.rs`.
+//!
+//! Invariants: after [`ObjectSink::finish`] the object exists and has the size that was counted here. A request is
+//! never cancelled, because the server could execute it after its undoing. If a sink is dropped early, its requests end
+//! first; then the upload is aborted and the data deleted, in the background.
 
 use crate::content::budget::{self, Budget, Holder};
 use crate::content::data::PendingData;
@@ -23,7 +25,7 @@ use tokio::task::JoinSet;
 
 const MIB: u64 = 1 << 20;
 
-/// Pieces of content of unknown length after which they get twice as large.
+/// Number of pieces, of content of unknown length, after which the piece size doubles.
 const PIECES_OF_A_SIZE: u64 = 1_000;
 
 /// Memory that a piece holds until it is sent.
@@ -33,29 +35,29 @@ struct Memory {
     reserved: Option<Arc<Holder>>,
 }
 
-/// All of the content, in memory that counts for as long as this is there.
+/// The whole content. Its memory counts against the budget while the value exists.
 pub(crate) struct Gathered {
     pub(crate) frames: Frames,
     _memory: Arc<Memory>,
 }
 
-/// Data that is being sent.
+/// A sink for the data of one object.
 pub(crate) struct ObjectSink {
     inner: Arc<Inner>,
-    /// Absent once it is finished.
+    /// Absent before the first request and after `finish`.
     data: Option<PendingData>,
     place: Place,
     content_type: Option<String>,
     expected: Option<u64>,
-    /// The piece that is being gathered, and its size when it is full.
+    /// The piece that is being gathered, and its full size.
     piece: Frames,
     piece_size: u64,
     memory: Memory,
-    /// The same, once it is shared with whoever looks at the content.
+    /// The memory of the piece while a [`Gathered`] shares it.
     shared: Option<Arc<Memory>>,
-    /// A piece that is passed straight on.
+    /// The piece that is being passed straight on.
     straight: Option<Straight>,
-    /// Bytes of the pieces before.
+    /// Bytes of the preceding pieces.
     sent: u64,
     pieces: u64,
     upload: Option<MultipartUpload>,
@@ -64,7 +66,7 @@ pub(crate) struct ObjectSink {
 }
 
 impl ObjectSink {
-    /// Data of that length, if it is known.
+    /// Creates a sink for content of `expected` bytes, if that is known.
     pub(crate) fn new(
         inner: &Arc<Inner>,
         place: Place,
@@ -92,7 +94,7 @@ impl ObjectSink {
         Ok(sink)
     }
 
-    /// Resolves when this has to end because its client stands still while others wait for its memory.
+    /// Resolves when the upload has to end because its client stalls and others wait for its memory.
     pub(crate) async fn evicted(&self) {
         match &self.memory.reserved {
             Some(holder) => holder.evicted().await,
@@ -100,12 +102,12 @@ impl ObjectSink {
         }
     }
 
-    /// Takes a frame. Returns when there is room for more.
+    /// Adds a frame; waits while there is no room.
     pub(crate) async fn add(&mut self, mut frame: Bytes) -> Result<()> {
         while !frame.is_empty() {
             if let Some(straight) = &mut self.straight {
                 if let Err(error) = straight.send(&mut frame).await {
-                    // The request knows better why.
+                    // The request has the better error.
                     while self.wait_for_one().await? {}
                     return Err(error);
                 }
@@ -122,7 +124,7 @@ impl ObjectSink {
                 continue;
             }
             self.piece.push(frame.split_to(len));
-            // The last piece waits for the end: what fits one piece is one request.
+            // The last piece waits for `finish`, because content that fits one piece is one request.
             let is_last = self.expected == Some(self.sent + self.piece.len());
             if self.piece.len() == self.piece_size && !is_last {
                 self.send_piece().await?;
@@ -131,7 +133,7 @@ impl ObjectSink {
         Ok(())
     }
 
-    /// The content, which is complete, if all of it is still in memory.
+    /// Returns the content, which is complete, if all of it is still in memory.
     pub(crate) fn gathered(&mut self) -> Option<Gathered> {
         if self.pieces > 0 || self.upload.is_some() || self.straight.is_some() {
             return None;
@@ -142,10 +144,10 @@ impl ObjectSink {
         Some(Gathered { frames: self.piece.clone(), _memory: memory })
     }
 
-    /// Makes the object, and answers it when it is there.
+    /// Completes the object, and returns once it exists.
     pub(crate) async fn finish(mut self) -> Result<PendingData> {
         if self.straight.is_some() {
-            return Err(Error::internal("content ended before the length that it was sent with"));
+            return Err(Error::internal("the content is shorter than its announced length"));
         }
         let size = self.sent + self.piece.len();
         if self.upload.is_none() && self.pieces == 0 {
@@ -178,13 +180,13 @@ impl ObjectSink {
         Ok(data)
     }
 
-    /// Begins a request, from which on there may be data.
+    /// Starts a request. From then on the data may exist.
     fn request(&mut self, request: impl Future<Output = Result<Option<Piece>, Failure>> + Send + 'static) {
         self.data.get_or_insert_with(|| PendingData::new(&self.inner, self.place.clone()));
         self.running.spawn(request);
     }
 
-    /// Compares what a server has of content that was passed straight on in one request.
+    /// Compares the size of an object that was passed straight on in one request.
     async fn check_size(&self, size: u64) -> Result<()> {
         match self.inner.client.head(&self.place).await? {
             Some(there) if there.size == size => Ok(()),
@@ -196,7 +198,7 @@ impl ObjectSink {
         }
     }
 
-    /// The size of the piece that begins now.
+    /// Returns the size of the next piece.
     fn next_size(&self) -> Result<u64> {
         let smallest = self.inner.options.part_size as u64;
         let largest = self.inner.budget.piece_max();
@@ -204,7 +206,7 @@ impl ObjectSink {
             Some(expected) if expected <= smallest => Ok(expected),
             Some(expected) => {
                 let size = expected.div_ceil(PIECES_MAX).next_multiple_of(MIB).max(smallest);
-                // Larger ones are only passed straight on.
+                // Larger pieces can only be passed straight on.
                 if size > largest && self.inner.client.signs {
                     return Err(Error::TooLarge { limit: largest / MIB * MIB * PIECES_MAX });
                 }
@@ -222,7 +224,7 @@ impl ObjectSink {
         Ok(())
     }
 
-    /// Finds memory for bytes that have arrived. False if the piece is passed straight on instead.
+    /// Finds memory for bytes that have arrived. Returns false if the piece is passed straight on instead.
     async fn find_memory(&mut self, bytes: usize) -> Result<bool> {
         loop {
             if let Some(holder) = &self.memory.reserved {
@@ -253,7 +255,7 @@ impl ObjectSink {
         }
     }
 
-    /// Waits for a piece that is on its way; false if there is none.
+    /// Waits for a piece in flight; returns false if there is none.
     async fn wait_for_one(&mut self) -> Result<bool> {
         match self.running.join_next().await {
             None => Ok(false),
@@ -264,7 +266,7 @@ impl ObjectSink {
         }
     }
 
-    /// Sends the piece that has been gathered, beside what comes next.
+    /// Sends the gathered piece in the background.
     async fn send_piece(&mut self) -> Result<()> {
         self.create_upload(false).await?;
         while self.running.len() >= self.inner.options.concurrency {
@@ -285,7 +287,7 @@ impl ObjectSink {
         self.next_piece(size)
     }
 
-    /// Begins to pass the current piece straight on, with what has been gathered of it.
+    /// Starts to pass the current piece straight on, beginning with its gathered bytes.
     async fn pass_straight(&mut self) -> Result<()> {
         let in_one = self.pieces == 0 && self.expected.is_some_and(|expected| expected <= self.piece_size);
         if !in_one {
@@ -323,7 +325,7 @@ impl ObjectSink {
         Ok(())
     }
 
-    /// Begins the multipart upload if it has not begun. With `straight` its first piece is passed straight on.
+    /// Creates the multipart upload unless it exists. `straight` says that its first piece is passed straight on.
     async fn create_upload(&mut self, straight: bool) -> Result<()> {
         if self.upload.is_none() {
             // With little memory left, later pieces may have to be passed straight on.
@@ -351,7 +353,7 @@ impl ObjectSink {
 
 impl Drop for ObjectSink {
     fn drop(&mut self) {
-        // The end of a request that is passed straight on; it fails.
+        // Ends a request that is passed straight on; the request fails.
         self.straight = None;
         let (data, upload, mut running) = (self.data.take(), self.upload.take(), std::mem::take(&mut self.running));
         if data.is_some() {
@@ -363,7 +365,7 @@ impl Drop for ObjectSink {
     }
 }
 
-/// Whether a content type has the form that all servers take: `type/subtype` and parameters without quotes.
+/// Returns whether all servers accept a content type: `type/subtype` and parameters without quotes.
 fn is_plain_type(text: &str) -> bool {
     let token =
         |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b));

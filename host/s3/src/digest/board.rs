@@ -1,8 +1,8 @@
-//! What running puts have found of the digest of a whole, for those of the parts behind theirs: before they are committed,
-//! and while those are still in memory.
+//! Hash states that uploads in flight publish for the uploads of the following parts.
 //!
-//! A state from here may be of content that never comes to be a part. A chain that was made from it fits nowhere then. Kept
-//! are the latest [`STATES_MAX`] of a session, for as long as a put of it runs.
+//! They are available before the part is committed, while the following part is still in memory. A state may come from
+//! content that never becomes a part; a chain made from it then fits nowhere. The board keeps the latest [`STATES_MAX`]
+//! states of a session while a put of the session runs.
 
 use portico_store::watched::Watched;
 use portico_store::{Scope, SessionId, Sha256};
@@ -20,14 +20,14 @@ pub(crate) struct DigestBoard(Watched<HashMap<Session, States>>);
 
 #[derive(Default)]
 struct States {
-    /// Who looks at them.
+    /// Number of running puts.
     seats: usize,
-    /// The digest of everything before an offset.
+    /// The hash state of all content before an offset.
     at: BTreeMap<u64, Sha256>,
 }
 
 impl DigestBoard {
-    /// Lets a put of a session look at its states, and add to them.
+    /// Gives a put access to the states of its session.
     pub(crate) fn seat(self: &Arc<Self>, scope: &Scope, session: &SessionId) -> Seat {
         let session = (scope.clone(), session.clone());
         self.0.lock().entry(session.clone()).or_default().seats += 1;
@@ -35,31 +35,31 @@ impl DigestBoard {
     }
 }
 
-/// A put that runs.
+/// The access of a running put. Dropping the last one of a session drops its states.
 pub(crate) struct Seat {
     board: Arc<DigestBoard>,
     session: Session,
 }
 
 impl Seat {
-    /// Adds what is before an offset.
+    /// Publishes the state of all content before an offset.
     pub(crate) fn put(&self, offset: u64, sha256: &Sha256) {
         if let Some(states) = self.board.0.lock().get_mut(&self.session) {
             states.at.insert(offset, sha256.clone());
             if states.at.len() > STATES_MAX {
-                // Whoever comes next goes on from the end.
+                // Later puts continue from the end of the content.
                 states.at.pop_first();
             }
         }
         self.board.0.notify();
     }
 
-    /// What is before an offset, if somebody knows it.
+    /// Returns the state of all content before an offset, if known.
     pub(crate) fn get(&self, offset: u64) -> Option<Sha256> {
         self.known(&self.board.0.lock(), offset)
     }
 
-    /// What is before an offset, when somebody knows it.
+    /// Waits for the state of all content before an offset.
     pub(crate) async fn wait(&self, offset: u64) -> Sha256 {
         self.board.0.until(|sessions| self.known(sessions, offset)).await
     }

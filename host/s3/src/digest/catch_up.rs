@@ -1,9 +1,10 @@
-//! Parts that came out of order, hashed in the background while others still arrive: read back from the store, a piece at a
-//! time, and only while there is memory that no upload needs.
+//! Hashes, in the background, parts that arrived out of order.
 //!
-//! A chain that is found is written into the part's slot, if that is still as it was seen. So other processes find it, and one
-//! that comes late, or whose part has gone, changes nothing. Invariant: each byte of a part is hashed at most once in its
-//! life by each process, because a part that has a chain keeps it.
+//! The hasher reads a part back from the store, a piece at a time, and only while there is memory that no upload needs.
+//! It writes the chain into the part's slot if the slot is unchanged, so that other processes find the chain. A late
+//! write, or one for a deleted part, changes nothing.
+//!
+//! Invariant: each process hashes each byte of a part at most once, because a part keeps its chain.
 
 use crate::keys::Place;
 use crate::operations::list;
@@ -21,14 +22,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Memory of a download that goes on, in bytes.
+/// Memory of a download in flight, in bytes.
 const MEMORY: usize = 1 << 20;
 
-/// How long to wait when uploads need all the memory there is.
+/// Pause while uploads need all memory.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Sees to it that there is somebody who catches up now that a part is there. So each part without a chain whose predecessor
-/// has one is noticed, whichever of the two came later. Nobody waits for that.
+/// Schedules the background hasher after a part was stored. Both a part and its predecessor call this, so every part
+/// without a chain whose predecessor has one is noticed. Returns at once.
 pub(crate) fn schedule(inner: &Arc<Inner>, scope: &Scope, key: &TempKey, part: &Part) {
     let Some(offset) = part.offset else { return };
     let session = &key.session;
@@ -41,7 +42,7 @@ pub(crate) fn schedule(inner: &Arc<Inner>, scope: &Scope, key: &TempKey, part: &
         Some(sha256) => {
             let number = key.number.checked_add(1);
             let is_behind = known(number).is_some_and(|next| next.offset == Some(ends) && next.chain.is_none());
-            // In a session whose parts come in order there is nothing to look for.
+            // A session whose parts come in order needs no search.
             if !is_behind && !inner.catchers.has_searched(scope, session) {
                 return;
             }
@@ -57,15 +58,15 @@ pub(crate) fn schedule(inner: &Arc<Inner>, scope: &Scope, key: &TempKey, part: &
     inner.catchers.begin(scope, &key.session, Catcher(Box::new(catcher)));
 }
 
-/// Hashes the parts of a session one after the other from where the chains end.
+/// Hashes the parts of a session in sequence from the end of the chains.
 pub(crate) struct BackgroundHasher {
     inner: Arc<Inner>,
     scope: Scope,
     session: SessionId,
-    /// The next part, and the offset at which it begins.
+    /// Number and offset of the next part.
     number: u32,
     at: u64,
-    /// The digest of what is before that part, and of what has been read of it. Absent until it has been looked for.
+    /// The hash state of all content before that part and of its bytes so far. Absent until it is looked up.
     sha256: Option<Sha256>,
     part: Option<Behind>,
 }
@@ -96,7 +97,7 @@ impl Catch for BackgroundHasher {
                 return Ok(false);
             }
             if part.chain.is_some() {
-                // Somebody else was faster; or it does not fit, and the assembly has to read it.
+                // Another process was faster, or the chain does not fit and the assembly has to read the part.
                 return Ok(sha256.pass(part.chain().as_ref()) && self.pass(part.size));
             }
             self.part = Some(Behind { slot, part, before: sha256.so_far(), done: 0 });
@@ -132,15 +133,15 @@ impl BackgroundHasher {
         self.inner.keys.part(&self.scope, &self.session, number)
     }
 
-    /// Goes to the part after one of that size; false if there can be none.
+    /// Moves to the next part; returns false if there can be none.
     fn pass(&mut self, size: u64) -> bool {
         let next = self.number.checked_add(1).zip(self.at.checked_add(size));
         (self.number, self.at) = next.unwrap_or((self.number, self.at));
         next.is_some()
     }
 
-    /// Looks for the state to begin with: of the part before, as the store has it now; or, once for a session, where among
-    /// all of its parts the chains end.
+    /// Looks up the initial hash state: in the preceding part, or, once for a session, at the end of the chains of all
+    /// parts.
     async fn find(&mut self) -> Result<bool> {
         if let Some(before) = self.number.checked_sub(1) {
             let there = look(&self.inner, &self.place(before)).await?;
@@ -174,7 +175,7 @@ impl BackgroundHasher {
     }
 }
 
-/// Looks at the slot of a part as it is in the store.
+/// Reads the slot of a part from the store.
 async fn look(inner: &Inner, place: &Place) -> Result<Option<Slot>> {
     let slot = inner.slots.get(place).await?;
     if let Some(slot) = &slot
@@ -185,12 +186,14 @@ async fn look(inner: &Inner, place: &Place) -> Result<Option<Slot>> {
     Ok(slot)
 }
 
-/// Writes down what was found of a part; false if the part is no more. A write that has begun is never halted with its
-/// catcher: the server could do it later, when the store has been said to be settled.
+/// Writes the chain of a part into its slot; returns false if the part is gone.
+///
+/// A write is never cancelled with its hasher, because the server could execute it after [`crate::S3Store::settle`]
+/// returned.
 async fn write(inner: &Arc<Inner>, place: Place, seen: Slot, part: Part) -> Result<bool> {
     let state = State::Live(Content::Part(part.clone()), Bytes::new());
     if inner.slots.sole_owner.is_some() {
-        // Without conditions a write that comes late would bring back what has been deleted. Only this process is to know.
+        // Without conditions a late write would restore a deleted part. So only this process gets the chain.
         inner.cache.put(&place, &Slot { state, ..seen });
         return Ok(true);
     }

@@ -1,10 +1,10 @@
 //! The SHA-256 of a whole object, carried from part to part.
 //!
-//! A part that arrives when the state before it is known is hashed on from there while it arrives. If that becomes known only
-//! when all of the part has arrived and is still in memory, it is hashed from there while it is being sent; see `data.rs` and
-//! `board.rs`. Any other part is hashed in the background; see `catch_up.rs`. What is found stays in the part's receipt as
-//! its chain. A chain that does not fit is found at the assembly; so a predecessor may come from the cache, or may not be
-//! there yet.
+//! If the state of the preceding content is known when a part begins, the part is hashed from there while it arrives.
+//! If the state becomes known while the part is in memory and being sent, it is hashed from there then; see `ingest.rs`
+//! and `board.rs`. Any other part is hashed in the background; see `catch_up.rs`. The part's receipt keeps the result
+//! as its chain. The assembly detects a chain that does not fit, so the predecessor may come from the cache or be
+//! absent.
 
 use crate::digest::board::Seat;
 use crate::shared::Inner;
@@ -12,7 +12,8 @@ use crate::slots::receipt::Part;
 use crate::slots::slot::live;
 use portico_store::{Digest, Result, Scope, SessionId, Sha256};
 
-/// The digest to go on from for a part. Absent if it can't be told: the predecessor is looked for under the number before.
+/// Returns the hash state of the content before a part, if known. The predecessor is the part with the preceding
+/// number.
 pub(crate) async fn before(
     inner: &Inner,
     seat: &Seat,
@@ -36,7 +37,7 @@ pub(crate) async fn before(
     Ok(live(slot).and_then(|part| part.sha256_at(offset)))
 }
 
-/// The digest of a list of parts, if their chains tell it.
+/// Returns the digest of a list of parts, if their chains provide it.
 pub(crate) fn along(parts: &[Part]) -> Option<Digest> {
     let mut sha256 = Sha256::new();
     // An empty part changes nothing.

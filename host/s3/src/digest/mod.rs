@@ -1,4 +1,5 @@
-//! The SHA-256 of a whole object, from part to part. Invariant: no operation waits for it, and each can do without it.
+//! The SHA-256 of a whole object, from part to part. Invariant: an operation can do without it, and never waits for the
+//! background.
 
 pub(crate) mod board;
 pub(crate) mod catch_up;

@@ -1,55 +1,55 @@
-//! Why a store can't be opened.
+//! Errors of opening a store.
 
 use crate::limits::BadSetting;
 use std::path::PathBuf;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a store can't be opened, and what to do about it.
+/// The reason why a store cannot be opened, and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// A setting has a value that can't work.
+    /// A setting has an invalid value.
     #[error(transparent)]
     Setting(#[from] BadSetting),
-    /// The file of trusted certificates can't be used.
+    /// The file of trusted certificates cannot be used.
     #[error("cannot trust the certificates in {}: {reason}", .path.display())]
     CaFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// The client can't be made.
-    #[error("cannot make a client for S3")]
+    /// The client cannot be created.
+    #[error("cannot create a client for S3")]
     Client(#[source] Cause),
-    /// The server doesn't answer, or refuses.
+    /// The server does not respond, or refuses.
     #[error("cannot use {location} at {endpoint}")]
     Server {
         /// The location of the store.
         location: String,
         /// The endpoint.
         endpoint: String,
-        /// What it answered.
+        /// The server's response.
         #[source]
         cause: portico_store::Error,
     },
-    /// There is something else under the prefix, or a store of a later version.
+    /// The prefix holds something else, or a store of a later version.
     #[error("{location} is not a store of this program: {reason}")]
     Foreign {
         /// The location.
         location: String,
-        /// What is there.
+        /// The contents of the prefix.
         reason: String,
     },
-    /// The server lacks something that cannot be replaced.
+    /// The server lacks a capability that has no replacement.
     #[error("the server at {endpoint} lacks {capability}: {advice}")]
     Lacks {
         /// The endpoint.
         endpoint: String,
-        /// What it lacks.
+        /// The capability.
         capability: &'static str,
-        /// What can be done.
+        /// The remedy.
         advice: &'static str,
     },
 }

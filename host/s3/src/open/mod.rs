@@ -1,4 +1,4 @@
-//! Opening a store, and what an operator can choose. Invariant: what the guarantees rest on is tried, not believed.
+//! Opening a store, and its settings. Invariant: capabilities that the guarantees rest on are tested, not assumed.
 
 pub(crate) mod error;
 pub(crate) mod opening;

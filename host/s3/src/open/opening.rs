@@ -1,6 +1,6 @@
-//! Opening a store: whose prefix it is, and what the server is able to.
+//! Opens a store: claims its prefix and probes its server.
 //!
-//! Invariant: nothing is written under a prefix that holds something else, but for the scratch objects of the probe.
+//! Invariant: under a prefix that holds something else, only scratch objects of the probe are written.
 
 use crate::background::Background;
 use crate::content::budget::Budget;
@@ -20,15 +20,15 @@ use portico_store::catching::Catchers;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The version of the layout of the keys.
+/// Version of the layout of the keys.
 const FORMAT: u32 = 1;
 
-/// What `format` says.
+/// The contents of the object `format`.
 #[derive(Serialize, Deserialize)]
 struct Format {
-    /// What this is, for whoever finds it.
+    /// Identifies the object, and has the version of the layout.
     portico_store: u32,
-    /// The store that it belongs to.
+    /// Id of the store.
     id: String,
 }
 
@@ -70,7 +70,7 @@ pub(crate) async fn open(
     Ok(store(options, client, keys, capabilities, sole_owner))
 }
 
-/// Opens a store to read it, whatever its server is able to. Writes nothing and takes the store from no process.
+/// Opens a store for reading, whatever its server lacks. Writes nothing, and does not become the owner of the store.
 pub(crate) async fn open_to_read(options: S3Options) -> Result<Arc<Inner>, OpenError> {
     options.check()?;
     let keys = keys_of(&options);
@@ -83,7 +83,7 @@ pub(crate) async fn open_to_read(options: S3Options) -> Result<Arc<Inner>, OpenE
             endpoint: client.endpoint.clone(),
             cause: failure.into(),
         })?;
-        let there = there.ok_or_else(|| foreign(location, "it holds no `format`, as each store does"))?;
+        let there = there.ok_or_else(|| foreign(location, "it has no `format`, which every store has"))?;
         id = Some(id_of(location, &there, id.as_deref())?);
     }
     Ok(store(options, client, keys, Capabilities::unknown(), None))
@@ -121,11 +121,11 @@ fn truncates(client: &Client) -> OpenError {
     OpenError::Lacks {
         endpoint: client.endpoint.clone(),
         capability: "keeping objects whole",
-        advice: "it answered that it stored an object, and has another one; nothing can be kept in it",
+        advice: "it confirmed an object and stored another one, so no data is safe there",
     }
 }
 
-/// Makes sure that a location is a store of ours, and answers its id. An empty one becomes one.
+/// Claims a location for a store, and returns the store's id. An empty location becomes a store.
 async fn claim(client: &Client, location: &Location, format: &Place, id: Option<String>) -> Result<String, OpenError> {
     let server = |failure: Failure| OpenError::Server {
         location: location.to_string(),
@@ -137,7 +137,7 @@ async fn claim(client: &Client, location: &Location, format: &Place, id: Option<
     if there.is_none() {
         let prefix = Place { bucket: location.bucket.clone(), key: location.prefix.clone() };
         let (listed, _) = client.list(&prefix, None, 10).await.map_err(server)?;
-        // With a prefix of its own a store stands alone. In a bucket as a whole it does not mind others.
+        // A store with a prefix shares it with nothing. A store in a whole bucket tolerates other objects.
         let ours = ["receipt/", "final/", "record/", "part/", "temp/"];
         let in_the_way = listed.iter().find(|listed| {
             let rest = listed.key.strip_prefix(&location.prefix).unwrap_or(&listed.key);
@@ -145,7 +145,7 @@ async fn claim(client: &Client, location: &Location, format: &Place, id: Option<
                 || ours.iter().any(|name| rest.starts_with(name))
         });
         if let Some(other) = in_the_way {
-            return Err(foreign(location, &format!("it holds {}, and no `format`", other.key)));
+            return Err(foreign(location, &format!("it holds {} and no `format`", other.key)));
         }
         let id = match &id {
             Some(id) => id.clone(),
@@ -158,19 +158,19 @@ async fn claim(client: &Client, location: &Location, format: &Place, id: Option<
         client.put_if(format, &Frames::from(text.clone()), Condition::Absent).await.map_err(server)?;
         there = client.get_small(format, 1 << 10).await.map_err(server)?;
         if there.as_ref().is_some_and(|there| there.body.len() < text.len() && text.starts_with(&there.body)) {
-            // Ours, and of no use to anybody.
+            // The object is ours, and of no use.
             client.delete(std::slice::from_ref(format)).await.map_err(server)?;
             return Err(truncates(client));
         }
     }
-    let there = there.ok_or_else(|| foreign(location, "its `format` is not kept"))?;
+    let there = there.ok_or_else(|| foreign(location, "its `format` was not stored"))?;
     let id = id_of(location, &there, id.as_deref())?;
-    // Some servers hide what lies below a key that is an object of its own.
+    // Some servers hide the keys below a key that is an object.
     let (listed, _) = client.list(format, None, 1).await.map_err(server)?;
     if listed.first().is_none_or(|listed| listed.key != format.key) {
         return Err(foreign(
             location,
-            "a listing does not show its `format`; is there an object with the name of the prefix?",
+            "a listing does not show its `format`; does an object have the name of the prefix?",
         ));
     }
     Ok(id)
@@ -180,12 +180,12 @@ fn foreign(location: &Location, reason: &str) -> OpenError {
     OpenError::Foreign { location: location.to_string(), reason: reason.to_owned() }
 }
 
-/// The id of the store that a `format` is of, which must be `expected` if that is given.
+/// Returns the id in a `format`, which must be `expected` if that is given.
 fn id_of(location: &Location, format: &Small, expected: Option<&str>) -> Result<String, OpenError> {
     let written: Format = serde_json::from_slice(&format.body)
         .map_err(|_| foreign(location, "its `format` is not one of this program"))?;
     if written.portico_store != FORMAT {
-        let reason = format!("its layout is version {}, and this is for {FORMAT}", written.portico_store);
+        let reason = format!("its layout has version {}, and this program supports {FORMAT}", written.portico_store);
         return Err(foreign(location, &reason));
     }
     if expected.is_some_and(|id| id != written.id) {

@@ -1,27 +1,26 @@
-//! What an operator or an embedder can choose.
+//! Settings that an operator or an embedder can choose.
 
 use aws_sdk_s3::config::SharedCredentialsProvider;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A bucket, and a prefix that all keys of ours in it begin with.
+/// A bucket and a prefix of all keys in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
     /// The bucket.
     pub bucket: String,
-    /// Empty, or ending in `/`.
+    /// Empty, or ends with `/`.
     pub prefix: String,
 }
 
-/// Longest prefix of a [`Location`], in bytes, its final `/` included: with the longest names the keys still fit the
-/// 1,024 bytes of S3.
+/// Longest prefix of a [`Location`], in bytes, with its final `/`: the longest keys then fit the 1,024 bytes of S3.
 pub const PREFIX_MAX: usize = 256;
 
 impl Location {
-    /// Reads `BUCKET` or `BUCKET/PREFIX`.
+    /// Parses `BUCKET` or `BUCKET/PREFIX`.
     ///
     /// # Errors
-    /// A line that says what is wrong with it.
+    /// One line that names the problem.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (bucket, prefix) = text.split_once('/').unwrap_or((text, ""));
         let bucket_ok = (3..=63).contains(&bucket.len())
@@ -53,78 +52,77 @@ impl std::fmt::Display for Location {
     }
 }
 
-/// Whether the bytes of a request are part of its signature (AWS Signature Version 4).
+/// Whether the signature of a request covers its bytes (AWS Signature Version 4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PayloadSigning {
-    /// As [`PayloadSigning::Never`] over TLS and to loopback addresses, as [`PayloadSigning::Always`] otherwise.
+    /// As [`PayloadSigning::Never`] over TLS and to loopback addresses, otherwise as [`PayloadSigning::Always`].
     #[default]
     Auto,
-    /// Each payload is hashed and signed. Content is then never passed on before it has been gathered.
+    /// Hashes and signs each payload. Content is always gathered before it is sent.
     Always,
-    /// Payloads go as `UNSIGNED-PAYLOAD`. Their CRC-32 stands in a header that is signed.
+    /// Sends payloads as `UNSIGNED-PAYLOAD`. Their CRC-32 is in a signed header.
     Never,
 }
 
-/// The checksum that goes with each upload.
+/// The checksum of each upload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Checksum {
-    /// CRC-32 (`x-amz-checksum-crc32`), which the server compares.
+    /// CRC-32 (`x-amz-checksum-crc32`), which the server verifies.
     #[default]
     Crc32,
     /// None, for servers that refuse the header.
     None,
 }
 
-/// How a store is opened. [`S3Options::check`] says what the values may be.
+/// The settings of a store. [`S3Options::check`] has their bounds.
 #[derive(Clone, Debug)]
 pub struct S3Options {
-    /// Where final objects, records and the marker of the store are.
+    /// Location of final objects, records and the marker of the store.
     pub location: Location,
-    /// Where parts are; absent: beside the final objects.
+    /// Location of parts; absent: beside the final objects.
     pub temp: Option<Location>,
-    /// The endpoint's URL; absent: what the SDK's environment says, else that of AWS.
+    /// URL of the endpoint; absent: from the SDK's environment, else AWS.
     pub endpoint: Option<String>,
-    /// The region; absent: what the SDK's environment says, else `us-east-1`.
+    /// The region; absent: from the SDK's environment, else `us-east-1`.
     pub region: Option<String>,
-    /// Whether the bucket stands in the path and not in the host name; absent: with an endpoint of its own yes, for AWS
-    /// no.
+    /// Whether the bucket is in the path instead of the host name; absent: yes with an endpoint, no for AWS.
     pub path_style: Option<bool>,
-    /// A file of PEM certificates that are trusted in place of the system's.
+    /// File of PEM certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// Who signs requests; absent: what the SDK's own chain finds (environment, profile, web identity, instance).
+    /// Credentials; absent: the SDK's chain (environment, profile, web identity, instance).
     pub credentials: Option<SharedCredentialsProvider>,
-    /// What is signed.
+    /// Which payloads are signed.
     pub payload_signing: PayloadSigning,
-    /// What is compared.
+    /// Which checksum is sent.
     pub checksum: Checksum,
-    /// Whether this is the only process on the store, which lets it work with a server that has no conditional writes.
+    /// Whether no other process uses the store. Permits a server without conditional writes.
     pub single_runner: bool,
     /// Largest content of one put or assembly, in bytes.
     pub max_object_size: u64,
-    /// Bytes that are gathered before they are sent, from [`PART_SIZE_MIN`] to half of `memory`. Content that fits is one
-    /// request; other content is a multipart upload in pieces of at least this size.
+    /// Bytes that are gathered before they are sent, from [`PART_SIZE_MIN`] to half of `memory`. Content that fits is
+    /// one request; other content is a multipart upload in pieces of at least this size.
     pub part_size: usize,
-    /// Pieces of one upload, or copies of one assembly, that are on their way at once.
+    /// Most pieces of one upload, or copies of one assembly, in flight.
     pub concurrency: usize,
-    /// Bytes that all uploads of this process may have gathered at once.
+    /// Memory of all uploads of this process, in bytes.
     pub memory: usize,
-    /// How long a request may take to begin to be answered, and how long it may stand still.
+    /// Longest time until a response starts, and longest stall of a transfer.
     pub timeout: Duration,
-    /// How long a request is tried again before its failure is reported.
+    /// Longest time of retries before a failure is reported.
     pub retry: Duration,
-    /// How long something must have been without a receipt before a sweep removes it.
+    /// Age at which a sweep removes an object without a receipt.
     pub grace: Duration,
 }
 
-/// Smallest piece of a multipart upload but the last, in bytes: 5 MiB (S3).
+/// Smallest piece of a multipart upload except the last, in bytes: 5 MiB (S3).
 pub const PART_SIZE_MIN: usize = 5 << 20;
 
-/// Shortest [`S3Options::grace`]: a request of another process, or of one that was killed, may still be on its way for this
-/// long, because S3 accepts a signature for 15 minutes.
+/// Shortest [`S3Options::grace`]. A request of another or a killed process may still be in flight for this long,
+/// because S3 accepts a signature for 15 minutes.
 pub const GRACE_MIN: Duration = Duration::from_secs(30 * 60);
 
 impl S3Options {
-    /// The defaults, for a location.
+    /// Returns the defaults for a location.
     pub fn new(location: Location) -> Self {
         S3Options {
             location,

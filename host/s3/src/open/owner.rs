@@ -1,8 +1,8 @@
-//! Servers without conditional writes: one process, which serialises its own.
+//! Exclusive ownership of a store on a server without conditional writes.
 //!
-//! The process writes its name into the object `owner` when it opens the store, and reads it again before each write of a
-//! slot: of two processes the older one stops. That cannot promise what conditional writes do. A write of the older one
-//! that has passed the look and is still on its way when the younger one opens may replace what the younger one writes.
+//! A process writes its name into the object `owner` when it opens the store, and reads that object before each write
+//! of a slot. Of two processes the older one stops. This is weaker than conditional writes: a write of the older
+//! process that has passed the check and is still in flight may replace a write of the younger process.
 
 use crate::keys::Place;
 use crate::request::client::Client;
@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::OwnedMutexGuard;
 
-/// The only process on a store.
+/// The sole owner of a store.
 pub(crate) struct SoleOwner {
     client: Arc<Client>,
     owner: Place,
@@ -23,14 +23,14 @@ pub(crate) struct SoleOwner {
 }
 
 impl SoleOwner {
-    /// Takes the store.
+    /// Becomes the owner of the store.
     pub(crate) async fn take(client: Arc<Client>, owner: Place) -> Result<Self> {
         let token = Token::random()?;
         client.put(&owner, &Frames::from(Bytes::from(token.to_string())), None).await?;
         Ok(SoleOwner { client, owner, token, locks: Mutex::new(HashMap::new()) })
     }
 
-    /// The right to write a slot, if the store is still ours.
+    /// Locks a slot for writing, if this process still owns the store.
     pub(crate) async fn lock(&self, place: &Place) -> Result<OwnedMutexGuard<()>> {
         let lock = {
             let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,7 +49,7 @@ impl SoleOwner {
         let guard = lock.lock_owned().await;
         match self.owner().await?.as_deref() {
             Some(owner) if owner == self.token.as_str().as_bytes() => Ok(guard),
-            _ => Err(Error::unavailable("another process has taken this store, which is for a single one")),
+            _ => Err(Error::unavailable("another process has become the owner of this store")),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a server is able to: found out against scratch objects when a store is opened.
+//! Probes the capabilities of a server with scratch objects when a store is opened.
 
 use crate::keys::{Keys, Place};
 use crate::open::race::{Race, is_won_by_one};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// What a server was found to be able to.
+/// The capabilities of a server, as the probe found them.
 #[derive(Debug)]
 pub struct Capabilities {
     findings: Vec<Finding>,
@@ -21,35 +21,35 @@ pub struct Capabilities {
     pub(crate) uploads: Uploads,
 }
 
-/// One thing that a server can do or can't.
+/// One capability that a server has or lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is.
+    /// The name of the capability.
     pub name: &'static str,
-    /// Whether the server does it.
+    /// Whether the server has the capability.
     pub works: bool,
-    /// What was seen, and what is done instead.
+    /// The observation, and the fallback.
     pub note: String,
 }
 
-/// How unfinished multipart uploads are found.
+/// How unfinished multipart uploads can be listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Uploads {
     /// By a prefix of their keys.
     ByPrefix,
-    /// Only all of a bucket at once.
+    /// Only for the whole bucket.
     WholeBucket,
     /// Not at all.
     Never,
 }
 
 impl Capabilities {
-    /// Those of a server that was not looked at.
+    /// Capabilities of a server that was not probed.
     pub(crate) fn unknown() -> Self {
         Capabilities { findings: Vec::new(), copies: false.into(), uploads: Uploads::Never }
     }
 
-    /// All that was looked at.
+    /// Returns all findings.
     pub fn report(&self) -> Vec<Finding> {
         self.findings.clone()
     }
@@ -58,18 +58,18 @@ impl Capabilities {
         self.copies.load(Ordering::Relaxed)
     }
 
-    /// It has said that it copied, and had not.
+    /// Records that a copy was confirmed and did not happen.
     pub(crate) fn stop_copying(&self) {
         self.copies.store(false, Ordering::Relaxed);
     }
 }
 
-/// What the probe found.
+/// Results of the probe.
 pub(crate) struct Probe {
     pub(crate) capabilities: Capabilities,
-    /// Whether writes may rest on conditions.
+    /// Whether conditional writes are reliable.
     pub(crate) conditions: bool,
-    /// Whether an object that was stored is there as it was sent.
+    /// Whether a stored object has the content that was sent.
     pub(crate) whole: bool,
 }
 
@@ -87,7 +87,7 @@ pub(crate) async fn probe(client: &Arc<Client>, keys: &Keys) -> Result<Probe, Fa
     let cleared = client.delete(&scratch).await;
     let Looked { findings, whole, conditions, copies, uploads } = looked?;
     if let Err(failure) = cleared {
-        tracing::warn!(error = %failure, "scratch objects of the probe are left behind; a sweep removes them");
+        tracing::warn!(error = %failure, "cannot remove scratch objects of the probe; a sweep removes them later");
     }
     Ok(Probe { capabilities: Capabilities { findings, copies: copies.into(), uploads }, conditions, whole })
 }
@@ -121,30 +121,35 @@ async fn looks(client: &Arc<Client>, keys: &Keys, place: &(impl Fn(&str) -> Plac
         works,
         note: if works { yes.to_owned() } else { no.to_owned() },
     };
-    let alone = "ignored: usable by one process alone, with single_runner";
+    let fallback = "ignored: only one process can use the store, with single_runner";
     let findings = vec![
-        finding("whole objects", whole, "what was stored is there as it was sent", "not kept: it can't be used"),
-        finding("create-only writes", create_only, "one of racing writers won, each time", alone),
+        finding(
+            "whole objects",
+            whole,
+            "an object has the content that was sent",
+            "altered: the server cannot be used",
+        ),
+        finding("create-only writes", create_only, "exactly one writer won each race", fallback),
         finding(
             "compare-and-swap",
             replace,
-            "one of racing writers won, each time; a stale entity tag was refused",
-            alone,
+            "exactly one writer won each race; a stale entity tag was refused",
+            fallback,
         ),
-        finding("ranges", range, "a range was answered", "ignored: what comes before is read and thrown away"),
-        finding("checksums", checksum, "a wrong CRC-32 was refused", "not compared: only lengths are checked"),
-        finding("copies", copy, "a range was copied", "not done: parts are assembled through this host"),
+        finding("ranges", range, "a range was returned", "ignored: the bytes before a range are read and dropped"),
+        finding("checksums", checksum, "a wrong CRC-32 was refused", "not verified: only sizes are checked"),
+        finding("copies", copy, "a range was copied", "refused: parts are assembled through this host"),
         finding(
             "listing of unfinished uploads",
             uploads != Uploads::Never,
             if uploads == Uploads::ByPrefix { "by prefix" } else { "only of the whole bucket" },
-            "not done: a lifecycle rule has to remove what killed processes leave",
+            "refused: a lifecycle rule has to remove the uploads of killed processes",
         ),
     ];
     Ok(Looked { findings, whole, conditions: create_only && replace, copies: copy, uploads })
 }
 
-/// Looks again at what a busy server did not let through.
+/// Repeats a look while the server is busy.
 async fn patiently<T, F>(client: &Client, mut look: impl FnMut(u32) -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
@@ -162,8 +167,8 @@ where
     }
 }
 
-/// `If-Match` must take the entity tag that is there and refuse another one, also where nothing is. Each attempt has content
-/// of its own, so that a request of an earlier one, which comes late, finds no entity tag of its own.
+/// Tests that `If-Match` accepts the current entity tag and refuses another, also for an absent key. Each attempt has
+/// its own content, so that a late request of an earlier attempt matches no entity tag.
 async fn replace(client: &Client, place: Place, attempt: u32) -> Result<bool, Failure> {
     let put = async |text: &str, condition: Condition<'_>| {
         let content = Frames::from(Bytes::from(format!("{text} of attempt {attempt}")));
@@ -204,7 +209,7 @@ async fn checksum(client: &Client, place: Place) -> Result<bool, Failure> {
     }
 }
 
-/// A multipart upload of one copied range, which is looked for before it is completed.
+/// Copies one range in a multipart upload, and lists the upload before completing it.
 async fn copy(client: &Client, keys: &Keys, source: &Place, target: &Place) -> Result<(bool, Uploads), Failure> {
     let (id, _) = client.create_upload(target, None, false).await?;
     let looked = look_at_upload(client, keys, source, target, &id).await;
@@ -224,7 +229,7 @@ async fn look_at_upload(
     target: &Place,
     id: &str,
 ) -> Result<(bool, Uploads), Failure> {
-    // It is of use only if it is told, too, when the newest piece came.
+    // A listing is of use only with the time of the newest piece.
     let is_listed = |prefix: Place| async move {
         let listed = async {
             match client.unfinished(&prefix).await?.iter().find(|found| found.id == id) {

@@ -1,12 +1,12 @@
-//! Races of conditional writes: of several writers with the same condition exactly one may win, in each of many rounds.
+//! Races conditional writes: of several writers with one condition exactly one may win, in each of many rounds.
 //!
-//! A server that looks and then writes, in two steps, lets two writers win if both look before either has written. That is a
-//! matter of microseconds. So the writers of a round first send all but the last byte of their content, and then their last
-//! bytes at once: by then nothing is left to do but what the race is about. A server that looks before the content has
-//! come lets all of them win.
+//! A server that checks and then writes, in two steps, lets two writers win if both checks come before both writes. The
+//! gap is microseconds. So the writers of a round first send all but the last byte of their content, and then their
+//! last bytes at once: only the check and the write remain. A server that checks before the content has arrived lets
+//! all of them win.
 //!
-//! Invariant: a server that does what it must is never found to fail. A round in which nobody wins, because the server is
-//! busy, is repeated and decides nothing.
+//! Invariant: a correct server never fails. A round that nobody wins, because the server is busy, is repeated and
+//! decides nothing.
 
 use crate::keys::Place;
 use crate::request::client::Client;
@@ -20,28 +20,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Writers that race in a round.
+/// Writers in a round.
 pub(crate) const RACERS: usize = 4;
 
-/// Rounds at once, each for a key of its own.
+/// Series of rounds at once, each on its own keys.
 const SERIES: usize = 2;
 
-/// Rounds of a lane that somebody wins.
+/// Rounds of a series that a writer must win.
 const ROUNDS: usize = 4;
 
-/// Rounds of a lane at most.
+/// Most rounds of a series.
 const ATTEMPTS: usize = 3 * ROUNDS;
 
-/// A condition that is raced for.
+/// The condition that writers race for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Race {
     /// `If-None-Match: *`, for a new key in each round.
     Create,
-    /// `If-Match` with the entity tag of the winner of the round before.
+    /// `If-Match` with the entity tag of the preceding winner.
     Replace,
 }
 
-/// Keys of scratch objects, by their names.
+/// Maps the name of a scratch object to its key.
 pub(crate) type Scratch<'a> = &'a (dyn Fn(&str) -> Place + Sync);
 
 impl Race {
@@ -52,14 +52,14 @@ impl Race {
         }
     }
 
-    /// The names of all scratch objects of a race.
+    /// Returns the names of all scratch objects of a race.
     pub(crate) fn keys(self) -> impl Iterator<Item = String> {
         let rounds = if self == Race::Create { ATTEMPTS } else { 1 };
         (0..SERIES).flat_map(move |lane| (0..rounds).map(move |round| self.key(lane, round)))
     }
 }
 
-/// Whether exactly one writer won in each round that anybody won.
+/// Returns whether every round with a winner had exactly one.
 pub(crate) async fn is_won_by_one(client: &Arc<Client>, race: Race, scratch: Scratch<'_>) -> Result<bool, Failure> {
     let over = Arc::new(AtomicBool::new(false));
     let is_held = !client.signs || takes_unsigned(client, &scratch(&race.key(0, 0))).await?;
@@ -72,7 +72,7 @@ pub(crate) async fn is_won_by_one(client: &Arc<Client>, race: Race, scratch: Scr
     let mut held = Ok(true);
     while let Some(lane) = lanes.join_next().await {
         let lane = lane.unwrap_or_else(|panic| Err(Failure::new(Kind::Other, panic.to_string())));
-        // What was seen once decides, whatever else failed.
+        // A round with two winners decides, whatever else failed.
         if matches!(lane, Ok(false)) {
             over.store(true, Ordering::Relaxed);
             held = lane;
@@ -83,7 +83,7 @@ pub(crate) async fn is_won_by_one(client: &Arc<Client>, race: Race, scratch: Scr
     held
 }
 
-/// Whether a server takes content that is sent while it comes, which has no signature, also over plain HTTP.
+/// Returns whether a server accepts unsigned content that is streamed, also over plain HTTP.
 async fn takes_unsigned(client: &Client, place: &Place) -> Result<bool, Failure> {
     let (mut straight, body) = straight::new(1);
     let feed = async {
@@ -99,19 +99,19 @@ async fn takes_unsigned(client: &Client, place: &Place) -> Result<bool, Failure>
     Ok(true)
 }
 
-/// Rounds one after the other.
+/// Rounds in sequence.
 struct Series {
     client: Arc<Client>,
     race: Race,
     /// The key of each round.
     places: Vec<Place>,
-    /// Whether last bytes are held back.
+    /// Whether the last bytes are held back.
     is_held: bool,
-    /// Whether another lane has found out enough.
+    /// Whether another series has decided the race.
     over: Arc<AtomicBool>,
 }
 
-/// Who won a round, with the entity tags and the contents that they made; and a failure that decides nothing.
+/// The winners of a round, with their entity tags and contents, and a failure that decides nothing.
 struct Round {
     winners: Vec<(String, Bytes)>,
     failed: Option<Failure>,
@@ -137,7 +137,7 @@ impl Series {
                     if there.is_none_or(|there| there.body != *content) && why_not.is_none() {
                         return Ok(false);
                     }
-                    // A writer who was not answered may have been the next one.
+                    // The writer that failed may be the next winner.
                     etag = why_not.is_none().then(|| now.clone());
                     won += 1;
                 }
@@ -152,7 +152,7 @@ impl Series {
         }
     }
 
-    /// The entity tag of what is there, which is made if need be.
+    /// Returns the current entity tag of an object; creates the object if it is absent.
     async fn current(&self, place: &Place) -> Result<Option<String>, Failure> {
         if let Some(there) = self.client.get_small(place, 1_000).await? {
             return Ok(Some(there.etag));
@@ -162,7 +162,7 @@ impl Series {
         Ok(self.client.get_small(place, 1_000).await?.map(|there| there.etag))
     }
 
-    /// One round, in which each racer has content of its own.
+    /// Runs one round, in which each racer has its own content.
     async fn round(&self, place: &Place, round: usize, etag: Option<String>) -> Result<Round, Failure> {
         let gate = Arc::new(watch::Sender::new(RACERS));
         let mut racers = JoinSet::new();
@@ -194,7 +194,7 @@ impl Series {
     }
 }
 
-/// A racer that has not come to its last byte yet. Dropping it counts it as come, whatever has become of it.
+/// A racer that has not reached its last byte. Dropping it counts as reaching it.
 struct Arrival(Arc<watch::Sender<usize>>);
 
 impl Drop for Arrival {
@@ -203,7 +203,7 @@ impl Drop for Arrival {
     }
 }
 
-/// Writes an object once, with its last byte when all racers have come to theirs.
+/// Writes an object once; sends the last byte when all racers have reached theirs.
 async fn write(
     client: &Client,
     place: &Place,
@@ -223,7 +223,7 @@ async fn write(
         let begun = begun.await;
         drop(arrival);
         if begun.is_ok() && gate.wait_for(|left| *left == 0).await.is_ok() {
-            // The request knows why, if it does not take it.
+            // If the request does not take the byte, its own error says why.
             let _ = straight.send(&mut content).await;
         }
     };

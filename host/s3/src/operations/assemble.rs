@@ -1,12 +1,11 @@
-//! Final objects made of parts, within the store.
+//! Assembles final objects from parts, within the store.
 //!
-//! The pieces of a new multipart object are copied by the server from the parts' data where their sizes allow, and
-//! streamed through this host where not; see `plan.rs`. For the digest only those parts are read back that have no chain yet.
-//! Only when the object exists are its parts taken away, in the background: a part takes a request or two, so many parts
-//! take long, and nobody needs to wait for that but who asks for them.
+//! The server copies the pieces of a new multipart object from the parts' data where their sizes allow. Other pieces
+//! are streamed through this host; see `plan.rs`. For the digest only parts without a chain are read back. The parts
+//! are removed in the background once the object exists: each takes a request or two, so many take long.
 //!
-//! Other processes are not kept out: they may put, delete or assemble the same parts meanwhile. Whoever makes the receipt
-//! first has made the object; a part whose data goes while it is needed makes the assembly fail.
+//! Other processes are not excluded: they may put, delete or assemble the same parts meanwhile. The first receipt makes
+//! the object. A part whose data disappears too early fails the assembly.
 
 use crate::content::data::PendingData;
 use crate::content::multipart_upload::MultipartUpload;
@@ -40,7 +39,7 @@ use tokio::task::JoinSet;
 /// Longest range of one copy, in bytes (S3).
 const COPY_MAX: u64 = 5 << 30;
 
-/// Copies that go at once, for each piece of an upload that does: a copy moves nothing through this host.
+/// Copies in flight for each piece that an upload may have in flight: a copy moves nothing through this host.
 const COPIES: usize = 4;
 
 pub(crate) async fn assemble(
@@ -73,7 +72,7 @@ async fn run(
     let mut pauses = Vec::new();
     for session in &sessions {
         inner.registry.interrupt(scope, session).await;
-        // What is not caught up with by now is hashed here.
+        // What the background has not hashed by now is hashed here.
         let (pause, _) = inner.catchers.pause(scope, session).await;
         pauses.push(pause);
     }
@@ -102,7 +101,7 @@ async fn run(
         let place = inner.keys.final_data(scope, file, &token);
         let mut data = PendingData::new(inner, place.clone());
         let content_type = options.content_type.clone();
-        // What is read back is read while the server copies. A digest that is known before is checked before.
+        // Parts are read back while the server copies. A digest that is known already is checked before.
         let make = make(inner, &place, &sources, &parts, size, content_type.as_deref());
         let sha256 = if let Some(known) = chain::along(&parts) {
             let sha256 = check(known, expected)?;
@@ -111,7 +110,7 @@ async fn run(
         } else {
             let checked = async { check(digest(inner, &sources, &parts).await?, expected) };
             let (mut checked, mut make) = (pin!(checked), pin!(make));
-            // What makes the data is never cancelled: its requests could be done after what is to undo them.
+            // The creation of the data is never cancelled: the server could execute its requests after their undoing.
             let both = tokio::select! {
                 checked = &mut checked => make.await.and(checked),
                 made = &mut make => match made {
@@ -138,7 +137,7 @@ fn check(sha256: Digest, expected: Option<Digest>) -> Result<Digest> {
     if expected.is_some_and(|expected| expected != sha256) { Err(Error::DigestMismatch) } else { Ok(sha256) }
 }
 
-/// A part's data that is missed went with the part.
+/// Reports missing data as a missing part, because both disappear together.
 fn missing_part(error: Error) -> Error {
     match error {
         Error::Internal(cause) => match cause.downcast::<Failure>() {
@@ -150,7 +149,7 @@ fn missing_part(error: Error) -> Error {
     }
 }
 
-/// The slots of the parts, all of which must be there.
+/// Returns the slots of the parts, all of which must exist.
 async fn slots_of(inner: &Arc<Inner>, scope: &Scope, list: &[TempKey]) -> Result<Vec<Slot>> {
     let mut wanted: BTreeMap<&SessionId, BTreeSet<u32>> = BTreeMap::new();
     for key in list {
@@ -158,7 +157,7 @@ async fn slots_of(inner: &Arc<Inner>, scope: &Scope, list: &[TempKey]) -> Result
     }
     let mut found: HashMap<(&SessionId, u32), Slot> = HashMap::with_capacity(list.len());
     for (session, numbers) in wanted {
-        // A listing says which of the slots that this process knows are still as it knows them.
+        // The listing shows which of the cached slots are current.
         let mut after = numbers.first().and_then(|first| first.checked_sub(1));
         loop {
             let (slots, next) = list::part_slots(inner, scope, session, after).await?;
@@ -179,7 +178,7 @@ async fn slots_of(inner: &Arc<Inner>, scope: &Scope, list: &[TempKey]) -> Result
     Ok(slots)
 }
 
-/// The digest of the whole: parts with a chain are passed, the others read.
+/// Returns the digest of the whole. Reads only parts without a fitting chain.
 async fn digest(inner: &Arc<Inner>, sources: &[Source], parts: &[Part]) -> Result<Digest> {
     let mut sha256 = Sha256::new();
     // An empty part changes nothing.
@@ -193,7 +192,7 @@ async fn digest(inner: &Arc<Inner>, sources: &[Source], parts: &[Part]) -> Resul
     Ok(sha256.finish())
 }
 
-/// Makes the data.
+/// Creates the data.
 async fn make(
     inner: &Arc<Inner>,
     place: &Place,
@@ -208,10 +207,10 @@ async fn make(
     if inner.capabilities.copies() {
         match multipart(inner, place, sources, parts, size, content_type, true).await {
             Err(Error::Internal(cause)) => match cause.downcast::<Failure>() {
-                // The server said that it has copied, and has not; or that it can't.
+                // The server confirmed copies that it did not make, or cannot copy.
                 Ok(failure) if matches!(failure.kind, Kind::Pieces | Kind::Unsupported) => {
                     inner.capabilities.stop_copying();
-                    tracing::warn!(error = %failure, "the server does not copy; parts are sent through this host instead");
+                    tracing::warn!(error = %failure, "the server does not copy; sending parts through this host instead");
                     inner.client.delete(std::slice::from_ref(place)).await?;
                 }
                 Ok(failure) => return Err(Error::Internal(failure)),
@@ -237,7 +236,7 @@ async fn multipart(
         copy_max: COPY_MAX,
         pieces_max: PIECES_MAX,
         merge: inner.options.part_size,
-        // What is passed straight on needs no memory; what is signed is gathered first.
+        // Content that is passed straight on needs no memory; signed content is gathered first.
         stream_max: if inner.client.signs { inner.budget.piece_max() } else { COPY_MAX },
         can_copy,
     };
@@ -278,7 +277,7 @@ async fn multipart(
                 done.push(made);
             }
             Err(error) => {
-                // None is cancelled: a copy could be done after the upload has been aborted.
+                // Copies are not cancelled: the server could execute them after the upload was aborted.
                 while running.join_next().await.is_some() {}
                 return Err(error);
             }
@@ -320,14 +319,14 @@ async fn stream(
         attempts += 1;
         let since = *failed.get_or_insert_with(Instant::now);
         let Some(pause) = inner.client.pause(&failure, attempts, since) else { return Err(failure.into()) };
-        tracing::debug!(error = %failure, attempts, "a piece of an assembly is sent again");
+        tracing::debug!(error = %failure, attempts, "retrying a piece of an assembly");
         tokio::time::sleep(pause).await;
     };
     inner.client.step("piece done").map_err(Error::from)?;
     Ok(piece)
 }
 
-/// Sends a piece while it is read, once. Fails if it can't be read; answers what became of the request.
+/// Sends a piece once while it is read. Fails if the parts cannot be read; returns the outcome of the request.
 async fn pass(
     inner: &Arc<Inner>,
     place: &Place,
@@ -346,7 +345,7 @@ async fn pass(
             let mut reading = Reading::new(inner, sources[range.source].clone(), range.start..range.end);
             while let Some(frame) = reading.next().await? {
                 if straight.send_all(frame).await.is_err() {
-                    // The request has ended, and knows why.
+                    // The request has ended, and has the better error.
                     return Ok(());
                 }
             }
@@ -357,7 +356,7 @@ async fn pass(
     fed.map(|()| sent)
 }
 
-/// Takes away the parts of an object that exists. What could not be ended is taken away by whoever clears the sessions.
+/// Removes the parts of an object that exists. The deletion of the sessions removes what fails here.
 async fn consume(inner: &Arc<Inner>, scope: &Scope, list: &[TempKey], slots: Vec<Slot>) {
     let mut sessions: BTreeMap<&SessionId, Vec<(u32, Slot)>> = BTreeMap::new();
     for (key, slot) in list.iter().zip(slots) {
@@ -369,7 +368,7 @@ async fn consume(inner: &Arc<Inner>, scope: &Scope, list: &[TempKey], slots: Vec
                 let here = inner.clone();
                 inner.background.spawn(async move { ended.remove(&here).await });
             }
-            Err(error) => tracing::warn!(%session, %error, "parts of an assembled object are still there"),
+            Err(error) => tracing::warn!(%session, %error, "cannot remove parts of an assembled object"),
         }
     }
 }

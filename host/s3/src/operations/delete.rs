@@ -1,4 +1,4 @@
-//! Deletions: of parts, of sessions, of final objects. First the slot, which decides, then the data.
+//! Deletes parts, sessions and final objects. Invariant: the slot, which decides, goes before the data.
 
 use crate::content::data::remove_data;
 use crate::keys::Place;
@@ -9,7 +9,7 @@ use crate::slots::slot::{Slot, State, Taken, live};
 use portico_store::{FileId, FinalKey, Reason, Result, Scope, SessionId, TempKey};
 use std::sync::Arc;
 
-/// The reason of a tombstone in place of a deleted object.
+/// The reason in the tombstone of a deleted object.
 const DELETED: &str = "deleted";
 
 /// Deletes a part: first its receipt, then its data.
@@ -61,26 +61,25 @@ pub(crate) async fn session(inner: &Arc<Inner>, scope: &Scope, session: &Session
         .await
 }
 
-/// Parts that are no more, and what is left of them.
+/// Deleted parts, and their remains.
 pub(crate) struct Ended {
-    /// How many of them one call ended.
+    /// Number of parts that this call deleted.
     count: u32,
     slots: Vec<Place>,
     data: Vec<Place>,
 }
 
 impl Ended {
-    /// Removes what is left of them: the slots first, which others may wait for. Nothing can be undone; what fails is left
-    /// to a sweep.
+    /// Removes the remains: first the slots, which others may wait for. Best effort: a sweep removes the rest.
     pub(crate) async fn remove(self, inner: &Inner) {
         if let Err(error) = inner.slots.remove_sealed(&self.slots).await {
-            tracing::warn!(%error, "slots of deleted parts are left behind; a sweep removes them");
+            tracing::warn!(%error, "cannot remove slots of deleted parts; a sweep removes them later");
         }
         remove_data(inner, &self.data).await;
     }
 }
 
-/// Ends parts as they were seen.
+/// Seals the slots of parts that are as they were seen.
 pub(crate) async fn end_parts(
     inner: &Arc<Inner>,
     scope: &Scope,
@@ -106,7 +105,7 @@ pub(crate) async fn end_parts(
     Ok(ended)
 }
 
-/// Puts a tombstone in place of an object's receipt, then removes its data.
+/// Replaces an object's receipt by a tombstone, then removes its data.
 pub(crate) async fn final_object(inner: &Arc<Inner>, scope: &Scope, key: &FinalKey) -> Result<bool> {
     let Some((file, token)) = inner.keys.parse_final(scope, key) else { return Ok(false) };
     let (inner, scope) = (inner.clone(), scope.clone());
@@ -131,7 +130,7 @@ pub(crate) async fn final_object(inner: &Arc<Inner>, scope: &Scope, key: &FinalK
         .await
 }
 
-/// Puts a tombstone where nothing is.
+/// Creates a tombstone where nothing exists.
 pub(crate) async fn void(inner: &Arc<Inner>, scope: &Scope, file: &FileId, reason: &Reason) -> Result<bool> {
     let (place, state) = (inner.keys.receipt(scope, file), State::Gone(reason.to_string()));
     let (inner, background) = (inner.clone(), inner.background.clone());

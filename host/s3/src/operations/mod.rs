@@ -1,4 +1,4 @@
-//! The operations of the contract, one a file. Invariant: an operation decides by one slot.
+//! The operations of the contract, one a file. Invariant: each operation decides by one slot.
 
 pub(crate) mod assemble;
 pub(crate) mod delete;

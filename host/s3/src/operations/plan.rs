@@ -1,20 +1,20 @@
-//! The plan of an assembly: how the pieces of a new multipart object come from objects that are there.
+//! Plans an assembly: the pieces of a new multipart object from existing objects.
 //!
-//! Invariant: the pieces of a plan, one after another, are the sources in their order, each byte once.
+//! Invariant: the pieces of a plan, in sequence, are the sources in their order, each byte once.
 //!
-//! A plan is made in three steps, of a few dozen linear passes at most:
+//! A plan is made in three steps, in at most a few dozen linear passes:
 //!
 //! 1. [`copying`] divides the sources into stretches that the store copies and stretches that are streamed through this
-//!    host, as few bytes streamed as one look ahead can tell.
-//! 2. If that needs more pieces than there may be, [`merge`] joins neighbours into streamed stretches: shorter
-//!    copies first, and no longer than it takes.
-//! 3. Each stretch is cut evenly into pieces. Streamed pieces are larger than preferred only if there would otherwise be
-//!    too many.
+//!    host. It streams as few bytes as one look ahead can tell.
+//! 2. If that needs too many pieces, [`merge`] joins neighbours into streamed stretches, shorter copies first, until
+//!    the pieces suffice.
+//! 3. Each stretch is cut evenly into pieces. Streamed pieces exceed the preferred size only if there would otherwise
+//!    be too many.
 //!
-//! How much is streamed where pieces are not scarce: a run of sources shorter than `piece_min` costs itself, and if it
-//! is too short for a piece also the head of the next source (less than `piece_min`) or all of it (less than twice
-//! `piece_min`). That is less than twice what the best of all plans streams, and nothing where the best streams nothing.
-//! Where pieces are scarce no such factor holds; each merge then saves a piece at least.
+//! If pieces are not scarce, this much is streamed: a run of sources shorter than `piece_min` is streamed itself. If
+//! the run is too short for a piece, the head of the next source (less than `piece_min`) or all of it (less than twice
+//! `piece_min`) is streamed too. The total is less than twice that of the best plan, and nothing where the best plan
+//! streams nothing. If pieces are scarce no such factor holds; each merge then saves at least one piece.
 
 use std::collections::VecDeque;
 use std::iter::successors;
@@ -23,33 +23,33 @@ use std::mem::take;
 #[cfg(test)]
 mod tests;
 
-/// What a plan has to keep to. Amazon S3: 10,000 pieces of 5 MiB to 5 GiB, the last one of any length; 5 TiB in all.
+/// The limits of a plan. Amazon S3: 10,000 pieces of 5 MiB to 5 GiB, the last of any length; 5 TiB in all.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
-    /// Shortest piece but the last, at least 1 byte.
+    /// Shortest piece except the last, at least 1 byte.
     pub(crate) piece_min: u64,
     /// Longest copied piece, at least twice `piece_min`.
     pub(crate) copy_max: u64,
-    /// How many pieces there may be.
+    /// Most pieces.
     pub(crate) pieces_max: u64,
-    /// Preferred length of a streamed piece. Where a run can't be cut that way a piece is up to twice `piece_min`.
+    /// Preferred length of a streamed piece. Where a run cannot be cut that way a piece has up to twice `piece_min`.
     pub(crate) merge: usize,
     /// Longest streamed piece, at least twice `piece_min`.
     pub(crate) stream_max: u64,
-    /// Whether the store can copy ranges. If not, all is streamed.
+    /// Whether the store can copy ranges. If not, everything is streamed.
     pub(crate) can_copy: bool,
 }
 
-/// A piece of the multipart upload that makes the object.
+/// A piece of the new multipart upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PlannedPiece {
-    /// Copied by the store, a range of one source.
+    /// A range of one source, which the store copies.
     Copy { source: usize, start: u64, end: u64 },
-    /// Read through this host and sent as one piece.
+    /// Ranges that are read through this host and sent as one piece.
     Stream(Vec<SourceRange>),
 }
 
-/// Bytes of a source, `end` not among them. Never empty.
+/// A half-open range of a source, never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SourceRange {
     pub(crate) source: usize,
@@ -57,7 +57,7 @@ pub(crate) struct SourceRange {
     pub(crate) end: u64,
 }
 
-/// The sources don't fit in as many pieces as there may be: nor would they if all were streamed in the longest pieces.
+/// The sources do not fit in the permitted pieces, not even if all were streamed in the longest pieces.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("sources of {total} bytes do not fit in {pieces_max} pieces")]
 pub(crate) struct TooMany {
@@ -65,11 +65,11 @@ pub(crate) struct TooMany {
     pub(crate) pieces_max: u64,
 }
 
-/// Plans the object that consists of sources of these sizes. Empty sources are no part of a plan, and a plan of nothing
-/// has no pieces.
+/// Plans an object that consists of sources of these sizes. Empty sources are no part of a plan, and an empty plan has
+/// no pieces.
 ///
 /// # Panics
-/// If `limits` are not what their documentation says: then there are runs that can't be cut into pieces.
+/// If `limits` contradict their documentation: some runs then cannot be cut into pieces.
 pub(crate) fn plan(sizes: &[u64], limits: &Limits) -> Result<Vec<PlannedPiece>, TooMany> {
     let Limits { piece_min, copy_max, pieces_max, stream_max, .. } = *limits;
     assert!(piece_min >= 1 && copy_max / 2 >= piece_min && stream_max / 2 >= piece_min, "{limits:?}");
@@ -80,7 +80,7 @@ pub(crate) fn plan(sizes: &[u64], limits: &Limits) -> Result<Vec<PlannedPiece>, 
     }
 
     let mut stretches = if limits.can_copy { copying(sizes, piece_min) } else { streaming(sizes) };
-    // The last pass reaches everything: what it leaves needs no more pieces than streaming all of it would.
+    // The last pass reaches everything: the result needs no more pieces than streaming everything.
     for reach in successors(Some(2 * piece_min), |reach| (*reach < total).then(|| reach.saturating_mul(2))) {
         let excess = count(&stretches, stream_max, limits).saturating_sub(pieces_max);
         if excess == 0 {
@@ -104,18 +104,18 @@ pub(crate) fn plan(sizes: &[u64], limits: &Limits) -> Result<Vec<PlannedPiece>, 
     Ok(pieces)
 }
 
-/// Adjacent bytes of the object that get to it in the same way, not yet cut into pieces. All stretches but the last of
-/// the object are at least `piece_min` long.
+/// Adjacent bytes of the object that are all copied or all streamed, not yet cut into pieces. All stretches except the
+/// last of the object have at least `piece_min` bytes.
 #[derive(Default)]
 struct Stretch {
-    /// One, if `copied`.
+    /// One range, if `copied`.
     ranges: Vec<SourceRange>,
     length: u64,
     copied: bool,
 }
 
 impl Stretch {
-    /// Adds what comes next, which may be nothing.
+    /// Appends a range, which may be empty.
     fn push(&mut self, range: SourceRange) {
         self.length += range.end - range.start;
         match self.ranges.last_mut() {
@@ -125,8 +125,10 @@ impl Stretch {
         }
     }
 
-    /// How many pieces it is cut into, if streamed ones should be no longer than `length`. Twice `piece_min` is at most
-    /// `copy_max` and `stream_max`, so even pieces are never too short for being so many, and never too long.
+    /// Returns the number of pieces if streamed ones have at most `length` bytes.
+    ///
+    /// Twice `piece_min` is at most `copy_max` and `stream_max`, so even pieces are never too short because of their
+    /// number, and never too long.
     fn count(&self, length: u64, limits: &Limits) -> u64 {
         if self.copied {
             self.length.div_ceil(limits.copy_max)
@@ -135,7 +137,7 @@ impl Stretch {
         }
     }
 
-    /// Cuts it into so many pieces, which differ by a byte at most.
+    /// Cuts the stretch into `count` pieces whose sizes differ by at most a byte.
     fn cut(self, count: u64, pieces: &mut Vec<PlannedPiece>) {
         let mut ranges = VecDeque::from(self.ranges);
         for number in 0..count {
@@ -159,12 +161,12 @@ impl Stretch {
     }
 }
 
-/// How many pieces they are cut into, if streamed ones should be no longer than `length`.
+/// Returns the number of pieces if streamed ones have at most `length` bytes.
 fn count(stretches: &[Stretch], length: u64, limits: &Limits) -> u64 {
     stretches.iter().map(|stretch| stretch.count(length, limits)).sum()
 }
 
-/// All in one streamed stretch.
+/// Returns one streamed stretch of everything.
 fn streaming(sizes: &[u64]) -> Vec<Stretch> {
     let mut all = Stretch::default();
     for (source, size) in sizes.iter().enumerate() {
@@ -173,9 +175,11 @@ fn streaming(sizes: &[u64]) -> Vec<Stretch> {
     if all.length > 0 { vec![all] } else { Vec::new() }
 }
 
-/// Copies what can be copied. A run of sources that are too short for a piece is streamed. If the run itself is too
-/// short it gets what it lacks from the head of the next source, or all of that source if the rest of it would be too
-/// short to be copied. So the next source is copied whole if the run lacks nothing.
+/// Copies what can be copied.
+///
+/// A run of sources that are too short for a piece is streamed. If the run itself is too short, it gets the lacking
+/// bytes from the head of the next source, or all of that source if its rest would be too short to be copied. If the
+/// run lacks nothing, the next source is copied whole.
 fn copying(sizes: &[u64], piece_min: u64) -> Vec<Stretch> {
     let last = sizes.iter().rposition(|size| *size > 0);
     let mut stretches = Vec::new();
@@ -200,9 +204,10 @@ fn copying(sizes: &[u64], piece_min: u64) -> Vec<Stretch> {
     stretches
 }
 
-/// Saves up to `excess` pieces: joins neighbours that are streamed already or copies of at most `reach` bytes into one
-/// streamed stretch. Of each group of such neighbours it joins the shortest beginning that saves the most, or enough.
-/// A group that would save nothing is left as it is.
+/// Saves up to `excess` pieces by joining neighbours into one streamed stretch.
+///
+/// Neighbours are stretches that are streamed already, and copies of at most `reach` bytes. Of each group the shortest
+/// beginning that saves enough, or the most, is joined. A group that would save nothing stays unchanged.
 fn merge(mut stretches: Vec<Stretch>, reach: u64, mut excess: u64, limits: &Limits) -> Vec<Stretch> {
     let near = |stretch: &Stretch| !stretch.copied || stretch.length <= reach;
     let mut merged = Vec::new();

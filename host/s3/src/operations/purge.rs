@@ -1,4 +1,4 @@
-//! Tombstones that are forgotten when they are old enough. Invariant: one goes only through a seal, as every slot.
+//! Removes tombstones of a certain age. Invariant: a tombstone is sealed before its removal, as every slot.
 
 use crate::keys::Place;
 use crate::request::objects::KEYS_MAX;
@@ -7,8 +7,8 @@ use crate::slots::slot::{LIVE_MIN, SEAL_MAX, Slot, State};
 use portico_store::{Cursor, FileId, Purged, Result, Scope};
 use std::sync::Arc;
 
-/// A step: the slots of one page of a listing, of which only those are read that are small and old. A sealed one, whose
-/// removal has failed, is removed again.
+/// Handles one page of a listing; reads only the slots that are small and old. Removes sealed slots again, whose
+/// removal has failed.
 pub(crate) async fn gone(inner: &Arc<Inner>, scope: &Scope, before_ms: u64, after: Option<&Cursor>) -> Result<Purged> {
     let prefix = inner.keys.receipts(scope);
     let after = after.map(|cursor| format!("{}{cursor}", prefix.key));

@@ -1,4 +1,4 @@
-//! Final objects: put, published, looked up, deleted, voided.
+//! Puts, publishes and looks up final objects.
 
 use crate::content::budget;
 use crate::content::data::PendingData;
@@ -90,7 +90,7 @@ impl Writer<FinalReceipt> for FinalWriter {
     }
 }
 
-/// The receipt of an object that comes to exist now.
+/// Creates the receipt of an object that is published now.
 pub(crate) fn receipt(inner: &Inner, token: &Token, size: u64, sha256: Digest, options: FinalOptions) -> Final {
     Final {
         data: token.to_string(),
@@ -102,7 +102,7 @@ pub(crate) fn receipt(inner: &Inner, token: &Token, size: u64, sha256: Digest, o
     }
 }
 
-/// Makes data exist, unless something does under its file id.
+/// Publishes data, unless its file id is taken.
 pub(crate) async fn publish(
     inner: &Arc<Inner>,
     scope: &Scope,
@@ -124,14 +124,14 @@ pub(crate) async fn publish(
             Found::Nothing => Err(Error::internal("a taken slot is free")),
         },
         Err(error) => {
-            // The receipt may have been made. If not, a sweep finds the data.
+            // The receipt may exist. If it does not, a sweep finds the data.
             data.keep();
             Err(error)
         }
     }
 }
 
-/// What to answer when the file id was taken before.
+/// Compares an object with the one that has its file id already.
 pub(crate) fn compare_existing(
     inner: &Inner,
     scope: &Scope,
@@ -166,7 +166,7 @@ pub(crate) async fn stat(inner: &Inner, scope: &Scope, file: &FileId) -> Result<
     }
 }
 
-/// The data of an object, for a reader that names its key.
+/// Returns the data of an object, for a reader that names its key.
 pub(crate) async fn data_of(inner: &Inner, scope: &Scope, key: &FinalKey) -> Result<(crate::keys::Place, u64)> {
     let Some((file, token)) = inner.keys.parse_final(scope, key) else { return Err(Error::NotFound) };
     match look(inner, scope, &file).await? {

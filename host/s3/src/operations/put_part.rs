@@ -1,4 +1,4 @@
-//! Parts: put, compared, deleted.
+//! Puts parts, or compares them with existing ones.
 
 use crate::content::budget;
 use crate::content::data::PendingData;
@@ -70,7 +70,7 @@ pub(crate) async fn begin(
     Ok(Box::new(PartWriter { inner, scope, key, options, ingest, running }))
 }
 
-/// Refuses a part of what has ended.
+/// Refuses a part whose file id has ended.
 async fn goes_on(inner: &Inner, scope: &Scope, unless: Option<&FileId>) -> Result<()> {
     match unless {
         Some(file) if !matches!(look(inner, scope, file).await?, Found::Nothing) => Err(Error::Ended),
@@ -106,7 +106,7 @@ impl Writer<PartReceipt> for PartWriter {
         };
         let mut sha256 = hashes.sha256.map(Sha256::finish);
         if let (None, Some(_), Some(data)) = (sha256, expected.sha256, &data) {
-            // It was not expected when the part began, so it was not computed on the way.
+            // No digest was expected when the part began, so none was computed on the way.
             sha256 = Some(read::digest(&inner, &data.place, hashes.size).await?);
         }
         if sha256.is_some() && expected.sha256.is_some_and(|wanted| sha256 != Some(wanted)) {
@@ -143,18 +143,18 @@ impl Writer<PartReceipt> for PartWriter {
     }
 }
 
-/// Refuses a part after all if what it was put for has ended, and takes it away again, unless it is in the object.
+/// Refuses a part whose file id has ended meanwhile, and removes the part, unless it is in the object.
 async fn not_too_late(inner: &Arc<Inner>, scope: &Scope, file: &FileId, part: &PartReceipt) -> Result<()> {
     let end = look(inner, scope, file).await?;
     if matches!(end, Found::Nothing) {
         return Ok(());
     }
-    // A part that was there before is another put's.
+    // An existing part belongs to another put.
     let has_gone = !part.replayed && !delete::part(inner, scope, &part.key).await?;
     if has_gone && matches!(end, Found::Live(..)) { Ok(()) } else { Err(Error::Ended) }
 }
 
-/// Makes the receipt, or compares with what is there.
+/// Creates the receipt, or compares with an existing part.
 async fn commit(
     inner: &Arc<Inner>,
     scope: &Scope,
@@ -185,7 +185,7 @@ async fn commit(
         }
         None => inner.slots.get(&place).await?,
     };
-    let gone = || Error::unavailable("the part that this was compared with was deleted meanwhile");
+    let gone = || Error::unavailable("the existing part was deleted during the comparison");
     let there = live(there).ok_or_else(gone)?;
     if if_exists == IfExists::Fail || (there.size, &there.blake3) != (part.size, &part.blake3) {
         return Err(Error::Conflict);

@@ -1,4 +1,4 @@
-//! Records. A version is the token of the write that made it.
+//! Records. Invariant: the version of a record is the token of its latest write.
 
 use crate::keys::Place;
 use crate::shared::Inner;
@@ -66,7 +66,7 @@ pub(crate) async fn delete(
     Ok(change(inner, place, version, State::Free).await?.is_some())
 }
 
-/// Changes a record, if it has that version; `None` if there is no record.
+/// Changes a record that has `version`; returns `None` if there is no record.
 async fn change(inner: &Arc<Inner>, place: Place, version: Option<&str>, state: State) -> Result<Option<Slot>> {
     let (inner, version) = (inner.clone(), version.map(str::to_owned));
     let background = inner.background.clone();

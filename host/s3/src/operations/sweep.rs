@@ -1,9 +1,11 @@
-//! What killed and failed operations leave, in any process: found by listings, removed after a grace time.
+//! Removes what killed and failed operations of any process leave.
 //!
-//! Data without a receipt may still get one. The first sweep that finds it leaves a mark; one that comes a grace time after
-//! the mark, by the server's clock, reads the receipt again, and only then removes data and mark. Whoever makes a receipt
-//! so late that this matters looks for the mark first (`data.rs`). So sweeps need no clock of ours, and may run in any
-//! number of processes beside running puts. Invariant: only keys of the forms of `keys.rs` are removed.
+//! Data without a receipt may still get one. The first sweep that finds such data leaves a mark. A sweep that comes a
+//! grace time after the mark, by the server's clock, reads the receipt again and only then removes data and mark. A put
+//! that is late enough to matter looks for the mark before it makes its receipt (`data.rs`). So sweeps do not depend on
+//! this machine's clock, and may run in any number of processes beside running puts.
+//!
+//! Invariant: only keys of the forms in `keys.rs` are removed.
 
 use crate::keys::{Place, parse_data, parse_part, parse_scoped, parse_temp};
 use crate::open::probe::Uploads;
@@ -18,7 +20,7 @@ use portico_store::{Result, SweepReport};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Names of foreign things that a report holds.
+/// Most foreign names in a report.
 const FOREIGN_MAX: usize = 100;
 
 pub(crate) async fn sweep(inner: &Arc<Inner>) -> Result<SweepReport> {
@@ -45,8 +47,8 @@ fn foreign(report: &mut SweepReport, key: &str) {
     }
 }
 
-/// Data without a receipt. Data and slots are listed side by side, in the same order; a slot is read only where it does
-/// not go without saying that the data is its own.
+/// Handles data without a receipt. Data and slots are listed side by side in the same order. A slot is read only if the
+/// listings do not show whether it owns the data.
 async fn orphans(inner: &Arc<Inner>, kind: Kind, report: &mut SweepReport) -> Result<()> {
     let (data, slots) = match kind {
         Kind::Temp => (inner.keys.all_temp_data(), inner.keys.all_parts()),
@@ -68,7 +70,7 @@ async fn orphans(inner: &Arc<Inner>, kind: Kind, report: &mut SweepReport) -> Re
                     slot = all_slots.next().await?;
                 }
                 let is_live = slot.as_ref().is_some_and(|slot| slot.key == key && slot.size >= LIVE_MIN);
-                // The one that there is belongs to the receipt that there is.
+                // The only data object belongs to the receipt.
                 if !(is_live && group.len() == 1) {
                     for listed in &group {
                         orphan(inner, kind, &data, listed, report).await?;
@@ -86,7 +88,7 @@ async fn orphans(inner: &Arc<Inner>, kind: Kind, report: &mut SweepReport) -> Re
     }
 }
 
-/// Data that may be without a receipt.
+/// Handles data that may have no receipt.
 async fn orphan(
     inner: &Arc<Inner>,
     kind: Kind,
@@ -113,7 +115,7 @@ async fn orphan(
             inner.client.put_if(&mark, &content, Condition::Absent).await?;
         }
         Some(mark_there) if inner.client.age(mark_there.modified_ms) >= inner.options.grace => {
-            // The receipt was read after the mark had been there for the grace time.
+            // The receipt was read after the mark had existed for the grace time.
             inner.client.delete(&[place]).await?;
             inner.client.delete(&[mark]).await?;
             report.removed += 1;
@@ -124,7 +126,7 @@ async fn orphan(
     Ok(())
 }
 
-/// Whether a receipt speaks of the data of a key; `None` if that is no key of ours.
+/// Returns whether data has a receipt; `None` if its key is none of this store.
 async fn has_receipt(inner: &Arc<Inner>, kind: Kind, prefix: &Place, key: &str) -> Result<Option<bool>> {
     let Some((scope, rest)) = parse_scoped(key, &prefix.key) else { return Ok(None) };
     Ok(match kind {
@@ -145,7 +147,7 @@ async fn has_receipt(inner: &Arc<Inner>, kind: Kind, prefix: &Place, key: &str) 
     })
 }
 
-/// Marks whose data is gone, because its put has cleaned up after itself, or has got its receipt after all.
+/// Removes marks whose data is gone or has its receipt after all.
 async fn marks(inner: &Arc<Inner>) -> Result<()> {
     let prefix = inner.keys.marks();
     let mut listing = Listing::new(&inner.client, prefix.clone(), None);
@@ -168,7 +170,7 @@ async fn marks(inner: &Arc<Inner>) -> Result<()> {
     Ok(())
 }
 
-/// Free slots that nobody has taken for the grace time, and sealed ones whose removal failed.
+/// Removes slots that have been free for the grace time, and sealed slots whose removal failed.
 async fn slots(inner: &Arc<Inner>, prefix: Place, report: &mut SweepReport) -> Result<()> {
     let mut listing = Listing::new(&inner.client, prefix.clone(), None);
     while let Some(listed) = listing.next().await? {
@@ -209,7 +211,7 @@ fn is_due(slot: &Slot, age: Duration, grace: Duration) -> bool {
     }
 }
 
-/// Unfinished multipart uploads of our data to which nothing has been added for the grace time.
+/// Aborts unfinished multipart uploads of our data without a new piece for the grace time.
 async fn uploads(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<()> {
     let prefixes = [inner.keys.all_temp_data(), inner.keys.all_final_data(), inner.keys.probes()];
     for prefix in &prefixes {
@@ -233,7 +235,7 @@ async fn uploads(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<()> {
     Ok(())
 }
 
-/// Scratch objects of openings that were killed.
+/// Removes scratch objects of killed openings.
 async fn probes(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<()> {
     let prefix = inner.keys.probes();
     let mut listing = Listing::new(&inner.client, prefix.clone(), None);

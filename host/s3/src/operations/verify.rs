@@ -1,7 +1,7 @@
-//! Compares each receipt with its data, beside whichever processes have the store.
+//! Compares each receipt with its data, while other processes may use the store.
 //!
-//! Receipts and data are listed side by side, in the same order. Invariants: nothing is written; data that differ from their
-//! receipt in the listings are looked at again after the receipt was read again, because the store may be in use.
+//! Receipts and data are listed side by side, in the same order. Invariants: nothing is written; a difference in the
+//! listings is looked at again after its receipt was read again, because the store may be in use.
 
 use crate::each::each;
 use crate::keys::{Place, parse_data, parse_scoped, parse_temp};
@@ -22,7 +22,7 @@ const READS: usize = 4;
 /// Compares each receipt of a store with its data.
 ///
 /// # Errors
-/// [`OpenError`] if the store can't be read.
+/// [`OpenError`] if the store cannot be read.
 pub(crate) async fn verify(
     options: &S3Options,
     depth: Depth,
@@ -46,7 +46,7 @@ enum Kind {
     Part,
 }
 
-/// What a receipt says of its data.
+/// The data that a receipt promises.
 struct ExpectedData {
     slot: Place,
     data: Place,
@@ -56,7 +56,7 @@ struct ExpectedData {
     digest: Hash,
 }
 
-/// A digest that content must have.
+/// The digest that content must have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Hash {
     Sha256(Digest),
@@ -81,7 +81,7 @@ async fn compare_all(inner: &Arc<Inner>, kind: Kind, depth: Depth, findings: &mu
         let mut whole = Vec::new();
         for (place, slot) in read_slots(inner, places).await? {
             match receipt(inner, kind, &place, slot) {
-                // It has gone since it was listed.
+                // The receipt is gone since it was listed.
                 Ok(None) => {}
                 Ok(Some(receipt)) => match all_data.find(&receipt.data.key, findings).await? {
                     Some(size) if size == receipt.size => whole.push(receipt),
@@ -95,7 +95,7 @@ async fn compare_all(inner: &Arc<Inner>, kind: Kind, depth: Depth, findings: &mu
     if findings.is_stopped() { Ok(()) } else { all_data.skip(None, findings).await }
 }
 
-/// The live slots that come next.
+/// Returns the next live slots.
 async fn next_live(slots: &mut Listing<'_>) -> Result<Vec<Listed>> {
     let mut page = Vec::new();
     while page.len() < PAGE as usize
@@ -110,7 +110,7 @@ async fn next_live(slots: &mut Listing<'_>) -> Result<Vec<Listed>> {
 
 type Read = Result<Option<Slot>>;
 
-/// Reads slots, [`WIDTH`] at a time. Returns them in order, and the error of each object that is no slot.
+/// Reads slots, [`WIDTH`] at a time. Returns them in order, with the error of each object that is no slot.
 async fn read_slots(inner: &Arc<Inner>, places: Vec<Place>) -> Result<Vec<(Place, Read)>> {
     let slots = each(WIDTH, places, |place| {
         let inner = inner.clone();
@@ -129,10 +129,10 @@ async fn read_slots(inner: &Arc<Inner>, places: Vec<Place>) -> Result<Vec<(Place
     Ok(read)
 }
 
-/// The receipt in a slot; `None` if the slot holds none any more.
+/// Returns the data that a slot's receipt promises; `None` if the slot holds none any more.
 fn receipt(inner: &Inner, kind: Kind, place: &Place, slot: Read) -> Result<Option<ExpectedData>> {
     let Some(Slot { state: State::Live(content, _), .. }) = slot? else { return Ok(None) };
-    let wrong = |what: &str| Error::internal(format!("the receipt has no {what}"));
+    let wrong = |what: &str| Error::internal(format!("the receipt has no valid {what}"));
     let hash = |text: &str| Digest::from_hex(text).ok_or_else(|| wrong("digest"));
     let receipt = match (kind, content) {
         (Kind::Final, Content::Final(there)) => {
@@ -155,14 +155,14 @@ fn receipt(inner: &Inner, kind: Kind, place: &Place, slot: Read) -> Result<Optio
 }
 
 fn scoped<'a>(key: &'a str, prefix: &Place) -> Result<(Scope, &'a str)> {
-    parse_scoped(key, &prefix.key).ok_or_else(|| Error::internal("its key is none of this store"))
+    parse_scoped(key, &prefix.key).ok_or_else(|| Error::internal("its key does not belong to a store"))
 }
 
 fn part_of(rest: &str) -> Result<(SessionId, u32)> {
-    crate::keys::parse_part(rest).ok_or_else(|| Error::internal("its key is none of this store"))
+    crate::keys::parse_part(rest).ok_or_else(|| Error::internal("its key does not belong to a store"))
 }
 
-/// Reads a receipt again whose data are not as it says in the listings, and then looks at the data themselves.
+/// Reads a receipt again that differs from the listings, and then looks at its data.
 async fn look_again(
     inner: &Arc<Inner>,
     kind: Kind,
@@ -175,7 +175,7 @@ async fn look_again(
     match inner.client.head(&now.data).await? {
         Some(there) if there.size == now.size => whole.push(now),
         there => {
-            // It may have gone with its receipt between the two looks.
+            // The data may have gone with its receipt between the two requests.
             let still = receipt(inner, kind, &now.slot, inner.slots.get(&now.slot).await.map_err(Error::from))?;
             if still.is_some_and(|still| still.data == now.data) {
                 findings.differs(
@@ -193,7 +193,7 @@ async fn look_again(
     Ok(())
 }
 
-/// Compares the digests of data that are there.
+/// Compares the digests of existing data.
 async fn compare_content(
     inner: &Arc<Inner>,
     kind: Kind,
@@ -205,7 +205,7 @@ async fn compare_content(
         whole.iter().for_each(|receipt| findings.compared(kind == Kind::Part, receipt.size));
         return Ok(());
     }
-    // Few at a time, so that what is found is told soon.
+    // A few at a time, so that findings are reported soon.
     let mut whole = whole.into_iter().peekable();
     while whole.peek().is_some() && !findings.is_stopped() {
         let some = whole.by_ref().take(READS).collect();
@@ -251,19 +251,19 @@ struct DataListing<'a> {
     kind: Kind,
     prefix: Place,
     listing: Listing<'a>,
-    /// An object that was listed and is beyond the latest key that was looked for.
+    /// The first listed object after the latest key that was looked for.
     ahead: Option<Listed>,
 }
 
 impl DataListing<'_> {
-    /// The size of data, if they are listed. Keys are asked for in their order.
+    /// Returns the size of data, if listed. Callers ask for keys in order.
     async fn find(&mut self, key: &str, findings: &mut Findings<'_>) -> Result<Option<u64>> {
         self.skip(Some(key), findings).await?;
         let found = self.ahead.take_if(|listed| listed.key == key);
         Ok(found.map(|listed| listed.size))
     }
 
-    /// Passes the data that are listed before a key, or to the end. None of them has a receipt.
+    /// Passes the data listed before a key, or to the end. None of them has a receipt.
     async fn skip(&mut self, until: Option<&str>, findings: &mut Findings<'_>) -> Result<()> {
         loop {
             if self.ahead.is_none() {

@@ -1,27 +1,27 @@
-//! Tells an answer of S3 from one of whatever is between S3 and this host: a proxy, an ingress, a captive portal.
+//! Tells a response of S3 from one of an intermediary: a proxy, an ingress, a captive portal.
 //!
-//! Invariants: an error is one of S3 only if its body is a whole document with S3's code, or if it answers a `HEAD`, which has
-//! no body, and has S3's request id. No other answer says anything about an object. The time of the server is read only
-//! from answers of S3.
+//! Invariants: an error comes from S3 only if its body is a complete document with S3's code, or if it is the response
+//! to a `HEAD`, which has no body, with S3's request id. No other response says anything about an object. The server's
+//! time is read only from responses of S3.
 
 use aws_sdk_s3::config::http::HttpResponse;
 
 /// The header that names a request in the logs of S3.
 const REQUEST_ID: &str = "x-amz-request-id";
 
-/// Longest text of a header or a document that goes into a message, in bytes.
+/// Longest text of a header or a document in a message, in bytes.
 const TEXT_MAX: usize = 200;
 
-/// An answer that is not what was asked for.
+/// An unsuccessful response.
 pub(crate) struct Answer<'a> {
     response: &'a HttpResponse,
-    /// The body; absent where it broke off.
+    /// The body; absent if the connection broke.
     body: Option<&'a [u8]>,
     is_head: bool,
 }
 
 impl<'a> Answer<'a> {
-    /// Reads the answer to a request, whose method is `HEAD` or another one.
+    /// Wraps the response to a request.
     pub(crate) fn new(response: &'a HttpResponse, is_head: bool) -> Self {
         Answer { response, body: response.body().bytes(), is_head }
     }
@@ -30,18 +30,18 @@ impl<'a> Answer<'a> {
         self.response.status().as_u16()
     }
 
-    /// Whether the connection ended before the answer did.
+    /// Returns whether the connection ended before the response did.
     pub(crate) fn is_cut(&self) -> bool {
         self.body.is_none()
     }
 
-    /// Whether S3 says this.
+    /// Returns whether S3 sent this response.
     pub(crate) fn is_of_s3(&self) -> bool {
         let has_code = self.body.is_some_and(|body| is_document(body) && element(body, "Code").is_some());
         has_code || (self.is_head && self.request_id().is_some())
     }
 
-    /// The value of a header, as far as it can be printed.
+    /// Returns the printable text of a header.
     fn header(&self, name: &str) -> Option<String> {
         self.response.headers().get(name).and_then(printable)
     }
@@ -50,19 +50,19 @@ impl<'a> Answer<'a> {
         self.header(REQUEST_ID)
     }
 
-    /// Seconds after which the server wants to be asked again.
+    /// Returns the value of `Retry-After`, in seconds.
     pub(crate) fn retry_after(&self) -> Option<u32> {
         self.response.headers().get("retry-after").and_then(|value| value.trim().parse().ok())
     }
 
-    /// Describes an answer that is not one of S3: its status, who says that it is from there, and where it redirects to.
+    /// Describes a response that is not from S3: its status, its server, and the target of its redirect.
     pub(crate) fn described(&self) -> String {
         let from = self.header("server").map_or_else(String::new, |server| format!(" of {server}"));
         let to = self.header("location").map_or_else(String::new, |url| format!(", a redirect to {url}"));
         format!("{}{from}, which is not an answer of S3{to}", self.status())
     }
 
-    /// Where S3 says that a bucket is: the endpoint of its document, else the region of its document or header.
+    /// Returns where S3 says that the bucket is: the endpoint or region in its document, or the region in a header.
     pub(crate) fn right_place(&self) -> Option<String> {
         let of = |name| self.body.and_then(|body| element(body, name));
         let region = || of("Region").or_else(|| self.header("x-amz-bucket-region"));
@@ -72,22 +72,22 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Whether the `Date` of an answer is that of S3.
+/// Returns whether the `Date` of a response is the time of S3.
 pub(crate) fn tells_time(status: u16, has_request_id: bool) -> bool {
     (200..300).contains(&status) || has_request_id
 }
 
-/// Whether an answer has S3's request id.
+/// Returns whether a response has S3's request id.
 pub(crate) fn has_request_id(response: &HttpResponse) -> bool {
     response.headers().get(REQUEST_ID).is_some()
 }
 
-/// Whether a body is a document of an error, to its end.
+/// Returns whether a body is a complete error document.
 fn is_document(body: &[u8]) -> bool {
     body.trim_ascii_end().ends_with(b"</Error>")
 }
 
-/// The text of an element of a document of an error, as far as it can be printed.
+/// Returns the printable text of an element of an error document.
 fn element(body: &[u8], name: &str) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?;
     let (_, rest) = text.split_once(&format!("<{name}>"))?;

@@ -1,7 +1,7 @@
-//! The SDK's client, and how each request is made: in time, and tried again.
+//! The SDK's client, with the time limits and retries of each request.
 //!
-//! Invariant: every request has a time limit, and none is tried again beyond [`crate::S3Options::retry`] or when most
-//! of the latest ones failed. The SDK itself tries nothing twice, because only the caller knows what may be repeated.
+//! Invariant: every request has a time limit. None is retried beyond [`crate::S3Options::retry`], or when most recent
+//! requests failed. The SDK itself retries nothing, because only the caller knows what may be repeated.
 
 use crate::open::error::OpenError;
 use crate::request::answer::{has_request_id, tells_time};
@@ -28,18 +28,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Delay before the first repetition; each further one may take twice as long.
+/// Delay before the first retry; the limit of the delay doubles with each further one.
 const BACKOFF: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
-/// Repetitions that all requests of this process share, as the SDK's standard mode has them. A success gives one back.
+/// Retry budget of all requests of this process, as in the SDK's standard mode. A success returns one token.
 const RETRY_TOKENS: i64 = 500;
 const RETRY_COST: i64 = 5;
 
-/// Slowest transfer of gathered content that is waited for, in bytes a second.
+/// Slowest accepted transfer of gathered content, in bytes per second.
 const RATE_MIN: u64 = 64 << 10;
 
-/// The region where none is configured.
+/// The default region.
 const REGION: &str = "us-east-1";
 
 type StepHook = dyn Fn(&'static str) -> bool + Send + Sync;
@@ -82,7 +82,7 @@ impl Client {
         if let Some(region) = &options.region {
             loader = loader.region(Region::new(region.clone()));
         } else if options.endpoint.is_some() {
-            // Not from the instance, whose region is none of a server of its own, and which may not be one of AWS.
+            // The region of the instance is not used: the server has another one, and the instance may not be in AWS.
             let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new());
             loader = loader.region(chain.or_else(ProfileFileRegionProvider::new()).or_else(Region::new(REGION)));
         }
@@ -118,35 +118,36 @@ impl Client {
         })
     }
 
-    /// The server's time, in milliseconds since the Unix epoch, to the second.
+    /// Returns the server's time, in milliseconds since the Unix epoch, to the second.
     pub(crate) fn now_ms(&self) -> u64 {
         self.clock.now_ms()
     }
 
-    /// Time for a request without content of its own.
+    /// Returns the time limit of a request without content.
     pub(crate) fn short(&self) -> Duration {
         self.timeout
     }
 
-    /// Time for a request that carries so many bytes.
+    /// Returns the time limit of a request with `bytes` of content.
     pub(crate) fn carrying(&self, bytes: u64) -> Duration {
         self.timeout + Duration::from_secs(bytes / RATE_MIN)
     }
 
-    /// Time for a request on which the server may work for long: a copy, the completion of a multipart upload.
+    /// Returns the time limit of a request that the server may take long for: a copy, or the completion of a multipart
+    /// upload.
     pub(crate) fn long(&self) -> Duration {
         self.timeout * 10
     }
 
-    /// Before and after each change: fails if the test that runs this host wants it dead.
+    /// Marks the point before or after a change. Fails if a test has stopped this host there.
     pub(crate) fn step(&self, name: &'static str) -> Result<(), Failure> {
         match &self.step {
-            Some(step) if step(name) => Err(Failure::new(Kind::Other, "this host is dead")),
+            Some(step) if step(name) => Err(Failure::new(Kind::Other, "a test has stopped this host")),
             _ => Ok(()),
         }
     }
 
-    /// Makes a request that may be repeated. `attempt` gets the number of attempts before it.
+    /// Sends a request that may be repeated. `attempt` gets the number of preceding attempts.
     pub(crate) async fn repeat<T, F>(&self, limit: Duration, mut attempt: impl FnMut(u32) -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
@@ -163,24 +164,24 @@ impl Client {
             };
             attempts += 1;
             let Some(pause) = self.pause(&failure, attempts, began) else { return Err(failure) };
-            tracing::debug!(error = %failure, cause = ?failure.kind, attempts, "a request to the store is repeated");
+            tracing::debug!(error = %failure, cause = ?failure.kind, attempts, "retrying a request to the store");
             tokio::time::sleep(pause).await;
         }
     }
 
-    /// Makes a request once, in time.
+    /// Sends a request once, within a time limit.
     pub(crate) async fn once<T>(
         &self,
         limit: Duration,
         attempt: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        // In a box: the SDK's futures are large, and part of all that wait for them.
+        // Boxed, because the SDK's futures are large and would be part of all callers' futures.
         tokio::time::timeout(limit, Box::pin(attempt))
             .await
-            .unwrap_or_else(|_| Err(Failure::new(Kind::Transient, format!("no answer within {limit:?}"))))
+            .unwrap_or_else(|_| Err(Failure::new(Kind::Transient, format!("no response within {limit:?}"))))
     }
 
-    /// How long to wait before another attempt; `None` if there is to be none.
+    /// Returns the pause before the next attempt; `None` if there is to be none.
     pub(crate) fn pause(&self, failure: &Failure, attempts: u32, began: Instant) -> Option<Duration> {
         if !failure.kind.is_retryable() {
             return None;
@@ -204,7 +205,7 @@ impl Client {
     }
 }
 
-/// Reads a file of PEM certificates, all of which can be trusted. The SDK panics over those that can't.
+/// Reads a file of valid PEM certificates. The SDK panics over invalid ones.
 async fn certificates(file: &std::path::Path) -> Result<Vec<u8>, String> {
     let pem = tokio::fs::read(file).await.map_err(|cause| cause.to_string())?;
     let mut roots = rustls::RootCertStore::empty();
@@ -215,10 +216,10 @@ async fn certificates(file: &std::path::Path) -> Result<Vec<u8>, String> {
     if roots.is_empty() { Err("no PEM certificate in it".to_owned()) } else { Ok(pem) }
 }
 
-/// Whether somebody between us and an endpoint could change what is sent: no TLS, and not this machine. What is no URL counts
-/// as such.
+/// Returns whether a third party could change requests to an endpoint: no TLS, and not this machine. An endpoint that
+/// is no URL counts as exposed.
 fn is_exposed(endpoint: &str) -> bool {
-    // The parser that the SDK uses: schemes in any case, a user before the host.
+    // The parser of the SDK: schemes in any case, a user before the host.
     let Ok(url) = endpoint.parse::<http::Uri>() else { return true };
     if url.scheme() == Some(&http::uri::Scheme::HTTPS) {
         return false;
@@ -229,7 +230,7 @@ fn is_exposed(endpoint: &str) -> bool {
     !(is_loopback || host.eq_ignore_ascii_case("localhost"))
 }
 
-/// The difference between the server's clock and ours, as its latest answer told it.
+/// The difference between the server's clock and ours, by the server's latest response.
 #[derive(Clone, Debug, Default)]
 struct Clock(Arc<AtomicI64>);
 
@@ -265,7 +266,7 @@ impl Intercept for Clock {
             && let (Ok(theirs), Ok(ours)) = (date.to_millis(), i64::try_from(our_ms()))
         {
             let difference = theirs - ours;
-            // A header to the second: a difference under that says nothing.
+            // The header has whole seconds, so a difference of about a second says nothing.
             let difference = if difference.abs() <= 1_500 { 0 } else { difference };
             self.0.store(difference, Ordering::Relaxed);
         }

@@ -1,16 +1,16 @@
-//! What S3 answers, and what that means: the one table from its errors to those of the contract.
+//! The failures of S3 and their meaning: the one table from its errors to those of the contract.
 //!
-//! | S3 says | kind | tried again | the caller gets |
+//! | S3 responds | kind | retried | the caller gets |
 //! | --- | --- | --- | --- |
-//! | NoSuchKey; 404 to a `HEAD` | `Missing` | no | what a missing key means there |
-//! | NoSuchUpload | `NoUpload` | no | looked up first: a lost answer may have been a success |
-//! | 412 PreconditionFailed | `Precondition` | no | looked up first: it may be our own success |
+//! | NoSuchKey; 404 to a `HEAD` | `Missing` | no | the meaning of a missing key there |
+//! | NoSuchUpload | `NoUpload` | no | looked up first: a lost response may have been a success |
+//! | 412 PreconditionFailed | `Precondition` | no | looked up first: our own write may have succeeded |
 //! | 409 ConditionalRequestConflict, OperationAborted | `Racing` | yes | `unavailable` |
-//! | NoSuchBucket, redirects | `Misplaced` | no | `unavailable`, and where S3 has the bucket |
+//! | NoSuchBucket, redirects | `Misplaced` | no | `unavailable`, with the place of the bucket |
 //! | AccessDenied, 401, 403, no credentials | `Denied` | no | `denied` |
 //! | ExpiredToken, InvalidToken, TokenRefreshRequired | `Expired` | yes | `denied` |
 //! | RequestTimeTooSkewed | `Skewed` | no | `unavailable` |
-//! | SlowDown, 429, 503 | `Throttled` | yes | `unavailable`, after what `Retry-After` says |
+//! | SlowDown, 429, 503 | `Throttled` | yes | `unavailable`, with the time of `Retry-After` |
 //! | InternalError, RequestTimeout, 5xx | `Transient` | yes | `unavailable` |
 //! | BadDigest, content digests or lengths that do not match | `Damaged` | yes | `unavailable` |
 //! | QuotaExceeded, storage full, 507 | `Full` | no | `no-space` |
@@ -19,15 +19,15 @@
 //! | 501 NotImplemented | `Unsupported` | no | `internal` |
 //! | anything else | `Other` | no | `internal` |
 //!
-//! | S3 does not say, because | kind | tried again | the caller gets |
+//! | no response of S3, because | kind | retried | the caller gets |
 //! | --- | --- | --- | --- |
-//! | there is no answer: connections, timeouts, an answer that is cut | `Transient` | yes | `unavailable` |
-//! | something else answers 413 | `TooLarge` | no | `too-large` of content, else `unavailable` |
-//! | something else answers what may pass: 2xx, 404 (an ingress that reloads), 408, 425, 429, 500, 502 to 504, 520 to 530 | `Transient` | yes | `unavailable` |
-//! | something else answers with any other status | `Foreign` | no | `unavailable` |
+//! | there is none: connections, timeouts, a response that is cut | `Transient` | yes | `unavailable` |
+//! | an intermediary responds 413 | `TooLarge` | no | `too-large` of content, else `unavailable` |
+//! | an intermediary responds with what may be temporary: 2xx, 404 (an ingress that reloads), 408, 425, 429, 500, 502 to 504, 520 to 530 | `Transient` | yes | `unavailable` |
+//! | an intermediary responds with any other status | `Foreign` | no | `unavailable` |
 //!
-//! Invariant: nothing that S3 does not say itself is taken for absence, refusal or success; see `answer.rs`. What was asked
-//! may have been done all the same.
+//! Invariant: only a response of S3 itself counts as absence, refusal or success; see `answer.rs`. After any other failure
+//! the change may have been made.
 
 use crate::request::answer::Answer;
 use aws_sdk_s3::config::http::HttpResponse;
@@ -36,7 +36,7 @@ use portico_store::Error;
 use std::error::Error as StdError;
 use std::fmt;
 
-/// What a failure means; see the table of this module.
+/// The meaning of a failure; see the table of this module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Missing,
@@ -63,21 +63,21 @@ impl Kind {
         matches!(self, Kind::Racing | Kind::Expired | Kind::Throttled | Kind::Transient | Kind::Damaged)
     }
 
-    /// Whether a change may have been made all the same.
+    /// Returns whether the change may have been made despite the failure.
     pub(crate) fn is_doubtful(self) -> bool {
         matches!(self, Kind::Transient | Kind::TooLarge | Kind::Foreign)
     }
 }
 
-/// A request that failed.
+/// A failed request.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
-    /// Seconds after which the server wants to be asked again.
+    /// Value of `Retry-After`, in seconds.
     pub(crate) retry_after: Option<u32>,
-    /// The status of an answer that is not one of S3.
+    /// Status of a response that is not from S3.
     pub(crate) foreign: Option<u16>,
-    /// The size of the content that was sent, in bytes.
+    /// Size of the content that was sent, in bytes.
     sent: Option<u64>,
     what: String,
     request_id: Option<String>,
@@ -85,32 +85,32 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A failure that no server answered.
+    /// Creates a failure without a response.
     pub(crate) fn new(kind: Kind, what: impl Into<String>) -> Self {
         let what = what.into();
         Failure { kind, retry_after: None, foreign: None, sent: None, what, request_id: None, cause: None }
     }
 
-    /// A success that lacks what each success of S3 has.
+    /// Creates the failure of a success that lacks what every success of S3 has.
     pub(crate) fn no_success_of_s3(what: &str, lacking: &str) -> Self {
         let what = format!("{what}: a success without {lacking}, which is not an answer of S3");
         Failure { foreign: Some(200), ..Failure::new(kind_of_foreign(200), what) }
     }
 
-    /// The failure of a change that may have been made all the same.
+    /// Turns this into the failure of a change that may have been made.
     pub(crate) fn in_doubt(mut self) -> Self {
         self.kind = Kind::Transient;
-        self.what = format!("{}; it may have been done all the same", self.what);
+        self.what = format!("{}; the change may have been made", self.what);
         self
     }
 
-    /// The failure of a request that carried content of that size, in bytes.
+    /// Adds the size of the request's content, in bytes.
     pub(crate) fn with_content(mut self, size: u64) -> Self {
         self.sent = Some(size);
         self
     }
 
-    /// What the SDK reports of a request that is not a `HEAD`.
+    /// Converts the SDK's error of a request other than `HEAD`.
     pub(crate) fn of<E>(what: String, error: SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
@@ -118,7 +118,7 @@ impl Failure {
         Self::read(what, error, false)
     }
 
-    /// What the SDK reports of a `HEAD`.
+    /// Converts the SDK's error of a `HEAD`.
     pub(crate) fn of_head<E>(what: String, error: SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
@@ -144,7 +144,7 @@ impl Failure {
             return Failure { retry_after, request_id, cause, ..Failure::new(Kind::Transient, what) };
         }
         if !answer.is_of_s3() {
-            // The SDK has no more to say of it than that it is unhandled.
+            // The SDK would only add that the error is unhandled.
             let what = format!("{what}: {}", answer.described());
             let failure = Failure::new(kind_of_foreign(status), what);
             return Failure { retry_after, request_id, foreign: Some(status), ..failure };
@@ -158,7 +158,7 @@ impl Failure {
     }
 }
 
-/// What an answer means that is not one of S3.
+/// Returns the meaning of a response that is not from S3.
 fn kind_of_foreign(status: u16) -> Kind {
     match status {
         413 => Kind::TooLarge,
@@ -228,7 +228,7 @@ impl From<Failure> for Error {
         match (failure.kind, failure.sent) {
             (Kind::Denied | Kind::Expired, _) => Error::Denied(failure.into()),
             (Kind::TooLarge, Some(size)) => {
-                // The error of the contract has no room for who refused it.
+                // The contract's error cannot name the server that refused.
                 tracing::warn!(error = %failure, size, "content is refused as too large");
                 Error::TooLarge { limit: size.saturating_sub(1) }
             }

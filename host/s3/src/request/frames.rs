@@ -1,4 +1,4 @@
-//! Content in memory, as the frames in which it came: sent without being copied together.
+//! Content in memory, in the frames that it arrived in. Sent without a copy.
 
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::{Bytes, BytesMut};
@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Bytes in frames.
+/// A sequence of frames.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Frames {
     frames: Vec<Bytes>,
@@ -21,7 +21,7 @@ impl Frames {
         self.frames.push(frame);
     }
 
-    /// Bytes in all frames.
+    /// Returns the total size, in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
@@ -34,7 +34,7 @@ impl Frames {
         self.frames.into_iter()
     }
 
-    /// All of it in one piece of memory.
+    /// Copies all frames into one buffer.
     pub(crate) fn joined(&self) -> Bytes {
         if let [only] = self.frames.as_slice() {
             return only.clone();
@@ -44,7 +44,7 @@ impl Frames {
         all.freeze()
     }
 
-    /// A body of known length. The frames are shared, not copied.
+    /// Returns a body of known length, which shares the frames.
     pub(crate) fn stream(&self) -> ByteStream {
         let body = FramesBody { frames: self.frames.iter().cloned().collect(), rest: self.len };
         ByteStream::new(SdkBody::from_body_1_x(body))

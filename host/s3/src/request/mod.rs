@@ -1,4 +1,4 @@
-//! Requests to the server, and what their answers mean. Invariant: nothing here knows what an object is for.
+//! Requests to the server, and the meaning of their responses. Invariant: nothing here knows the purpose of an object.
 
 pub(crate) mod answer;
 pub(crate) mod client;

@@ -1,8 +1,8 @@
 //! Multipart uploads: the SDK's operations as this crate uses them.
 //!
-//! Checksums of pieces must be declared when an upload is created (AWS, Garage), then each piece must have one and the
-//! completion must repeat them (AWS, MinIO), and no piece may be a copy (MinIO). So an upload has them for all of its pieces
-//! or for none.
+//! Checksums of pieces must be declared when an upload is created (AWS, Garage). Each piece must then have one, the
+//! completion must repeat them (AWS, MinIO), and no piece may be a copy (MinIO). So all pieces of an upload have
+//! checksums, or none.
 
 use crate::keys::Place;
 use crate::request::client::Client;
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use std::ops::Range;
 use std::time::Instant;
 
-/// Pieces of one multipart upload (S3).
+/// Most pieces of one multipart upload (S3).
 pub(crate) const PIECES_MAX: u64 = 10_000;
 
 /// An unfinished multipart upload.
@@ -27,7 +27,7 @@ pub(crate) struct Unfinished {
     pub(crate) initiated_ms: u64,
 }
 
-/// A piece that the server has.
+/// A piece that the server has stored.
 #[derive(Clone, Debug)]
 pub(crate) struct Piece {
     /// From 1.
@@ -37,7 +37,7 @@ pub(crate) struct Piece {
 }
 
 impl Client {
-    /// Begins a multipart upload. Answers its id, and whether an earlier attempt may have begun another one.
+    /// Creates a multipart upload. Returns its id, and whether an unanswered attempt may have created another one.
     pub(crate) async fn create_upload(
         &self,
         place: &Place,
@@ -71,7 +71,7 @@ impl Client {
         Ok(created)
     }
 
-    /// Sends a piece. It may be tried again.
+    /// Sends a piece, with retries.
     pub(crate) async fn upload_piece(
         &self,
         place: &Place,
@@ -90,7 +90,7 @@ impl Client {
         Ok(piece)
     }
 
-    /// Sends a piece whose content comes while it is sent, once.
+    /// Sends a piece once. Its content may arrive during the request.
     pub(crate) async fn piece_once(
         &self,
         place: &Place,
@@ -117,7 +117,7 @@ impl Client {
         Ok(Piece { number, etag: etag(answer.e_tag, what)?, crc32 })
     }
 
-    /// Makes an object of content that comes while it is sent, once. Returns its entity tag.
+    /// Creates an object once, from content that arrives during the request. Returns its entity tag.
     pub(crate) async fn put_straight(
         &self,
         place: &Place,
@@ -140,7 +140,7 @@ impl Client {
         etag(answer.e_tag, what)
     }
 
-    /// Makes a piece of a range of another object, within the server.
+    /// Copies a range of another object into a piece, within the server.
     pub(crate) async fn copy_piece(
         &self,
         place: &Place,
@@ -150,7 +150,7 @@ impl Client {
         range: &Range<u64>,
     ) -> Result<Piece, Failure> {
         self.step("copy")?;
-        // The bytes of our keys need no escaping, but for a few that servers read differently.
+        // Most bytes of our keys need no escaping; servers differ about the others.
         let from: String = format!("{}/{}", source.bucket, source.key)
             .bytes()
             .map(|byte| match byte {
@@ -182,8 +182,10 @@ impl Client {
         Ok(piece)
     }
 
-    /// Makes the object, which must have `size` bytes. Its key is used by nobody else, so what is there is ours. Answers whether
-    /// the server said so: after another answer it may have the upload still, beside the object.
+    /// Completes an object, which must have `size` bytes.
+    ///
+    /// Nobody else uses the key, so an existing object is ours. Returns whether the server confirmed the completion:
+    /// without a confirmation it may keep the upload beside the object.
     pub(crate) async fn complete_upload(
         &self,
         place: &Place,
@@ -210,11 +212,11 @@ impl Client {
                 sent.map_err(|error| Failure::of(format!("CompleteMultipartUpload {place}"), error))
             };
             let answer = self.once(self.long(), sent).await;
-            // Sizes are what we counted; an answer, also a good one, is believed only if the server says the same.
+            // Any response, also a success, is believed only if the object exists; its size must be what was sent.
             let there = self.head(place).await?;
             let failure = match (answer, there) {
                 (answer, Some(there)) => break (answer.is_ok(), there),
-                (Ok(_), None) => Failure::new(Kind::Transient, format!("{place} is complete, and not there")),
+                (Ok(_), None) => Failure::new(Kind::Transient, format!("{place} was completed and does not exist")),
                 (Err(failure), None) => failure,
             };
             attempts += 1;
@@ -229,7 +231,7 @@ impl Client {
         Ok(was_told)
     }
 
-    /// Drops a multipart upload, which may be there or not.
+    /// Aborts a multipart upload, which may be gone already.
     pub(crate) async fn abort_upload(&self, place: &Place, id: &str) -> Result<(), Failure> {
         self.step("abort")?;
         let aborted = self.repeat(self.short(), |_| async {
@@ -243,7 +245,7 @@ impl Client {
         }
     }
 
-    /// Unfinished multipart uploads of keys that begin with a prefix.
+    /// Lists unfinished multipart uploads of keys with a prefix.
     pub(crate) async fn unfinished(&self, prefix: &Place) -> Result<Vec<Unfinished>, Failure> {
         let mut found = Vec::new();
         let mut after: Option<(String, String)> = None;
@@ -280,7 +282,7 @@ impl Client {
         }
     }
 
-    /// When the newest piece of a multipart upload came; `None` if it has none, or is not there.
+    /// Returns the time of an upload's newest piece; `None` without pieces or without the upload.
     pub(crate) async fn newest_piece(&self, upload: &Unfinished) -> Result<Option<u64>, Failure> {
         let mut newest = None;
         let mut after: Option<String> = None;
@@ -310,7 +312,7 @@ impl Client {
         }
     }
 
-    /// Makes an object with a checksum that is not its own, to see whether the server compares.
+    /// Sends an object with a wrong checksum, to test whether the server verifies checksums.
     pub(crate) async fn put_with_wrong_checksum(&self, place: &Place, content: &Frames) -> Result<(), Failure> {
         let put = async {
             let request = self.s3.put_object().bucket(&place.bucket).key(&place.key).body(self.body(content));
@@ -322,7 +324,7 @@ impl Client {
         self.once(self.short(), put).await
     }
 
-    /// Makes an object, if the condition holds; for the probe.
+    /// Creates an object if the condition holds; returns `None` if it does not.
     pub(crate) async fn put_if(
         &self,
         place: &Place,

@@ -1,6 +1,6 @@
-//! Requests about single objects and listings: the SDK's operations as this crate uses them.
+//! Single objects and listings: the SDK's operations as this crate uses them.
 //!
-//! Nothing here knows what an object is for. Content that is sent has a known length and a checksum.
+//! Nothing here knows the purpose of an object. Content has a known length and a checksum.
 
 use crate::Checksum;
 use crate::keys::Place;
@@ -15,20 +15,20 @@ use bytes::Bytes;
 use std::ops::Range;
 use std::time::Duration;
 
-/// Keys of one request of a listing or a deletion (S3).
+/// Most keys in one request of a listing or a deletion (S3).
 pub(crate) const KEYS_MAX: usize = 1_000;
 
-/// When a write may happen.
+/// The condition of a write.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Condition<'a> {
     Always,
-    /// Nothing is there (`If-None-Match: *`).
+    /// The object is absent (`If-None-Match: *`).
     Absent,
-    /// What is there has this entity tag (`If-Match`).
+    /// The object has this entity tag (`If-Match`).
     Is(&'a str),
 }
 
-/// An object as a listing shows it.
+/// An object in a listing.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
     pub(crate) key: String,
@@ -38,7 +38,7 @@ pub(crate) struct Listed {
     pub(crate) modified_ms: u64,
 }
 
-/// A small object as it is now.
+/// The whole of a small object.
 #[derive(Clone, Debug)]
 pub(crate) struct Small {
     pub(crate) body: Bytes,
@@ -46,10 +46,10 @@ pub(crate) struct Small {
     pub(crate) modified_ms: u64,
 }
 
-/// An answer with content that is still to come.
+/// The body of a response to a read of a range.
 pub(crate) struct RangeBody {
     pub(crate) stream: ByteStream,
-    /// Where the content begins in the object, in bytes.
+    /// Offset of the body in the object, in bytes.
     pub(crate) start: u64,
 }
 
@@ -69,12 +69,12 @@ pub(crate) fn conditional(request: PutObjectFluentBuilder, condition: Condition<
     }
 }
 
-/// The entity tag that each success of S3 has which makes or reads an object.
+/// Checks the entity tag, which every success of S3 that creates or reads an object has.
 pub(crate) fn etag(etag: Option<String>, what: impl FnOnce() -> String) -> Result<String, Failure> {
     etag.filter(|etag| !etag.is_empty()).ok_or_else(|| Failure::no_success_of_s3(&what(), "an entity tag"))
 }
 
-/// The value of the header `x-amz-checksum-crc32`.
+/// Returns the value of the header `x-amz-checksum-crc32`.
 pub(crate) fn crc32(frames: &Frames) -> String {
     use base64::Engine as _;
     let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32IsoHdlc);
@@ -86,18 +86,18 @@ fn ms(time: Option<&aws_sdk_s3::primitives::DateTime>) -> u64 {
     time.and_then(|time| time.to_millis().ok()).and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0)
 }
 
-/// `bytes=FIRST-LAST` of a half-open range that is not empty.
+/// Returns the `bytes=FIRST-LAST` of a half-open range that is not empty.
 pub(crate) fn range_header(range: &Range<u64>) -> String {
     format!("bytes={}-{}", range.start, range.end - 1)
 }
 
 impl Client {
-    /// The body of a request with gathered content.
+    /// Returns a request body of gathered content.
     pub(crate) fn body(&self, frames: &Frames) -> ByteStream {
         if self.signs { ByteStream::from(frames.joined()) } else { frames.stream() }
     }
 
-    /// Makes an object of gathered content in one request, once. Answers its entity tag.
+    /// Creates an object from gathered content in one request, once. Returns its entity tag.
     pub(crate) async fn put_once(
         &self,
         place: &Place,
@@ -128,7 +128,7 @@ impl Client {
         etag(answer.e_tag, || format!("PutObject {place}"))
     }
 
-    /// Makes an object of gathered content, whatever is there. It may be tried again.
+    /// Creates or replaces an object with gathered content, with retries.
     pub(crate) async fn put(&self, place: &Place, content: &Frames, content_type: Option<&str>) -> Result<(), Failure> {
         self.step("put")?;
         let limit = self.carrying(content.len());
@@ -137,7 +137,7 @@ impl Client {
         self.step("put done")
     }
 
-    /// Reads a small object of at most `limit` bytes.
+    /// Reads an object of at most `limit` bytes.
     pub(crate) async fn get_small(&self, place: &Place, limit: usize) -> Result<Option<Small>, Failure> {
         let got = self.repeat(self.short(), |_| async {
             let answer = self
@@ -151,7 +151,7 @@ impl Client {
             let etag = etag(answer.e_tag, || format!("GetObject {place}"))?;
             let size = answer.content_length.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX);
             if size > limit {
-                return Err(Failure::new(Kind::Other, format!("{place} has {size} bytes, over {limit}")));
+                return Err(Failure::new(Kind::Other, format!("{place} has {size} bytes, over the limit of {limit}")));
             }
             let cut = |cause| Failure::new(Kind::Transient, format!("GetObject {place}: {cause}"));
             let modified_ms = ms(answer.last_modified.as_ref());
@@ -159,7 +159,7 @@ impl Client {
             if body.len() != size {
                 return Err(Failure::new(
                     Kind::Transient,
-                    format!("GetObject {place}: {} of {size} bytes", body.len()),
+                    format!("GetObject {place}: {} of {size} bytes arrived", body.len()),
                 ));
             }
             Ok(Small { body, etag, modified_ms })
@@ -167,14 +167,14 @@ impl Client {
         missing_is_none(got.await)
     }
 
-    /// Begins to read a range, which is not empty, of an object of `size` bytes. A server may answer with more than the
-    /// range; see [`Content`].
+    /// Starts to read a range, which is not empty, of an object of `size` bytes. The server may send more than the
+    /// range; see [`RangeBody`].
     pub(crate) async fn get_range(&self, place: &Place, range: &Range<u64>, size: u64) -> Result<RangeBody, Failure> {
         self.repeat(self.short(), |_| async {
             let what = || format!("GetObject {place} {range:?}");
             let answer = self.get_request(place, range).send().await.map_err(|error| Failure::of(what(), error))?;
             etag(answer.e_tag, what)?;
-            // `bytes FIRST-LAST/SIZE`, or nothing if the server ignored the range.
+            // `bytes FIRST-LAST/SIZE`, or absent if the server ignored the range.
             let told = answer.content_range.as_deref().and_then(|text| text.strip_prefix("bytes ")?.split_once('/'));
             let whole = match told {
                 Some((_, whole)) => whole.trim().parse().ok(),
@@ -183,7 +183,7 @@ impl Client {
             if let Some(whole) = whole.filter(|whole| *whole != size) {
                 return Err(Failure::new(
                     Kind::Damaged,
-                    format!("{}: an object of {whole} bytes came, and {size} were stored", what()),
+                    format!("{}: the object has {whole} bytes, and {size} were stored", what()),
                 ));
             }
             let first = told.and_then(|(range, _)| range.split('-').next()?.trim().parse().ok());
@@ -196,7 +196,7 @@ impl Client {
         self.s3.get_object().bucket(&place.bucket).key(&place.key).range(range_header(range))
     }
 
-    /// Size and time of an object.
+    /// Returns the size and time of an object.
     pub(crate) async fn head(&self, place: &Place) -> Result<Option<Listed>, Failure> {
         let got = self.repeat(self.short(), |_| async {
             let what = || format!("HeadObject {place}");
@@ -214,8 +214,8 @@ impl Client {
         missing_is_none(got.await)
     }
 
-    /// Finds out whether S3 refused a `HEAD`, which has no body that says so. Some servers name requests otherwise (moto), or not at all; what
-    /// they say to a `GET` is in its body.
+    /// Determines whether S3 refused a `HEAD`, whose response has no body. Some servers name requests differently
+    /// (moto) or not at all; their response to a `GET` has a body.
     async fn explain_head(&self, place: &Place, failure: Failure) -> Failure {
         if !failure.foreign.is_some_and(|status| (400..500).contains(&status)) {
             return failure;
@@ -228,13 +228,13 @@ impl Client {
         }
     }
 
-    /// Deletes objects whose keys are never used again, and which may be there or not.
+    /// Deletes objects whose keys are never used again. They may be gone already.
     pub(crate) async fn delete(&self, places: &[Place]) -> Result<(), Failure> {
         for place in places.chunk_by(|a, b| a.bucket == b.bucket).flat_map(|same| same.chunks(KEYS_MAX)) {
             self.step("delete")?;
             let deleted = self.repeat(self.long(), |_| self.delete_request(place)).await;
             match deleted {
-                // Some servers have no requests for many keys, or want them in another form.
+                // Some servers cannot delete several keys at once, or want another form.
                 Err(failure)
                     if place.len() > 1 && matches!(failure.kind, Kind::Unsupported | Kind::Foreign | Kind::Other) =>
                 {
@@ -249,11 +249,11 @@ impl Client {
         Ok(())
     }
 
-    /// Asks once for the deletion of at most [`KEYS_MAX`] objects of one bucket. Never sent twice.
+    /// Sends the deletion of at most [`KEYS_MAX`] objects of one bucket once.
     pub(crate) async fn delete_once(&self, places: &[Place]) -> Result<(), Failure> {
         self.step("delete")?;
         match self.once(self.long(), self.delete_request(places)).await {
-            // Refused as a whole, so that nothing was deleted.
+            // The whole request was refused, so nothing was deleted.
             Err(failure) if places.len() > 1 && matches!(failure.kind, Kind::Unsupported | Kind::Other) => {
                 for only in places.chunks(1) {
                     self.once(self.long(), self.delete_request(only)).await?;
@@ -300,7 +300,7 @@ impl Client {
         }
     }
 
-    /// A page of the objects whose keys begin with a prefix, in the order of their keys, after `after`; and whether there
+    /// Returns a page of the objects whose keys have a prefix, in the order of keys, after `after`; and whether there
     /// are more.
     pub(crate) async fn list(
         &self,
@@ -336,13 +336,13 @@ impl Client {
         .await
     }
 
-    /// How long an object has been there, by the server's clock.
+    /// Returns the age of an object by the server's clock.
     pub(crate) fn age(&self, modified_ms: u64) -> Duration {
         Duration::from_millis(self.now_ms().saturating_sub(modified_ms))
     }
 }
 
-/// All objects whose keys begin with a prefix, a page at a time.
+/// Lists all objects whose keys have a prefix, a page at a time.
 pub(crate) struct Listing<'a> {
     client: &'a Client,
     prefix: Place,
@@ -366,7 +366,7 @@ impl<'a> Listing<'a> {
                 return Ok(None);
             }
             let (page, more) = self.client.list(&self.prefix, self.after.as_deref(), KEYS_MAX).await?;
-            // A page that is empty or does not go on would be asked for for ever.
+            // A page that is empty or repeats itself would be requested for ever.
             let advances = page.last().is_some_and(|last| self.after.as_ref().is_none_or(|after| last.key > *after));
             self.more = more && advances;
             self.page = page.into_iter();

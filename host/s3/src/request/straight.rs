@@ -1,7 +1,7 @@
-//! Content of known length that is passed straight on: a request whose body comes from the client while it is sent.
+//! Content of known length that is passed straight on: a request whose body is still arriving from the client.
 //!
-//! It needs no memory but for one small frame, and can't be repeated. If its sender is dropped before the end, the request
-//! fails, and whatever the server makes of that lies under a key that nobody else has.
+//! It needs memory for one small frame only, and cannot be repeated. If the sender is dropped early, the request fails;
+//! what the server stores then is under a key that nobody else has.
 
 use crate::request::failure::{Failure, Kind};
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
@@ -14,10 +14,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
-/// Longest frame that is handed over, in bytes; one waits while one is being sent.
+/// Longest frame that is handed over, in bytes. One frame waits while another is being sent.
 const FRAME_MAX: usize = 64 << 10;
 
-/// The sender's side.
+/// The sending side.
 pub(crate) struct Straight {
     frames: mpsc::Sender<Bytes>,
     size: u64,
@@ -27,13 +27,13 @@ pub(crate) struct Straight {
 
 /// The request's side.
 struct StraightBody {
-    // A body must be `Sync`, and a receiver is used by one.
+    // A body must be `Sync`; only one task uses the receiver.
     frames: Mutex<mpsc::Receiver<Bytes>>,
     rest: u64,
     ended: Arc<Notify>,
 }
 
-/// Both sides, for so many bytes, which are not 0.
+/// Creates both sides for `size` bytes, at least 1.
 pub(crate) fn new(size: u64) -> (Straight, ByteStream) {
     let (sender, receiver) = mpsc::channel(1);
     let ended = Arc::new(Notify::new());
@@ -42,7 +42,7 @@ pub(crate) fn new(size: u64) -> (Straight, ByteStream) {
 }
 
 impl Straight {
-    /// Hands over what fits of a frame.
+    /// Hands over as much of a frame as fits.
     pub(crate) async fn send(&mut self, frame: &mut Bytes) -> Result<()> {
         let fits = frame.len().min(FRAME_MAX).min(usize::try_from(self.rest).unwrap_or(usize::MAX));
         let piece = frame.split_to(fits);
@@ -51,7 +51,7 @@ impl Straight {
         Ok(())
     }
 
-    /// Hands over a frame that fits.
+    /// Hands over a whole frame.
     pub(crate) async fn send_all(&mut self, mut frame: Bytes) -> Result<()> {
         while !frame.is_empty() {
             self.send(&mut frame).await?;
@@ -59,7 +59,7 @@ impl Straight {
         Ok(())
     }
 
-    /// Waits until the request has taken what was handed over.
+    /// Waits until the request has taken all that was handed over.
     pub(crate) async fn taken(&self) -> Result<()> {
         self.frames.reserve().await.map(drop).map_err(failed)
     }
@@ -72,7 +72,7 @@ impl Straight {
         self.rest == 0
     }
 
-    /// What is notified when the whole body has been sent.
+    /// Returns a notification of the end of the body.
     pub(crate) fn ended(&self) -> Arc<Notify> {
         self.ended.clone()
     }
@@ -82,7 +82,7 @@ fn failed<T>(_: mpsc::error::SendError<T>) -> Error {
     Error::unavailable("the store ended a request while its content was being sent")
 }
 
-/// Waits for the answer to a request: without limit while its body is being sent, and for `limit` after that.
+/// Waits for a response: without limit while the body is being sent, then for `limit`.
 pub(crate) async fn in_time<T>(
     request: impl Future<Output = Result<T, Failure>>,
     ended: Arc<Notify>,
@@ -94,7 +94,7 @@ pub(crate) async fn in_time<T>(
     };
     tokio::select! {
         answer = request => answer,
-        () = late => Err(Failure::new(Kind::Transient, format!("no answer within {limit:?} after the content"))),
+        () = late => Err(Failure::new(Kind::Transient, format!("no response within {limit:?} after the content"))),
     }
 }
 

@@ -1,14 +1,14 @@
-//! Slots that this process has seen lately, so that it need not read them again.
+//! A cache of slots that this process has seen.
 //!
-//! A slot from here may be out of date. It is used where an entity tag from a listing says that it is not, and where
-//! something out of date does no harm.
+//! A cached slot may be out of date. It is used where the entity tag of a listing confirms it, and where an outdated
+//! slot does no harm.
 
 use crate::keys::Place;
 use crate::slots::slot::Slot;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Most slots that are remembered, of about 500 bytes each.
+/// Most cached slots, of about 500 bytes each.
 const SLOTS_MAX: usize = 16_384;
 
 #[derive(Default)]
@@ -22,7 +22,7 @@ impl Cache {
     pub(crate) fn put(&self, place: &Place, slot: &Slot) {
         let mut slots = self.lock();
         if slots.len() >= SLOTS_MAX {
-            // Half of them, whichever: what is missed is read again.
+            // Drops half of the slots, no matter which: a missing slot is read again.
             let mut keep = false;
             slots.retain(|_, _| {
                 keep = !keep;
@@ -32,7 +32,7 @@ impl Cache {
         slots.insert(place.clone(), slot.clone());
     }
 
-    /// A slot as it was seen last.
+    /// Returns a slot as this process last saw it.
     pub(crate) fn get(&self, place: &Place) -> Option<Slot> {
         self.lock().get(place).cloned()
     }

@@ -1,4 +1,4 @@
-//! Slots: the small objects that decide. Invariant: a slot changes only by a conditional write.
+//! Slots: the small objects that decide. Invariant: a slot is written only if absent or unchanged.
 
 pub(crate) mod cache;
 pub(crate) mod found;

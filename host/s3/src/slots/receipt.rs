@@ -1,4 +1,4 @@
-//! What live slots hold: the receipts of parts and of final objects.
+//! The contents of live slots: receipts of parts and of final objects.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +7,7 @@ use portico_store::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What a live slot holds.
+/// The content of a live slot.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub(crate) enum Content {
@@ -19,10 +19,10 @@ pub(crate) enum Content {
 /// The receipt of a part.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Part {
-    /// The token of its data.
+    /// Token of the part's data.
     pub(crate) data: String,
     pub(crate) size: u64,
-    /// Its identity.
+    /// The part's identity.
     pub(crate) blake3: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<String>,
@@ -32,7 +32,7 @@ pub(crate) struct Part {
     pub(crate) chain: Option<StoredChain>,
 }
 
-/// What the content of a part does to a SHA-256, as it is written; see [`portico_store::Chain`].
+/// The stored form of a [`portico_store::Chain`]: the effect of a part's content on a SHA-256.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct StoredChain {
     #[serde(default)]
@@ -42,13 +42,13 @@ pub(crate) struct StoredChain {
 }
 
 impl StoredChain {
-    /// The chain of content that was hashed on from something.
+    /// Creates the chain of content that was hashed from `before` to `after`.
     pub(crate) fn made(before: Option<Digest>, after: Option<&Sha256>) -> Option<Self> {
         let state = STANDARD.encode(after?.suspend().as_bytes());
         Some(StoredChain { before: before?.to_hex(), state })
     }
 
-    /// As it is used; `None` if it can't be.
+    /// Decodes the chain; returns `None` if it is damaged.
     pub(crate) fn read(&self) -> Option<portico_store::Chain> {
         let state = Sha256State::from_bytes(STANDARD.decode(&self.state).ok()?);
         Some(portico_store::Chain { before: Digest::from_hex(&self.before)?, state })
@@ -58,7 +58,7 @@ impl StoredChain {
 /// The receipt of a final object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Final {
-    /// The token of its data.
+    /// Token of the object's data.
     pub(crate) data: String,
     pub(crate) size: u64,
     pub(crate) sha256: String,
@@ -71,7 +71,7 @@ pub(crate) struct Final {
 }
 
 fn damaged(what: &str) -> Error {
-    Error::internal(format!("a receipt has no {what}"))
+    Error::internal(format!("a receipt has no valid {what}"))
 }
 
 fn digest(text: &str) -> Result<Digest> {
@@ -87,12 +87,12 @@ impl Part {
         token(&self.data)
     }
 
-    /// What is known of what its content does to a SHA-256.
+    /// Returns the part's chain, if there is an intact one.
     pub(crate) fn chain(&self) -> Option<portico_store::Chain> {
         self.chain.as_ref()?.read()
     }
 
-    /// The digest of everything up to its end, if that is at an offset and it has a chain.
+    /// Returns the hash state at the part's end, if that is `offset` and the part has a chain.
     pub(crate) fn sha256_at(&self, offset: u64) -> Option<Sha256> {
         let ends_there = self.offset.and_then(|at| at.checked_add(self.size)) == Some(offset);
         Sha256::resume(&self.chain().filter(|_| ends_there)?.state)

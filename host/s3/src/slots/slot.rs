@@ -1,19 +1,20 @@
 //! Slots: small objects whose creation, replacement and removal are the only decisions of a store.
 //!
-//! A slot's body is a line of JSON, filled up with spaces, and, of a record, its value after it. Its states:
+//! A slot's body is a line of JSON, padded with spaces; in a record its value follows. A slot has one of these states:
 //!
-//! - *absent*, or `free`: nothing is there. A free slot is what is left of something deleted; it may be taken as if it
-//!   were absent, and a sweep removes it.
+//! - *absent*, or `free`: holds nothing. A deletion leaves a free slot. It may be taken like an absent one, and a sweep
+//!   removes it.
 //! - `live`: a receipt or a record.
-//! - `gone`: a tombstone. It stays.
-//! - `sealed`: free, and being removed. S3 has no conditional deletion everywhere, and a deletion that is late could hit
-//!   what somebody else put there meanwhile. So whoever removes a slot first seals it by a conditional write, which only
-//!   one can do; a sealed slot is taken by nobody; and the one deletion that belongs to a seal is sent once. If its
-//!   answer is lost, the slot stays sealed, or goes later. After [`SEAL_MAX`] no server accepts that request any more,
-//!   and the slot counts as free.
+//! - `gone`: a tombstone, which stays.
+//! - `sealed`: free, and being removed. Not every S3 server has conditional deletion, and a late deletion could hit a
+//!   new slot. So a remover first seals the slot by a conditional write, which only one remover can win. Nobody takes a
+//!   sealed slot, and the deletion that belongs to a seal is sent once. If its response is lost, the slot stays sealed
+//!   or disappears later. After [`SEAL_MAX`] no server accepts that request any more, and the slot counts as free.
 //!
-//! Every state carries the random token of the write that made it, so that a write whose answer was lost is recognised.
-//! Invariant: a live slot has at least [`LIVE_MIN`] bytes and any other has fewer, so that a listing tells them apart.
+//! Every state carries the random token of its write, so that a write with a lost response is recognised.
+//!
+//! Invariant: a live slot has at least [`LIVE_MIN`] bytes and any other slot has fewer, so that a listing tells them
+//! apart.
 
 use crate::each::each;
 use crate::keys::Place;
@@ -33,19 +34,19 @@ use std::time::{Duration, Instant};
 /// Smallest live slot, in bytes.
 pub(crate) const LIVE_MIN: u64 = 256;
 
-/// Largest slot, in bytes: a record's value, or the metadata of a final object with every character escaped.
+/// Largest slot, in bytes: the value of a record, or the metadata of a final object with every character escaped.
 const SLOT_MAX: usize = limits::RECORD_VALUE_MAX + (64 << 10);
 
-/// How long after its signing a request may be accepted (S3: 15 minutes), with some more for good measure.
+/// Longest time from the signature of a request to its acceptance (S3: 15 minutes), with a margin.
 pub(crate) const SEAL_MAX: Duration = Duration::from_secs(20 * 60);
 
-/// How long somebody waits for a sealed slot to go.
+/// Longest wait for the removal of a sealed slot.
 const SEAL_WAIT: Duration = Duration::from_secs(3);
 
-/// Requests for slots that go at once.
+/// Most requests for slots in flight.
 pub(crate) const WIDTH: usize = 16;
 
-/// What a slot is.
+/// The state of a slot.
 #[derive(Clone, Debug)]
 pub(crate) enum State {
     Live(Content, Bytes),
@@ -54,19 +55,19 @@ pub(crate) enum State {
     Gone(String),
 }
 
-/// A slot that is there.
+/// An existing slot.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot {
     pub(crate) state: State,
-    /// The token of the write that made it so.
+    /// Token of the write that created this state.
     pub(crate) token: Token,
     pub(crate) etag: String,
-    /// When, in milliseconds by the server's clock; 0 if it was us just now.
+    /// Time of that write, in milliseconds by the server's clock; 0 for a write by this call.
     pub(crate) modified_ms: u64,
 }
 
 impl Slot {
-    /// Whether both are of the same write of a part.
+    /// Returns whether both slots are of the same write of a part.
     fn is_same_part(&self, other: &Slot) -> bool {
         match (&self.state, &other.state) {
             (State::Live(Content::Part(part), _), State::Live(Content::Part(other), _)) => part.data == other.data,
@@ -75,7 +76,7 @@ impl Slot {
     }
 }
 
-/// The part that a slot holds.
+/// Returns the part that a slot holds.
 pub(crate) fn live(slot: Option<Slot>) -> Option<Part> {
     match slot?.state {
         State::Live(Content::Part(part), _) => Some(part),
@@ -83,12 +84,12 @@ pub(crate) fn live(slot: Option<Slot>) -> Option<Part> {
     }
 }
 
-/// What became of an attempt to take a slot.
+/// The outcome of an attempt to take a slot.
 #[derive(Debug)]
 pub(crate) enum Taken {
-    /// It is ours.
+    /// The attempt took the slot.
     Done(Slot),
-    /// It is live or gone, and not by us.
+    /// The slot is live or gone by another write.
     Other(Slot),
 }
 
@@ -114,7 +115,7 @@ enum Written {
     },
 }
 
-/// The version of the form of slots.
+/// Version of the form of slots.
 const VERSION: u32 = 1;
 
 fn write(token: &Token, state: &State) -> Bytes {
@@ -137,11 +138,11 @@ fn write(token: &Token, state: &State) -> Bytes {
 }
 
 fn read(place: &Place, small: Small) -> Result<Slot, Failure> {
-    let other = |why: &str| Failure::new(Kind::Other, format!("{place} is no slot: {why}"));
+    let other = |why: &str| Failure::new(Kind::Other, format!("{place} is not a slot: {why}"));
     let end = small.body.iter().position(|&byte| byte == b'\n').ok_or_else(|| other("it has no line"))?;
     let line: Line = serde_json::from_slice(&small.body[..end]).map_err(|error| other(&error.to_string()))?;
     if line.portico != VERSION {
-        return Err(other("it is of another version"));
+        return Err(other("it has another version"));
     }
     let state = match line.state {
         Written::Live { content } => State::Live(content, small.body.slice(end + 1..)),
@@ -156,17 +157,17 @@ fn read(place: &Place, small: Small) -> Result<Slot, Failure> {
 /// The slots of a store.
 pub(crate) struct Slots {
     pub(crate) client: Arc<Client>,
-    /// Where the server has no conditional writes: one writer at a time for a key, in this one process.
+    /// Present if the server has no conditional writes: this process then writes each slot under a lock.
     pub(crate) sole_owner: Option<SoleOwner>,
 }
 
 impl Slots {
-    /// A slot as it is now.
+    /// Reads a slot.
     pub(crate) async fn get(&self, place: &Place) -> Result<Option<Slot>, Failure> {
         self.client.get_small(place, SLOT_MAX).await?.map(|small| read(place, small)).transpose()
     }
 
-    /// Writes a slot if it is as expected: absent, or what `expected` saw. Otherwise answers what is there.
+    /// Writes a slot if it is still `expected`, absent or unchanged. Otherwise returns the current slot.
     pub(crate) async fn write(
         &self,
         place: &Place,
@@ -197,15 +198,17 @@ impl Slots {
         })
     }
 
-    /// Without conditions, under the lock of the key. Once an attempt may have been made without our knowing, a later one
-    /// that is refused decides nothing: then the outcome is unknown, unless the slot is seen to be ours.
+    /// Writes under the lock of the key, without a condition.
+    ///
+    /// Once an attempt may have succeeded without a response, a refusal of a later attempt decides nothing. The outcome
+    /// is then unknown, unless the slot has this write's token.
     async fn write_unconditionally(
         &self,
         place: &Place,
         token: &Token,
         body: &Frames,
     ) -> Result<Result<String, Option<Slot>>, Failure> {
-        // Set before an attempt, because one whose time is over does not return here.
+        // Set before each attempt, because an attempt that times out does not return here.
         let in_doubt = AtomicBool::new(false);
         let put = |_| async {
             let before = in_doubt.swap(true, Ordering::Relaxed);
@@ -225,9 +228,10 @@ impl Slots {
         }
     }
 
-    /// By the conditions of HTTP. Whatever is not a plain yes is looked up before anything is said. If an attempt may have
-    /// been made without our knowing, and something else is there now, nobody can tell whether ours was there before it:
-    /// then the outcome is unknown, and the answer says so.
+    /// Writes by the conditions of HTTP. Every outcome except a clear success is looked up.
+    ///
+    /// If an attempt may have succeeded without a response, and the slot now holds another write, this write may have
+    /// been there before. The outcome is then unknown, and the error says so.
     async fn write_conditionally(
         &self,
         place: &Place,
@@ -259,21 +263,21 @@ impl Slots {
             }
             let pause = if unchanged { self.client.pause(&failure, attempts, began) } else { None };
             let Some(pause) = pause else { return Err(doubtful(in_doubt, failure)) };
-            tracing::debug!(error = %failure, token = %token, "a conditional write is repeated");
+            tracing::debug!(error = %failure, token = %token, "retrying a conditional write");
             tokio::time::sleep(pause).await;
         }
     }
 
-    /// Takes a slot in which nothing is.
+    /// Takes a slot that holds nothing.
     pub(crate) async fn take(&self, place: &Place, state: &State) -> Result<Taken> {
         let began = Instant::now();
         let mut expected: Option<Slot> = None;
         loop {
             match self.write(place, expected.as_ref(), state).await? {
                 Ok(slot) => return Ok(Taken::Done(slot)),
-                // It went between our write and our look.
+                // The slot disappeared between the write and the read.
                 Err(None) if began.elapsed() < SEAL_WAIT => expected = None,
-                Err(None) => return Err(Error::unavailable(format!("{place} can't be made, and is not there"))),
+                Err(None) => return Err(Error::unavailable(format!("{place} cannot be created and does not exist"))),
                 Err(Some(there)) => match &there.state {
                     State::Live(..) | State::Gone(_) => return Ok(Taken::Other(there)),
                     State::Free => expected = Some(there),
@@ -294,8 +298,8 @@ impl Slots {
         }
     }
 
-    /// Frees or seals slots as they were seen, [`WIDTH`] at a time. What has only been told more of its part is as it was
-    /// seen. Answers, in order, whether it was this call that did it.
+    /// Frees or seals slots that are as they were seen, [`WIDTH`] at a time. A part whose chain was added counts as
+    /// unchanged. Returns in order whether this call changed each slot.
     pub(crate) async fn end(
         self: &Arc<Self>,
         slots: Vec<(Place, Slot)>,
