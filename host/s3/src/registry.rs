@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_comes_after_an_assembly_waits_for_the_end_of_its_parts() {
+    async fn later_calls_wait_until_an_assembly_has_removed_its_parts() {
         let registry = Arc::new(Registry::default());
         let (scope, session) = (Scope::root(), SessionId::parse("session").unwrap());
         let named = (scope.clone(), session.clone());

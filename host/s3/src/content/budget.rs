@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_client_that_stands_still_loses_what_others_wait_for() {
+    async fn a_stalled_client_loses_memory_that_others_wait_for() {
         let budget = Budget::new(200);
         assert_eq!(budget.piece_max(), 100);
         let all = budget.take(100).unwrap();
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_sends_or_is_being_sent_keeps_it() {
+    async fn an_active_upload_keeps_its_memory() {
         let budget = Budget::new(200);
         let holder = budget.reserve(80).await.unwrap();
         budget.evict();

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_is_told_and_nothing_is_kept_when_nobody_looks() {
+    async fn waiters_are_notified_and_the_last_seat_drops_the_states() {
         let board = Arc::new(DigestBoard::default());
         let (scope, session) = (Scope::root(), SessionId::parse("session").unwrap());
         let first = board.seat(&scope, &session);

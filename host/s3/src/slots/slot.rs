@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_slot_is_refused() {
+    fn other_objects_are_refused() {
         for body in ["", "{}", "{}\n", "no JSON\n", "{\"portico\":2,\"token\":\"\",\"state\":\"free\"}\n"] {
             let small = Small { body: Bytes::from(body), etag: String::new(), modified_ms: 0 };
             assert!(read(&place(), small).is_err(), "{body}");

@@ -160,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_streamed_is_near_the_best(sizes in small_sizes(12), limits in small_limits()) {
+    fn streamed_bytes_are_near_the_best(sizes in small_sizes(12), limits in small_limits()) {
         let limits = Limits { can_copy: true, ..limits };
         let streamed = streamed(&plan(&sizes, &limits).unwrap());
         let best = best(&sizes, &limits, usize::MAX).unwrap();
