@@ -29,6 +29,13 @@ pub(crate) struct Keys {
     pub(crate) temp: Location,
 }
 
+/// The two kinds of data.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DataKind {
+    Part,
+    Final,
+}
+
 /// An object: a bucket and a key in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
@@ -120,6 +127,14 @@ impl Keys {
 
     pub(crate) fn all_temp_data(&self) -> Place {
         below(&self.temp, format_args!("temp/"))
+    }
+
+    /// Returns the prefixes of all data of a kind, and of the slots with its receipts.
+    pub(crate) fn data_and_slots(&self, kind: DataKind) -> (Place, Place) {
+        match kind {
+            DataKind::Part => (self.all_temp_data(), self.all_parts()),
+            DataKind::Final => (self.all_final_data(), self.all_receipts()),
+        }
     }
 
     pub(crate) fn records(&self, scope: &Scope) -> Place {

@@ -1,4 +1,5 @@
-//! Bounds of the settings of a store. Invariant: opening a store and reading a configuration use the same checks.
+//! Bounds of settings and caps of memory, time and width. Invariant: opening a store and reading a configuration use the same
+//! checks.
 
 use crate::{GRACE_MIN, PART_SIZE_MIN, S3Options};
 use std::fmt::Display;
@@ -19,6 +20,41 @@ pub const PART_SIZE_MAX: usize = MEMORY_MAX / 2;
 
 /// Longest time limit of a request. Some requests may take ten times as long.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Longest stall of a client whose upload holds memory that one other upload waits for. The limit shrinks with the
+/// number of waiters: otherwise the last waiter waits this long for each few stalled clients before it.
+pub(crate) const STALL: Duration = Duration::from_secs(3);
+
+/// Shortest limit for a stall, however many uploads wait.
+pub(crate) const STALL_MIN: Duration = Duration::from_millis(500);
+
+/// Number of waiters that halves the limit.
+pub(crate) const STALL_HALVES_AT: u32 = 4;
+
+/// Number of pieces, of content of unknown length, after which the piece size doubles.
+pub(crate) const PIECES_OF_A_SIZE: u64 = 1_000;
+
+/// Longest frame of content that is passed straight on, in bytes. One frame waits while another is being sent.
+pub(crate) const STRAIGHT_FRAME_MAX: usize = 64 << 10;
+
+/// Most cached slots, of about 500 bytes each.
+pub(crate) const CACHED_SLOTS_MAX: usize = 16_384;
+
+/// Most hash states of one session on the digest board, of about 150 bytes each.
+pub(crate) const BOARD_STATES_MAX: usize = 64;
+
+/// Memory of a download by the background hasher, in bytes.
+pub(crate) const DOWNLOAD_MEMORY: usize = 1 << 20;
+
+/// Copies of an assembly in flight, for each piece that an upload may have in flight: a copy moves nothing through this
+/// host.
+pub(crate) const COPIES_PER_PIECE: usize = 4;
+
+/// Most objects that a verification reads at once.
+pub(crate) const VERIFY_READS: usize = 4;
+
+/// Most foreign names in the report of a sweep.
+pub(crate) const FOREIGN_MAX: usize = 100;
 
 /// A setting with an invalid value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -34,6 +34,16 @@ pub(crate) struct Inner {
     pub(crate) counters: Counters,
 }
 
+impl Inner {
+    /// Runs a task with this state to its end, even if the caller is dropped. The task starts at once.
+    pub(crate) fn detached<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+        self: &Arc<Self>,
+        task: impl FnOnce(Arc<Self>) -> F,
+    ) -> impl Future<Output = Result<T>> + Send + 'static {
+        self.background.detached(task(self.clone()))
+    }
+}
+
 /// Bytes that assemblies moved through this host since the store was opened.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {

@@ -6,28 +6,19 @@
 //! of a request first. It waits for *piece* memory, enough to complete its piece.
 //!
 //! Invariants: an upload that holds piece memory waits for nothing except its client; while another upload waits for
-//! piece memory, a holder whose client stalls is evicted ([`STALL`]). So uploads cannot deadlock, and stalled clients
+//! piece memory, a holder whose client stalls is evicted ([`crate::limits::STALL`]). So uploads cannot deadlock, and stalled clients
 //! cannot stop the others.
 //!
 //! A single budget from which each piece is acquired whole fails here: as many stalled clients as it holds pieces stop
 //! all content of unknown length, and a slow client of a few bytes occupies a whole piece.
 
+use crate::limits;
 use portico_store::watched::Watched;
 use portico_store::{Error, Result};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-/// Longest stall of a client whose upload holds memory that one other upload waits for. The limit shrinks with the
-/// number of waiters: otherwise the last waiter waits this long for each few stalled clients before it.
-pub(crate) const STALL: Duration = Duration::from_secs(3);
-
-/// Shortest limit for a stall, however many uploads wait.
-const STALL_MIN: Duration = Duration::from_millis(500);
-
-/// Number of waiters that halves the limit.
-const STALL_HALVES_AT: u32 = 4;
 
 /// Interval at which a waiter looks for stalled holders.
 const LOOK: Duration = Duration::from_millis(250);
@@ -120,7 +111,8 @@ impl Budget {
 
     fn evict(&self) {
         let now = self.now();
-        let limit = (STALL * STALL_HALVES_AT / (STALL_HALVES_AT + self.others_waiting())).max(STALL_MIN);
+        let limit = (limits::STALL * limits::STALL_HALVES_AT / (limits::STALL_HALVES_AT + self.others_waiting()))
+            .max(limits::STALL_MIN);
         let holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
         for holder in holders.iter().filter_map(Weak::upgrade) {
             let still = now.saturating_sub(holder.moved.load(Ordering::Relaxed));
@@ -186,7 +178,7 @@ mod tests {
         });
         let began = Instant::now();
         holder.evicted().await;
-        assert!(began.elapsed() >= STALL - LOOK, "not before its time");
+        assert!(began.elapsed() >= limits::STALL - LOOK, "not before its time");
         drop(holder);
         waiting.await.unwrap().unwrap();
     }

@@ -11,6 +11,7 @@ use crate::content::budget::{self, Budget, Holder};
 use crate::content::data::PendingData;
 use crate::content::multipart_upload::MultipartUpload;
 use crate::keys::Place;
+use crate::limits;
 use crate::request::failure::Failure;
 use crate::request::frames::Frames;
 use crate::request::multipart::{PIECES_MAX, Piece};
@@ -24,9 +25,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 
 const MIB: u64 = 1 << 20;
-
-/// Number of pieces, of content of unknown length, after which the piece size doubles.
-const PIECES_OF_A_SIZE: u64 = 1_000;
 
 /// Memory that a piece holds until it is sent.
 #[derive(Default)]
@@ -213,7 +211,9 @@ impl ObjectSink {
                 Ok(size.min(expected - self.sent))
             }
             None if self.pieces >= PIECES_MAX => Err(Error::TooLarge { limit: self.sent }),
-            None => Ok((smallest << (self.pieces / PIECES_OF_A_SIZE).min(20)).min(largest / MIB * MIB).max(smallest)),
+            None => Ok((smallest << (self.pieces / limits::PIECES_OF_A_SIZE).min(20))
+                .min(largest / MIB * MIB)
+                .max(smallest)),
         }
     }
 
@@ -332,10 +332,11 @@ impl ObjectSink {
             let gathers = self.expected.is_none() || self.inner.client.signs;
             let has_room = gathers || (!straight && self.inner.budget.has_room(self.piece_size));
             let with_checksums = self.inner.client.checksum == crate::Checksum::Crc32 && has_room;
-            let (inner, place, content_type) = (self.inner.clone(), self.place.clone(), self.content_type.clone());
-            let begun =
-                async move { MultipartUpload::create(&inner, &place, content_type.as_deref(), with_checksums).await };
-            self.upload = Some(self.inner.background.detached(begun).await?);
+            let (place, content_type) = (self.place.clone(), self.content_type.clone());
+            let created = self.inner.detached(|inner| async move {
+                MultipartUpload::create(&inner, &place, content_type.as_deref(), with_checksums).await
+            });
+            self.upload = Some(created.await?);
         }
         Ok(())
     }

@@ -1,16 +1,14 @@
 //! Hash states that uploads in flight publish for the uploads of the following parts.
 //!
 //! They are available before the part is committed, while the following part is still in memory. A state may come from
-//! content that never becomes a part; a chain made from it then fits nowhere. The board keeps the latest [`STATES_MAX`]
+//! content that never becomes a part; a chain made from it then fits nowhere. The board keeps the latest [`crate::limits::BOARD_STATES_MAX`]
 //! states of a session while a put of the session runs.
 
+use crate::limits;
 use portico_store::watched::Watched;
 use portico_store::{Scope, SessionId, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-
-/// Most states of one session, of about 150 bytes each.
-const STATES_MAX: usize = 64;
 
 type Session = (Scope, SessionId);
 
@@ -46,7 +44,7 @@ impl Seat {
     pub(crate) fn put(&self, offset: u64, sha256: &Sha256) {
         if let Some(states) = self.board.0.lock().get_mut(&self.session) {
             states.at.insert(offset, sha256.clone());
-            if states.at.len() > STATES_MAX {
+            if states.at.len() > limits::BOARD_STATES_MAX {
                 // Later puts continue from the end of the content.
                 states.at.pop_first();
             }
@@ -118,7 +116,7 @@ mod tests {
         for offset in 0..1_000 {
             seat.put(offset, &hashed("x"));
         }
-        assert_eq!(board.0.lock().values().next().unwrap().at.len(), STATES_MAX);
-        assert!(seat.get(999).is_some() && seat.get(999 - STATES_MAX as u64).is_none());
+        assert_eq!(board.0.lock().values().next().unwrap().at.len(), limits::BOARD_STATES_MAX);
+        assert!(seat.get(999).is_some() && seat.get(999 - limits::BOARD_STATES_MAX as u64).is_none());
     }
 }

@@ -7,6 +7,7 @@
 //! Invariant: each process hashes each byte of a part at most once, because a part keeps its chain.
 
 use crate::keys::Place;
+use crate::limits;
 use crate::operations::list;
 use crate::operations::read::{Reading, Source};
 use crate::shared::{Catcher, Inner};
@@ -21,9 +22,6 @@ use portico_store::{Digest, Result, Scope, SessionId, Sha256, TempKey};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-/// Memory of a download in flight, in bytes.
-const MEMORY: usize = 1 << 20;
 
 /// Pause while uploads need all memory.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -104,7 +102,7 @@ impl Catch for BackgroundHasher {
         }
         let Some(behind) = &mut self.part else { return Ok(false) };
         if behind.done < behind.part.size {
-            let Some(_memory) = inner.budget.take(MEMORY) else {
+            let Some(_memory) = inner.budget.take(limits::DOWNLOAD_MEMORY) else {
                 tokio::time::sleep(PAUSE).await;
                 return Ok(true);
             };
@@ -197,16 +195,15 @@ async fn write(inner: &Arc<Inner>, place: Place, seen: Slot, part: Part) -> Resu
         inner.cache.put(&place, &Slot { state, ..seen });
         return Ok(true);
     }
-    let here = inner.clone();
-    let written = inner.background.detached(async move {
-        let there = match here.slots.write(&place, Some(&seen), &state).await? {
+    let written = inner.detached(|inner| async move {
+        let there = match inner.slots.write(&place, Some(&seen), &state).await? {
             Ok(slot) => Some(slot),
             Err(there) => there,
         };
         let is_there = live(there.clone()).is_some_and(|there| there.data == part.data);
         match there.filter(|_| is_there) {
-            Some(slot) => here.cache.put(&place, &slot),
-            None => here.cache.forget(&place),
+            Some(slot) => inner.cache.put(&place, &slot),
+            None => inner.cache.forget(&place),
         }
         Ok(is_there)
     });

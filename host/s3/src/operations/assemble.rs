@@ -11,6 +11,7 @@ use crate::content::data::PendingData;
 use crate::content::multipart_upload::MultipartUpload;
 use crate::digest::chain;
 use crate::keys::Place;
+use crate::limits;
 use crate::operations::delete::end_parts;
 use crate::operations::list;
 use crate::operations::plan::{Limits, PlannedPiece, SourceRange, plan};
@@ -39,9 +40,6 @@ use tokio::task::JoinSet;
 /// Longest range of one copy, in bytes (S3).
 const COPY_MAX: u64 = 5 << 30;
 
-/// Copies in flight for each piece that an upload may have in flight: a copy moves nothing through this host.
-const COPIES: usize = 4;
-
 pub(crate) async fn assemble(
     inner: &Arc<Inner>,
     scope: &Scope,
@@ -49,9 +47,8 @@ pub(crate) async fn assemble(
     list: &[TempKey],
     options: FinalOptions,
 ) -> Result<FinalReceipt> {
-    let (inner, scope, file, list) = (inner.clone(), scope.clone(), file.clone(), list.to_vec());
-    let background = inner.background.clone();
-    background.detached(async move { run(&inner, &scope, &file, &list, options).await }).await
+    let (scope, file, list) = (scope.clone(), file.clone(), list.to_vec());
+    inner.detached(|inner| async move { run(&inner, &scope, &file, &list, options).await }).await
 }
 
 async fn run(
@@ -252,7 +249,7 @@ async fn multipart(
     loop {
         while let Some((number, piece)) = next.take() {
             let is_stream = matches!(piece, PlannedPiece::Stream(_));
-            let wide = inner.options.concurrency * COPIES;
+            let wide = inner.options.concurrency * limits::COPIES_PER_PIECE;
             if running.len() >= wide || (is_stream && streaming >= inner.options.concurrency) {
                 next = Some((number, piece));
                 break;

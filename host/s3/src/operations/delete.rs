@@ -14,10 +14,9 @@ const DELETED: &str = "deleted";
 
 /// Deletes a part: first its receipt, then its data.
 pub(crate) async fn part(inner: &Arc<Inner>, scope: &Scope, key: &TempKey) -> Result<bool> {
-    let (inner, scope, key) = (inner.clone(), scope.clone(), key.clone());
-    let background = inner.background.clone();
-    background
-        .detached(async move {
+    let (scope, key) = (scope.clone(), key.clone());
+    inner
+        .detached(|inner| async move {
             let place = inner.keys.part(&scope, &key.session, key.number);
             let mut there = inner.slots.get(&place).await?;
             loop {
@@ -40,10 +39,9 @@ pub(crate) async fn part(inner: &Arc<Inner>, scope: &Scope, key: &TempKey) -> Re
 /// Interrupts the puts of a session in this process, and deletes its parts.
 pub(crate) async fn session(inner: &Arc<Inner>, scope: &Scope, session: &SessionId) -> Result<u32> {
     inner.registry.interrupt(scope, session).await;
-    let (inner, scope, session) = (inner.clone(), scope.clone(), session.clone());
-    let background = inner.background.clone();
-    background
-        .detached(async move {
+    let (scope, session) = (scope.clone(), session.clone());
+    inner
+        .detached(|inner| async move {
             let _paused = inner.catchers.pause(&scope, &session).await;
             let mut count = 0;
             let mut after = None;
@@ -108,10 +106,9 @@ pub(crate) async fn end_parts(
 /// Replaces an object's receipt by a tombstone, then removes its data.
 pub(crate) async fn final_object(inner: &Arc<Inner>, scope: &Scope, key: &FinalKey) -> Result<bool> {
     let Some((file, token)) = inner.keys.parse_final(scope, key) else { return Ok(false) };
-    let (inner, scope) = (inner.clone(), scope.clone());
-    let background = inner.background.clone();
-    background
-        .detached(async move {
+    let scope = scope.clone();
+    inner
+        .detached(|inner| async move {
             let place = inner.keys.receipt(&scope, &file);
             let mut there = inner.slots.get(&place).await?;
             loop {
@@ -133,6 +130,5 @@ pub(crate) async fn final_object(inner: &Arc<Inner>, scope: &Scope, key: &FinalK
 /// Creates a tombstone where nothing exists.
 pub(crate) async fn void(inner: &Arc<Inner>, scope: &Scope, file: &FileId, reason: &Reason) -> Result<bool> {
     let (place, state) = (inner.keys.receipt(scope, file), State::Gone(reason.to_string()));
-    let (inner, background) = (inner.clone(), inner.background.clone());
-    background.detached(async move { Ok(matches!(inner.slots.take(&place, &state).await?, Taken::Done(_))) }).await
+    inner.detached(|inner| async move { Ok(matches!(inner.slots.take(&place, &state).await?, Taken::Done(_))) }).await
 }

@@ -26,9 +26,8 @@ pub(crate) async fn gone(inner: &Arc<Inner>, scope: &Scope, before_ms: u64, afte
             _ => {}
         }
     }
-    let (inner, background) = (inner.clone(), inner.background.clone());
-    background
-        .detached(async move {
+    inner
+        .detached(|inner| async move {
             let sealed = inner.slots.end(old, State::Sealed).await?;
             let sealed: Vec<_> = sealed.into_iter().filter(|(.., is_ours)| *is_ours).map(|(place, ..)| place).collect();
             inner.slots.remove_sealed(&sealed).await?;

@@ -74,9 +74,8 @@ impl Writer<FinalReceipt> for FinalWriter {
         }
         let if_exists = options.if_exists;
         let receipt = receipt(&inner, &token, hashes.size, sha256, options);
-        let background = inner.background.clone();
-        background
-            .detached(async move {
+        inner
+            .detached(|inner| async move {
                 match data {
                     Some(data) => publish(&inner, &scope, &file, receipt, data, if_exists).await,
                     None => match look(&inner, &scope, &file).await? {

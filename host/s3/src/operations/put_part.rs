@@ -127,9 +127,8 @@ impl Writer<PartReceipt> for PartWriter {
             offset: options.offset,
             chain,
         };
-        let background = inner.background.clone();
-        background
-            .detached(async move {
+        inner
+            .detached(|inner| async move {
                 running.commit()?;
                 let committed = commit(&inner, &scope, key, part, data, options.if_exists, expected.sha256).await;
                 drop((running, seat));

@@ -23,12 +23,11 @@ fn live(slot: Option<Slot>) -> Option<(Slot, Bytes)> {
     }
 }
 
-pub(crate) async fn create(inner: &Inner, scope: &Scope, name: &RecordName, value: &[u8]) -> Result<String> {
+pub(crate) async fn create(inner: &Arc<Inner>, scope: &Scope, name: &RecordName, value: &[u8]) -> Result<String> {
     let (place, state) = (inner.keys.record(scope, name), state(value)?);
-    let (slots, background) = (inner.slots.clone(), inner.background.clone());
-    background
-        .detached(async move {
-            match slots.take(&place, &state).await? {
+    inner
+        .detached(|inner| async move {
+            match inner.slots.take(&place, &state).await? {
                 Taken::Done(slot) => Ok(slot.token.to_string()),
                 Taken::Other(_) => Err(Error::Conflict),
             }
@@ -68,10 +67,9 @@ pub(crate) async fn delete(
 
 /// Changes a record that has `version`; returns `None` if there is no record.
 async fn change(inner: &Arc<Inner>, place: Place, version: Option<&str>, state: State) -> Result<Option<Slot>> {
-    let (inner, version) = (inner.clone(), version.map(str::to_owned));
-    let background = inner.background.clone();
-    background
-        .detached(async move {
+    let version = version.map(str::to_owned);
+    inner
+        .detached(|inner| async move {
             let mut there = inner.slots.get(&place).await?;
             loop {
                 let Some((slot, _)) = live(there) else { return Ok(None) };

@@ -7,7 +7,8 @@
 //!
 //! Invariant: only keys of the forms in `keys.rs` are removed.
 
-use crate::keys::{Place, parse_data, parse_part, parse_scoped, parse_temp};
+use crate::keys::{DataKind, Place, parse_data, parse_part, parse_scoped, parse_temp};
+use crate::limits;
 use crate::open::probe::Uploads;
 use crate::request::frames::Frames;
 use crate::request::objects::{Condition, Listed, Listing};
@@ -20,13 +21,10 @@ use portico_store::{Result, SweepReport};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Most foreign names in a report.
-const FOREIGN_MAX: usize = 100;
-
 pub(crate) async fn sweep(inner: &Arc<Inner>) -> Result<SweepReport> {
     let mut report = SweepReport::default();
-    orphans(inner, Kind::Temp, &mut report).await?;
-    orphans(inner, Kind::Final, &mut report).await?;
+    orphans(inner, DataKind::Part, &mut report).await?;
+    orphans(inner, DataKind::Final, &mut report).await?;
     marks(inner).await?;
     slots(inner, inner.keys.all_parts(), &mut report).await?;
     slots(inner, inner.keys.all_records(), &mut report).await?;
@@ -35,25 +33,16 @@ pub(crate) async fn sweep(inner: &Arc<Inner>) -> Result<SweepReport> {
     Ok(report)
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Temp,
-    Final,
-}
-
 fn foreign(report: &mut SweepReport, key: &str) {
-    if report.foreign.len() < FOREIGN_MAX {
+    if report.foreign.len() < limits::FOREIGN_MAX {
         report.foreign.push(key.to_owned());
     }
 }
 
 /// Handles data without a receipt. Data and slots are listed side by side in the same order. A slot is read only if the
 /// listings do not show whether it owns the data.
-async fn orphans(inner: &Arc<Inner>, kind: Kind, report: &mut SweepReport) -> Result<()> {
-    let (data, slots) = match kind {
-        Kind::Temp => (inner.keys.all_temp_data(), inner.keys.all_parts()),
-        Kind::Final => (inner.keys.all_final_data(), inner.keys.all_receipts()),
-    };
+async fn orphans(inner: &Arc<Inner>, kind: DataKind, report: &mut SweepReport) -> Result<()> {
+    let (data, slots) = inner.keys.data_and_slots(kind);
     let mut all_data = Listing::new(&inner.client, data.clone(), None);
     let mut all_slots = Listing::new(&inner.client, slots.clone(), None);
     let mut slot = all_slots.next().await?;
@@ -91,7 +80,7 @@ async fn orphans(inner: &Arc<Inner>, kind: Kind, report: &mut SweepReport) -> Re
 /// Handles data that may have no receipt.
 async fn orphan(
     inner: &Arc<Inner>,
-    kind: Kind,
+    kind: DataKind,
     prefix: &Place,
     listed: &Listed,
     report: &mut SweepReport,
@@ -127,17 +116,17 @@ async fn orphan(
 }
 
 /// Returns whether data has a receipt; `None` if its key is none of this store.
-async fn has_receipt(inner: &Arc<Inner>, kind: Kind, prefix: &Place, key: &str) -> Result<Option<bool>> {
+async fn has_receipt(inner: &Arc<Inner>, kind: DataKind, prefix: &Place, key: &str) -> Result<Option<bool>> {
     let Some((scope, rest)) = parse_scoped(key, &prefix.key) else { return Ok(None) };
     Ok(match kind {
-        Kind::Temp => match parse_temp(rest) {
+        DataKind::Part => match parse_temp(rest) {
             Some(key) => {
                 let slot = inner.slots.get(&inner.keys.part(&scope, &key.session, key.number)).await?;
                 Some(live(slot).is_some_and(|part| part.data == key.token.as_str()))
             }
             None => None,
         },
-        Kind::Final => match parse_data(rest) {
+        DataKind::Final => match parse_data(rest) {
             Some((file, token)) => {
                 let found = look(inner, &scope, &file).await?;
                 Some(matches!(found, Found::Live(there, _) if there.data == token.as_str()))
@@ -154,9 +143,9 @@ async fn marks(inner: &Arc<Inner>) -> Result<()> {
     while let Some(listed) = listing.next().await? {
         let Some(rest) = listed.key.strip_prefix(&prefix.key) else { continue };
         let (kind, location, all) = if rest.starts_with("temp/") {
-            (Kind::Temp, &inner.keys.temp, inner.keys.all_temp_data())
+            (DataKind::Part, &inner.keys.temp, inner.keys.all_temp_data())
         } else {
-            (Kind::Final, &inner.keys.main, inner.keys.all_final_data())
+            (DataKind::Final, &inner.keys.main, inner.keys.all_final_data())
         };
         let data = Place { bucket: location.bucket.clone(), key: format!("{}{rest}", location.prefix) };
         let is_old = inner.client.age(listed.modified_ms) >= inner.options.grace;

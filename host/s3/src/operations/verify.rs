@@ -4,7 +4,8 @@
 //! listings is looked at again after its receipt was read again, because the store may be in use.
 
 use crate::each::each;
-use crate::keys::{Place, parse_data, parse_scoped, parse_temp};
+use crate::keys::{DataKind, Place, parse_data, parse_part, parse_scoped, parse_temp};
+use crate::limits;
 use crate::open::opening::open_to_read;
 use crate::operations::read;
 use crate::request::objects::{Listed, Listing};
@@ -16,9 +17,6 @@ use portico_store::verify::{Depth, DifferenceKind, Findings, PAGE, Verified};
 use portico_store::{Digest, Error, Result, Scope, SessionId, TempKey};
 use std::sync::Arc;
 
-/// Objects that are read at once for their digests.
-const READS: usize = 4;
-
 /// Compares each receipt of a store with its data.
 ///
 /// # Errors
@@ -29,7 +27,7 @@ pub(crate) async fn verify(
     mut findings: Findings<'_>,
 ) -> Result<Verified, OpenError> {
     let inner = &open_to_read(options.clone()).await?;
-    for kind in [Kind::Final, Kind::Part] {
+    for kind in [DataKind::Final, DataKind::Part] {
         let compared = compare_all(inner, kind, depth, &mut findings).await;
         compared.map_err(|cause| OpenError::Server {
             location: inner.keys.main.to_string(),
@@ -38,12 +36,6 @@ pub(crate) async fn verify(
         })?;
     }
     Ok(findings.report())
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Final,
-    Part,
 }
 
 /// The data that a receipt promises.
@@ -63,11 +55,8 @@ enum Hash {
     Blake3(Digest),
 }
 
-async fn compare_all(inner: &Arc<Inner>, kind: Kind, depth: Depth, findings: &mut Findings<'_>) -> Result<()> {
-    let (data, slots) = match kind {
-        Kind::Final => (inner.keys.all_final_data(), inner.keys.all_receipts()),
-        Kind::Part => (inner.keys.all_temp_data(), inner.keys.all_parts()),
-    };
+async fn compare_all(inner: &Arc<Inner>, kind: DataKind, depth: Depth, findings: &mut Findings<'_>) -> Result<()> {
+    let (data, slots) = inner.keys.data_and_slots(kind);
     let mut all_slots = Listing::new(&inner.client, slots, None);
     let mut all_data =
         DataListing { kind, listing: Listing::new(&inner.client, data.clone(), None), prefix: data, ahead: None };
@@ -130,19 +119,19 @@ async fn read_slots(inner: &Arc<Inner>, places: Vec<Place>) -> Result<Vec<(Place
 }
 
 /// Returns the data that a slot's receipt promises; `None` if the slot holds none any more.
-fn receipt(inner: &Inner, kind: Kind, place: &Place, slot: Read) -> Result<Option<ExpectedData>> {
+fn receipt(inner: &Inner, kind: DataKind, place: &Place, slot: Read) -> Result<Option<ExpectedData>> {
     let Some(Slot { state: State::Live(content, _), .. }) = slot? else { return Ok(None) };
     let wrong = |what: &str| Error::internal(format!("the receipt has no valid {what}"));
     let hash = |text: &str| Digest::from_hex(text).ok_or_else(|| wrong("digest"));
     let receipt = match (kind, content) {
-        (Kind::Final, Content::Final(there)) => {
+        (DataKind::Final, Content::Final(there)) => {
             let (scope, rest) = scoped(&place.key, &inner.keys.all_receipts())?;
             let file = portico_store::FileId::parse(rest)?;
             let data = inner.keys.final_data(&scope, &file, &there.token()?);
             let digest = Hash::Sha256(hash(&there.sha256)?);
             ExpectedData { slot: place.clone(), data, part: None, size: there.size, digest }
         }
-        (Kind::Part, Content::Part(there)) => {
+        (DataKind::Part, Content::Part(there)) => {
             let (scope, rest) = scoped(&place.key, &inner.keys.all_parts())?;
             let (session, number) = part_of(rest)?;
             let data = inner.keys.temp_data(&scope, &TempKey { session, number, token: there.token()? });
@@ -159,13 +148,13 @@ fn scoped<'a>(key: &'a str, prefix: &Place) -> Result<(Scope, &'a str)> {
 }
 
 fn part_of(rest: &str) -> Result<(SessionId, u32)> {
-    crate::keys::parse_part(rest).ok_or_else(|| Error::internal("its key does not belong to a store"))
+    parse_part(rest).ok_or_else(|| Error::internal("its key does not belong to a store"))
 }
 
 /// Reads a receipt again that differs from the listings, and then looks at its data.
 async fn look_again(
     inner: &Arc<Inner>,
-    kind: Kind,
+    kind: DataKind,
     seen: ExpectedData,
     whole: &mut Vec<ExpectedData>,
     findings: &mut Findings<'_>,
@@ -186,7 +175,7 @@ async fn look_again(
                         None => DifferenceKind::Missing { size: now.size },
                     },
                 );
-                findings.compared(kind == Kind::Part, now.size);
+                findings.compared(kind == DataKind::Part, now.size);
             }
         }
     }
@@ -196,20 +185,20 @@ async fn look_again(
 /// Compares the digests of existing data.
 async fn compare_content(
     inner: &Arc<Inner>,
-    kind: Kind,
+    kind: DataKind,
     depth: Depth,
     whole: Vec<ExpectedData>,
     findings: &mut Findings<'_>,
 ) -> Result<()> {
     if depth == Depth::Sizes {
-        whole.iter().for_each(|receipt| findings.compared(kind == Kind::Part, receipt.size));
+        whole.iter().for_each(|receipt| findings.compared(kind == DataKind::Part, receipt.size));
         return Ok(());
     }
     // A few at a time, so that findings are reported soon.
     let mut whole = whole.into_iter().peekable();
     while whole.peek().is_some() && !findings.is_stopped() {
-        let some = whole.by_ref().take(READS).collect();
-        let read = each(READS, some, |receipt: ExpectedData| {
+        let some = whole.by_ref().take(limits::VERIFY_READS).collect();
+        let read = each(limits::VERIFY_READS, some, |receipt: ExpectedData| {
             let inner = inner.clone();
             async move {
                 let same = is_same(&inner, &receipt).await;
@@ -217,7 +206,7 @@ async fn compare_content(
             }
         });
         for (seen, same) in read.await? {
-            findings.compared(kind == Kind::Part, seen.size);
+            findings.compared(kind == DataKind::Part, seen.size);
             let difference = match same {
                 Ok(true) => continue,
                 Ok(false) => DifferenceKind::Content,
@@ -248,7 +237,7 @@ fn unreadable(error: &Error) -> DifferenceKind {
 
 /// A listing of data.
 struct DataListing<'a> {
-    kind: Kind,
+    kind: DataKind,
     prefix: Place,
     listing: Listing<'a>,
     /// The first listed object after the latest key that was looked for.
@@ -273,8 +262,8 @@ impl DataListing<'_> {
             let Some(passed) = self.ahead.take_if(before) else { return Ok(()) };
             let rest = parse_scoped(&passed.key, &self.prefix.key).map(|(_, rest)| rest);
             let is_ours = match self.kind {
-                Kind::Final => rest.and_then(parse_data).is_some(),
-                Kind::Part => rest.and_then(parse_temp).is_some(),
+                DataKind::Final => rest.and_then(parse_data).is_some(),
+                DataKind::Part => rest.and_then(parse_temp).is_some(),
             };
             if is_ours {
                 findings.unfinished();

@@ -3,6 +3,7 @@
 //! It needs memory for one small frame only, and cannot be repeated. If the sender is dropped early, the request fails;
 //! what the server stores then is under a key that nobody else has.
 
+use crate::limits;
 use crate::request::failure::{Failure, Kind};
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
@@ -13,9 +14,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
-
-/// Longest frame that is handed over, in bytes. One frame waits while another is being sent.
-const FRAME_MAX: usize = 64 << 10;
 
 /// The sending side.
 pub(crate) struct Straight {
@@ -44,7 +42,7 @@ pub(crate) fn new(size: u64) -> (Straight, ByteStream) {
 impl Straight {
     /// Hands over as much of a frame as fits.
     pub(crate) async fn send(&mut self, frame: &mut Bytes) -> Result<()> {
-        let fits = frame.len().min(FRAME_MAX).min(usize::try_from(self.rest).unwrap_or(usize::MAX));
+        let fits = frame.len().min(limits::STRAIGHT_FRAME_MAX).min(usize::try_from(self.rest).unwrap_or(usize::MAX));
         let piece = frame.split_to(fits);
         self.frames.send(piece).await.map_err(failed)?;
         self.rest -= fits as u64;

@@ -4,12 +4,10 @@
 //! slot does no harm.
 
 use crate::keys::Place;
+use crate::limits;
 use crate::slots::slot::Slot;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Most cached slots, of about 500 bytes each.
-const SLOTS_MAX: usize = 16_384;
 
 #[derive(Default)]
 pub(crate) struct Cache(Mutex<HashMap<Place, Slot>>);
@@ -21,7 +19,7 @@ impl Cache {
 
     pub(crate) fn put(&self, place: &Place, slot: &Slot) {
         let mut slots = self.lock();
-        if slots.len() >= SLOTS_MAX {
+        if slots.len() >= limits::CACHED_SLOTS_MAX {
             // Drops half of the slots, no matter which: a missing slot is read again.
             let mut keep = false;
             slots.retain(|_, _| {
