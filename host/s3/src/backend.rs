@@ -1,7 +1,7 @@
-//! A store in a bucket.
+//! The backend of the contract over a bucket.
 //!
-//! What [`Backend`] asks for, by the module that does it. Invariant: nothing here holds a whole object; what is in memory is
-//! in the budget, or small.
+//! Invariants: no other file imports this one; nothing holds a whole object, and content in memory counts against the
+//! budget or is small.
 
 use crate::open::error::OpenError;
 use crate::open::opening::open;
@@ -19,12 +19,12 @@ use portico_store::{
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What [`S3Store::traffic`] answers, in bytes.
+/// Bytes that assemblies moved through this host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Content of parts that assemblies read back for a digest.
     pub read_back: u64,
-    /// Content of parts that was read back for one before, in the background, while others still arrived.
+    /// Content of parts that was read back for a digest before, in the background.
     pub caught_up: u64,
     /// Content of parts that assemblies read and sent again, because the server could not copy it.
     pub streamed: u64,
@@ -32,24 +32,23 @@ pub struct Traffic {
 
 /// A store in a bucket of an S3-compatible server.
 ///
-/// Dropping it ends nothing that has begun: what must not stop half-way goes on in the background; see
-/// [`S3Store::settle`].
+/// Dropping a store does not stop its background tasks; see [`S3Store::settle`].
 pub struct S3Store {
     inner: Arc<Inner>,
 }
 
 impl S3Store {
-    /// Opens the store, and makes it if there is nothing under its prefix. Looks first what the server is able to.
+    /// Opens a store, and creates it if its prefix is empty. Probes the server first.
     ///
     /// # Errors
-    /// If the options can't work, the server can't be used, the prefix holds something else, or the server lacks what the
-    /// guarantees of the store rest on.
+    /// If a setting is invalid, the server cannot be used, the prefix holds something else, or the server lacks what
+    /// the guarantees of a store rest on.
     pub async fn open(options: S3Options) -> Result<Self, OpenError> {
         Ok(S3Store { inner: open(options, None).await? })
     }
 
-    /// As [`S3Store::open`], for tests: `step` is asked before and after each thing that is changed, and once it has
-    /// answered true, nothing is changed any more.
+    /// Opens a store for tests. `step` is called before and after each change; once it has returned true, nothing is
+    /// changed any more.
     ///
     /// # Errors
     /// As [`S3Store::open`].
@@ -61,36 +60,39 @@ impl S3Store {
         Ok(S3Store { inner: open(options, Some(Box::new(step))).await? })
     }
 
-    /// Compares each receipt of a store with its data, and reports what differs. Other processes may use the store meanwhile.
+    /// Compares each receipt of a store with its data, and reports differences. Other processes may use the store
+    /// meanwhile.
     ///
     /// # Errors
-    /// [`OpenError`] if the store can't be read.
+    /// [`OpenError`] if the store cannot be read.
     pub async fn verify(options: &S3Options, depth: Depth, findings: Findings<'_>) -> Result<Verified, OpenError> {
         verify::verify(options, depth, findings).await
     }
 
-    /// What the server was found to be able to when the store was opened.
+    /// Returns the capabilities of the server, as found when the store was opened.
     pub fn capabilities(&self) -> &Capabilities {
         &self.inner.capabilities
     }
 
-    /// What was moved through this host for assemblies since the store was opened.
+    /// Returns the bytes that assemblies moved through this host since the store was opened.
     pub fn traffic(&self) -> Traffic {
         let Counters { read_back, caught_up, streamed } = &self.inner.counters;
         let bytes = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Traffic { read_back: bytes(read_back), caught_up: bytes(caught_up), streamed: bytes(streamed) }
     }
 
-    /// Waits until nothing goes on in the background: commits whose callers have gone, and the removal of what failed. What
-    /// is hashed there is left to the assembly. From then on no request of this store is on its way.
+    /// Waits for all background tasks: commits whose callers are gone, and the removal of failed attempts.
+    ///
+    /// Stops background hashing; assemblies do the rest. After this no request of the store is in flight, unless a new
+    /// operation starts.
     pub async fn settle(&self) {
         self.inner.background.wait().await;
         self.inner.catchers.halt().await;
-        // A catcher that was halted may have been writing.
+        // A halted hasher may have been writing.
         self.inner.background.wait().await;
     }
 
-    /// Waits until nothing more can be hashed in the background, for benchmarks and tests.
+    /// Waits until there is nothing to hash in the background, for benchmarks and tests.
     #[doc(hidden)]
     pub async fn caught_up(&self) {
         self.inner.catchers.idle().await;
@@ -117,17 +119,17 @@ impl Backend for S3Store {
                 keys.temp,
                 client.endpoint,
                 if client.signs { "signed" } else { "unsigned" },
-                if self.inner.slots.sole_owner.is_some() { ", for this process alone" } else { "" },
+                if self.inner.slots.sole_owner.is_some() { ", owned by this process" } else { "" },
             ),
         }
     }
 
     async fn ready(&self) -> Result<()> {
-        // It only reads: in a bucket with versions each look that writes would leave one behind.
+        // Only reads: in a bucket with versions each write would leave a version behind.
         let keys = &self.inner.keys;
         for format in std::iter::once(keys.format()).chain(keys.temp_format()) {
             if self.inner.client.get_small(&format, 1 << 10).await?.is_none() {
-                return Err(Error::unavailable(format!("the marker of the store, {format}, is not there")));
+                return Err(Error::unavailable(format!("the marker of the store, {format}, is missing")));
             }
         }
         Ok(())
