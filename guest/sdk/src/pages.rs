@@ -12,8 +12,9 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// Entries that an [`Entries`] asks for at a time.
-pub(crate) const PAGE_SIZE: u32 = 250;
+/// Entries that an [`Entries`] asks for at a time. Fewer than the 1,000 that the contract allows, so that a backend on S3
+/// sees in one listing of 1,000 keys that more follow.
+pub(crate) const PAGE_SIZE: u32 = 900;
 
 /// All entries of a listing, fetched a page at a time as they are wanted. What is written or deleted meanwhile
 /// may or may not show. Ends after the first error.

@@ -10,6 +10,7 @@ wasmtime::component::bindgen!({
     require_store_data_send: true,
     with: {
         "wasi:io": wasmtime_wasi::p2::bindings::io,
+        "portico:storage/storage.final-reader": crate::storage::reader::FinalReader,
         "portico:storage/storage.store": crate::storage::Store,
         "portico:storage/storage.writer": crate::streams::Writer,
     },

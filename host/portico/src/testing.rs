@@ -4,9 +4,9 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use portico_store::{
-    Backend, ByteRange, Cursor, Digest, Error, Expected, FileId, FinalKey, FinalOptions, FinalReceipt, Info, Page,
-    PartOptions, PartReceipt, Purged, Reason, Record, RecordName, Result, Scope, SessionId, SweepReport, TempKey,
-    Token, Writer, stream::ByteStream,
+    Backend, ByteRange, Cursor, Digest, Error, Expected, FileId, FinalKey, FinalOptions, FinalReader, FinalReceipt,
+    Info, ListedPart, Page, PartOptions, PartReceipt, Purged, Reason, Record, RecordName, Result, Scope, SessionId,
+    SweepReport, TempKey, Token, Writer, stream::ByteStream,
 };
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -202,11 +202,15 @@ impl Backend for Fake {
         self.read()
     }
 
+    async fn stat_part(&self, _: &Scope, _: &TempKey) -> Result<PartReceipt> {
+        Err(Error::NotFound)
+    }
+
     async fn delete_part(&self, _: &Scope, _: &TempKey) -> Result<bool> {
         Ok(false)
     }
 
-    async fn list_parts(&self, _: &Scope, _: &SessionId, _: Option<&Cursor>, _: u32) -> Result<Page<PartReceipt>> {
+    async fn list_parts(&self, _: &Scope, _: &SessionId, _: Option<&Cursor>, _: u32) -> Result<Page<ListedPart>> {
         empty()
     }
 
@@ -249,6 +253,14 @@ impl Backend for Fake {
         self.read()
     }
 
+    async fn open_final(&self, _: &Scope, _: &FileId) -> Result<Box<dyn FinalReader>> {
+        Err(Error::NotFound)
+    }
+
+    async fn stat_finals(&self, _: &Scope, files: &[FileId]) -> Result<Vec<Option<FinalReceipt>>> {
+        Ok(vec![None; files.len()])
+    }
+
     async fn stat_final(&self, _: &Scope, _: &FileId) -> Result<FinalReceipt> {
         self.check()?;
         Err(Error::NotFound)
@@ -258,7 +270,7 @@ impl Backend for Fake {
         Ok(true)
     }
 
-    async fn list_finals(&self, _: &Scope, _: Option<&Cursor>, _: u32) -> Result<Page<FinalReceipt>> {
+    async fn list_finals(&self, _: &Scope, _: Option<&Cursor>, _: u32) -> Result<Page<FileId>> {
         empty()
     }
 

@@ -13,8 +13,9 @@ use async_trait::async_trait;
 use portico_store::stream::ByteStream;
 use portico_store::verify::{Depth, Findings, Verified};
 use portico_store::{
-    Backend, ByteRange, Cursor, Error, FileId, FinalKey, FinalOptions, FinalReceipt, Info, Page, PartOptions,
-    PartReceipt, Purged, Reason, Record, RecordName, Result, Scope, SessionId, SweepReport, TempKey, Writer,
+    Backend, ByteRange, Cursor, Error, FileId, FinalKey, FinalOptions, FinalReader, FinalReceipt, Info, ListedPart,
+    Page, PartOptions, PartReceipt, Purged, Reason, Record, RecordName, Result, Scope, SessionId, SweepReport, TempKey,
+    Writer,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -151,6 +152,11 @@ impl Backend for S3Store {
         read::part(&self.inner, scope, key, range).await
     }
 
+    async fn stat_part(&self, scope: &Scope, key: &TempKey) -> Result<PartReceipt> {
+        self.inner.registry.consumed(scope, &key.session).await;
+        read::stat_part(&self.inner, scope, key).await
+    }
+
     async fn delete_part(&self, scope: &Scope, key: &TempKey) -> Result<bool> {
         self.inner.registry.consumed(scope, &key.session).await;
         delete::part(&self.inner, scope, key).await
@@ -162,7 +168,7 @@ impl Backend for S3Store {
         session: &SessionId,
         after: Option<&Cursor>,
         limit: u32,
-    ) -> Result<Page<PartReceipt>> {
+    ) -> Result<Page<ListedPart>> {
         self.inner.registry.consumed(scope, session).await;
         list::parts(&self.inner, scope, session, after, limit).await
     }
@@ -205,15 +211,23 @@ impl Backend for S3Store {
         read::final_object(&self.inner, scope, key, range).await
     }
 
+    async fn open_final(&self, scope: &Scope, file: &FileId) -> Result<Box<dyn FinalReader>> {
+        read::open_final(&self.inner, scope, file).await
+    }
+
     async fn stat_final(&self, scope: &Scope, file: &FileId) -> Result<FinalReceipt> {
         put_final::stat(&self.inner, scope, file).await
+    }
+
+    async fn stat_finals(&self, scope: &Scope, files: &[FileId]) -> Result<Vec<Option<FinalReceipt>>> {
+        list::receipts(&self.inner, scope, files).await
     }
 
     async fn delete_final(&self, scope: &Scope, key: &FinalKey) -> Result<bool> {
         delete::final_object(&self.inner, scope, key).await
     }
 
-    async fn list_finals(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<FinalReceipt>> {
+    async fn list_finals(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<FileId>> {
         list::finals(&self.inner, scope, after, limit).await
     }
 

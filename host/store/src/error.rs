@@ -89,7 +89,6 @@ pub enum Error {
 pub enum Argument {
     Scope,
     SessionId,
-    PartNumber,
     TempKey,
     FileId,
     Range,
@@ -110,7 +109,6 @@ impl std::fmt::Display for Argument {
         f.write_str(match self {
             Argument::Scope => "scope",
             Argument::SessionId => "session-id",
-            Argument::PartNumber => "part-number",
             Argument::TempKey => "temp-key",
             Argument::FileId => "file-id",
             Argument::Range => "range",

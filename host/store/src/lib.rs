@@ -33,8 +33,8 @@ pub mod verify;
 pub mod watched;
 
 pub use backend::{
-    Backend, Expected, FinalOptions, FinalReceipt, IfExists, Info, Page, PartOptions, PartReceipt, Purged, Record,
-    SweepReport, Writer,
+    Backend, Expected, FinalOptions, FinalReader, FinalReceipt, IfExists, Info, ListedPart, Page, PartOptions,
+    PartReceipt, Purged, Record, SweepReport, Writer, list_final_receipts,
 };
 pub use digest::{Blake3, Chain, Digest, Sha256, Sha256State};
 pub use error::{Argument, Error, Result};

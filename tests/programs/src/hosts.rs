@@ -1,7 +1,6 @@
 //! What the programs with several hosts share: the ends of races.
 
-use crate::{Content, Store, TempPart, fixture, pattern, put_placed};
-use portico_guest::Result;
+use crate::{Content, ListedPart, Store, fixture, parts_of, pattern, put_placed};
 use std::time::{Duration, Instant};
 
 /// How often a race is run: each time the two may meet elsewhere.
@@ -37,15 +36,6 @@ pub fn ended(round: u32, how: &str) -> Vec<String> {
     all
 }
 
-/// The parts of a session.
-///
-/// # Panics
-/// If they can't be listed.
-#[must_use]
-pub fn parts_of(store: &Store, session: &str) -> Vec<TempPart> {
-    store.parts(session).collect::<Result<_>>().expect("a listing")
-}
-
 /// Waits until a session has no parts: those of an assembly go after it has answered, as other hosts see it.
 ///
 /// # Panics
@@ -58,7 +48,7 @@ pub fn parts_go(store: &Store, session: &str) {
 }
 
 /// The keys of parts.
-pub fn keys(parts: Vec<TempPart>) -> impl Iterator<Item = String> {
+pub fn keys(parts: Vec<ListedPart>) -> impl Iterator<Item = String> {
     parts.into_iter().map(|part| part.temp_key)
 }
 

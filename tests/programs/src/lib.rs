@@ -12,8 +12,8 @@ mod pattern;
 pub use bindings::portico::conformance::fixture;
 pub use content::{Content, Piece, endless, pattern};
 pub use portico_guest::{
-    Argument, Digest, Error, Expected, FinalOptions, FinalWriter, InputStream, OutputStream, PartOptions, PartWriter,
-    ReadStream, Record, Result, Store, StoredObject, TempPart,
+    Argument, Digest, Error, Expected, FinalOptions, FinalReader, FinalWriter, InputStream, ListedPart, OutputStream,
+    PartOptions, PartWriter, ReadStream, Record, Result, Store, StoredObject, TempPart,
 };
 
 use std::fmt::Debug;
@@ -115,6 +115,7 @@ pub fn keep_object(store: &Store, object: &StoredObject, content: &Content) {
     assert_object(object, content);
     let there = store.stat_final(&object.file_id).expect("an object");
     assert_eq!(there, StoredObject { replayed: false, ..object.clone() });
+    assert_eq!(*store.open_final(&object.file_id).expect("an object").receipt(), there);
     content.assert_read(read(store, object));
     fixture::keep_object(&object.bucket, &object.key, content.pieces());
 }
@@ -149,14 +150,34 @@ pub fn read_part(store: &Store, part: &TempPart) -> ReadStream {
     store.get_temp_part_stream(&part.temp_key, ..).expect("a stream")
 }
 
-/// Checks that a session has these parts and no other.
+/// A part as listings show it.
+#[must_use]
+pub fn listed(part: &TempPart) -> ListedPart {
+    ListedPart { temp_key: part.temp_key.clone(), part_number: part.part_number, size: part.size }
+}
+
+/// The parts of a session, as a listing shows them.
+///
+/// # Panics
+/// If they cannot be listed.
+#[track_caller]
+#[must_use]
+pub fn parts_of(store: &Store, session: &str) -> Vec<ListedPart> {
+    store.parts(session).collect::<Result<_>>().expect("a listing")
+}
+
+/// Checks that a session has these parts and no other, and their receipts.
 ///
 /// # Panics
 /// If it does not.
 #[track_caller]
 pub fn assert_parts<'a>(store: &Store, session: &str, parts: impl IntoIterator<Item = &'a TempPart>) {
-    let found: Vec<TempPart> = store.parts(session).collect::<Result<_>>().expect("a listing");
-    assert_eq!(found.iter().collect::<Vec<_>>(), parts.into_iter().collect::<Vec<_>>(), "parts of {session}");
+    let parts: Vec<&TempPart> = parts.into_iter().collect();
+    let expected: Vec<ListedPart> = parts.iter().map(|part| listed(part)).collect();
+    assert_eq!(parts_of(store, session), expected, "parts of {session}");
+    for part in parts {
+        assert_eq!(store.stat_temp_part(&part.temp_key).as_ref(), Ok(part));
+    }
 }
 
 /// Checks that a scope has these objects and no other.

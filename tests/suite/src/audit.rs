@@ -6,7 +6,9 @@
 use crate::board::Claims;
 use crate::source;
 use crate::stores::{BoxError, Found, FoundObject, FoundPart, TestStore};
-use portico_store::{Backend, Cursor, FinalReceipt, Page, PartReceipt, Record, Result, Scope, SessionId, Sha256};
+use portico_store::{
+    Backend, Cursor, FinalReceipt, ListedPart, Page, Record, Result, Scope, SessionId, Sha256, list_final_receipts,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -169,14 +171,14 @@ fn compare_listings(found: &Found, listings: &BTreeMap<Scope, Listing>, faults: 
 #[derive(Debug, PartialEq, Eq)]
 struct Listing {
     objects: Vec<FinalReceipt>,
-    parts: Vec<PartReceipt>,
+    parts: Vec<ListedPart>,
     records: Vec<Record>,
 }
 
 async fn listings(store: &dyn Backend, scopes: &BTreeSet<Scope>) -> Result<BTreeMap<Scope, Listing>> {
     let mut listings = BTreeMap::new();
     for scope in scopes {
-        let objects = all(async |after| store.list_finals(scope, after.as_ref(), PAGE).await).await?;
+        let objects = all(async |after| list_final_receipts(store, scope, after.as_ref(), PAGE).await).await?;
         let sessions: Vec<SessionId> =
             all(async |after| store.list_sessions(scope, after.as_ref(), PAGE).await).await?;
         let mut parts = Vec::new();

@@ -2,7 +2,7 @@
 
 use portico_store::{
     Backend, ByteRange, Cursor, Error, Expected, FileId, FinalKey, FinalOptions, Page, PartOptions, RecordName, Result,
-    Scope, SessionId, TempKey, Token, assemble_final, put_final, put_part, stream,
+    Scope, SessionId, TempKey, Token, assemble_final, list_final_receipts, put_final, put_part, stream,
 };
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -87,7 +87,8 @@ impl Trial<'_> {
         for record in records.iter().filter(|record| self.is_due(record.as_str())) {
             store.delete_record(scope, record, None).await?;
         }
-        let finals = all(async |after: Option<Cursor>| store.list_finals(scope, after.as_ref(), PAGE).await).await?;
+        let finals =
+            all(async |after: Option<Cursor>| list_final_receipts(*store, scope, after.as_ref(), PAGE).await).await?;
         for object in finals.iter().filter(|object| self.is_due(object.file.as_str())) {
             store.delete_final(scope, &object.key).await?;
         }

@@ -5,8 +5,8 @@ use crate::bindings::portico::storage::storage as wit;
 use crate::fault::Fault;
 use crate::streams::Receipt;
 use portico_store::{
-    Argument, ByteRange, Cursor, Digest, Error, Expected, FileId, FinalOptions, FinalReceipt, IfExists, Info, Page,
-    PartOptions, PartReceipt, Record, RecordName, SessionId, TempKey, limits,
+    Argument, ByteRange, Cursor, Digest, Error, Expected, FileId, FinalOptions, FinalReceipt, IfExists, Info,
+    ListedPart, Page, PartOptions, PartReceipt, Record, RecordName, SessionId, TempKey, limits,
 };
 use std::collections::HashSet;
 
@@ -39,7 +39,6 @@ impl From<Argument> for wit::Argument {
         match argument {
             Argument::Scope => wit::Argument::Scope,
             Argument::SessionId => wit::Argument::SessionId,
-            Argument::PartNumber => wit::Argument::PartNumber,
             Argument::TempKey => wit::Argument::TempKey,
             Argument::FileId => wit::Argument::FileId,
             Argument::Range => wit::Argument::Range,
@@ -165,6 +164,14 @@ pub(super) fn parts(keys: Vec<String>) -> Result<Vec<TempKey>, Error> {
     keys.iter().map(|key| TempKey::parse(key)).collect()
 }
 
+/// The file ids of one look at receipts.
+pub(super) fn files(ids: &[String]) -> Result<Vec<FileId>, Error> {
+    if ids.len() > limits::PAGE_MAX as usize {
+        return Err(Error::InvalidArgument(Argument::Limit));
+    }
+    ids.iter().map(|id| FileId::parse(id)).collect()
+}
+
 /// Checks that a text is a leading piece of some record's name: whole already, or whole with one letter more.
 pub(super) fn record_prefix(prefix: &str) -> Result<(), Error> {
     if prefix.is_empty() || RecordName::parse(prefix).is_ok() {
@@ -232,12 +239,14 @@ impl From<Record> for wit::StoredRecord {
     }
 }
 
-impl From<Page<PartReceipt>> for wit::PartsPage {
-    fn from(page: Page<PartReceipt>) -> Self {
-        wit::PartsPage {
-            parts: page.entries.into_iter().map(Into::into).collect(),
-            next: Listing::Parts.write(page.next),
-        }
+impl From<Page<ListedPart>> for wit::PartsPage {
+    fn from(page: Page<ListedPart>) -> Self {
+        let listed = |part: ListedPart| wit::ListedPart {
+            temp_key: part.key.to_string(),
+            part_number: part.key.number,
+            size: part.size,
+        };
+        wit::PartsPage { parts: page.entries.into_iter().map(listed).collect(), next: Listing::Parts.write(page.next) }
     }
 }
 
@@ -247,12 +256,9 @@ impl From<Page<SessionId>> for wit::SessionsPage {
     }
 }
 
-impl From<Page<FinalReceipt>> for wit::FinalsPage {
-    fn from(page: Page<FinalReceipt>) -> Self {
-        wit::FinalsPage {
-            objects: page.entries.into_iter().map(Into::into).collect(),
-            next: Listing::Finals.write(page.next),
-        }
+impl From<Page<FileId>> for wit::FinalsPage {
+    fn from(page: Page<FileId>) -> Self {
+        wit::FinalsPage { file_ids: texts(&page.entries), next: Listing::Finals.write(page.next) }
     }
 }
 

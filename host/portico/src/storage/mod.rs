@@ -4,6 +4,7 @@
 //! is made, and goes along with every call; a fault of the guest is a typed error, a misused handle a trap.
 
 mod convert;
+pub(crate) mod reader;
 mod store;
 mod writer;
 

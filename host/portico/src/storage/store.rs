@@ -1,6 +1,7 @@
 //! The resource `store`.
 
 use super::convert::{self, Listing};
+use super::reader::FinalReader;
 use super::{Result, StorageCtxView, Store};
 use crate::bindings::portico::storage::storage as wit;
 use crate::streams::{Upload, Writer};
@@ -46,6 +47,11 @@ impl wit::HostStore for StorageCtxView<'_> {
         let place = self.ctx.place()?;
         let stream = backend.read_part(&scope, &key, convert::range(range)).await?;
         self.push_stream(stream, place)
+    }
+
+    async fn stat_temp_part(&mut self, store: Resource<Store>, temp_key: String) -> Result<wit::TempPart> {
+        let Store { backend, scope } = self.store(&store)?;
+        Ok(backend.stat_part(&scope, &TempKey::parse(&temp_key)?).await?.into())
     }
 
     async fn delete_temp_part(&mut self, store: Resource<Store>, temp_key: String) -> Result<bool> {
@@ -129,9 +135,28 @@ impl wit::HostStore for StorageCtxView<'_> {
         self.push_stream(stream, place)
     }
 
+    async fn open_final(&mut self, store: Resource<Store>, file_id: String) -> Result<Resource<FinalReader>> {
+        let Store { backend, scope } = self.store(&store)?;
+        let file = FileId::parse(&file_id)?;
+        let place = self.ctx.place()?;
+        let reader = backend.open_final(&scope, &file).await?;
+        Ok(self.table.push(FinalReader::new(reader, place))?)
+    }
+
     async fn stat_final(&mut self, store: Resource<Store>, file_id: String) -> Result<wit::StoredObject> {
         let Store { backend, scope } = self.store(&store)?;
         Ok(backend.stat_final(&scope, &FileId::parse(&file_id)?).await?.into())
+    }
+
+    async fn stat_finals(
+        &mut self,
+        store: Resource<Store>,
+        file_ids: Vec<String>,
+    ) -> Result<Vec<Option<wit::StoredObject>>> {
+        let Store { backend, scope } = self.store(&store)?;
+        let files = convert::files(&file_ids)?;
+        let receipts = backend.stat_finals(&scope, &files).await?;
+        Ok(receipts.into_iter().map(|receipt| receipt.map(Into::into)).collect())
     }
 
     async fn delete_final(&mut self, store: Resource<Store>, bucket: String, key: String) -> Result<bool> {

@@ -44,7 +44,7 @@ impl Names {
     }
 
     /// Whether it is certain what stands under a file id.
-    fn is_certain(&self, scope: &Scope, file: &FileId) -> Result<()> {
+    pub(super) fn is_certain(&self, scope: &Scope, file: &FileId) -> Result<()> {
         match self.0.lock().get(&(scope.clone(), file.clone())) {
             Some(Lock::Doubt) => Err(doubt()),
             _ => Ok(()),

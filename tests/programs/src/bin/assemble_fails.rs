@@ -178,10 +178,10 @@ fn two_at_once(store: &Store) {
         parts(store);
     }
     fixture::meet();
-    let there: Vec<TempPart> = store.parts("session").collect::<Result<_>>().expect("a listing");
+    let there = parts_of(store, "session").into_iter().map(|part| part.temp_key);
     let whole = pattern(1, 100_000).then(&pattern(2, 200_000)).then(&pattern(3, 300_000));
     fixture::meet();
-    match store.assemble_final(&format!("file-{instance}"), keys(&there), FinalOptions::new()) {
+    match store.assemble_final(&format!("file-{instance}"), there, FinalOptions::new()) {
         Ok(object) => {
             keep_object(store, &object, &whole);
             fixture::report("won");
@@ -204,10 +204,10 @@ fn the_same_twice_at_once(store: &Store) {
         parts(store);
     }
     fixture::meet();
-    let there: Vec<TempPart> = store.parts("session").collect::<Result<_>>().expect("a listing");
+    let there = parts_of(store, "session").into_iter().map(|part| part.temp_key);
     let whole = pattern(1, 100_000).then(&pattern(2, 200_000)).then(&pattern(3, 300_000));
     fixture::meet();
-    match store.assemble_final("file", keys(&there), FinalOptions::new().same_content_ok()) {
+    match store.assemble_final("file", there, FinalOptions::new().same_content_ok()) {
         Ok(object) => assert_object(&object, &whole),
         Err(error) => assert!(matches!(error, Error::Conflict | Error::NotFound), "{error:?}"),
     }

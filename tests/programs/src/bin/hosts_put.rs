@@ -30,7 +30,7 @@ fn what_one_writes_the_other_sees(store: &Store) {
             keep_object(store, &store.stat_final(&id).expect("an object"), &content);
             let parts = parts_of(store, &id);
             let [part] = parts.as_slice() else { panic!("{parts:?}") };
-            keep_part(store, part, &content);
+            keep_part(store, &store.stat_temp_part(&part.temp_key).expect("a part"), &content);
             assert_eq!(store.get_record(&id).expect("a record").value, b"second");
             refused(store.stat_final(&format!("{id}-void")), gone("reason"));
             let finals: Vec<_> = store.finals().collect::<Result<_>>().expect("a listing");

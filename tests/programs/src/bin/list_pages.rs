@@ -1,7 +1,7 @@
 //! Listings: order, pages, cursors.
 
 use portico_test_programs::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 cases! {
@@ -16,6 +16,7 @@ cases! {
     limits_refused,
     cursors_refused,
     what_changes_between_pages,
+    parts_that_changed,
     only_what_exists,
 }
 
@@ -40,7 +41,7 @@ const LIMITS: [u32; 6] = [1, 2, 3, 5, 7, 1_000];
 
 fn of_nothing(store: &Store) {
     for limit in LIMITS {
-        assert_eq!(store.list_finals(None, limit).expect("a page").items, []);
+        assert_eq!(store.list_finals(None, limit).expect("a page").items, [""; 0]);
         assert_eq!(store.list_finals(None, limit).expect("a page").next, None);
         assert_eq!(store.list_temp_parts("session", None, limit).expect("a page").items, []);
         assert_eq!(store.list_temp_parts("session", None, limit).expect("a page").next, None);
@@ -70,7 +71,10 @@ fn finals_by_id(store: &Store) {
     objects.sort_by(|a, b| a.file_id.cmp(&b.file_id));
     assert_eq!(objects.iter().map(|object| object.file_id.as_str()).collect::<Vec<_>>(), sorted_names());
     for limit in LIMITS {
-        assert_eq!(pages(limit, |after| store.list_finals(after, limit)), objects);
+        let ids = pages(limit, |after| store.list_finals(after, limit));
+        assert_eq!(ids, sorted_names());
+        let receipts = store.stat_finals(&ids).expect("receipts");
+        assert_eq!(receipts.into_iter().flatten().collect::<Vec<_>>(), objects);
     }
 }
 
@@ -87,6 +91,8 @@ fn parts_by_number(store: &Store) {
     let content = pattern(1, 1);
     let other = put_part(store, "other", 5, &content);
     keep_part(store, &other, &content);
+    assert_parts(store, "session", &parts);
+    let parts: Vec<ListedPart> = parts.iter().map(listed).collect();
     for limit in LIMITS {
         assert_eq!(pages(limit, |after| store.list_temp_parts("session", after, limit)), parts);
     }
@@ -135,8 +141,8 @@ fn a_thousand_and_one_records(store: &Store) {
 
 fn a_thousand_and_one_parts(store: &Store) {
     let content = pattern(1, 1);
-    let parts: Vec<TempPart> =
-        (0..1_001).map(|number| put_placed(store, "session", number, &content, number.into())).collect();
+    let parts: Vec<ListedPart> =
+        (0..1_001).map(|number| listed(&put_placed(store, "session", number, &content, number.into()))).collect();
     let first = store.list_temp_parts("session", None, 1_000).expect("a page");
     assert!(first.items == parts[..1_000]);
     let last = store.list_temp_parts("session", first.next.as_deref(), 1_000).expect("a page");
@@ -151,9 +157,12 @@ fn a_thousand_and_one_finals(store: &Store) {
         fixture::keep_object(&object.bucket, &object.key, content.pieces());
     }
     let first = store.list_finals(None, 1_000).expect("a page");
-    assert!(first.items == objects[..1_000]);
+    let ids: Vec<String> = objects.iter().map(|object| object.file_id.clone()).collect();
+    assert!(first.items == ids[..1_000]);
     let last = store.list_finals(first.next.as_deref(), 1_000).expect("a page");
-    assert_eq!((last.items.as_slice(), last.next), (&objects[1_000..], None));
+    assert_eq!((last.items.as_slice(), last.next), (&ids[1_000..], None));
+    let receipts = store.stat_finals(&ids[..1_000]).expect("receipts");
+    assert!(receipts.into_iter().flatten().eq(objects[..1_000].iter().cloned()));
     assert!(store.finals().collect::<Result<Vec<_>>>().expect("a listing") == objects);
 }
 
@@ -213,6 +222,34 @@ fn what_changes_between_pages(store: &Store) {
     }
     let last = store.list_records("", second.next.as_deref(), 2).expect("a page");
     assert_eq!((last.items.as_slice(), last.next), ([].as_slice(), None));
+}
+
+/// Numbers whose parts were deleted, and some of them put again with another size; puts that failed or lost.
+fn parts_that_changed(store: &Store) {
+    let content = |number: u32, round: u64| pattern(number, 100 * round + u64::from(number));
+    let mut parts: BTreeMap<u32, TempPart> =
+        (0..40).map(|number| (number, put_part(store, "session", number, &content(number, 1)))).collect();
+    for number in (0..40).step_by(3) {
+        assert_eq!(store.delete_temp_part(&parts[&number].temp_key), Ok(true));
+        parts.remove(&number);
+    }
+    for number in (0..40).step_by(6) {
+        parts.insert(number, put_part(store, "session", number, &content(number, 2)));
+    }
+    for number in [1, 2, 3] {
+        let source = content(number, 3).then_failure();
+        let error = store.put_temp_part("session", number, source, PartOptions::new()).expect_err("a failure");
+        assert!(matches!(error, Error::Conflict | Error::Interrupted { .. }), "{error:?}");
+    }
+    for limit in LIMITS {
+        let found = pages(limit, |after| store.list_temp_parts("session", after, limit));
+        assert_eq!(found, parts.values().map(listed).collect::<Vec<_>>());
+    }
+    assert_parts(store, "session", parts.values());
+    for part in parts.values() {
+        let round = if part.part_number % 6 == 0 { 2 } else { 1 };
+        keep_part(store, part, &content(part.part_number, round));
+    }
 }
 
 /// Not what is being written, was voided, deleted, or failed.

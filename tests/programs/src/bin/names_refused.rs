@@ -52,6 +52,8 @@ fn file_ids(store: &Store) {
         refused_argument(store.create_final(&id, FinalOptions::new()), Argument::FileId);
         refused_argument(store.assemble_final(&id, [""; 0], FinalOptions::new()), Argument::FileId);
         refused_argument(store.stat_final(&id), Argument::FileId);
+        refused_argument(store.open_final(&id), Argument::FileId);
+        refused_argument(store.stat_finals(&["file".to_owned(), id.clone()]), Argument::FileId);
         refused_argument(store.void_final(&id, "reason"), Argument::FileId);
     }
 }
@@ -110,6 +112,8 @@ fn temp_keys(store: &Store) {
         // What has the form of a key may just as well be the key of nothing.
         let read = store.get_temp_part_stream(&key, ..);
         assert!(matches!(read, Err(Error::InvalidArgument(Argument::TempKey) | Error::NotFound)), "{key}: {read:?}");
+        let stat = store.stat_temp_part(&key);
+        assert!(matches!(stat, Err(Error::InvalidArgument(Argument::TempKey) | Error::NotFound)), "{key}: {stat:?}");
         let delete = store.delete_temp_part(&key);
         assert!(matches!(delete, Err(Error::InvalidArgument(Argument::TempKey)) | Ok(false)), "{key}: {delete:?}");
         let assembly = store.assemble_final("new", [key.as_str()], FinalOptions::new());
@@ -117,6 +121,7 @@ fn temp_keys(store: &Store) {
         assert!(refusal, "{key}: {assembly:?}");
     }
     refused_argument(store.get_temp_part_stream("", ..), Argument::TempKey);
+    refused_argument(store.stat_temp_part(""), Argument::TempKey);
     refused_argument(store.delete_temp_part(""), Argument::TempKey);
     refused_argument(store.assemble_final("new", [""], FinalOptions::new()), Argument::TempKey);
     keep_part(store, &part, &content);

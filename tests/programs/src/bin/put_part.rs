@@ -309,9 +309,8 @@ fn puts_of_neighbours_at_once(store: &Store) {
     }
     fixture::meet();
     if own == 0 {
-        let parts: Vec<TempPart> = store.parts("session").collect::<Result<_>>().expect("a listing");
         let whole = (0..20).fold(Content::default(), |whole, number| whole.then(&pattern(number, SIZE)));
-        let keys = parts.into_iter().map(|part| part.temp_key);
+        let keys = parts_of(store, "session").into_iter().map(|part| part.temp_key);
         let object = store.assemble_final("file", keys, FinalOptions::new()).expect("an object");
         keep_object(store, &object, &whole);
     }

@@ -54,6 +54,8 @@ fn of_an_object(store: &Store) {
     let content = pattern(1, SIZE);
     let object = put(store, "file", &content);
     ranges(&content, |range| store.get_final_stream(&object.bucket, &object.key, range));
+    let reader = store.open_final("file").expect("a reader");
+    ranges(&content, |range| reader.stream(range));
     keep_object(store, &object, &content);
 }
 
@@ -89,6 +91,8 @@ fn of_nothing(store: &Store) {
     };
     let range = |start, end: Option<u64>| (Bound::Included(start), end.map_or(Bound::Unbounded, Bound::Excluded));
     check(&|start, end| store.get_final_stream(&object.bucket, &object.key, range(start, end)));
+    let reader = store.open_final("empty").expect("a reader");
+    check(&|start, end| reader.stream(range(start, end)));
     check(&|start, end| store.get_temp_part_stream(&part.temp_key, range(start, end)));
     keep_object(store, &object, &content);
     keep_part(store, &part, &content);

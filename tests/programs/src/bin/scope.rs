@@ -98,6 +98,9 @@ fn keys_of_another(store: &Store) {
     for stranger in [&other, store, &nested] {
         refused(stranger.get_final_stream(&object.bucket, &object.key, ..), Error::NotFound);
         assert_eq!(stranger.delete_final(&object.bucket, &object.key), Ok(false));
+        refused(stranger.open_final("file"), Error::NotFound);
+        assert_eq!(stranger.stat_finals(&["file".to_owned()]), Ok(vec![None]));
+        refused(stranger.stat_temp_part(&part.temp_key), Error::NotFound);
         refused(stranger.get_temp_part_stream(&part.temp_key, ..), Error::NotFound);
         assert_eq!(stranger.delete_temp_part(&part.temp_key), Ok(false));
         assert_parts(stranger, "session", []);

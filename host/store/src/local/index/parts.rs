@@ -1,6 +1,8 @@
 //! Rows of parts.
 
-use crate::{Argument, Chain, Digest, Error, Result, Scope, SessionId, Sha256State, TempKey, Token, limits};
+use crate::{
+    Argument, Chain, Digest, Error, ListedPart, Result, Scope, SessionId, Sha256State, TempKey, Token, limits,
+};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use std::collections::HashSet;
 
@@ -126,8 +128,8 @@ pub(in crate::local) fn delete(conn: &Connection, scope: &Scope, key: &TempKey) 
 
 /// The queries. Each searches; none scans a table, and none sorts.
 pub(super) const GET: &str = concat!(columns!(), " FROM parts WHERE scope = ?1 AND session = ?2 AND number = ?3");
-pub(super) const LIST: &str =
-    concat!(columns!(), " FROM parts WHERE scope = ?1 AND session = ?2 AND number > ?3 ORDER BY number LIMIT ?4");
+pub(super) const LIST: &str = "SELECT number, token, size FROM parts
+    WHERE scope = ?1 AND session = ?2 AND number > ?3 ORDER BY number LIMIT ?4";
 pub(super) const NEXT_OF_ALL: &str = concat!(
     columns!(),
     ", scope FROM parts WHERE (scope, session, number) > (?1, ?2, ?3) ORDER BY scope, session, number LIMIT ?4"
@@ -165,11 +167,17 @@ pub(in crate::local) fn list(
     session: &SessionId,
     after: Option<u32>,
     limit: u32,
-) -> Result<Vec<PartRow>> {
+) -> Result<Vec<ListedPart>> {
     let after = after.map_or(-1, i64::from);
     let mut statement = conn.prepare_cached(LIST)?;
-    let rows = statement.query_map(params![scope.as_str(), session.as_str(), after, limit], row)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let rows = statement.query_map(params![scope.as_str(), session.as_str(), after, limit], |row| {
+        Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?))
+    })?;
+    rows.map(|row| {
+        let (number, token, size) = row?;
+        Ok(ListedPart { key: TempKey { session: session.clone(), number, token: Token::parse(&token)? }, size })
+    })
+    .collect()
 }
 
 /// Parts of all scopes by scope, session and number, from the one after `after`.
