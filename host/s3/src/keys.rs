@@ -1,13 +1,13 @@
-//! The keys of the objects of a store. The one place that knows how they are written.
+//! The layout of the keys of a store. No other file knows their form.
 //!
 //! ```text
-//! LOCATION/ format                                  says that this prefix is a store of ours, and which
-//!           owner                                   with `single_runner`: the process that has it
+//! LOCATION/ format                                  marks the prefix as a store, with its id
+//!           owner                                   with `single_runner`: the process that owns the store
 //!           receipt/SCOPE/FILE                      slot: the receipt or tombstone of a final object
 //!           final/SCOPE/FILE!TOKEN                  its data
 //!           record/SCOPE/NAME                       slot: a record
-//!           mark/KEY                                a sweep found KEY (below LOCATION or TEMP) without a receipt
-//!           probe/TOKEN/...                         scratch of the probe at opening, gone when it ends
+//!           mark/KEY                                a sweep found no receipt for KEY (below LOCATION or TEMP)
+//!           probe/TOKEN/...                         scratch of a probe, removed at its end
 //! TEMP/     part/SCOPE/SESSION!NUMBER               slot: the receipt of a part; NUMBER has 10 digits
 //!           temp/SCOPE/SESSION!NUMBER!TOKEN         its data
 //! ```
@@ -22,14 +22,21 @@ use portico_store::{Cursor, FileId, FinalKey, RecordName, Scope, SessionId, Temp
 /// Length from which the name of a record is written in two pieces, in bytes.
 const RECORD_PIECE: usize = 128;
 
-/// Where a store keeps its things.
+/// The locations of a store, and the keys in them.
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {
     pub(crate) main: Location,
     pub(crate) temp: Location,
 }
 
-/// An object: a bucket and a key in it.
+/// The two kinds of data.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DataKind {
+    Part,
+    Final,
+}
+
+/// The bucket and key of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     pub(crate) bucket: String,
@@ -51,7 +58,7 @@ impl Keys {
         below(&self.main, format_args!("format"))
     }
 
-    /// The marker of the temporary location, where that is another one.
+    /// Returns the marker of the temporary location, if that is a separate one.
     pub(crate) fn temp_format(&self) -> Option<Place> {
         (self.temp != self.main).then(|| below(&self.temp, format_args!("format")))
     }
@@ -88,7 +95,7 @@ impl Keys {
         below(&self.main, format_args!("final/"))
     }
 
-    /// The file and token of a key that a caller names, if it is one of this scope.
+    /// Returns the file and token of a caller's key, if it belongs to this scope.
     pub(crate) fn parse_final(&self, scope: &Scope, key: &FinalKey) -> Option<(FileId, Token)> {
         if key.bucket != self.main.bucket {
             return None;
@@ -126,6 +133,14 @@ impl Keys {
         below(&self.temp, format_args!("temp/"))
     }
 
+    /// Returns the prefixes of all data of a kind, and of the slots with its receipts.
+    pub(crate) fn data_and_slots(&self, kind: DataKind) -> (Place, Place) {
+        match kind {
+            DataKind::Part => (self.all_temp_data(), self.all_parts()),
+            DataKind::Final => (self.all_final_data(), self.all_receipts()),
+        }
+    }
+
     pub(crate) fn records(&self, scope: &Scope) -> Place {
         below(&self.main, format_args!("record/{scope}/"))
     }
@@ -138,12 +153,12 @@ impl Keys {
         below(&self.main, format_args!("record/{scope}/{}", write_record(name.as_str(), false)))
     }
 
-    /// Of the names of records that begin with a piece of a name, what their keys begin with.
+    /// Returns the prefix of the keys of all records whose names have a prefix.
     pub(crate) fn records_from(&self, scope: &Scope, prefix: &str) -> Place {
         below(&self.main, format_args!("record/{scope}/{}", write_record(prefix, true)))
     }
 
-    /// The key after which a listing of records goes on.
+    /// Returns the key after which a listing of records continues.
     pub(crate) fn records_after(&self, scope: &Scope, cursor: &Cursor) -> String {
         below(&self.main, format_args!("record/{scope}/{}", write_record(cursor.as_str(), false))).key
     }
@@ -152,7 +167,7 @@ impl Keys {
         read_record(key.strip_prefix(&self.records(scope).key)?)
     }
 
-    /// The mark on data without a receipt.
+    /// Returns the key of the mark on data without a receipt.
     pub(crate) fn mark(&self, data: &Place) -> Place {
         let prefix =
             if data.key.starts_with(&self.all_temp_data().key) { &self.temp.prefix } else { &self.main.prefix };
@@ -165,8 +180,8 @@ impl Keys {
     }
 }
 
-/// `-`, `.` and `/` become `(`, `)` and `*`, which come in the same order before all other bytes of a name. A long name is
-/// two pieces, the second of which begins with `!`.
+/// Encodes the name of a record. `-`, `.` and `/` become `(`, `)` and `*`, which have the same order and precede all
+/// other bytes of a name. A long name is two pieces, the second of which begins with `!`.
 fn write_record(name: &str, is_prefix: bool) -> String {
     let mut text: String = name
         .chars()
@@ -201,27 +216,27 @@ fn read_record(text: &str) -> Option<RecordName> {
     RecordName::parse(&name).ok()
 }
 
-/// The last pieces of a key below a prefix: scope, and what stands after it.
+/// Splits a key below a prefix into its scope and the rest.
 pub(crate) fn parse_scoped<'a>(key: &'a str, prefix: &str) -> Option<(Scope, &'a str)> {
     let (scope, rest) = key.strip_prefix(prefix)?.split_once('/')?;
     Some((Scope::from_written(scope)?, rest))
 }
 
-/// The session and number of what stands after the scope in the key of a part's slot.
+/// Parses the session and number in the key of a part's slot, after the scope.
 pub(crate) fn parse_part(rest: &str) -> Option<(SessionId, u32)> {
     let (session, number) = rest.split_once('!')?;
     (number.len() == 10).then_some(())?;
     Some((SessionId::parse(session).ok()?, number.parse().ok()?))
 }
 
-/// The part of what stands after the scope in the key of its data.
+/// Parses the part in the key of its data, after the scope.
 pub(crate) fn parse_temp(rest: &str) -> Option<TempKey> {
     let (slot, token) = rest.rsplit_once('!')?;
     let (session, number) = parse_part(slot)?;
     Some(TempKey { session, number, token: Token::parse(token).ok()? })
 }
 
-/// The file and token of what stands after the scope in the key of a final object's data.
+/// Parses the file and token in the key of a final object's data, after the scope.
 pub(crate) fn parse_data(rest: &str) -> Option<(FileId, Token)> {
     let (file, token) = rest.split_once('!')?;
     Some((FileId::parse(file).ok()?, Token::parse(token).ok()?))

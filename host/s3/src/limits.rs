@@ -1,40 +1,76 @@
-//! What the settings of a store may be. Invariant: whoever opens a store and whoever reads a configuration asks here.
+//! Bounds of settings and caps of memory, time and width. Invariant: opening a store and reading a configuration use the same
+//! checks.
 
 use crate::{GRACE_MIN, PART_SIZE_MIN, S3Options};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Most pieces of one upload that are on their way at once.
+/// Most pieces of one upload in flight.
 pub const CONCURRENCY_MAX: usize = 64;
 
-/// Least memory of all uploads, in bytes: two pieces for whoever comes, and two for content of unknown length.
+/// Least memory of all uploads, in bytes: two pieces of arriving memory, and two of piece memory.
 pub const MEMORY_MIN: usize = 4 * PART_SIZE_MIN;
 
-/// Most memory of all uploads, in bytes: a half of it is counted in 32 bits.
+/// Most memory of all uploads, in bytes: half of it is counted in 32 bits.
 pub const MEMORY_MAX: usize = 4 << 30;
 
-/// Largest piece, in bytes: a half of the memory holds one.
+/// Largest piece, in bytes: half of the memory.
 pub const PART_SIZE_MAX: usize = MEMORY_MAX / 2;
 
 /// Longest time limit of a request. Some requests may take ten times as long.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A setting whose value can't work.
+/// Longest stall of a client whose upload holds memory that one other upload waits for. The limit shrinks with the
+/// number of waiters: otherwise the last waiter waits this long for each few stalled clients before it.
+pub(crate) const STALL: Duration = Duration::from_secs(3);
+
+/// Shortest limit for a stall, however many uploads wait.
+pub(crate) const STALL_MIN: Duration = Duration::from_millis(500);
+
+/// Number of waiters that halves the limit.
+pub(crate) const STALL_HALVES_AT: u32 = 4;
+
+/// Number of pieces, of content of unknown length, after which the piece size doubles.
+pub(crate) const PIECES_OF_A_SIZE: u64 = 1_000;
+
+/// Longest frame of content that is passed straight on, in bytes. One frame waits while another is being sent.
+pub(crate) const STRAIGHT_FRAME_MAX: usize = 64 << 10;
+
+/// Most cached slots, of about 500 bytes each.
+pub(crate) const CACHED_SLOTS_MAX: usize = 16_384;
+
+/// Most hash states of one session on the digest board, of about 150 bytes each.
+pub(crate) const BOARD_STATES_MAX: usize = 64;
+
+/// Memory of a download by the background hasher, in bytes.
+pub(crate) const DOWNLOAD_MEMORY: usize = 1 << 20;
+
+/// Copies of an assembly in flight, for each piece that an upload may have in flight: a copy moves nothing through this
+/// host.
+pub(crate) const COPIES_PER_PIECE: usize = 4;
+
+/// Most objects that a verification reads at once.
+pub(crate) const VERIFY_READS: usize = 4;
+
+/// Most foreign names in the report of a sweep.
+pub(crate) const FOREIGN_MAX: usize = 100;
+
+/// A setting with an invalid value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{setting}: {reason}")]
 pub struct BadSetting {
-    /// The setting, by the name of the field of [`S3Options`].
+    /// The setting, named as the field of [`S3Options`].
     pub setting: &'static str,
-    /// What it must be.
+    /// The values that are valid.
     pub reason: String,
 }
 
 impl S3Options {
-    /// Checks the settings by themselves, and against each other. No server is asked.
+    /// Checks each setting, and the settings against each other. Sends no request.
     ///
     /// # Errors
-    /// The first setting that can't work.
+    /// The first invalid setting.
     pub fn check(&self) -> Result<(), BadSetting> {
         let parts = PART_SIZE_MIN..=PART_SIZE_MAX;
         within("part_size", self.part_size, parts, bytes)?;
@@ -65,7 +101,7 @@ fn within<T: PartialOrd + Copy, D: Display>(
     Err(BadSetting { setting, reason: format!("must be from {} to {}", show(*range.start()), show(*range.end())) })
 }
 
-/// Bytes as a person writes them.
+/// Formats a number of bytes for a person.
 fn bytes(bytes: usize) -> String {
     if bytes.is_multiple_of(1 << 20) { format!("{}MiB", bytes >> 20) } else { format!("{bytes} bytes") }
 }
@@ -108,7 +144,7 @@ mod tests {
             (S3Options { timeout: Duration::ZERO, ..options.clone() }, "timeout: must be from 1 ms to 86400000 ms"),
             (S3Options { timeout: 25 * hour, ..options.clone() }, "timeout: must be from 1 ms to 86400000 ms"),
             (S3Options { grace: GRACE_MIN - ms, ..options.clone() }, "grace: must be at least 30 minutes"),
-            // Also where there is no other process now: one that was killed has sent requests that may still arrive.
+            // A sole process has the same bound: requests of a killed predecessor may still arrive.
             (
                 S3Options { grace: GRACE_MIN - ms, single_runner: true, ..options.clone() },
                 "grace: must be at least 30 minutes",

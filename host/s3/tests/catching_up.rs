@@ -1,4 +1,4 @@
-//! Parts that come out of order are hashed while others still arrive, and nobody waits for that.
+//! Parts that arrive out of order are hashed in the background while others arrive, and no operation waits for that.
 
 mod support;
 
@@ -10,13 +10,13 @@ use support::parts::{BACKWARDS, LANES, MIXED, Parts, SIZES, session};
 use support::{MIB, audit, content, sha256, sized};
 use tokio::task::JoinSet;
 
-/// Longest time of anything here that must end by itself, and less than any request is held up.
+/// Time limit of everything that must end by itself, shorter than any delay of a request.
 const SOON: Duration = Duration::from_secs(20);
 
-/// How long a request is held up that nobody may wait for.
+/// Delay of a request that no operation may wait for.
 const LONG: Fault = Fault::Delay(Duration::from_secs(40));
 
-/// A server, with hosts on one bucket of it.
+/// A server, with hosts on one of its buckets.
 struct World {
     server: Server,
     bucket: String,
@@ -42,7 +42,7 @@ impl World {
         S3Store::open(options).await.expect("the store opens")
     }
 
-    /// Nothing is left but what belongs to something.
+    /// Checks that no garbage remains.
     async fn audit(&self, hosts: &[&S3Store]) {
         for host in hosts {
             host.settle().await;
@@ -60,17 +60,17 @@ fn is_reading(line: &str) -> bool {
     line.starts_with("GET ") && line.contains("/temp/")
 }
 
-/// Waits until somebody reads the data of a part through a proxy for the so-many-th time.
+/// Waits for the nth read of a part's data through a proxy.
 async fn reads(proxy: &FaultProxy, nth: usize) {
     let reads = async {
         while proxy.seen().iter().filter(|line| is_reading(line)).count() < nth {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(SOON, reads).await.expect("nobody reads");
+    tokio::time::timeout(SOON, reads).await.expect("a read in time");
 }
 
-/// Holds up who reads the data of a part for the so-many-th time.
+/// Delays the nth read of a part's data.
 fn hold(proxy: &FaultProxy, nth: usize, fault: Fault) {
     proxy.only(is_reading);
     proxy.plan(nth as u64, fault);
@@ -94,9 +94,9 @@ async fn in_order_nothing_is_read_at_all() {
     world.audit(&[&store]).await;
 }
 
-/// Parts that have arrived side by side are hashed one after the other from memory, while the server takes its time.
+/// Parts that have arrived side by side are hashed in sequence from memory, while the server is slow.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_still_in_memory_is_not_read_back() {
+async fn content_in_memory_is_not_read_back() {
     for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]] {
         let world = World::new(Server::s3s().await).await;
         let proxy = FaultProxy::start(&world.server).await;
@@ -125,14 +125,14 @@ async fn what_is_still_in_memory_is_not_read_back() {
     }
 }
 
-/// What turns out not to be what was expected is nothing that the part behind it is hashed on from.
+/// A refused part is no base for the hash of the following part.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_leads_nobody_astray() {
+async fn refused_content_is_no_base() {
     let world = World::new(Server::s3s().await).await;
     let store = world.host().await;
     let parts = Parts::of(&[70_000, 80_000, 90_000]);
     let mut keys = vec![parts.put(&store, 0).await.unwrap().key];
-    // Of the right size, with other content than its digest says.
+    // The right size, with content that does not match its digest.
     let other = Parts(vec![parts.0[0].clone(), content(80_000, 77), parts.0[2].clone()]);
     let mut options = parts.options(1);
     options.expected.sha256 = Some(sha256(&parts.0[1]));
@@ -147,7 +147,7 @@ async fn what_is_refused_leads_nobody_astray() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_process_has_found_another_one_knows() {
+async fn processes_share_their_chains() {
     for order in [BACKWARDS, LANES, MIXED] {
         let world = World::new(Server::s3s().await).await;
         let hosts = [world.host().await, world.host().await, world.host().await];
@@ -161,9 +161,9 @@ async fn what_one_process_has_found_another_one_knows() {
     }
 }
 
-/// Where a write that comes late could undo a deletion, nothing is written, and this process knows all the same.
+/// Where a late write could undo a deletion, the chain is not written, and only this process has it.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_conditional_writes_it_is_kept_in_memory() {
+async fn without_conditional_writes_chains_stay_in_memory() {
     let lies = Lies { ignores_if_match: true, ..Lies::default() };
     let world = World::new(Server::lying(lies).await).await;
     let proxy = FaultProxy::start(&world.server).await;
@@ -177,10 +177,10 @@ async fn without_conditional_writes_it_is_kept_in_memory() {
     world.audit(&[&store]).await;
 }
 
-/// While a part is being read it is replaced: what was read is of no use then.
+/// A part is replaced while it is read. Its hash is of no use then.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_goes_meanwhile_does_no_harm() {
-    // The part that goes, and the reading at which it goes: of itself, of the one before it, of the one after it.
+    // The part that is replaced, and the read at which it is: of itself, of its predecessor, of its successor.
     for (gone, nth, by_other) in [(2, 2, false), (2, 2, true), (2, 1, false), (2, 3, true), (0, 1, false), (3, 1, true)]
     {
         let world = World::new(Server::s3s().await).await;
@@ -202,8 +202,8 @@ async fn a_part_that_goes_meanwhile_does_no_harm() {
     }
 }
 
-/// Somebody else assembles, or deletes the session, while a part is being read; what is written of it comes too late, or
-/// is no obstacle.
+/// Another process assembles the parts, or deletes the session, while a part is read. The write of its chain comes too
+/// late, or does no harm.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_process_ends_the_parts_meanwhile() {
     for (nth, assembles) in [(1, true), (2, true), (3, true), (1, false), (2, false)] {
@@ -227,7 +227,7 @@ async fn another_process_ends_the_parts_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_waits_for_it() {
+async fn no_operation_waits_for_the_background() {
     type End = fn(&S3Store) -> std::pin::Pin<Box<dyn Future<Output = ()> + '_>>;
     let ends: [(&str, End); 3] = [
         ("delete", |store| {
@@ -253,14 +253,14 @@ async fn nobody_waits_for_it() {
     }
 }
 
-/// A write that a catcher has begun is over when the store is settled, so what is listed then stays as it is.
+/// A write of a background hasher has ended when the store is settled, so the bucket does not change after that.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_written_once_it_is_settled() {
+async fn a_settled_store_writes_nothing() {
     let world = World::new(Server::s3s().await).await;
     let proxy = FaultProxy::start(&world.server).await;
     let is_slot = |line: &str| line.starts_with("PUT ") && line.contains("/part/");
     proxy.only(is_slot);
-    // Each part has its own, and then comes what was found of the second one.
+    // Each part has one write, and then comes the chain of the second part.
     proxy.plan(4, Fault::Delay(Duration::from_secs(2)));
     let store = world.host_at(Some(&proxy), false).await;
     let parts = Parts::of(&[1_000, 2_000, 3_000]);
@@ -270,7 +270,7 @@ async fn nothing_is_written_once_it_is_settled() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(SOON, writes).await.expect("nobody writes");
+    tokio::time::timeout(SOON, writes).await.expect("a write in time");
     store.settle().await;
     let listed = || async {
         let listing = world.server.client().list_objects_v2().bucket(&world.bucket).send().await.expect("a listing");
@@ -285,26 +285,26 @@ async fn nothing_is_written_once_it_is_settled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_assembly_reads_what_the_background_has_not_hashed() {
+async fn an_assembly_reads_unfinished_parts_from_their_beginning() {
     let world = World::new(Server::s3s().await).await;
     let proxy = FaultProxy::start(&world.server).await;
-    // The first part is hashed on its way, the second by one request, of the third two pieces are read.
+    // The first part is hashed on its way, the second by one request; two pieces of the third are read.
     hold(&proxy, 4, LONG);
     let store = world.host_at(Some(&proxy), false).await;
     let parts = Parts::of(&[1_000, 2_000, 15 * MIB, 3_000]);
     let keys = parts.put_all(&[&store], &[3, 2, 1, 0]).await;
     reads(&proxy, 4).await;
     let assembly = tokio::time::timeout(SOON, parts.read_back(&store, &keys));
-    assert_eq!(assembly.await.expect("it waits for nobody"), (15 * MIB + 3_000) as u64);
+    assert_eq!(assembly.await.expect("an assembly in time"), (15 * MIB + 3_000) as u64);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_uploads_need_the_memory_it_stands_still() {
+async fn the_background_pauses_while_uploads_need_the_memory() {
     let world = World::new(Server::s3s().await).await;
     let mut options = world.server.options(&world.bucket);
     (options.part_size, options.memory) = (5 * MIB, 20 * MIB);
     let store = S3Store::open(options).await.expect("the store opens");
-    // All of what is for whoever comes.
+    // All arriving memory.
     let scope = Scope::root();
     let mut stalled = Vec::new();
     for at in 0..10 {

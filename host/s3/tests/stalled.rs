@@ -1,4 +1,4 @@
-//! Clients that stand still while they upload: they do not keep others from finishing, within the budget of memory.
+//! Clients that stall during an upload do not keep others from finishing within the memory budget.
 
 mod support;
 
@@ -13,10 +13,10 @@ use tokio::task::JoinSet;
 /// Stalled clients of each kind.
 const STALLED: usize = 40;
 
-/// What each of them has sent.
+/// Bytes that each of them has sent.
 const SENT: usize = MIB;
 
-/// How long whoever does not stand still may take.
+/// Time limit of clients that do not stall.
 const LIMIT: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +29,7 @@ async fn stalled_uploads_do_not_keep_others_from_finishing() {
     let store = Arc::new(S3Store::open(store).await.expect("the store opens"));
     let mut stalled = JoinSet::new();
     for at in 0..2 * STALLED {
-        // Of those of known length half are parts, and of the others too.
+        // Half of the uploads of known length are parts, and half of the others.
         let size = (at % 2 == 0).then_some(12 * MIB);
         let store = store.clone();
         stalled.spawn(async move {
@@ -46,7 +46,7 @@ async fn stalled_uploads_do_not_keep_others_from_finishing() {
             }
         });
     }
-    // The memory is theirs when one of them loses it.
+    // The stalled clients hold the memory once one of them loses it.
     let first = stalled.join_next().await.unwrap().unwrap();
     assert!(matches!(first, Err(Error::Unavailable { retry_after: Some(_), .. })), "{first:?}");
 
@@ -77,7 +77,7 @@ async fn stalled_uploads_do_not_keep_others_from_finishing() {
     assert!(stalled.len() >= STALLED, "those of known length hold nothing, so none of them is ended");
     stalled.shutdown().await;
     store.settle().await;
-    // What their ends did not take away at once, two sweeps do.
+    // Two sweeps remove what their ends did not remove at once.
     for _ in 0..2 {
         server.advance(Duration::from_secs(25 * 60 * 60));
         portico_store::Backend::sweep(&*store).await.unwrap();

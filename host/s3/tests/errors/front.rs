@@ -1,4 +1,4 @@
-//! A server in front of another one, which passes requests on, or answers all of them the same.
+//! A server in front of another one, which forwards requests or gives all of them one response.
 
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::body::{Bytes, Incoming};
@@ -18,16 +18,16 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 pub(crate) const REQUEST_ID: &str = "REQUEST-0123456789";
 
-/// What is answered.
+/// The response.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// The code of an error of S3; absent: a page that only people can read.
+    /// The code of an error of S3; absent: a page for people.
     pub(crate) code: Option<&'static str>,
     pub(crate) retry_after: Option<u32>,
-    /// Nothing at all is answered.
+    /// Sends no response at all.
     pub(crate) silent: bool,
-    /// Everything but `PUT` is passed on.
+    /// Forwards everything except `PUT`.
     pub(crate) only_puts: bool,
 }
 
@@ -50,7 +50,7 @@ impl Front {
         Self::over(upstream, None).await
     }
 
-    /// One that is reached over TLS, with the certificate in [`certificate`].
+    /// Starts a server over TLS, with the certificate in [`certificate`].
     pub(crate) async fn start_with_tls(upstream: &str) -> Front {
         let certificates = CertificateDer::pem_file_iter(certificate()).expect("a file").map(Result::unwrap).collect();
         let key = PrivateKeyDer::from_pem_file(folder().join("loopback-key.pem")).expect("a key");
@@ -71,13 +71,13 @@ impl Front {
         Front { endpoint, answer, task }
     }
 
-    /// Answers this from now on; `None`: what the other server says.
+    /// Sets the response from now on; `None` forwards requests.
     pub(crate) fn answer(&self, answer: Option<Answer>) {
         *self.answer.lock().unwrap() = answer;
     }
 }
 
-/// Signed by itself, for 127.0.0.1, until 2124. Its key is beside it, so it proves nothing to anybody.
+/// Self-signed, for 127.0.0.1, until 2124. Its key is beside it, so it proves nothing.
 pub(crate) fn certificate() -> PathBuf {
     folder().join("loopback.pem")
 }

@@ -1,4 +1,4 @@
-//! What S3 answers in place of success, and what a caller gets of it: the table of `failure.rs`, seen from outside.
+//! Errors of S3 and the resulting errors of a caller: the table of `failure.rs`, seen from outside.
 
 mod front;
 #[path = "../support/mod.rs"]
@@ -20,7 +20,7 @@ use support::options;
 enum Kind {
     Denied,
     NoSpace,
-    /// With the seconds after which to ask again.
+    /// With the value of `Retry-After`, in seconds.
     Unavailable(Option<u32>),
     Internal,
     Other,
@@ -36,7 +36,7 @@ fn kind(error: &Error) -> Kind {
     }
 }
 
-/// The texts of an error and of its causes.
+/// Returns the texts of an error and of its causes.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = String::new();
     let mut next = Some(error);
@@ -47,7 +47,7 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// Short ones: whatever happens is reported within [`LIMIT`].
+/// Returns options with short time limits: every failure is reported within [`LIMIT`].
 fn short(server: &Server, bucket: &str, endpoint: &str) -> S3Options {
     let mut options = server.options(bucket);
     options.endpoint = Some(endpoint.to_owned());
@@ -90,7 +90,7 @@ async fn part(store: &S3Store) -> Result<()> {
     put_part(store, &Scope::root(), &session, 0, content, PartOptions::default()).await.map(drop)
 }
 
-/// One of each kind of operation.
+/// Runs one operation of each kind, and returns their errors.
 async fn operations(store: &S3Store) -> Vec<Error> {
     let scope = Scope::root();
     let mut errors = Vec::new();
@@ -103,7 +103,7 @@ async fn operations(store: &S3Store) -> Vec<Error> {
     errors
 }
 
-/// Nothing of [`operations`] can be seen, and all of them can be done.
+/// Checks that nothing of [`operations`] is visible, and that all of them succeed now.
 async fn can_be_done(store: &S3Store) {
     let scope = Scope::root();
     store.settle().await;
@@ -138,7 +138,7 @@ async fn answers(answer: Answer, expected: Kind) {
         assert_eq!(kind(error), expected, "{error:?}");
         check_request_id(&answer, error);
     }
-    // Where only writes are refused, a look is not enough to see it.
+    // If only writes are refused, a read does not show that.
     let only_puts = Answer { only_puts: true, ..answer };
     world.front.answer(Some(only_puts));
     for failed in [put(&store, "file").await, part(&store).await] {
@@ -179,9 +179,9 @@ answers! {
     a_page_of_a_proxy: None, 502, None => Kind::Unavailable(None);
 }
 
-/// Neither a server that takes connections and says nothing, nor an address where nobody is, keeps anybody for long.
+/// Neither a silent server nor an unused address blocks an operation for long.
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_answers() {
+async fn silence_is_reported_in_time() {
     let world = World::new().await;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
@@ -261,7 +261,7 @@ async fn a_file_of_certificates_that_holds_none() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
-/// A certificate that nobody has signed but itself is trusted where the options name it, and nowhere else.
+/// A self-signed certificate is trusted only if the options name it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_of_ones_own() {
     let server = Server::s3s().await;

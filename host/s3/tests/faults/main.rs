@@ -1,6 +1,6 @@
-//! A fault at each request of each operation in turn, on the double; some of them on real servers are in `servers`.
+//! Injects a fault at each request of each operation in turn, on the double; `servers` injects some on real servers.
 //!
-//! `PORTICO_TEST_FAULTS=all` tries every fault at every request; without it each request gets two of them.
+//! `PORTICO_TEST_FAULTS=all` tries every fault at every request; without it each request gets two faults.
 
 mod operations;
 #[path = "../support/mod.rs"]
@@ -48,7 +48,7 @@ async fn a_server_that_goes_away() {
     world.audit().await;
 }
 
-/// Pages that proxies answer in place of S3, for good: nothing is taken for done that was not, or for not done that was.
+/// A proxy keeps responding with pages in S3's place. No operation misjudges what was done.
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_a_proxy() {
     let world = World::new(Server::s3s().await).await;
@@ -62,7 +62,7 @@ async fn pages_of_a_proxy() {
     world.audit().await;
 }
 
-/// One page that may pass: another request mends it.
+/// A proxy responds with one page that may be temporary. Another request repairs its effect.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_page_of_a_proxy() {
     let world = World::new(Server::s3s().await).await;

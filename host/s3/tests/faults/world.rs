@@ -1,4 +1,4 @@
-//! A fault at a request of an operation: what the caller gets, what can be seen, and what is left.
+//! Injects a fault into a request of an operation, and checks the result, the visible state and the garbage.
 
 use crate::operations::{Operation, Seen};
 use crate::support::{MIB, audit};
@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// Cases that go at once.
+/// Cases at once.
 const WIDTH: usize = 4;
 
-/// How long a request waits for its answer, without content; ten times that where the server has work to do.
+/// Time limit of a response without content; ten times that where the server has work to do.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Longer than that, so that the client has gone when the request is made.
+/// Longer than the time limit, so that the client is gone when the server gets the request.
 const DELAY: Fault = Fault::Delay(Duration::from_secs(4));
 
 pub(crate) const FAULTS: [Fault; 7] = [
@@ -33,19 +33,19 @@ pub(crate) fn all() -> bool {
     std::env::var("PORTICO_TEST_FAULTS").is_ok_and(|value| value == "all")
 }
 
-/// A server, and a store in it that no fault comes between.
+/// A server, and a store on it that no fault affects.
 pub(crate) struct World {
     server: Server,
     bucket: String,
     direct: S3Store,
 }
 
-/// What goes wrong.
+/// The faults of a case.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Plan {
     /// At the nth request.
     Once(u64, Fault),
-    /// From the nth request on, until it is cleared.
+    /// From the nth request on, until cleared.
     From(u64, Fault),
 }
 
@@ -55,7 +55,7 @@ impl Plan {
         fault
     }
 
-    /// Whether the server may have done what it did not answer.
+    /// Returns whether the server may have executed a request without a response.
     fn reaches_server(self) -> bool {
         !matches!(self.fault(), Fault::ResetBefore | Fault::Error500 | Fault::SlowDown503 | Fault::Page(_))
     }
@@ -70,7 +70,7 @@ impl World {
         Arc::new(World { server, bucket, direct })
     }
 
-    /// Another host of the store, which reaches the server through a proxy.
+    /// Opens another host of the store, which reaches the server through a proxy.
     async fn host(&self, retry: Duration) -> (FaultProxy, S3Store) {
         let proxy = FaultProxy::start(&self.server).await;
         let mut options = self.server.options(&self.bucket);
@@ -82,7 +82,7 @@ impl World {
         (proxy, store)
     }
 
-    /// The requests of an operation that nothing goes wrong with.
+    /// Returns the requests of an operation without faults.
     async fn requests(&self, operation: Operation) -> Vec<String> {
         let scope = fresh_scope();
         let (proxy, store) = self.host(Duration::from_secs(10)).await;
@@ -121,7 +121,7 @@ impl World {
         }
         if let Plan::Once(..) = plan {
             assert!(seen_by_proxy >= before + nth, "{name}: there was no such request");
-            // What one fault does to one request is mended by another request.
+            // Another request repairs the effect of a single fault.
             assert!(first.is_ok(), "{name}: {first:?}");
             assert!(operation.is_tidy(&self.direct, &scope).await, "{name}: parts are left");
         } else {
@@ -137,7 +137,7 @@ impl World {
         assert_eq!(operation.seen(&self.direct, &scope, &prepared).await, Seen::After, "{name}: again");
     }
 
-    /// After two sweeps, each later than the grace, nothing is left.
+    /// Two sweeps, each later than the grace time, leave no garbage.
     pub(crate) async fn audit(&self) {
         for _ in 0..2 {
             self.server.advance(Duration::from_secs(25 * 60 * 60));

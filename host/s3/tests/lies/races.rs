@@ -1,4 +1,4 @@
-//! Races for conditional writes: servers that look and write in two steps are refused, and busy ones are not.
+//! Races of conditional writes: servers that check and write in two steps are refused, and busy ones are not.
 
 use crate::{World, lacking};
 use portico_s3::{OpenError, S3Store};
@@ -6,10 +6,10 @@ use portico_test_servers::{Fault, FaultProxy, Lies, Server};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// Between a look and a write.
+/// Time between a check and a write.
 const GAP: Duration = Duration::from_micros(30);
 
-/// Servers that look and write in two steps, microseconds apart, are found out nearly always, also by a busy machine.
+/// Servers that check and write in two steps, microseconds apart, are nearly always detected, also by a busy machine.
 async fn two_steps(tell: impl FnOnce(&mut Lies), lacks: &'static str) {
     let world = World::new(tell).await;
     let rounds = std::env::var("PORTICO_TEST_OPENINGS").map_or(20, |rounds| rounds.parse().expect("a number"));
@@ -28,16 +28,16 @@ async fn two_steps(tell: impl FnOnce(&mut Lies), lacks: &'static str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn looks_for_none_before_it_writes() {
+async fn checks_for_absence_before_it_writes() {
     two_steps(|lies| lies.if_none_match_gap = Some(GAP), "If-None-Match").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn looks_for_a_match_before_it_writes() {
+async fn checks_the_entity_tag_before_it_writes() {
     two_steps(|lies| lies.if_match_gap = Some(GAP), "If-Match").await;
 }
 
-/// A server that does what it must, and is busy: some requests of the races are told to come again.
+/// A correct but busy server defers some requests of the races.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_server_is_not_taken_for_one_that_lies() {
     let server = Server::s3s().await;

@@ -1,4 +1,4 @@
-//! What lies in the bucket, against what the store says that it holds.
+//! Compares the contents of the bucket with what the store reports.
 
 use aws_sdk_s3::Client;
 use portico_model::Truth;
@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
-/// Sweeps after which nothing may be left: one marks, the next removes, one more removes what that leaves.
+/// Sweeps after which nothing may remain: one marks, the next removes, one more removes the remains of that.
 const SWEEPS: usize = 3;
 
 fn line(error: impl Display + std::fmt::Debug) -> String {
     format!("{error}: {error:?}")
 }
 
-/// Sweeps until nothing is left that should not be there.
+/// Sweeps until all garbage is removed.
 pub(crate) async fn sweep(server: &Server, options: &S3Options) -> Result<(), String> {
     let store = S3Store::open(options.clone()).await.map_err(line)?;
     for _ in 0..SWEEPS {
@@ -30,8 +30,8 @@ pub(crate) async fn sweep(server: &Server, options: &S3Options) -> Result<(), St
     Ok(())
 }
 
-/// What is there and should not be, or the other way round. After sweeps nothing but what exists may be there; before,
-/// also what dead hosts have left.
+/// Returns unexpected objects and missing ones. After sweeps only existing things may remain; before, also garbage of
+/// dead hosts.
 pub(crate) async fn audit(
     server: &Server,
     options: &S3Options,
@@ -80,7 +80,7 @@ pub(crate) async fn audit(
     Ok(wrong)
 }
 
-/// The keys of the slots of what exists, and the tokens of their data.
+/// Returns the keys of the slots of existing things, with the tokens of their data.
 fn expected_slots(truth: &Truth) -> BTreeMap<String, Option<String>> {
     let parts = truth.parts.iter().map(|((scope, session, number), (part, _))| {
         (format!("part/{scope}/{session}!{number:010}"), Some(part.key.token.to_string()))
@@ -95,7 +95,7 @@ fn expected_slots(truth: &Truth) -> BTreeMap<String, Option<String>> {
     parts.chain(finals).chain(records).collect()
 }
 
-/// The keys of the data of what exists, and their content.
+/// Returns the keys of the data of existing things, with their content.
 fn expected_data<'a>(prefix: &str, truth: &'a Truth) -> BTreeMap<String, &'a [u8]> {
     let parts = truth.parts.iter().map(|((scope, session, number), (part, content))| {
         (format!("temp/{scope}/{session}!{number:010}!{}", part.key.token), content.as_slice())

@@ -1,7 +1,7 @@
 //! The model of the existence protocol over this backend: several hosts on one bucket.
 //!
-//! Each store has a server of its own in this process, whose clock goes on only while nothing runs: between the lives of a
-//! store by more than any request may be late, and for sweeps by more than the grace time.
+//! Each store has its own server in this process. The server's clock advances only while nothing runs: between the
+//! lives of a store by more than a request may be late, and for sweeps by more than the grace time.
 
 mod audit;
 
@@ -20,7 +20,7 @@ const BETWEEN_LIVES: Duration = Duration::from_secs(25 * 60);
 struct Shared {
     hosts: usize,
     server: OnceCell<(Server, S3Options)>,
-    /// What was opened and may still do something.
+    /// Stores that were opened and may still be active.
     opened: Mutex<Vec<Arc<S3Store>>>,
 }
 
@@ -81,7 +81,7 @@ impl World for Shared {
     async fn open(&self, host: usize, faults: &Arc<Faults>) -> Result<Arc<dyn Backend>, String> {
         let (server, options) = self.server().await;
         if host == 0 {
-            // The first of a life: what is left of those before it comes to its end.
+            // The first host of a life: earlier lives end before it starts.
             self.settle().await;
             self.opened().clear();
             server.advance(BETWEEN_LIVES);

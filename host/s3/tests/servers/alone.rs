@@ -1,9 +1,9 @@
-//! What a store rests on: a server that lacks it is refused.
+//! Servers that lack what a store rests on are refused.
 
 use portico_s3::{OpenError, S3Store};
 use portico_test_servers::Server;
 
-/// Without conditional writes a server is for one process, which has to say so; any other is taken as it is.
+/// A server without conditional writes is accepted only for a sole process, which has to say so.
 pub(crate) async fn a_server_without_conditional_writes_is_refused_unless_it_is_for_one_process(server: Server) {
     let mut options = server.options(&server.bucket().await);
     options.single_runner = false;

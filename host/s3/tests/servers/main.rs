@@ -1,4 +1,4 @@
-//! What a store does on each server that is wanted; one that is missing is shown as ignored, where it may be missing.
+//! Checks of a store on each requested server. A missing server is reported as ignored where it may be missing.
 
 mod alone;
 mod faults;
@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 
 type Check = (&'static str, fn(Server) -> Pin<Box<dyn Future<Output = ()>>>);
 
-/// The name and the function of each check.
+/// Lists the name and the function of each check.
 macro_rules! checks {
     ($($module:ident :: $name:ident),* $(,)?) => {
         &[$((concat!(stringify!($module), "::", stringify!($name)), |server| Box::pin($module::$name(server)))),*]
@@ -38,8 +38,8 @@ const EVERYWHERE: &[Check] = checks![
     whole::parts_that_are_too_small_to_copy_are_merged,
 ];
 
-/// What runs where a store may have several processes, of which one reaches the server through a proxy; the double has more of
-/// it in `faults`.
+/// Checks for servers that several processes may use, one of them through a proxy. The double has more of them in
+/// `faults`.
 const BEHIND_A_PROXY: &[Check] = checks![faults::one_fault_at_each_request];
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! Parts that come out of order.
+//! Parts that arrive out of order.
 
 use crate::support::parts::{BACKWARDS, LANES, MIXED, Parts, SIZES};
 use crate::support::store;

@@ -1,16 +1,16 @@
-//! What a store has left in its bucket, seen by a plain client that knows only the layout of the keys.
+//! Looks for garbage in a bucket with a plain client that knows only the layout of the keys.
 
 use aws_sdk_s3::Client;
 use std::collections::BTreeMap;
 
-/// An object, and where it is a slot, what stands in it.
+/// An object, and its contents if it is a slot.
 struct Found {
     size: i64,
     slot: Option<serde_json::Value>,
 }
 
-/// What is in a bucket below `store/` and belongs to nothing that exists, and what exists without its data: nothing, if
-/// all is well. Free slots, marks and scratch objects are what a sweep removes, so they count.
+/// Returns the garbage below `store/` in a bucket, and receipts whose data is missing. Free slots, marks and scratch
+/// objects count as garbage, because a sweep removes them.
 pub(crate) async fn left(client: &Client, bucket: &str) -> Vec<String> {
     let objects = objects(client, bucket).await;
     let mut left = Vec::new();

@@ -1,4 +1,4 @@
-//! What the tests of the backend share: content that differs from place to place, and a look at a bucket without us.
+//! Support for the tests of the backend: content without repetition, and an independent look at a bucket.
 #![allow(dead_code, reason = "each test program uses some of it")]
 
 pub(crate) mod audit;
@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 
 pub(crate) const MIB: usize = 1 << 20;
 
-/// Bytes that differ from place to place.
+/// Returns bytes without repetition.
 pub(crate) fn content(size: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(size + 8);
@@ -32,7 +32,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> Digest {
     sha256.finish()
 }
 
-/// Content in frames as a socket would give them.
+/// Content in frames like those of a socket.
 pub(crate) struct Framed(VecDeque<Bytes>);
 
 impl Framed {
@@ -48,7 +48,7 @@ impl stream::ByteStream for Framed {
     }
 }
 
-/// A client that sends a beginning, and then nothing for ever.
+/// A client that sends some bytes and then stalls for ever.
 pub(crate) struct Stalled(pub(crate) Framed);
 
 #[async_trait::async_trait]
@@ -69,7 +69,7 @@ pub(crate) fn options(size: Option<usize>, if_exists: IfExists) -> FinalOptions 
     FinalOptions { expected: sized(size), if_exists, ..Default::default() }
 }
 
-/// A store in a bucket of its own, with the smallest pieces.
+/// Opens a store in its own bucket, with the smallest pieces.
 pub(crate) async fn store(server: &Server) -> S3Store {
     let bucket = server.bucket().await;
     let mut options = server.options(&bucket);
@@ -77,7 +77,7 @@ pub(crate) async fn store(server: &Server) -> S3Store {
     S3Store::open(options).await.expect("the store opens")
 }
 
-/// All of a final object.
+/// Reads a whole final object.
 pub(crate) async fn read(store: &S3Store, scope: &Scope, key: &FinalKey) -> portico_store::Result<Vec<u8>> {
     let mut stream = store.read_final(scope, key, ByteRange::default()).await?;
     stream::collect(&mut *stream, 64 * MIB).await

@@ -1,4 +1,4 @@
-//! Parts of one session, each at its place.
+//! Parts of one session, each at its offset.
 
 use super::{Framed, MIB, content, options, read, sha256, sized};
 use portico_s3::S3Store;
@@ -17,7 +17,7 @@ pub(crate) fn session() -> SessionId {
     SessionId::parse("session").unwrap()
 }
 
-/// The content of parts, each after the one before it.
+/// The content of successive parts.
 pub(crate) struct Parts(pub(crate) Vec<Vec<u8>>);
 
 impl Parts {
@@ -35,7 +35,7 @@ impl Parts {
         put_part(store, &Scope::root(), &session(), at as u32, content, self.options(at)).await
     }
 
-    /// A put of one of them, all of which has arrived.
+    /// Begins a put of one part and sends all its content.
     pub(crate) async fn arrived(&self, store: &S3Store, at: usize, options: PartOptions) -> Upload<PartReceipt> {
         let begun = Upload::part(store, &Scope::root(), &session(), at as u32, options).await;
         let mut upload = begun.expect("a put begins");
@@ -43,7 +43,7 @@ impl Parts {
         upload
     }
 
-    /// Puts them one after the other, in this order, each through the next of the stores. Answers their keys in theirs.
+    /// Puts parts in the given order, each through the next of the stores. Returns their keys in the order of parts.
     pub(crate) async fn put_all(&self, stores: &[&S3Store], order: &[usize]) -> Vec<TempKey> {
         let mut keys = vec![None; self.0.len()];
         for (at, store) in order.iter().zip(stores.iter().cycle()) {
@@ -52,7 +52,7 @@ impl Parts {
         keys.into_iter().map(|key| key.expect("each part")).collect()
     }
 
-    /// Assembles them, and looks that it is right. Answers the bytes that had to be read back for it.
+    /// Assembles the parts, and checks the object. Returns the bytes that were read back for it.
     pub(crate) async fn read_back(&self, store: &S3Store, keys: &[TempKey]) -> u64 {
         let (scope, file) = (Scope::root(), FileId::parse("file").unwrap());
         let made = assemble_final(store, &scope, &file, keys, options(None, IfExists::Fail)).await.expect("an object");
