@@ -39,6 +39,7 @@ RCLONE_VERSION := 1.75.2
 S3_TOOLS := $(CACHE)/s3-tools-$(AWSCLI_VERSION)-$(S5CMD_VERSION)-$(RCLONE_VERSION)/bin
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+CRATES := $(patsubst %/Cargo.toml,%,$(wildcard */Cargo.toml */*/Cargo.toml))
 GUESTS := -p portico-guest -p portico-portal -p portico-guest-conformance -p portico-test-hostile
 
 # Where `make run` stores and listens.
@@ -79,8 +80,9 @@ test-s3: toolchain $(MINIO) $(MOTO) $(GARAGE) $(SEAWEEDFS) $(VERSITYGW) ## Run e
 	PORTICO_TEST_SERVERS=s3s,minio,moto,garage,seaweedfs,versitygw cargo test --workspace --locked --no-fail-fast
 
 .PHONY: lint
-lint: toolchain $(DENY) ## Check formatting, clippy, docs, licences and sources; warnings are errors
+lint: toolchain $(DENY) ## Check formatting, imports, clippy, docs, licences and sources; warnings are errors (needs Python)
 	cargo fmt --all -- --check
+	scripts/check-imports $(CRATES)
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --target wasm32-wasip2 $(GUESTS) --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
