@@ -247,7 +247,7 @@ fn settings_of_the_portal_fit_each_other() {
         ("part_size", "6GiB", ["part_size = `6GiB`", "part_size_max (5368709120 bytes)"]),
         ("session_ttl", "0s", ["session_ttl = `0s`", "more than 0"]),
         ("session_ttl", "1500ms", ["session_ttl = `1500ms`", "whole seconds"]),
-        ("tombstone_ttl", "36501d", ["tombstone_ttl = `36501d`", "36500d at most"]),
+        ("tombstone_ttl", "36501d", ["tombstone_ttl = `36501d`", "at most 36500d"]),
     ] {
         let text = message(load(&[(flag, value)], &[], None));
         assert!(words.iter().all(|word| text.contains(word)), "{flag}={value}: {text}");
