@@ -79,14 +79,14 @@ impl fmt::Display for ServerUrl {
 }
 
 /// A bearer token (RFC 6750). Nothing shows it.
-pub struct Token(HeaderValue);
+pub struct BearerToken(HeaderValue);
 
-impl Token {
+impl BearerToken {
     /// The one that a text is.
     ///
     /// # Errors
     /// [`Error::Token`], which says where it came from and nothing of it.
-    pub fn new(text: &str, place: &str) -> Result<Token, Error> {
+    pub fn new(text: &str, place: &str) -> Result<BearerToken, Error> {
         let wrong = |reason: &str| Error::Token { place: place.to_owned(), reason: reason.to_owned() };
         let text = text.trim();
         if text.is_empty() {
@@ -97,7 +97,7 @@ impl Token {
         }
         let mut value = HeaderValue::try_from(format!("Bearer {text}")).map_err(|_| wrong("no header can carry it"))?;
         value.set_sensitive(true);
-        Ok(Token(value))
+        Ok(BearerToken(value))
     }
 
     /// The value of its `Authorization` field.
@@ -109,7 +109,7 @@ impl Token {
     ///
     /// # Errors
     /// [`Error::Token`].
-    pub fn read(path: &Path) -> Result<Token, Error> {
+    pub fn read(path: &Path) -> Result<BearerToken, Error> {
         let place = path.display().to_string();
         let wrong = |cause: io::Error| Error::Token { place: place.clone(), reason: cause.to_string() };
         let mut text = String::new();
@@ -117,7 +117,7 @@ impl Token {
         if file.take(TOKEN_MAX + 1).read_to_string(&mut text).map_err(wrong)? as u64 > TOKEN_MAX {
             return Err(wrong(io::Error::other(format!("it is larger than {TOKEN_MAX} bytes"))));
         }
-        Token::new(&text, &place)
+        BearerToken::new(&text, &place)
     }
 }
 
@@ -166,9 +166,9 @@ mod tests {
 
     #[test]
     fn tokens_are_words_and_their_errors_tell_nothing_of_them() {
-        assert_eq!(Token::new(" secret\n", "here").unwrap().0, "Bearer secret");
+        assert_eq!(BearerToken::new(" secret\n", "here").unwrap().0, "Bearer secret");
         for text in ["", " \n", "two words", "sécret", "secret\u{7f}", "secret\nsecret"] {
-            let error = Token::new(text, "here").err().unwrap().to_string();
+            let error = BearerToken::new(text, "here").err().unwrap().to_string();
             assert!(error.contains("here") && !error.contains("secret"), "{error}");
         }
     }

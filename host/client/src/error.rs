@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Anything that a library has to say.
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why something has failed.
 #[derive(Debug, thiserror::Error)]
@@ -232,12 +232,12 @@ impl Error {
 pub struct Problem {
     pub status: StatusCode,
     retry_after: Option<Duration>,
-    told: Told,
+    document: ProblemDocument,
 }
 
 /// What its document says, as far as it has one.
 #[derive(Clone, Debug, Default, Deserialize)]
-struct Told {
+struct ProblemDocument {
     #[serde(rename = "type", default)]
     kind: String,
     #[serde(default)]
@@ -252,12 +252,12 @@ struct Told {
 impl Problem {
     /// The problem that an answer tells; a proxy's page tells its status only.
     pub(crate) fn read(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Problem {
-        Problem { status, retry_after, told: serde_json::from_slice(body).unwrap_or_default() }
+        Problem { status, retry_after, document: serde_json::from_slice(body).unwrap_or_default() }
     }
 
     /// Whether it is of that kind.
     pub fn is(&self, kind: &str) -> bool {
-        self.told.kind.strip_prefix("/problems/") == Some(kind)
+        self.document.kind.strip_prefix("/problems/") == Some(kind)
     }
 
     fn is_temporary(&self) -> bool {
@@ -272,7 +272,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Told { title, detail, field, limit, .. } = &self.told;
+        let ProblemDocument { title, detail, field, limit, .. } = &self.document;
         let title = if title.is_empty() { self.status.canonical_reason().unwrap_or("an error") } else { title };
         write!(f, "{} ({})", excerpt(title), self.status.as_u16())?;
         if !detail.is_empty() {

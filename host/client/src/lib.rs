@@ -13,9 +13,9 @@ mod limits;
 mod remote;
 mod transfer;
 
-pub use address::{ServerUrl, Token};
+pub use address::{BearerToken, ServerUrl};
 pub use client::Client;
 pub use error::{Error, printable};
 pub use event::{Event, Observer};
-pub use remote::{Options, Receipt, Server};
-pub use transfer::{Got, Put, PutOptions, To};
+pub use remote::{Options, Receipt};
+pub use transfer::{Destination, Downloaded, PutOptions, Uploaded};

@@ -16,13 +16,13 @@ const PAGE: u32 = 100;
 /// What the instances said that stays in the store.
 pub(crate) struct Claimed {
     scopes: BTreeSet<Scope>,
-    objects: Vec<(String, String, Content)>,
-    parts: Vec<(Scope, String, Content)>,
+    objects: Vec<(String, String, SizeAndDigest)>,
+    parts: Vec<(Scope, String, SizeAndDigest)>,
     faults: Vec<String>,
 }
 
 /// Size in bytes and digest in hexadecimal digits.
-type Content = (u64, String);
+type SizeAndDigest = (u64, String);
 
 impl Claimed {
     pub(crate) fn new(claims: Claims) -> Self {
@@ -45,7 +45,7 @@ impl Claimed {
     }
 }
 
-fn content(pieces: &[crate::bindings::portico::conformance::fixture::Piece]) -> Content {
+fn content(pieces: &[crate::bindings::portico::conformance::fixture::Piece]) -> SizeAndDigest {
     let mut sha256 = Sha256::new();
     let mut buffer = vec![0; 64 << 10];
     for piece in pieces {
@@ -133,7 +133,12 @@ fn compare(found: &Found, claimed: &Claimed, faults: &mut Vec<String>) {
     faults.extend(parts.iter().map(|there| format!("a part is there that nobody claims: {there:?}")));
 }
 
-fn check(what: std::fmt::Arguments<'_>, (size, sha256): (u64, &str), content: &Content, faults: &mut Vec<String>) {
+fn check(
+    what: std::fmt::Arguments<'_>,
+    (size, sha256): (u64, &str),
+    content: &SizeAndDigest,
+    faults: &mut Vec<String>,
+) {
     if size != content.0 {
         faults.push(format!("{what} has {size} bytes and not {}", content.0));
     } else if sha256 != content.1 {

@@ -6,13 +6,13 @@ use tokio::sync::watch;
 
 /// The board of a case. All instances have the same one.
 pub(crate) struct Board {
-    state: watch::Sender<State>,
+    state: watch::Sender<BoardState>,
     instances: u32,
 }
 
 #[derive(Default)]
-pub(crate) struct State {
-    sources: HashMap<u32, Sources>,
+pub(crate) struct BoardState {
+    sources: HashMap<u32, SeedSources>,
     /// How many instances have come to each meeting.
     meetings: Vec<u32>,
     killed: Vec<u32>,
@@ -24,7 +24,7 @@ pub(crate) struct State {
 
 /// The sources of one seed.
 #[derive(Default)]
-struct Sources {
+struct SeedSources {
     alive: u32,
     ended: bool,
 }
@@ -56,16 +56,16 @@ impl Board {
     }
 
     /// Changes the state, and wakes whoever waits for it.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut State)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut BoardState)) {
         self.state.send_modify(change);
     }
 
     /// Looks at the state.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&BoardState) -> T) -> T {
         look(&self.state.borrow())
     }
 
-    async fn wait(&self, until: impl FnMut(&State) -> bool) {
+    async fn wait(&self, until: impl FnMut(&BoardState) -> bool) {
         // It fails only without a sender, and this has one.
         let _ = self.state.subscribe().wait_for(until).await;
     }

@@ -2,7 +2,7 @@
 
 use crate::bindings::portico::conformance::fixture as wit;
 use crate::board::{Board, ObjectClaim, PartClaim};
-use crate::source::Source;
+use crate::source::PatternSource;
 use std::sync::Arc;
 use wasmtime::component::{HasData, Resource, ResourceTable};
 use wasmtime_wasi::p2::DynInputStream;
@@ -43,7 +43,7 @@ impl wit::Host for View<'_> {
     ) -> wasmtime::Result<Resource<DynInputStream>> {
         let board = self.fixture.board.clone();
         board.source_made(seed);
-        let source: DynInputStream = Box::new(Source { board, seed, at: 0, size, chunk, ending: Some(ending) });
+        let source: DynInputStream = Box::new(PatternSource { board, seed, at: 0, size, chunk, ending: Some(ending) });
         Ok(self.table.push(source)?)
     }
 

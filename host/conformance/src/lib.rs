@@ -22,7 +22,7 @@ mod stores;
 
 pub use fixture::Fixture;
 pub use host::{Base, Host, HostState};
-pub use portico::{Guest, PorticoHost};
+pub use portico::{GuestState, PorticoHost};
 pub use programs::Case;
-pub use runner::{Failure, Runner};
+pub use runner::{CaseFailure, Runner};
 pub use stores::{BoxError, Found, FoundObject, FoundPart, TestBackend, TestStore};

@@ -11,40 +11,40 @@ use wasmtime_wasi::{WasiCtxView, WasiView};
 pub struct PorticoHost;
 
 /// The state of a guest of [`PorticoHost`].
-pub struct Guest {
+pub struct GuestState {
     base: Base,
     storage: StorageCtx,
 }
 
 impl Host for PorticoHost {
-    type State = Guest;
+    type State = GuestState;
 
-    fn add_to_linker(&self, linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    fn add_to_linker(&self, linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
         portico_host::add_to_linker(linker)
     }
 
-    fn state(&self, base: Base, backend: Arc<dyn Backend>) -> Guest {
-        Guest { base, storage: StorageCtx::new(backend, Scope::root()) }
+    fn state(&self, base: Base, backend: Arc<dyn Backend>) -> GuestState {
+        GuestState { base, storage: StorageCtx::new(backend, Scope::root()) }
     }
 
-    fn limit(&self, store: &mut wasmtime::Store<Guest>) {
+    fn limit(&self, store: &mut wasmtime::Store<GuestState>) {
         store.set_hostcall_fuel(portico_host::limits::HOSTCALL_BYTES);
     }
 }
 
-impl HostState for Guest {
+impl HostState for GuestState {
     fn base(&mut self) -> &mut Base {
         &mut self.base
     }
 }
 
-impl WasiView for Guest {
+impl WasiView for GuestState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.base.ctx()
     }
 }
 
-impl StorageView for Guest {
+impl StorageView for GuestState {
     fn storage(&mut self) -> StorageCtxView<'_> {
         StorageCtxView { ctx: &mut self.storage, table: &mut self.base.table }
     }

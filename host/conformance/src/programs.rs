@@ -22,7 +22,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// Whether this case fails on purpose, to test the runner. Its name says how; see `Failure::kind`.
+    /// Whether this case fails on purpose, to test the runner. Its name says how; see `CaseFailure::kind`.
     pub fn is_self_check(&self) -> bool {
         self.program.starts_with(SELF_CHECK)
     }

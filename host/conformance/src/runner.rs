@@ -35,7 +35,7 @@ pub struct Runner<H: Host> {
 
 /// Why a case did not pass.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum CaseFailure {
     /// The store can't be made, opened or looked at.
     #[error("the store: {0}")]
     Store(BoxError),
@@ -57,14 +57,14 @@ pub enum Failure {
     Audit(Vec<String>),
 }
 
-impl Failure {
+impl CaseFailure {
     /// One word for it: `store`, `instance`, `timed_out`, `audit`.
     pub fn kind(&self) -> &'static str {
         match self {
-            Failure::Store(_) => "store",
-            Failure::Instance { .. } => "instance",
-            Failure::TimedOut(_) => "timed_out",
-            Failure::Audit(_) => "audit",
+            CaseFailure::Store(_) => "store",
+            CaseFailure::Instance { .. } => "instance",
+            CaseFailure::TimedOut(_) => "timed_out",
+            CaseFailure::Audit(_) => "audit",
         }
     }
 }
@@ -114,25 +114,35 @@ impl<H: Host> Runner<H> {
     ///
     /// # Panics
     /// If the case is not one of [`Runner::cases`].
-    pub async fn run(self: &Arc<Self>, case: &Case, backend: &dyn TestBackend, limit: Duration) -> Result<(), Failure> {
-        let test_store = backend.fresh(&case.needs).await.map_err(Failure::Store)?;
+    pub async fn run(
+        self: &Arc<Self>,
+        case: &Case,
+        backend: &dyn TestBackend,
+        limit: Duration,
+    ) -> Result<(), CaseFailure> {
+        let test_store = backend.fresh(&case.needs).await.map_err(CaseFailure::Store)?;
         let ended = self.run_in(&*test_store, case, limit).await;
-        let removed = test_store.remove().await.map_err(Failure::Store);
+        let removed = test_store.remove().await.map_err(CaseFailure::Store);
         ended.and(removed)
     }
 
-    async fn run_in(self: &Arc<Self>, test_store: &dyn TestStore, case: &Case, limit: Duration) -> Result<(), Failure> {
+    async fn run_in(
+        self: &Arc<Self>,
+        test_store: &dyn TestStore,
+        case: &Case,
+        limit: Duration,
+    ) -> Result<(), CaseFailure> {
         let mut hosts = Vec::new();
         for _ in 0..case.hosts {
-            hosts.push(test_store.open().await.map_err(Failure::Store)?);
+            hosts.push(test_store.open().await.map_err(CaseFailure::Store)?);
         }
         let board = Arc::new(Board::new(case.instances));
         let instances = self.instances(case, &board, &hosts);
-        tokio::time::timeout(limit, instances).await.map_err(|_| Failure::TimedOut(limit))??;
+        tokio::time::timeout(limit, instances).await.map_err(|_| CaseFailure::TimedOut(limit))??;
         let claimed = Claimed::new(board.look(|state| state.claims.clone()));
-        match audit::audit(test_store, hosts, &claimed).await.map_err(Failure::Store)? {
+        match audit::audit(test_store, hosts, &claimed).await.map_err(CaseFailure::Store)? {
             faults if faults.is_empty() => Ok(()),
-            faults => Err(Failure::Audit(faults)),
+            faults => Err(CaseFailure::Audit(faults)),
         }
     }
 
@@ -142,14 +152,14 @@ impl<H: Host> Runner<H> {
         case: &Case,
         board: &Arc<Board>,
         hosts: &[Arc<dyn Backend>],
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CaseFailure> {
         let mut instances = JoinSet::new();
         for (instance, host) in (0..case.instances).zip(hosts.iter().cycle()) {
             let (runner, case, board, host) = (self.clone(), case.clone(), board.clone(), host.clone());
             instances.spawn(async move { runner.instance(&case, instance, board, host).await });
         }
         while let Some(ended) = instances.join_next().await {
-            ended.map_err(|error| Failure::Store(error.into()))??;
+            ended.map_err(|error| CaseFailure::Store(error.into()))??;
         }
         Ok(())
     }
@@ -160,7 +170,7 @@ impl<H: Host> Runner<H> {
         instance: u32,
         board: Arc<Board>,
         backend: Arc<dyn Backend>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CaseFailure> {
         let (ended, output) = self.start(&[case.program, &case.name], instance, &board, backend).await;
         board.over(instance);
         let announced = board.look(|state| state.outcomes.get(&instance).copied());
@@ -171,7 +181,7 @@ impl<H: Host> Runner<H> {
             None => ended.to_string(),
             Some(announced) => format!("{ended} and not by {announced:?}"),
         };
-        Err(Failure::Instance { instance, how, output: output.error() })
+        Err(CaseFailure::Instance { instance, how, output: output.error() })
     }
 
     /// Runs a program to its end, until nothing of it is left.
@@ -181,8 +191,8 @@ impl<H: Host> Runner<H> {
         instance: u32,
         board: &Arc<Board>,
         backend: Arc<dyn Backend>,
-    ) -> (Ended, Output) {
-        let output = Output::default();
+    ) -> (Ended, CapturedOutput) {
+        let output = CapturedOutput::default();
         let mut wasi = WasiCtxBuilder::new();
         let wasi = wasi.args(arguments).stdout(output.text.clone()).stderr(output.error.clone()).build();
         let fixture = Fixture::new(board.clone(), instance);
@@ -204,18 +214,18 @@ impl<H: Host> Runner<H> {
 }
 
 /// What a guest says to a person.
-struct Output {
+struct CapturedOutput {
     text: MemoryOutputPipe,
     error: MemoryOutputPipe,
 }
 
-impl Default for Output {
+impl Default for CapturedOutput {
     fn default() -> Self {
-        Output { text: MemoryOutputPipe::new(OUTPUT_MAX), error: MemoryOutputPipe::new(OUTPUT_MAX) }
+        CapturedOutput { text: MemoryOutputPipe::new(OUTPUT_MAX), error: MemoryOutputPipe::new(OUTPUT_MAX) }
     }
 }
 
-impl Output {
+impl CapturedOutput {
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.text.contents()).into_owned()
     }

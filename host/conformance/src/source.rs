@@ -12,7 +12,7 @@ mod pattern;
 
 pub(crate) use pattern::fill;
 
-pub(crate) struct Source {
+pub(crate) struct PatternSource {
     pub(crate) board: Arc<Board>,
     pub(crate) seed: u32,
     pub(crate) at: u64,
@@ -22,20 +22,20 @@ pub(crate) struct Source {
     pub(crate) ending: Option<Ending>,
 }
 
-impl Source {
+impl PatternSource {
     fn rest(&self) -> u64 {
         self.size.map_or(u64::MAX, |size| size - self.at)
     }
 }
 
-impl Drop for Source {
+impl Drop for PatternSource {
     fn drop(&mut self) {
         self.board.source_dropped(self.seed);
     }
 }
 
 #[async_trait]
-impl Pollable for Source {
+impl Pollable for PatternSource {
     async fn ready(&mut self) {
         if self.rest() == 0 {
             self.board.source_ended(self.seed);
@@ -47,7 +47,7 @@ impl Pollable for Source {
 }
 
 #[async_trait]
-impl InputStream for Source {
+impl InputStream for PatternSource {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
         let count = self.rest().min(self.chunk.into()).min(size as u64);
         if self.rest() > 0 {

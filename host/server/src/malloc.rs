@@ -18,7 +18,7 @@ const KEPT: libc::c_int = 4 << 20;
 const MAPPED: libc::c_int = 1 << 20;
 
 /// Settles it. For the beginning of the program.
-pub(crate) fn settle() {
+pub(crate) fn configure() {
     for (setting, value) in
         [(libc::M_ARENA_MAX, ARENAS), (libc::M_TRIM_THRESHOLD, KEPT), (libc::M_MMAP_THRESHOLD, MAPPED)]
     {

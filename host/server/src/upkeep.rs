@@ -5,7 +5,7 @@
 //! time, and ends nothing else; when the timer has stopped, no guest of it runs any more.
 
 use crate::runtime::{GuestError, MaintenanceError, Runtime};
-use crate::server::{Passes, Task};
+use crate::server::{Passes, UpkeepTask};
 use portico_store::{Backend, SweepReport, chain};
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,14 +110,14 @@ async fn run(
 
 async fn pass(runtime: &Runtime, store: &dyn Backend, passes: &Passes) {
     let maintained = maintain(runtime).await;
-    passes.count(Task::Maintenance, maintained.is_ok());
+    passes.count(UpkeepTask::Maintenance, maintained.is_ok());
     match maintained {
         Ok(Some(Maintained { expired, cleared, purged })) => tracing::info!(expired, cleared, purged, "maintained"),
         Ok(None) => {}
         Err(error) => tracing::warn!(error = chain(&error), "the portal's maintenance failed; it is tried again"),
     }
     let swept = store.sweep().await;
-    passes.count(Task::Sweep, swept.is_ok());
+    passes.count(UpkeepTask::Sweep, swept.is_ok());
     match swept {
         Ok(SweepReport { removed, bytes, foreign }) => {
             tracing::info!(removed, bytes, foreign = foreign.len(), "swept");

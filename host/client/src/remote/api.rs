@@ -1,6 +1,6 @@
 //! What is said to a portal about sessions and files, and what it answers.
 
-use super::server::{self, ANSWER, Body, Pulse, empty, full};
+use super::server::{self, ANSWER, OutgoingBody, Pulse, empty, full};
 use crate::client::Client;
 use crate::error::Error;
 use crate::limits::CURSOR_MAX;
@@ -39,14 +39,14 @@ pub struct Receipt {
 }
 
 /// A part on its way.
-pub(crate) struct Part {
+pub(crate) struct PartUpload {
     pub(crate) number: u32,
     pub(crate) range: Range<u64>,
     pub(crate) sha256: Digest,
-    pub(crate) body: Body,
+    pub(crate) body: OutgoingBody,
 }
 
-impl Part {
+impl PartUpload {
     pub(crate) fn size(&self) -> u64 {
         self.range.end - self.range.start
     }
@@ -149,7 +149,7 @@ impl Client {
     }
 
     /// Sends a part.
-    pub(crate) async fn put_part(&self, session: &Session, part: Part, pulse: &Pulse) -> Result<(), Error> {
+    pub(crate) async fn put_part(&self, session: &Session, part: PartUpload, pulse: &Pulse) -> Result<(), Error> {
         let path = format!("{}/parts/{}", session.path(), part.number);
         let request = self.server.request(Method::PUT, &path)?;
         let request = request.header(CONTENT_LENGTH, part.size()).header(ACCEPT, "application/json");

@@ -1,7 +1,7 @@
 //! How a server is reached: connections, and the certificates that are trusted.
 
-use super::server::Server;
-use crate::address::{ServerUrl, Token};
+use super::server::RemoteServer;
+use crate::address::{BearerToken, ServerUrl};
 use crate::error::Error;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -25,19 +25,16 @@ pub struct Options {
     /// Where it is.
     pub url: ServerUrl,
     /// What opens it.
-    pub token: Option<Token>,
+    pub token: Option<BearerToken>,
     /// Certificates in PEM that are trusted in place of the system's.
     pub ca_file: Option<PathBuf>,
 }
 
 impl Options {
-    /// The server; no connection is made yet.
-    ///
-    /// # Errors
-    /// If the certificates cannot be used.
-    pub fn server(self) -> Result<Server, Error> {
+    /// Sets up the server's connections; opens none yet.
+    pub(crate) fn connect(self) -> Result<RemoteServer, Error> {
         let connector = connector(&self.url, self.ca_file.as_deref())?;
-        Ok(Server::new(self.url, self.token.map(Token::into_header), connector))
+        Ok(RemoteServer::new(self.url, self.token.map(BearerToken::into_header), connector))
     }
 }
 

@@ -5,7 +5,6 @@ mod connect;
 mod server;
 
 pub use api::Receipt;
-pub(crate) use api::{Announced, Part, Session, Status, digest_of_field, file_path};
+pub(crate) use api::{Announced, PartUpload, Session, Status, digest_of_field, file_path};
 pub use connect::Options;
-pub use server::Server;
-pub(crate) use server::{ANSWER, Body, Pulse, STANDSTILL, empty};
+pub(crate) use server::{ANSWER, OutgoingBody, Pulse, RemoteServer, STANDSTILL, empty};

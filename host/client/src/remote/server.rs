@@ -3,7 +3,7 @@
 //! Invariant: every exchange ends when nothing has moved for a time that has a name here.
 
 use crate::address::ServerUrl;
-use crate::error::{Error, Problem, Unreadable, excerpt};
+use crate::error::{BoxError, Error, Problem, Unreadable, excerpt};
 use crate::limits::{CHUNK, DOCUMENT_MAX, PROBLEM_MAX};
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, RETRY_AFTER, USER_AGENT};
@@ -30,16 +30,14 @@ pub(crate) const STANDSTILL: Duration = Duration::from_secs(5 * 60);
 /// Unused connections are closed before the server's patience with them ends.
 const IDLE: Duration = Duration::from_secs(10);
 
-type BoxError = Box<dyn StdError + Send + Sync>;
-
 /// What a request carries.
-pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
+pub(crate) type OutgoingBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// A server, and the connections to it.
-pub struct Server {
+pub(crate) struct RemoteServer {
     url: ServerUrl,
     authorization: Option<HeaderValue>,
-    client: legacy::Client<HttpsConnector<HttpConnector>, Body>,
+    client: legacy::Client<HttpsConnector<HttpConnector>, OutgoingBody>,
 }
 
 /// What moves shows it here.
@@ -66,27 +64,27 @@ impl Pulse {
 }
 
 /// No content.
-pub(crate) fn empty() -> Body {
+pub(crate) fn empty() -> OutgoingBody {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
 /// Content that is at hand.
-pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
+pub(crate) fn full(bytes: impl Into<Bytes>) -> OutgoingBody {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-impl Server {
+impl RemoteServer {
     pub(crate) fn new(
         url: ServerUrl,
         authorization: Option<HeaderValue>,
         connector: HttpsConnector<HttpConnector>,
-    ) -> Server {
+    ) -> RemoteServer {
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .http1_max_buf_size(CHUNK)
             .build(connector);
-        Server { url, authorization, client }
+        RemoteServer { url, authorization, client }
     }
 
     /// A request for a path, which begins with a slash and is encoded.
@@ -108,7 +106,7 @@ impl Server {
     /// Whatever is no success, [`Error::Refused`] among it.
     pub(crate) async fn send(
         &self,
-        request: Request<Body>,
+        request: Request<OutgoingBody>,
         limit: Option<Duration>,
         pulse: &Pulse,
     ) -> Result<Response<Incoming>, Error> {
@@ -137,7 +135,7 @@ impl Server {
     /// Sends a request, and gets the document that answers it.
     pub(crate) async fn exchange<T: DeserializeOwned>(
         &self,
-        request: Request<Body>,
+        request: Request<OutgoingBody>,
         limit: Option<Duration>,
         pulse: &Pulse,
     ) -> Result<T, Error> {

@@ -23,7 +23,7 @@ const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 const BEHIND: usize = 4;
 
 /// Where a file is to go.
-pub enum To {
+pub enum Destination {
     /// To standard output, as it comes.
     Stdout,
     /// Under this name, or into the folder that has it under the file's own name; absent: into the folder in which the
@@ -32,7 +32,7 @@ pub enum To {
 }
 
 /// A file that was got.
-pub struct Got {
+pub struct Downloaded {
     /// Where it is, unless it went to standard output.
     pub path: Option<PathBuf>,
     /// Its size in bytes.
@@ -42,15 +42,15 @@ pub struct Got {
 }
 
 /// Why the content stops to come.
-enum Cut {
+enum ReceiveError {
     /// Nobody writes it any more.
-    Writer,
+    WriterGone,
     Error(Error),
 }
 
-impl From<Error> for Cut {
+impl From<Error> for ReceiveError {
     fn from(error: Error) -> Self {
-        Cut::Error(error)
+        ReceiveError::Error(error)
     }
 }
 
@@ -59,14 +59,20 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]. What has arrived until then stays beside the target for a later run, unless it is damaged.
-    pub async fn get(&self, id: &str, to: To, force: bool, observer: &dyn Observer) -> Result<Got, Error> {
+    pub async fn get(
+        &self,
+        id: &str,
+        to: Destination,
+        force: bool,
+        observer: &dyn Observer,
+    ) -> Result<Downloaded, Error> {
         FileId::parse(id).map_err(|_| Error::Id(id.to_owned()))?;
         let remote = until_done(&self.patience(), observer, || self.describe(id)).await?;
         let (size, expected) = (remote.size, remote.sha256);
         let path = match to {
-            To::Stdout => {
+            Destination::Stdout => {
                 observer.tell(Event::Begins { size: Some(size), there: 0 });
-                let writer = Writer::start(io::stdout(), Sha256::new());
+                let writer = WriterThread::start(io::stdout(), Sha256::new());
                 let unwritable = |cause: io::Error| match cause.kind() {
                     io::ErrorKind::BrokenPipe => Error::ReaderGone,
                     _ => Error::Write { path: PathBuf::from("-"), cause },
@@ -78,7 +84,7 @@ impl Client {
                 }
                 None
             }
-            To::File(path) => {
+            Destination::File(path) => {
                 let target = match path {
                     None => PathBuf::from(local_name(&remote)),
                     Some(folder) if folder.is_dir() => folder.join(local_name(&remote)),
@@ -87,7 +93,7 @@ impl Client {
                 let opened = blocking(move || PartFile::open(target, &remote, force).map(|opened| (opened, remote)));
                 let ((part, prefix), remote) = opened.await?;
                 observer.tell(Event::Begins { size: Some(size), there: prefix.length });
-                let writer = Writer::start(part.writer()?, prefix.sha256);
+                let writer = WriterThread::start(part.writer()?, prefix.sha256);
                 let fetched = self.fetch(&remote, prefix.length, writer, observer).await?;
                 let sha256 = fetched.map_err(|cause| part.unwritable(cause))?;
                 observer.tell(Event::Compares);
@@ -98,7 +104,7 @@ impl Client {
                 Some(blocking(move || part.publish()).await?)
             }
         };
-        Ok(Got { path, size, sha256: expected.to_hex() })
+        Ok(Downloaded { path, size, sha256: expected.to_hex() })
     }
 
     /// What a file is.
@@ -124,7 +130,7 @@ impl Client {
         &self,
         remote: &RemoteFile,
         mut at: u64,
-        writer: Writer,
+        writer: WriterThread,
         observer: &dyn Observer,
     ) -> Result<io::Result<Digest>, Error> {
         let patience = self.patience();
@@ -132,8 +138,8 @@ impl Client {
         while at < remote.size {
             let before = at;
             match self.receive(remote, &mut at, &writer, observer).await {
-                Ok(()) | Err(Cut::Writer) => break,
-                Err(Cut::Error(error)) => {
+                Ok(()) | Err(ReceiveError::WriterGone) => break,
+                Err(ReceiveError::Error(error)) => {
                     if at > before {
                         patience.renew();
                         tries = Tries::new(&patience, observer);
@@ -150,9 +156,9 @@ impl Client {
         &self,
         remote: &RemoteFile,
         at: &mut u64,
-        writer: &Writer,
+        writer: &WriterThread,
         observer: &dyn Observer,
-    ) -> Result<(), Cut> {
+    ) -> Result<(), ReceiveError> {
         let mut request = self.server.request(Method::GET, &file_path(&remote.id))?.header(ACCEPT_ENCODING, "identity");
         if *at > 0 {
             request = request.header(RANGE, format!("bytes={at}-")).header(IF_RANGE, &*remote.etag);
@@ -181,7 +187,7 @@ impl Client {
                 return Err(self.server.unexpected("more than there is of the file").into());
             }
             *at += new.len() as u64;
-            writer.pieces.send(new).await.map_err(|_| Cut::Writer)?;
+            writer.pieces.send(new).await.map_err(|_| ReceiveError::WriterGone)?;
             observer.tell(Event::At(*at));
         }
         if *at < remote.size { Err(self.server.cut_short().into()) } else { Ok(()) }
@@ -189,14 +195,14 @@ impl Client {
 }
 
 /// A thread that writes what has arrived, and takes its digest.
-struct Writer {
+struct WriterThread {
     pieces: mpsc::Sender<Bytes>,
     end: oneshot::Receiver<io::Result<Digest>>,
 }
 
-impl Writer {
+impl WriterThread {
     /// Not one of the runtime's threads, which would wait at the end for a reader of standard output that never comes.
-    fn start(mut to: impl Write + Send + 'static, mut sha256: Sha256) -> Writer {
+    fn start(mut to: impl Write + Send + 'static, mut sha256: Sha256) -> WriterThread {
         let (pieces, mut arrived) = mpsc::channel::<Bytes>(BEHIND);
         let (ended, end) = oneshot::channel();
         std::thread::spawn(move || {
@@ -212,7 +218,7 @@ impl Writer {
             // Who does not wait for the end has another error to tell.
             let _ = ended.send(written.map(|()| sha256.finish()));
         });
-        Writer { pieces, end }
+        WriterThread { pieces, end }
     }
 
     async fn end(self) -> io::Result<Digest> {

@@ -9,5 +9,5 @@ mod source;
 mod target;
 mod upload;
 
-pub use download::{Got, To};
-pub use upload::{Put, PutOptions};
+pub use download::{Destination, Downloaded};
+pub use upload::{PutOptions, Uploaded};

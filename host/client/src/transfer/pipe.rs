@@ -2,12 +2,12 @@
 //! from nothing if that is cut off.
 
 use super::source::Sent;
-use super::upload::{Put, type_of};
+use super::upload::{Uploaded, type_of};
 use crate::client::Client;
-use crate::error::{Error, Unreadable};
+use crate::error::{BoxError, Error, Unreadable};
 use crate::event::{Event, Observer};
 use crate::limits::CHUNK;
-use crate::remote::{Body, Receipt, STANDSTILL, file_path};
+use crate::remote::{OutgoingBody, Receipt, STANDSTILL, file_path};
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 use http_body::Frame;
@@ -35,7 +35,7 @@ impl Client {
         name: &str,
         content_type: Option<&str>,
         observer: &Arc<dyn Observer>,
-    ) -> Result<Put, Error> {
+    ) -> Result<Uploaded, Error> {
         observer.tell(Event::Begins { size: None, there: 0 });
         let sent = {
             let observer = observer.clone();
@@ -56,7 +56,7 @@ impl Client {
         observer.tell(Event::Compares);
         let sha256 = digest.lock().expect("no panic under the lock").take();
         if sha256.map(|sha256| sha256.to_hex()).as_ref() == Some(&receipt.sha256) {
-            return Ok(Put { receipt, was_there: false });
+            return Ok(Uploaded { receipt, was_there: false });
         }
         self.delete(&receipt.file_id).await?;
         Err(Error::Differs(PathBuf::from("-")))
@@ -64,16 +64,16 @@ impl Client {
 }
 
 /// The digest of all that was read, once all was.
-type Told = Arc<Mutex<Option<Digest>>>;
+type SharedDigest = Arc<Mutex<Option<Digest>>>;
 
 struct Pipe {
     pieces: mpsc::Receiver<std::io::Result<Bytes>>,
     sent: Arc<Sent>,
 }
 
-fn pipe(mut from: impl Read + Send + 'static, sent: Arc<Sent>) -> (Body, Told) {
+fn pipe(mut from: impl Read + Send + 'static, sent: Arc<Sent>) -> (OutgoingBody, SharedDigest) {
     let (sender, pieces) = mpsc::channel(AHEAD);
-    let digest = Told::default();
+    let digest = SharedDigest::default();
     let told = digest.clone();
     // Not one of the runtime's, which would wait for it at the end.
     std::thread::spawn(move || {
@@ -104,7 +104,7 @@ fn pipe(mut from: impl Read + Send + 'static, sent: Arc<Sent>) -> (Body, Told) {
 
 impl http_body::Body for Pipe {
     type Data = Bytes;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,

@@ -1,8 +1,8 @@
 //! The file that is sent: which it is, whether it is still the same, and its bytes, in pieces.
 
-use crate::error::{Error, Unreadable};
+use crate::error::{BoxError, Error, Unreadable};
 use crate::limits::CHUNK;
-use crate::remote::{Body, Pulse};
+use crate::remote::{OutgoingBody, Pulse};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -19,7 +19,7 @@ use std::task::{Context, Poll, ready};
 use tokio::task::JoinHandle;
 
 /// A file, as it was when it was opened.
-pub(crate) struct Source {
+pub(crate) struct UploadFile {
     pub(crate) path: PathBuf,
     file: File,
     stamp: Stamp,
@@ -45,9 +45,9 @@ impl From<&Metadata> for Stamp {
     }
 }
 
-impl Source {
+impl UploadFile {
     /// Opens a file.
-    pub(crate) fn open(path: &Path) -> Result<Source, Error> {
+    pub(crate) fn open(path: &Path) -> Result<UploadFile, Error> {
         let unreadable = |cause: io::Error| Error::Read { path: path.to_owned(), cause: Arc::new(cause) };
         // So that a pipe without a writer is refused, and not waited for.
         let nonblock = rustix::fs::OFlags::NONBLOCK.bits() as i32;
@@ -56,7 +56,7 @@ impl Source {
         if !metadata.is_file() {
             return Err(Error::NotAFile(path.to_owned()));
         }
-        Ok(Source { path: path.to_owned(), file, stamp: Stamp::from(&metadata) })
+        Ok(UploadFile { path: path.to_owned(), file, stamp: Stamp::from(&metadata) })
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -144,7 +144,7 @@ impl Source {
     }
 
     /// The bytes of a range, as they are read. `sent` counts those that were handed to the connection.
-    pub(crate) fn body(self: &Arc<Self>, range: Range<u64>, sent: Arc<Sent>) -> Body {
+    pub(crate) fn body(self: &Arc<Self>, range: Range<u64>, sent: Arc<Sent>) -> OutgoingBody {
         FileBody { source: self.clone(), left: range, reading: None, sent }.boxed_unsync()
     }
 }
@@ -175,7 +175,7 @@ impl Sent {
 
 /// A range of a file as the body of a request. One piece is read while the one before is sent.
 struct FileBody {
-    source: Arc<Source>,
+    source: Arc<UploadFile>,
     /// What is not being read yet.
     left: Range<u64>,
     reading: Option<(usize, JoinHandle<io::Result<Bytes>>)>,
@@ -201,7 +201,7 @@ impl FileBody {
 
 impl http_body::Body for FileBody {
     type Data = Bytes;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,

@@ -37,7 +37,7 @@ pub(crate) struct PartFile {
 }
 
 /// What is there of a file already.
-pub(crate) struct Prefix {
+pub(crate) struct LocalPrefix {
     pub(crate) length: u64,
     pub(crate) sha256: Sha256,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Prefix {
 impl PartFile {
     /// Opens what an earlier run has left of the file, or an empty one, in the folder of the target. Its name tells the
     /// file and its digest, so what is in it is a piece of nothing else.
-    pub(crate) fn open(target: PathBuf, remote: &RemoteFile, force: bool) -> Result<(PartFile, Prefix), Error> {
+    pub(crate) fn open(target: PathBuf, remote: &RemoteFile, force: bool) -> Result<(PartFile, LocalPrefix), Error> {
         if let Ok(there) = fs::symlink_metadata(&target) {
             replaceable(&target, there.file_type())?;
             if !force {
@@ -124,8 +124,8 @@ fn replaceable(path: &Path, there: FileType) -> Result<(), Error> {
 }
 
 /// Reads what is there, and stands at its end. More than there can be is no piece of the file.
-fn prefix(file: &mut File, most: u64) -> io::Result<Prefix> {
-    let mut prefix = Prefix { length: 0, sha256: Sha256::new() };
+fn prefix(file: &mut File, most: u64) -> io::Result<LocalPrefix> {
+    let mut prefix = LocalPrefix { length: 0, sha256: Sha256::new() };
     if file.metadata()?.len() > most {
         file.set_len(0)?;
     }

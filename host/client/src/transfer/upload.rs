@@ -5,11 +5,11 @@
 
 use super::parts::{Parts, contains};
 use super::retry::{Patience, Tries, until_done};
-use super::source::{Sent, Source};
+use super::source::{Sent, UploadFile};
 use crate::client::Client;
 use crate::error::Error;
 use crate::event::{Event, Observer};
-use crate::remote::{Announced, Part, Receipt, Session, Status};
+use crate::remote::{Announced, PartUpload, Receipt, Session, Status};
 use portico_store::{Digest, Sha256};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,7 +44,7 @@ pub struct PutOptions {
 }
 
 /// A file that was put.
-pub struct Put {
+pub struct Uploaded {
     /// What the server says of it.
     pub receipt: Receipt,
     /// It was there before, whole.
@@ -52,7 +52,7 @@ pub struct Put {
 }
 
 /// Why a session does not become the file.
-enum Failure {
+enum UploadFailure {
     /// It ended, or is of other content.
     Over {
         /// Its key leads nowhere else.
@@ -62,9 +62,9 @@ enum Failure {
     Error(Error),
 }
 
-impl From<Error> for Failure {
+impl From<Error> for UploadFailure {
     fn from(error: Error) -> Self {
-        Failure::Error(error)
+        UploadFailure::Error(error)
     }
 }
 
@@ -84,8 +84,8 @@ impl Client {
         path: &Path,
         options: &PutOptions,
         observer: &Arc<dyn Observer>,
-    ) -> Result<Put, Error> {
-        let source = Arc::new(Source::open(path)?);
+    ) -> Result<Uploaded, Error> {
+        let source = Arc::new(UploadFile::open(path)?);
         source.ends().await?;
         let name = options.name.as_deref().map_or_else(|| source.name(), Ok)?;
         let content_type = options.content_type.clone().unwrap_or_else(|| type_of(name));
@@ -106,23 +106,23 @@ impl Client {
                 && !options.again
                 && let Some(receipt) = self.put_before(&source, &session, &patience, observer).await?
             {
-                return Ok(Put { receipt, was_there: true });
+                return Ok(Uploaded { receipt, was_there: true });
             }
             if !session.goes_on() {
                 attempt += 1;
                 continue;
             }
-            let upload = Arc::new(Upload::new(self, &source, session, &patience, observer));
+            let upload = Arc::new(SessionUpload::new(self, &source, session, &patience, observer));
             match upload.run(options.parallel).await {
-                Ok(receipt) => return Ok(Put { receipt, was_there: false }),
-                Err(Failure::Over { pass_over }) => {
+                Ok(receipt) => return Ok(Uploaded { receipt, was_there: false }),
+                Err(UploadFailure::Over { pass_over }) => {
                     ends += 1;
                     attempt += u32::from(pass_over);
                     if ends == ENDS {
                         return Err(Error::Ended(ends));
                     }
                 }
-                Err(Failure::Error(error)) => {
+                Err(UploadFailure::Error(error)) => {
                     if matches!(error, Error::Changed(_) | Error::FalseSize { .. }) {
                         // No later run finds it again. If it can't be told, the session's time will be over some day.
                         let _ = self.abort(&upload.session).await;
@@ -137,7 +137,7 @@ impl Client {
     /// The file of a session that was finished by an earlier run, if it still exists and the content is still the same.
     async fn put_before(
         &self,
-        source: &Arc<Source>,
+        source: &Arc<UploadFile>,
         session: &Session,
         patience: &Patience,
         observer: &Arc<dyn Observer>,
@@ -155,9 +155,9 @@ impl Client {
 }
 
 /// The upload of one file through one session.
-struct Upload {
+struct SessionUpload {
     client: Arc<Client>,
-    source: Arc<Source>,
+    source: Arc<UploadFile>,
     session: Session,
     patience: Arc<Patience>,
     observer: Arc<dyn Observer>,
@@ -168,17 +168,17 @@ struct Upload {
     moving: AtomicU64,
 }
 
-impl Upload {
+impl SessionUpload {
     fn new(
         client: &Arc<Client>,
-        source: &Arc<Source>,
+        source: &Arc<UploadFile>,
         session: Session,
         patience: &Arc<Patience>,
         observer: &Arc<dyn Observer>,
-    ) -> Upload {
+    ) -> SessionUpload {
         let Session { chunk_size_bytes, total_parts, received_parts, .. } = &session;
         let parts = Parts::new(source.size(), *chunk_size_bytes, *total_parts, received_parts);
-        Upload {
+        SessionUpload {
             client: client.clone(),
             source: source.clone(),
             patience: patience.clone(),
@@ -194,7 +194,7 @@ impl Upload {
         self.parts.lock().expect("no panic under the lock")
     }
 
-    async fn run(self: &Arc<Self>, parallel: usize) -> Result<Receipt, Failure> {
+    async fn run(self: &Arc<Self>, parallel: usize) -> Result<Receipt, UploadFailure> {
         self.observer.tell(Event::Begins { size: Some(self.source.size()), there: self.parts().bytes() });
         let (receipt, sha256) = tokio::try_join!(self.send(parallel), self.digest())?;
         if receipt.sha256 == sha256.to_hex() && receipt.size_bytes == self.source.size() {
@@ -204,13 +204,13 @@ impl Upload {
         match deleted {
             Err(error) if !error.is_absent() => Err(error.into()),
             // What an earlier run has sent may have been something else, if that left no trace.
-            _ if !self.session.received_parts.is_empty() => Err(Failure::Over { pass_over: true }),
+            _ if !self.session.received_parts.is_empty() => Err(UploadFailure::Over { pass_over: true }),
             _ => Err(Error::Differs(self.source.path.clone()).into()),
         }
     }
 
     /// Sends all that has not arrived, and has the file made.
-    async fn send(self: &Arc<Self>, parallel: usize) -> Result<Receipt, Failure> {
+    async fn send(self: &Arc<Self>, parallel: usize) -> Result<Receipt, UploadFailure> {
         loop {
             let mut lanes = JoinSet::new();
             for _ in 0..parallel {
@@ -230,7 +230,7 @@ impl Upload {
         }
     }
 
-    async fn lane(self: Arc<Self>) -> Result<(), Failure> {
+    async fn lane(self: Arc<Self>) -> Result<(), UploadFailure> {
         loop {
             let next = self.parts().take();
             let Some(number) = next else { return Ok(()) };
@@ -239,7 +239,7 @@ impl Upload {
     }
 
     /// Sends a part until it has arrived.
-    async fn part(self: &Arc<Self>, number: u32) -> Result<(), Failure> {
+    async fn part(self: &Arc<Self>, number: u32) -> Result<(), UploadFailure> {
         let mut tries = Tries::new(&self.patience, &*self.observer);
         let mut damages = 0;
         loop {
@@ -285,13 +285,13 @@ impl Upload {
         // Also where it is dropped in the middle.
         let counted = Counted { upload: self, sent: sent.clone() };
         let body = self.source.body(range.clone(), sent.clone());
-        let answer = self.client.put_part(&self.session, Part { number, range, sha256, body }, &sent.pulse).await;
+        let answer = self.client.put_part(&self.session, PartUpload { number, range, sha256, body }, &sent.pulse).await;
         drop(counted);
         answer
     }
 
     /// Makes the file; `None` if the server has lost parts, which wait again.
-    async fn finalize(&self) -> Result<Option<Receipt>, Failure> {
+    async fn finalize(&self) -> Result<Option<Receipt>, UploadFailure> {
         let mut tries = Tries::new(&self.patience, &*self.observer);
         loop {
             let error = match self.client.finalize(&self.session).await {
@@ -311,7 +311,7 @@ impl Upload {
     }
 
     /// The digest of the whole, behind what has arrived.
-    async fn digest(&self) -> Result<Digest, Failure> {
+    async fn digest(&self) -> Result<Digest, UploadFailure> {
         let mut sha256 = Sha256::new();
         let mut frontier = self.frontier.subscribe();
         for number in 1..=self.session.total_parts {
@@ -323,12 +323,12 @@ impl Upload {
     }
 
     /// Fails with what an answer says of the session as such.
-    fn must_go_on(&self, error: &Error) -> Result<(), Failure> {
+    fn must_go_on(&self, error: &Error) -> Result<(), UploadFailure> {
         if error.is_absent() || error.is_problem("session-complete") {
             return Err(over());
         }
         // A part of it has other content than the file, so it was begun with that.
-        if error.is_problem("part-conflict") { Err(Failure::Over { pass_over: true }) } else { Ok(()) }
+        if error.is_problem("part-conflict") { Err(UploadFailure::Over { pass_over: true }) } else { Ok(()) }
     }
 
     fn tell(&self) {
@@ -337,13 +337,13 @@ impl Upload {
     }
 }
 
-fn over() -> Failure {
-    Failure::Over { pass_over: false }
+fn over() -> UploadFailure {
+    UploadFailure::Over { pass_over: false }
 }
 
 /// What a request has sent counts as moving until it is over.
 struct Counted<'u> {
-    upload: &'u Upload,
+    upload: &'u SessionUpload,
     sent: Arc<Sent>,
 }
 

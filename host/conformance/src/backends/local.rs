@@ -34,7 +34,7 @@ impl TestBackend for Local {
     }
 
     async fn fresh(&self, needs: &[String]) -> Result<Box<dyn TestStore>, BoxError> {
-        Ok(Box::new(Folder::new(tempfile::tempdir()?, needs, Durability::Full)))
+        Ok(Box::new(LocalTestStore::new(tempfile::tempdir()?, needs, Durability::Full)))
     }
 }
 
@@ -73,25 +73,25 @@ impl TestBackend for LocalBelow {
     }
 
     async fn fresh(&self, needs: &[String]) -> Result<Box<dyn TestStore>, BoxError> {
-        Ok(Box::new(Folder::new(tempfile::tempdir_in(&self.folder)?, needs, self.durability)))
+        Ok(Box::new(LocalTestStore::new(tempfile::tempdir_in(&self.folder)?, needs, self.durability)))
     }
 }
 
-struct Folder {
+struct LocalTestStore {
     /// It goes when this is dropped.
     folder: TempDir,
     options: LocalOptions,
 }
 
-impl Folder {
+impl LocalTestStore {
     fn new(folder: TempDir, needs: &[String], durability: Durability) -> Self {
         let max_object_size = max_object_size(needs);
-        Folder { folder, options: LocalOptions { durability, max_object_size, lock_wait: SETTLE } }
+        LocalTestStore { folder, options: LocalOptions { durability, max_object_size, lock_wait: SETTLE } }
     }
 }
 
 #[async_trait]
-impl TestStore for Folder {
+impl TestStore for LocalTestStore {
     async fn open(&self) -> Result<Arc<dyn Backend>, BoxError> {
         Ok(Arc::new(LocalStore::open(&self.folder.path().join("store"), self.options.clone()).await?))
     }
@@ -268,8 +268,8 @@ mod tests {
     use portico_store::{FileId, FinalOptions, PartOptions, SessionId, put_final, put_part, stream};
 
     /// A store with an object, a part of its own file and a placed part, closed again.
-    async fn store() -> (Folder, PathBuf) {
-        let folder = Folder::new(tempfile::tempdir().unwrap(), &[], Durability::Full);
+    async fn store() -> (LocalTestStore, PathBuf) {
+        let folder = LocalTestStore::new(tempfile::tempdir().unwrap(), &[], Durability::Full);
         let root = folder.folder.path().join("store");
         let store = folder.open().await.unwrap();
         let (scope, session) = (Scope::root(), SessionId::parse("session").unwrap());
@@ -286,7 +286,7 @@ mod tests {
         (folder, root)
     }
 
-    async fn faults(folder: &Folder) -> Vec<String> {
+    async fn faults(folder: &LocalTestStore) -> Vec<String> {
         folder.inspect().await.unwrap().faults
     }
 

@@ -1,7 +1,7 @@
 //! The flags that commands share: one for each key of the configuration.
 
 use super::error::Error;
-use crate::config::{Config, KEYS, Sources};
+use crate::config::{Config, ConfigSources, KEYS};
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use std::path::PathBuf;
 
@@ -30,9 +30,9 @@ pub(super) fn settings() -> Vec<Arg> {
     std::iter::once(config).chain(keys).collect()
 }
 
-pub(super) fn sources(matches: &ArgMatches) -> Sources {
+pub(super) fn sources(matches: &ArgMatches) -> ConfigSources {
     let flag = |name| Some((name, matches.get_one::<String>(name)?.clone()));
-    Sources {
+    ConfigSources {
         flags: KEYS.iter().filter_map(|key| flag(key.name)).collect(),
         environment: std::env::vars_os().collect(),
         file: matches.get_one::<PathBuf>("config").cloned(),

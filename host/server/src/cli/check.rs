@@ -1,11 +1,11 @@
 //! `portico check`.
 
-use super::args::switch;
+use super::args::{configuration, configured, switch};
 use super::error::Error;
-use super::store::Store;
+use super::store::OpenStore;
 use super::trial::try_out;
 use super::{log, stdout, verify};
-use crate::config::{Config, Source, StoreConfig};
+use crate::config::{Config, Origin, StoreConfig};
 use clap::{ArgMatches, Command};
 use portico_s3::Finding;
 use portico_store::local::{FsFacts, LocalOptions, LocalStore, OpenError, RebuildReport};
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// What is to be done besides showing the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Task {
+enum CheckMode {
     /// The store is tried.
     Try,
     /// The index is made again, even if it is whole with `force`, and the store is tried.
@@ -26,9 +26,8 @@ enum Task {
     Verify(Depth),
 }
 
-/// The command's own flags, beside those of the configuration.
-pub(super) fn arguments(command: Command) -> Command {
-    command
+pub(super) fn command() -> Command {
+    configured("check", "Show the configuration in force, and try the store")
         .arg(switch("rebuild").help("First make the index again from the final objects that are there"))
         .arg(switch("force").requires("rebuild").help("Rebuild even an index that is whole"))
         .arg(
@@ -39,12 +38,13 @@ pub(super) fn arguments(command: Command) -> Command {
         .arg(switch("digests").requires("files").help("Read all files, and compare their digests too"))
 }
 
-/// Shows the configuration, and does what the flags say.
-pub(super) fn check(config: &Config, matches: &ArgMatches) -> Result<ExitCode, Error> {
-    let task = match (matches.get_flag("rebuild"), matches.get_flag("files"), matches.get_flag("digests")) {
-        (true, ..) => Task::Rebuild { force: matches.get_flag("force") },
-        (_, true, digests) => Task::Verify(if digests { Depth::Digests } else { Depth::Sizes }),
-        _ => Task::Try,
+/// Shows the configuration, and checks the store as the flags say.
+pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
+    let config = &configuration(matches)?;
+    let mode = match (matches.get_flag("rebuild"), matches.get_flag("files"), matches.get_flag("digests")) {
+        (true, ..) => CheckMode::Rebuild { force: matches.get_flag("force") },
+        (_, true, digests) => CheckMode::Verify(if digests { Depth::Digests } else { Depth::Sizes }),
+        _ => CheckMode::Try,
     };
     log::start(config);
     let mut out = stdout::results();
@@ -52,27 +52,27 @@ pub(super) fn check(config: &Config, matches: &ArgMatches) -> Result<ExitCode, E
     match &config.store {
         StoreConfig::Local { path, options } => {
             let facts = LocalStore::facts(path)?;
-            configuration(&mut out, config).and_then(|()| filesystem(&mut out, &facts)).map_err(Error::Output)?;
-            if let Task::Rebuild { force } = task {
+            show(&mut out, config).and_then(|()| filesystem(&mut out, &facts)).map_err(Error::Output)?;
+            if let CheckMode::Rebuild { force } = mode {
                 let report = tokio.block_on(make_index(path, options, force))?;
                 writeln!(out, "{report}").map_err(Error::Output)?;
             }
         }
-        StoreConfig::S3(_) if matches!(task, Task::Rebuild { .. }) => return Err(Error::NoIndex),
-        StoreConfig::S3(_) => configuration(&mut out, config).map_err(Error::Output)?,
+        StoreConfig::S3(_) if matches!(mode, CheckMode::Rebuild { .. }) => return Err(Error::NoIndex),
+        StoreConfig::S3(_) => show(&mut out, config).map_err(Error::Output)?,
     }
-    if let Task::Verify(depth) = task {
+    if let CheckMode::Verify(depth) = mode {
         return verify::verify(&tokio, config, depth);
     }
-    let store = tokio.block_on(Store::open_now(config))?;
+    let store = tokio.block_on(OpenStore::open_now(config))?;
     let backend = store.backend();
     writeln!(out, "store: {}", backend.info().summary).map_err(Error::Output)?;
-    if let Store::S3(store) = &store {
+    if let OpenStore::S3(store) = &store {
         capabilities(&mut out, &store.capabilities().report()).map_err(Error::Output)?;
     }
     tokio.block_on(async {
         let tried = try_out(&*backend).await;
-        store.settle().await;
+        store.wait_background().await;
         tried
     })?;
     writeln!(out, "it can be written, read and deleted from").map_err(Error::Output)?;
@@ -84,14 +84,14 @@ async fn make_index(path: &Path, options: &LocalOptions, force: bool) -> Result<
 }
 
 /// What is in force, and what the environment has that is not.
-fn configuration(out: &mut impl Write, config: &Config) -> std::io::Result<()> {
+fn show(out: &mut impl Write, config: &Config) -> std::io::Result<()> {
     for (key, given) in &config.given {
         match key.only_for.filter(|kind| *kind != config.store.kind()) {
-            None => writeln!(out, "{:<18} {:<24} {}", key.name, given.text, given.source)?,
-            Some(_) if given.source == Source::Default => {}
+            None => writeln!(out, "{:<18} {:<24} {}", key.name, given.text, given.origin)?,
+            Some(_) if given.origin == Origin::Default => {}
             Some(kind) => {
                 let why = format_args!("not in force: for {} stores only", kind.scheme());
-                writeln!(out, "{:<18} {:<24} {}, {why}", key.name, given.text, given.source)?;
+                writeln!(out, "{:<18} {:<24} {}, {why}", key.name, given.text, given.origin)?;
             }
         }
     }

@@ -7,13 +7,13 @@ use super::args::{configured, sources, switch};
 use super::error::Error;
 use super::progress::Progress;
 use super::stop::Stop;
-use super::store::Store;
-use super::{log, portal, stderr};
+use super::store::OpenStore;
+use super::{log, portal, stderr, threads};
 use crate::config::{Config, time};
 use crate::server::{Server, Settings, Tokens};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, value_parser};
-use portico_client::{Client, Options, ServerUrl, Token};
+use portico_client::{BearerToken, Client, Options, ServerUrl};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,9 +21,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-
-/// How long work that blocks may take to return when everything else has ended.
-const BLOCKING_END: Duration = Duration::from_secs(5);
 
 /// The environment variable that holds a token.
 const TOKEN: &str = "PORTICO_TOKEN";
@@ -59,21 +56,20 @@ where
 {
     let progress = Progress::new(matches.get_flag("json"));
     let retry = *matches.get_one::<Duration>("retry").expect("it has a default");
-    let place = Place::of(matches)?;
-    let tokio = super::threads::start()?;
-    let done = tokio.block_on(async {
+    let endpoint = Endpoint::of(matches)?;
+    threads::run(async {
         let mut stop = Stop::new().map_err(Error::Start)?.watched();
-        let (options, own) = match place {
-            Place::Server(options) => (options, None),
-            Place::Store(config) => {
+        let (options, own) = match endpoint {
+            Endpoint::Server(options) => (options, None),
+            Endpoint::Store(config) => {
                 let own = tokio::select! {
-                    own = Own::start(*config) => own?,
+                    own = EmbeddedPortal::start(*config) => own?,
                     signal = stop.first() => return Err(Error::Stopped(signal)),
                 };
                 (own.options(), Some(own))
             }
         };
-        let client = Arc::new(Client::new(options.server()?, retry));
+        let client = Arc::new(Client::new(options, retry)?);
         let done = tokio::select! {
             done = work(client, progress.clone()) => done,
             signal = stop.first() => Err(Error::Stopped(signal)),
@@ -83,19 +79,17 @@ where
             own.end().await;
         }
         done
-    });
-    tokio.shutdown_timeout(BLOCKING_END);
-    done
+    })
 }
 
 /// Where the portal is.
-enum Place {
+enum Endpoint {
     Server(Options),
     Store(Box<Config>),
 }
 
-impl Place {
-    fn of(matches: &ArgMatches) -> Result<Place, Error> {
+impl Endpoint {
+    fn of(matches: &ArgMatches) -> Result<Endpoint, Error> {
         let server = matches.get_one::<String>("server");
         let is_flag = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
         let store = is_flag("store");
@@ -109,7 +103,7 @@ impl Place {
             if token.is_some() && url.is_overheard() {
                 stderr::say(&format!("anybody on the way to {url} can read the token: it is not https"));
             }
-            return Ok(Place::Server(Options { url, token, ca_file: matches.get_one("ca-file").cloned() }));
+            return Ok(Endpoint::Server(Options { url, token, ca_file: matches.get_one("ca-file").cloned() }));
         }
         if let Some(name) = ["auth-file", "ca-file"].into_iter().find(|name| is_flag(name)) {
             return Err(Error::Usage(format!("--{name} is for a server, and none is given")));
@@ -118,34 +112,34 @@ impl Place {
             crate::config::ConfigError::Missing { key: "store", .. } => Error::Usage(NOWHERE.to_owned()),
             error => Error::Config(error),
         })?;
-        Ok(Place::Store(Box::new(config)))
+        Ok(Endpoint::Store(Box::new(config)))
     }
 }
 
-fn token(matches: &ArgMatches) -> Result<Option<Token>, Error> {
+fn token(matches: &ArgMatches) -> Result<Option<BearerToken>, Error> {
     if let Some(file) = matches.get_one::<PathBuf>("auth-file") {
-        return Ok(Some(Token::read(file)?));
+        return Ok(Some(BearerToken::read(file)?));
     }
     match std::env::var_os(TOKEN) {
         None => Ok(None),
-        Some(text) => Ok(Some(Token::new(&text.to_string_lossy(), TOKEN)?)),
+        Some(text) => Ok(Some(BearerToken::new(&text.to_string_lossy(), TOKEN)?)),
     }
 }
 
 /// A portal in this process.
-struct Own {
+struct EmbeddedPortal {
     addr: SocketAddr,
     /// What opens it, for this process alone: others of the machine could reach its port.
     secret: String,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
-    store: Store,
+    store: OpenStore,
 }
 
-impl Own {
-    async fn start(config: Config) -> Result<Own, Error> {
+impl EmbeddedPortal {
+    async fn start(config: Config) -> Result<EmbeddedPortal, Error> {
         log::start_quiet(&config);
-        let store = Store::open_now(&config).await?;
+        let store = OpenStore::open_now(&config).await?;
         let backend = store.backend();
         let runtime = portal::runtime(&config, backend.clone())?;
         let secret = secret()?;
@@ -157,13 +151,13 @@ impl Own {
         let addr = server.local_addr().map_err(listening)?;
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(server.run(async move { _ = stopped.await }));
-        Ok(Own { addr, secret, stop, serving, store })
+        Ok(EmbeddedPortal { addr, secret, stop, serving, store })
     }
 
     /// How it is reached.
     fn options(&self) -> Options {
         let url = ServerUrl::parse(&format!("http://{}", self.addr)).expect("an address is a URL's host");
-        let token = Token::new(&self.secret, "this process").expect("hexadecimal digits");
+        let token = BearerToken::new(&self.secret, "this process").expect("hexadecimal digits");
         Options { url, token: Some(token), ca_file: None }
     }
 
@@ -172,7 +166,7 @@ impl Own {
         if let Err(error) = self.serving.await {
             tracing::error!(%error, "the portal did not end as it should");
         }
-        self.store.settle().await;
+        self.store.wait_background().await;
     }
 }
 

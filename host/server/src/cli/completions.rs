@@ -6,7 +6,6 @@ use clap_complete::{Shell, generate};
 use std::io::Write;
 use std::process::ExitCode;
 
-/// The command.
 pub(super) fn command() -> Command {
     let shell = Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(Shell));
     Command::new("completions")
@@ -15,7 +14,7 @@ pub(super) fn command() -> Command {
 }
 
 /// Prints the completions of `all`.
-pub(super) fn completions(mut all: Command, matches: &ArgMatches) -> Result<ExitCode, Error> {
+pub(super) fn run(mut all: Command, matches: &ArgMatches) -> Result<ExitCode, Error> {
     let shell = *matches.get_one::<Shell>("shell").expect("it is required");
     let mut script = Vec::new();
     generate(shell, &mut all, "portico", &mut script);

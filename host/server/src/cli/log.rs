@@ -1,7 +1,7 @@
 //! The log, which goes to standard error through [`super::stderr`].
 
-use super::stderr::{self, Log};
-use crate::config::{Config, LogFormat, Source};
+use super::stderr::{self, LogWriter};
+use crate::config::{Config, LogFormat, Origin};
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
@@ -16,13 +16,14 @@ pub(super) fn start(config: &Config) {
 
 /// As [`start`], but logs only what is wrong where nobody has said what to log.
 pub(super) fn start_quiet(config: &Config) {
-    let said = config.given.iter().any(|(key, given)| key.name == "log" && given.source != Source::Default);
+    let said = config.given.iter().any(|(key, given)| key.name == "log" && given.origin != Origin::Default);
     if said { start(config) } else { start_with(config, EnvFilter::new("warn")) }
 }
 
 fn start_with(config: &Config, filter: EnvFilter) {
     // Errors of the formatter would go to `eprintln!`, which panics if standard error is closed.
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false).with_writer(|| Log);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false).with_writer(|| LogWriter);
     let started = match config.log_format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).try_init(),

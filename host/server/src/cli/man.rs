@@ -8,13 +8,12 @@ use clap_mangen::roff::{Roff, bold, roman};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// The command.
 pub(super) fn command() -> Command {
     Command::new("man").about("Print the manual page")
 }
 
 /// Prints the page of `all`. `settings` are the options that configured commands share.
-pub(super) fn man(all: Command, settings: &[Arg]) -> Result<ExitCode, Error> {
+pub(super) fn run(all: Command, settings: &[Arg]) -> Result<ExitCode, Error> {
     let mut out = std::io::stdout().lock();
     page(all, settings).and_then(|page| out.write_all(&page)).and_then(|()| out.flush()).map_err(Error::Output)?;
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! How a transfer is told: a bar on a terminal, a line now and then elsewhere, or JSON.
+//! Reports the progress of a transfer: as a bar on a terminal, as lines elsewhere, or as JSON.
 //!
 //! Results go to standard output, and everything else to standard error; JSON is a result in whole.
 
@@ -22,17 +22,17 @@ const UNKNOWN: &str = "{msg} {spinner} {bytes} {bytes_per_sec} {elapsed}";
 
 /// Tells of what a command does.
 #[derive(Clone)]
-pub(super) struct Progress(Arc<Mutex<Told>>);
+pub(super) struct Progress(Arc<Mutex<ProgressState>>);
 
-enum How {
+enum Style {
     Bar(ProgressBar),
     Lines,
     Json,
 }
 
 /// What was told so far.
-struct Told {
-    how: How,
+struct ProgressState {
+    how: Style,
     /// What the transfer is of, as a person and as a program is told.
     subject: String,
     field: &'static str,
@@ -48,14 +48,14 @@ struct Told {
 impl Progress {
     pub(super) fn new(json: bool) -> Progress {
         let how = match json {
-            true => How::Json,
+            true => Style::Json,
             false if io::stderr().is_terminal() => {
-                How::Bar(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()))
+                Style::Bar(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()))
             }
-            false => How::Lines,
+            false => Style::Lines,
         };
         let now = Instant::now();
-        let told = Told {
+        let state = ProgressState {
             how,
             subject: String::new(),
             field: "file",
@@ -65,18 +65,18 @@ impl Progress {
             last: now,
             retried: None,
         };
-        Progress(Arc::new(Mutex::new(told)))
+        Progress(Arc::new(Mutex::new(state)))
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn state(&self) -> MutexGuard<'_, ProgressState> {
         self.0.lock().expect("no panic under the lock")
     }
 
     /// What follows is about this: the name of a file, or the id of one.
     pub(super) fn about(&self, field: &'static str, subject: &str) {
-        let mut told = self.told();
-        told.subject = subject.to_owned();
-        told.field = field;
+        let mut state = self.state();
+        state.subject = subject.to_owned();
+        state.field = field;
     }
 
     /// As somebody whom a client tells.
@@ -86,7 +86,7 @@ impl Progress {
 
     /// Takes a bar away, so that other lines can come.
     pub(super) fn clear(&self) {
-        if let How::Bar(bar) = &self.told().how {
+        if let Style::Bar(bar) = &self.state().how {
             bar.finish_and_clear();
         }
     }
@@ -94,9 +94,9 @@ impl Progress {
     /// Tells a result: as a line, or as JSON with these members besides.
     pub(super) fn result(&self, line: &str, event: &str, members: Value) -> Result<(), Error> {
         self.clear();
-        let told = self.told();
-        let written = match told.how {
-            How::Json => stdout::tell(&told.json(event, members).to_string()),
+        let state = self.state();
+        let written = match state.how {
+            Style::Json => stdout::tell(&state.json(event, members).to_string()),
             _ if line.is_empty() => Ok(()),
             _ => stdout::tell(line),
         };
@@ -106,49 +106,49 @@ impl Progress {
     /// Tells that what the command was about has failed, and that it goes on.
     pub(super) fn failure(&self, error: &portico_client::Error) -> Result<(), Error> {
         self.clear();
-        let told = self.told();
+        let state = self.state();
         let text = portico_store::chain(error);
-        if let How::Json = told.how {
+        if let Style::Json = state.how {
             let status = error.problem().map(|problem| problem.status.as_u16());
-            let line = told.json("failed", json!({ "error": text, "status": status }));
+            let line = state.json("failed", json!({ "error": text, "status": status }));
             return stdout::tell(&line.to_string()).map_err(Error::Output);
         }
-        stderr::say(&format!("{}: {text}", printable(&told.subject)));
+        stderr::say(&format!("{}: {text}", printable(&state.subject)));
         Ok(())
     }
 
     /// Something to know beside the results.
     pub(super) fn note(&self, text: &str) {
-        self.told().note(text);
+        self.state().note(text);
     }
 }
 
 impl Observer for Progress {
     fn tell(&self, event: Event<'_>) {
-        let mut told = self.told();
+        let mut state = self.state();
         match event {
-            Event::Begins { size, there } => told.begin(size, there),
-            Event::At(bytes) => told.at(bytes),
+            Event::Begins { size, there } => state.begin(size, there),
+            Event::At(bytes) => state.at(bytes),
             Event::TriesAgain { error, wait } => {
                 let text = portico_store::chain(error);
-                match told.how {
-                    How::Json => told.out("retry", json!({ "error": text, "wait_ms": wait.as_millis() as u64 })),
-                    _ => told.retry(text),
+                match state.how {
+                    Style::Json => state.out("retry", json!({ "error": text, "wait_ms": wait.as_millis() as u64 })),
+                    _ => state.retry(text),
                 }
             }
-            Event::Finishes => told.phase("finishing"),
-            Event::Compares => told.phase("comparing"),
+            Event::Finishes => state.phase("finishing"),
+            Event::Compares => state.phase("comparing"),
         }
     }
 }
 
-impl Told {
+impl ProgressState {
     fn begin(&mut self, size: Option<u64>, there: u64) {
         (self.size, self.there) = (size, there);
         self.began = Instant::now();
         self.last = self.began;
         match &self.how {
-            How::Bar(_) => {
+            Style::Bar(_) => {
                 let bar = ProgressBar::with_draw_target(size, ProgressDrawTarget::stderr());
                 let style = ProgressStyle::with_template(if size.is_some() { KNOWN } else { UNKNOWN });
                 bar.set_style(style.expect("the template is sound").progress_chars("=> "));
@@ -156,24 +156,24 @@ impl Told {
                 bar.set_position(there);
                 // So that what was there does not count as fast.
                 bar.reset_eta();
-                self.how = How::Bar(bar);
+                self.how = Style::Bar(bar);
             }
-            How::Lines if there > 0 => {
+            Style::Lines if there > 0 => {
                 let of = size.map_or(String::new(), |size| format!(" of {}", HumanBytes(size)));
                 self.note(&format!("{}: {}{of} are there already", printable(&self.subject), HumanBytes(there)));
             }
-            How::Lines => {}
-            How::Json => self.out("begin", json!({ "size_bytes": size, "already_bytes": there })),
+            Style::Lines => {}
+            Style::Json => self.out("begin", json!({ "size_bytes": size, "already_bytes": there })),
         }
     }
 
     fn at(&mut self, bytes: u64) {
         let since = self.last.elapsed();
         match &self.how {
-            How::Bar(bar) => bar.set_position(bytes),
-            How::Lines if since < LINE_EVERY => {}
-            How::Json if since < JSON_EVERY => {}
-            How::Lines => {
+            Style::Bar(bar) => bar.set_position(bytes),
+            Style::Lines if since < LINE_EVERY => {}
+            Style::Json if since < JSON_EVERY => {}
+            Style::Lines => {
                 self.last = Instant::now();
                 let (rate, left) = self.rate(bytes);
                 let share = self.size.filter(|size| *size > 0).map(|size| u128::from(bytes) * 100 / u128::from(size));
@@ -183,7 +183,7 @@ impl Told {
                 let line = format!("{}: {share}{done}, {}/s{left}", printable(&self.subject), HumanBytes(rate as u64));
                 self.note(&line);
             }
-            How::Json => {
+            Style::Json => {
                 self.last = Instant::now();
                 let (rate, left) = self.rate(bytes);
                 let left = left.map(|left| left.as_secs());
@@ -211,16 +211,16 @@ impl Told {
 
     fn phase(&mut self, name: &str) {
         match &self.how {
-            How::Bar(bar) => bar.set_message(format!("{} ({name})", printable(&self.subject))),
-            How::Lines => {}
-            How::Json => self.out(name, json!({})),
+            Style::Bar(bar) => bar.set_message(format!("{} ({name})", printable(&self.subject))),
+            Style::Lines => {}
+            Style::Json => self.out(name, json!({})),
         }
     }
 
     fn note(&self, text: &str) {
         match &self.how {
-            How::Bar(bar) => bar.suspend(|| stderr::say_now(text)),
-            How::Lines | How::Json => stderr::say(text),
+            Style::Bar(bar) => bar.suspend(|| stderr::say_now(text)),
+            Style::Lines | Style::Json => stderr::say(text),
         }
     }
 

@@ -6,7 +6,7 @@ use super::error::Error;
 use super::progress::Progress;
 use crate::config::size;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use portico_client::{Client, Put, PutOptions, printable};
+use portico_client::{Client, PutOptions, Uploaded, printable};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -36,8 +36,8 @@ pub(super) fn command() -> Command {
         .arg(switch("again").help("Make another file of one that was put before and has not changed"))
 }
 
-/// Puts the files in turn, and tells the id of each.
-pub(super) fn put(matches: &ArgMatches) -> Result<ExitCode, Error> {
+/// Puts the files in turn, and prints the id of each.
+pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
     let files: Vec<PathBuf> = matches.get_many("files").into_iter().flatten().cloned().collect();
     let part_size = matches.get_one::<String>("part_size").map(|text| size(text)).transpose();
     let options = PutOptions {
@@ -58,7 +58,7 @@ pub(super) fn put(matches: &ArgMatches) -> Result<ExitCode, Error> {
         for file in &files {
             progress.about("file", &file.to_string_lossy());
             match one(&client, file, &options, &progress).await {
-                Ok(Put { receipt, was_there }) => {
+                Ok(Uploaded { receipt, was_there }) => {
                     let line = format!("{}  {}", printable(&receipt.file_id), printable(&file.to_string_lossy()));
                     let receipt: Value = serde_json::to_value(&receipt).unwrap_or_default();
                     progress.result(&line, "done", json!({ "was_there": was_there, "receipt": receipt }))?;
@@ -82,7 +82,7 @@ async fn one(
     file: &Path,
     options: &PutOptions,
     progress: &Progress,
-) -> Result<Put, portico_client::Error> {
+) -> Result<Uploaded, portico_client::Error> {
     if !is_stdin(file) {
         return client.put(file, options, &progress.observer()).await;
     }

@@ -16,7 +16,7 @@ pub(super) fn command() -> Command {
 }
 
 /// Removes the files in turn.
-pub(super) fn rm(matches: &ArgMatches) -> Result<ExitCode, Error> {
+pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
     let ids: Vec<String> = matches.get_many("file-ids").into_iter().flatten().cloned().collect();
     let force = matches.get_flag("force");
     client::run(matches, |client, progress| async move {

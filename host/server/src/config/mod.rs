@@ -14,7 +14,7 @@ pub use keys::{KEYS, Key, PREFIX, StoreKind};
 pub use portal::PortalSettings;
 pub use store::StoreConfig;
 pub(crate) use units::{size, time};
-pub use values::{ConfigError, Given, Source};
+pub use values::{ConfigError, Given, Origin};
 
 use crate::runtime::limits::{GUESTS_MAX, MEMORY_MAX, MEMORY_MIN};
 use crate::server::Tokens;
@@ -65,7 +65,7 @@ pub struct Config {
 
 /// What there is to read a configuration from.
 #[derive(Debug, Default)]
-pub struct Sources {
+pub struct ConfigSources {
     /// Values of flags, by the name of their key.
     pub flags: BTreeMap<&'static str, String>,
     /// The environment.
@@ -79,7 +79,7 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] at the first thing that is wrong.
-    pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
+    pub fn load(sources: &ConfigSources) -> Result<Config, ConfigError> {
         let file = sources.file.as_deref().map(read_file).transpose()?.unwrap_or_default();
         let mut given = Vec::new();
         for key in KEYS {
@@ -153,14 +153,14 @@ fn read_file(path: &Path) -> Result<File, ConfigError> {
         let Some(key) = KEYS.iter().find(|key| key.name == name) else {
             return Err(ConfigError::UnknownKey { key: name, path: path.to_owned() });
         };
-        let source = Source::File(path.to_owned());
+        let origin = Origin::File(path.to_owned());
         let text = plain(&value).ok_or_else(|| ConfigError::Value {
             key: key.name,
             value: value.to_string(),
-            source_name: source.to_string(),
+            origin: origin.to_string(),
             reason: "expected a string, a whole number, true or false, or a list of strings".to_owned(),
         })?;
-        file.insert(name, Given { text, source });
+        file.insert(name, Given { text, origin });
     }
     Ok(file)
 }
@@ -178,24 +178,24 @@ fn plain(value: &toml::Value) -> Option<String> {
     }
 }
 
-fn value_of(key: &'static Key, sources: &Sources, file: &File) -> Result<Option<Given>, ConfigError> {
+fn value_of(key: &'static Key, sources: &ConfigSources, file: &File) -> Result<Option<Given>, ConfigError> {
     if let Some(text) = sources.flags.get(key.name) {
-        return Ok(Some(Given { text: text.clone(), source: Source::Flag(key.flag()) }));
+        return Ok(Some(Given { text: text.clone(), origin: Origin::Flag(key.flag()) }));
     }
     let variable = key.variable();
     if let Some((_, value)) = sources.environment.iter().find(|(name, _)| *name == *variable) {
-        let source = Source::Environment(variable);
+        let origin = Origin::Environment(variable);
         return match value.to_str() {
-            Some(text) => Ok(Some(Given { text: text.to_owned(), source })),
+            Some(text) => Ok(Some(Given { text: text.to_owned(), origin })),
             None => Err(ConfigError::Value {
                 key: key.name,
                 value: value.to_string_lossy().into_owned(),
-                source_name: source.to_string(),
+                origin: origin.to_string(),
                 reason: "is not UTF-8".to_owned(),
             }),
         };
     }
-    let default = || key.default.map(|text| Given { text: text.to_owned(), source: Source::Default });
+    let default = || key.default.map(|text| Given { text: text.to_owned(), origin: Origin::Default });
     Ok(file.get(key.name).cloned().or_else(default))
 }
 

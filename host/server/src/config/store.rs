@@ -2,7 +2,7 @@
 
 use super::keys::StoreKind;
 use super::units;
-use super::values::{ConfigError, Source, Values};
+use super::values::{ConfigError, Origin, Values};
 use portico_s3::{BadSetting, Checksum, Location, PayloadSigning, S3Options};
 use portico_store::local::{Durability, LocalOptions};
 use std::path::PathBuf;
@@ -32,23 +32,23 @@ impl StoreConfig {
 }
 
 /// What a URL of a store names.
-enum Place {
+enum StoreUrl {
     Local(PathBuf),
     S3(Location),
 }
 
 /// Reads the settings of the store; those of other kinds of store must not have been given but by the environment.
 pub(super) fn read(values: &Values<'_>) -> Result<StoreConfig, ConfigError> {
-    let store = match values.parse("store", place)? {
-        Place::Local(path) => StoreConfig::Local { path, options: local(values)? },
-        Place::S3(location) => StoreConfig::S3(Box::new(s3(values, location)?)),
+    let store = match values.parse("store", store_url)? {
+        StoreUrl::Local(path) => StoreConfig::Local { path, options: local(values)? },
+        StoreUrl::S3(location) => StoreConfig::S3(Box::new(s3(values, location)?)),
     };
     for (key, given) in values.all() {
         let Some(kind) = key.only_for.filter(|kind| *kind != store.kind()) else { continue };
-        if let Source::Flag(_) | Source::File(_) = given.source {
+        if let Origin::Flag(_) | Origin::File(_) = given.origin {
             return Err(ConfigError::OtherStore {
                 key: key.name,
-                source_name: given.source.to_string(),
+                origin: given.origin.to_string(),
                 scheme: kind.scheme(),
                 store: values.given("store").text.clone(),
             });
@@ -57,10 +57,10 @@ pub(super) fn read(values: &Values<'_>) -> Result<StoreConfig, ConfigError> {
     Ok(store)
 }
 
-fn place(text: &str) -> Result<Place, String> {
+fn store_url(text: &str) -> Result<StoreUrl, String> {
     match text.split_once(':') {
-        Some(("file", path)) => folder(path).map(Place::Local),
-        Some(("s3", _)) => location(text).map(Place::S3),
+        Some(("file", path)) => folder(path).map(StoreUrl::Local),
+        Some(("s3", _)) => location(text).map(StoreUrl::S3),
         _ => Err("expected file:DIR or s3://BUCKET[/PREFIX]".to_owned()),
     }
 }

@@ -17,7 +17,7 @@ fn load(
     let mut flags: BTreeMap<_, _> = flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     flags.entry("store").or_insert_with(|| "file:/tmp/store".to_owned());
     let environment = environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
-    Config::load(&Sources { flags, environment, file: file.map(|_| path) })
+    Config::load(&ConfigSources { flags, environment, file: file.map(|_| path) })
 }
 
 /// As [`load`], with an S3 store, of no file.
@@ -67,11 +67,11 @@ fn flags_win_over_environment_over_file() {
     assert_eq!(config.limits.cpu, Duration::from_secs(3));
     assert_eq!(config.settings.trusted_proxies.len(), 2);
 
-    let source = |name: &str| config.given.iter().find(|(key, _)| key.name == name).unwrap().1.source.clone();
-    assert_eq!(source("listen"), Source::Flag("listen".into()));
-    assert_eq!(source("max_requests"), Source::Environment("PORTICO_MAX_REQUESTS".into()));
-    assert!(matches!(source("guest_cpu"), Source::File(_)));
-    assert_eq!(source("guest_memory"), Source::Default);
+    let origin = |name: &str| config.given.iter().find(|(key, _)| key.name == name).unwrap().1.origin.clone();
+    assert_eq!(origin("listen"), Origin::Flag("listen".into()));
+    assert_eq!(origin("max_requests"), Origin::Environment("PORTICO_MAX_REQUESTS".into()));
+    assert!(matches!(origin("guest_cpu"), Origin::File(_)));
+    assert_eq!(origin("guest_memory"), Origin::Default);
 }
 
 #[test]
@@ -109,13 +109,13 @@ fn what_is_no_toml_or_no_plain_value_is_an_error() {
     let cause = std::error::Error::source(&error).expect("a cause").to_string();
     assert_eq!(cause, "it is larger than 1048576 bytes", "{error}");
     load(&[], &[], Some(&large[..FILE_MAX as usize])).unwrap();
-    let missing = Sources { file: Some("/nonexistent/portico.toml".into()), ..Sources::default() };
+    let missing = ConfigSources { file: Some("/nonexistent/portico.toml".into()), ..ConfigSources::default() };
     assert!(message(Config::load(&missing)).contains("/nonexistent/portico.toml"));
 }
 
 #[test]
 fn a_store_is_needed_and_must_be_one_that_exists_here() {
-    let text = message(Config::load(&Sources::default()));
+    let text = message(Config::load(&ConfigSources::default()));
     assert!(text.contains("--store") && text.contains("PORTICO_STORE"), "{text}");
     for (url, part) in [
         ("file:", "no folder"),

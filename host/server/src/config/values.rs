@@ -44,24 +44,24 @@ pub enum ConfigError {
         variable: String,
     },
     /// A value does not have its form.
-    #[error("{key} = `{value}` ({source_name}): {reason}")]
+    #[error("{key} = `{value}` ({origin}): {reason}")]
     Value {
         /// The key.
         key: &'static str,
         /// The value as it was given.
         value: String,
         /// Where it was given.
-        source_name: String,
+        origin: String,
         /// What is wrong with it.
         reason: String,
     },
     /// A value was given, by a flag or in the file, that means nothing for the store.
-    #[error("{key} ({source_name}) is for {scheme} stores only, and the store is {store}")]
+    #[error("{key} ({origin}) is for {scheme} stores only, and the store is {store}")]
     OtherStore {
         /// The key.
         key: &'static str,
         /// Where it was given.
-        source_name: String,
+        origin: String,
         /// What the URLs of the stores begin with that it is for.
         scheme: &'static str,
         /// The store.
@@ -71,7 +71,7 @@ pub enum ConfigError {
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum Origin {
     /// Nobody gave one.
     Default,
     /// The configuration file.
@@ -82,13 +82,13 @@ pub enum Source {
     Flag(String),
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::Default => f.write_str("default"),
-            Source::File(path) => write!(f, "from {}", path.display()),
-            Source::Environment(variable) => write!(f, "from {variable}"),
-            Source::Flag(flag) => write!(f, "from --{flag}"),
+            Origin::Default => f.write_str("default"),
+            Origin::File(path) => write!(f, "from {}", path.display()),
+            Origin::Environment(variable) => write!(f, "from {variable}"),
+            Origin::Flag(flag) => write!(f, "from --{flag}"),
         }
     }
 }
@@ -99,7 +99,7 @@ pub struct Given {
     /// Its text.
     pub text: String,
     /// Where it was given.
-    pub source: Source,
+    pub origin: Origin,
 }
 
 /// The values of all keys as they were given.
@@ -130,7 +130,7 @@ impl<'a> Values<'a> {
     /// The error of a value that can't be used.
     pub(super) fn bad(&self, name: &str, reason: String) -> ConfigError {
         let (key, given) = self.entry(name);
-        let source_name = given.source.to_string();
-        ConfigError::Value { key: key.name, value: given.text.clone(), source_name, reason }
+        let origin = given.origin.to_string();
+        ConfigError::Value { key: key.name, value: given.text.clone(), origin, reason }
     }
 }

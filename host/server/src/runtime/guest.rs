@@ -2,7 +2,7 @@
 //! its settings, its request, and two outputs. No environment, no files, no network.
 
 use super::deadline::Deadline;
-use super::output::Output;
+use super::output::GuestOutput;
 use super::{Limits, limits};
 use portico_host::{StorageCtx, StorageCtxView, StorageView};
 use std::sync::Arc;
@@ -42,8 +42,8 @@ impl Guest {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits::FIELDS_BYTES);
         let wasi = WasiCtx::builder()
-            .stdout(Output::new(request.clone(), "stdout"))
-            .stderr(Output::new(request.clone(), "stderr"))
+            .stdout(GuestOutput::new(request.clone(), "stdout"))
+            .stderr(GuestOutput::new(request.clone(), "stderr"))
             .allow_tcp(false)
             .allow_udp(false)
             .max_random_size(limits::RANDOM_BYTES)
@@ -96,15 +96,15 @@ impl StorageView for Guest {
 /// Denies outgoing requests.
 struct Hooks;
 
-type Exchange = dyn Future<Output = Result<(), HttpError>> + Send;
+type Transmission = dyn Future<Output = Result<(), HttpError>> + Send;
 
 impl WasiHttpHooks for Hooks {
     fn send_request(
         &mut self,
         _: http::Request<WasiBody>,
         _: Option<RequestOptions>,
-        _: Box<Exchange>,
-    ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Box<Exchange>), HttpError>> + Send> {
+        _: Box<Transmission>,
+    ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Box<Transmission>), HttpError>> + Send> {
         Box::new(async { Err(HttpError::HttpRequestDenied) })
     }
 

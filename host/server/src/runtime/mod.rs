@@ -99,7 +99,7 @@ pub enum MaintenanceError {
 
 /// What a step of a portal's maintenance did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct MaintenanceStep {
     /// Sessions that it ended because their time was over.
     pub expired: u32,
     /// Sessions that had ended, whose left parts it deleted.
@@ -190,7 +190,7 @@ impl Runtime {
         id: &Arc<str>,
         budget: Duration,
         after: Option<&str>,
-    ) -> Result<Option<Progress>, MaintenanceError> {
+    ) -> Result<Option<MaintenanceStep>, MaintenanceError> {
         let Some(pre) = &self.maintained else { return Ok(None) };
         let (mut store, deadline) = self.store(id, Arc::default());
         let guest = deadline.run(pre.instantiate_async(&mut store)).await.map_err(GuestError::of_instantiation)?;
@@ -199,7 +199,7 @@ impl Runtime {
         let run = deadline.run(maintenance.call_run(&mut store, budget, after)).instrument(span(id));
         let run = run.await.map_err(GuestError::of_call)?;
         let progress = run.map_err(MaintenanceError::Portal)?;
-        Ok(Some(Progress {
+        Ok(Some(MaintenanceStep {
             expired: progress.expired,
             cleared: progress.cleared,
             purged: progress.purged,

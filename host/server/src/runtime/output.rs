@@ -12,9 +12,9 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 /// One output of one guest. Clones are handles of the same output.
 #[derive(Clone)]
-pub(crate) struct Output(Arc<Mutex<Lines>>);
+pub(crate) struct GuestOutput(Arc<Mutex<LineBuffer>>);
 
-struct Lines {
+struct LineBuffer {
     /// The request that the guest runs for.
     request: Arc<str>,
     /// `stdout` or `stderr`.
@@ -23,9 +23,9 @@ struct Lines {
     left: usize,
 }
 
-impl Output {
-    pub(crate) fn new(request: Arc<str>, name: &'static str) -> Output {
-        Output(Arc::new(Mutex::new(Lines { request, name, line: Vec::new(), left: OUTPUT_BYTES })))
+impl GuestOutput {
+    pub(crate) fn new(request: Arc<str>, name: &'static str) -> GuestOutput {
+        GuestOutput(Arc::new(Mutex::new(LineBuffer { request, name, line: Vec::new(), left: OUTPUT_BYTES })))
     }
 
     fn push(&self, bytes: &[u8]) {
@@ -33,7 +33,7 @@ impl Output {
     }
 }
 
-impl Lines {
+impl LineBuffer {
     fn push(&mut self, bytes: &[u8]) {
         if self.left == 0 {
             return;
@@ -65,19 +65,19 @@ impl Lines {
     }
 }
 
-impl Drop for Lines {
+impl Drop for LineBuffer {
     fn drop(&mut self) {
         self.emit();
     }
 }
 
-impl IsTerminal for Output {
+impl IsTerminal for GuestOutput {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdoutStream for Output {
+impl StdoutStream for GuestOutput {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(self.clone())
     }
@@ -87,7 +87,7 @@ impl StdoutStream for Output {
     }
 }
 
-impl OutputStream for Output {
+impl OutputStream for GuestOutput {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.push(&bytes);
         Ok(())
@@ -103,11 +103,11 @@ impl OutputStream for Output {
 }
 
 #[async_trait::async_trait]
-impl Pollable for Output {
+impl Pollable for GuestOutput {
     async fn ready(&mut self) {}
 }
 
-impl AsyncWrite for Output {
+impl AsyncWrite for GuestOutput {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.push(bytes);
         Poll::Ready(Ok(bytes.len()))

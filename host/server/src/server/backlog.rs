@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 
 /// How a client failed to take what was written for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) enum TakeFailure {
     /// It took nothing for too long.
     Stalled,
     /// It took too little.
@@ -49,7 +49,7 @@ impl Backlog {
 
     /// Begins or continues a wait. `taken` returns how many bytes the client has taken since the connection began.
     /// Resolves when the client has failed.
-    pub(super) fn poll_failure(&mut self, cx: &mut Context<'_>, taken: impl Fn() -> u64) -> Poll<Failure> {
+    pub(super) fn poll_failure(&mut self, cx: &mut Context<'_>, taken: impl Fn() -> u64) -> Poll<TakeFailure> {
         let pause = (self.idle / LOOKS).max(Duration::from_millis(1));
         let wait = match self.wait {
             Some(wait) => wait,
@@ -69,10 +69,10 @@ impl Backlog {
             let slow = self.look(now, taken());
             let end = self.credit.end(wait.began, self.idle);
             if end <= now {
-                return Poll::Ready(Failure::Stalled);
+                return Poll::Ready(TakeFailure::Stalled);
             }
             if slow {
-                return Poll::Ready(Failure::Slow);
+                return Poll::Ready(TakeFailure::Slow);
             }
             self.reset(end.min(now + pause));
         }
@@ -81,11 +81,11 @@ impl Backlog {
     /// Ends a wait, because the kernel accepts bytes again.
     ///
     /// # Errors
-    /// [`Failure::Slow`] if the client took too little of late.
-    pub(super) fn accepted(&mut self, taken: impl Fn() -> u64) -> Result<(), Failure> {
+    /// [`TakeFailure::Slow`] if the client took too little of late.
+    pub(super) fn accepted(&mut self, taken: impl Fn() -> u64) -> Result<(), TakeFailure> {
         let slow = self.wait.is_some() && self.pace.demands() && self.look(Instant::now(), taken());
         self.wait = None;
-        if slow { Err(Failure::Slow) } else { Ok(()) }
+        if slow { Err(TakeFailure::Slow) } else { Ok(()) }
     }
 
     /// Notes what the client has taken since the last look; true if that is too little for the time that was waited.
@@ -121,7 +121,7 @@ mod tests {
 
     const IDLE: Duration = Duration::from_millis(40);
 
-    async fn failure(backlog: &mut Backlog, taken: impl Fn() -> u64) -> Failure {
+    async fn failure(backlog: &mut Backlog, taken: impl Fn() -> u64) -> TakeFailure {
         poll_fn(|cx| backlog.poll_failure(cx, &taken)).await
     }
 
@@ -129,7 +129,7 @@ mod tests {
     async fn a_client_that_takes_nothing_is_stalled() {
         let began = Instant::now();
         let failure = failure(&mut Backlog::new(IDLE, 0), || 0).await;
-        assert_eq!(failure, Failure::Stalled);
+        assert_eq!(failure, TakeFailure::Stalled);
         assert!(began.elapsed() >= IDLE, "{:?}", began.elapsed());
     }
 
@@ -151,7 +151,7 @@ mod tests {
             taken.set(taken.get() + 1);
             taken.get()
         };
-        assert_eq!(failure(&mut Backlog::new(IDLE, 1 << 20), slow).await, Failure::Slow);
+        assert_eq!(failure(&mut Backlog::new(IDLE, 1 << 20), slow).await, TakeFailure::Slow);
     }
 
     #[test]

@@ -129,11 +129,11 @@ impl Drop for RequestBody {
 
 /// The body of a response.
 pub(super) struct ResponseBody {
-    content: Content,
+    content: ResponseSource,
     access: Access,
 }
 
-enum Content {
+enum ResponseSource {
     /// An answer of the host.
     Host(Full<Bytes>),
     /// An answer of a guest.
@@ -142,11 +142,11 @@ enum Content {
 
 impl ResponseBody {
     pub(super) fn host(content: Full<Bytes>, access: Access) -> ResponseBody {
-        ResponseBody { content: Content::Host(content), access }
+        ResponseBody { content: ResponseSource::Host(content), access }
     }
 
     pub(super) fn guest(content: GuestBody, access: Access) -> ResponseBody {
-        ResponseBody { content: Content::Guest(content), access }
+        ResponseBody { content: ResponseSource::Guest(content), access }
     }
 }
 
@@ -157,8 +157,8 @@ impl Body for ResponseBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.access.flow.piece_taken();
         let frame = match &mut self.content {
-            Content::Host(body) => ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(Error::from)),
-            Content::Guest(body) => ready!(Pin::new(body).poll_frame(cx)),
+            ResponseSource::Host(body) => ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(Error::from)),
+            ResponseSource::Guest(body) => ready!(Pin::new(body).poll_frame(cx)),
         };
         match &frame {
             Some(Ok(frame)) => {
@@ -175,15 +175,15 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Host(body) => body.is_end_stream(),
-            Content::Guest(body) => body.rest.is_empty() && body.body.is_end_stream(),
+            ResponseSource::Host(body) => body.is_end_stream(),
+            ResponseSource::Guest(body) => body.rest.is_empty() && body.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Host(body) => body.size_hint(),
-            Content::Guest(body) => body.body.size_hint(),
+            ResponseSource::Host(body) => body.size_hint(),
+            ResponseSource::Guest(body) => body.body.size_hint(),
         }
     }
 }
@@ -191,8 +191,8 @@ impl Body for ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         let whole = match &self.content {
-            Content::Host(body) => body.is_end_stream(),
-            Content::Guest(body) => body.whole || body.left == Some(0),
+            ResponseSource::Host(body) => body.is_end_stream(),
+            ResponseSource::Guest(body) => body.whole || body.left == Some(0),
         };
         // The last piece of a stream that was reset has not been taken.
         if (!whole && !self.access.has_no_body()) || self.access.flow.cut.get().is_some() {

@@ -7,7 +7,7 @@ use super::limits::{
 };
 use super::peer::{Idle, Peer};
 use super::service;
-use super::state::State;
+use super::state::ServerState;
 use super::streams::Streams;
 use super::wire::Wire;
 use hyper::service::service_fn;
@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// Serves a connection until it ends, is idle for too long, or the server stops.
-pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<State>) {
+pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<ServerState>) {
     let socket = SockRef::from(&stream);
     if let Err(error) = socket.set_tcp_nodelay(true).and_then(|()| socket.set_tcp_notsent_lowat(UNSENT)) {
         tracing::debug!(%addr, %error, "cannot set TCP_NODELAY and TCP_NOTSENT_LOWAT");

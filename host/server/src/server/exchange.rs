@@ -9,7 +9,7 @@ use super::body::{GuestBody, RequestBody, ResponseBody};
 use super::flow::Flow;
 use super::limits::SETTLE;
 use super::problem::{busy, problem};
-use super::state::State;
+use super::state::ServerState;
 use crate::runtime::{GuestError, Runtime};
 use http::{Request, Response, StatusCode, header};
 use portico_store::chain;
@@ -23,7 +23,7 @@ type Answer = Result<Response<HyperOutgoingBody>, ErrorCode>;
 
 /// Runs a guest for a request, and answers when it has given the head of its response.
 pub(super) async fn run(
-    state: &Arc<State>,
+    state: &Arc<ServerState>,
     id: Arc<str>,
     request: Request<RequestBody>,
     flow: Arc<Flow>,
@@ -33,7 +33,8 @@ pub(super) async fn run(
     let (answer, answered) = oneshot::channel();
     let (presence, departed) = oneshot::channel();
     let (outcome, ended) = oneshot::channel();
-    let task = Task { state: state.clone(), id: id.clone(), flow: flow.clone(), answer, departed, outcome, permit };
+    let task =
+        GuestTask { state: state.clone(), id: id.clone(), flow: flow.clone(), answer, departed, outcome, permit };
     let task = tokio::spawn(task.run(request));
     let response = match answered.await {
         Ok(Ok(response)) => {
@@ -68,8 +69,8 @@ pub(super) async fn run(
 }
 
 /// What the task of a guest owns. The guest is dropped before its permit.
-struct Task {
-    state: Arc<State>,
+struct GuestTask {
+    state: Arc<ServerState>,
     id: Arc<str>,
     flow: Arc<Flow>,
     answer: oneshot::Sender<Answer>,
@@ -80,10 +81,10 @@ struct Task {
     permit: OwnedSemaphorePermit,
 }
 
-impl Task {
+impl GuestTask {
     /// Runs the guest to its end; why it failed, if it did.
     async fn run(self, request: Request<RequestBody>) -> Option<GuestError> {
-        let Task { state, id, flow, answer, departed, outcome, permit } = self;
+        let GuestTask { state, id, flow, answer, departed, outcome, permit } = self;
         let runtime: &Runtime = &state.runtime;
         let result = {
             let mut guest = std::pin::pin!(runtime.serve(&id, flow.moved.clone(), request, answer));

@@ -4,7 +4,7 @@ use super::connection;
 use super::limits::{SETTLE, Settings};
 use super::metrics::{CONNECTION, Metrics, Passes};
 use super::readiness::Readiness;
-use super::state::State;
+use super::state::ServerState;
 use crate::runtime::Runtime;
 use portico_store::Backend;
 use prometheus_client::metrics::counter::Counter;
@@ -27,7 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A server that has its port and does not accept yet.
 pub struct Server {
     listener: TcpListener,
-    state: Arc<State>,
+    state: Arc<ServerState>,
 }
 
 impl Server {
@@ -51,7 +51,7 @@ impl Server {
             let backend = backend.clone();
             async move { backend.ready().await }
         });
-        let state = State { runtime, readiness, settings, connections, requests, stopping, cutting, metrics };
+        let state = ServerState { runtime, readiness, settings, connections, requests, stopping, cutting, metrics };
         Ok(Server { listener, state: Arc::new(state) })
     }
 

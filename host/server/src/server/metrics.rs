@@ -37,32 +37,32 @@ const NO_ANSWER: &str = "no_answer";
 
 /// An exchange, as it is counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answered {
+struct ExchangeLabels {
     method: &'static str,
     status: u16,
 }
 
 /// What an exchange is for, as its duration is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Asked {
+struct MethodLabel {
     method: &'static str,
 }
 
 /// What is refused for want of room.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Refused {
+struct RefusedLabel {
     what: &'static str,
 }
 
 /// How a guest failed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Failed {
+struct FailureLabel {
     reason: &'static str,
 }
 
 /// What is done without a client.
 #[derive(Clone, Copy, Debug)]
-pub enum Task {
+pub enum UpkeepTask {
     /// The portal's maintenance.
     Maintenance,
     /// The sweep of the store.
@@ -71,33 +71,33 @@ pub enum Task {
 
 /// A pass of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Pass {
+struct PassLabels {
     task: &'static str,
     outcome: &'static str,
 }
 
 /// How often what is done without a client was done, and failed.
 #[derive(Clone, Debug, Default)]
-pub struct Passes(Family<Pass, Counter>);
+pub struct Passes(Family<PassLabels, Counter>);
 
 impl Passes {
     /// Counts a pass that is over.
-    pub fn count(&self, task: Task, done: bool) {
+    pub fn count(&self, task: UpkeepTask, done: bool) {
         self.of(task, done).inc();
     }
 
     /// Returns how many passes of a task succeeded.
     #[cfg(test)]
-    pub(crate) fn counted(&self, task: Task) -> u64 {
+    pub(crate) fn counted(&self, task: UpkeepTask) -> u64 {
         self.of(task, true).get()
     }
 
-    fn of(&self, task: Task, done: bool) -> Counter {
+    fn of(&self, task: UpkeepTask, done: bool) -> Counter {
         let task = match task {
-            Task::Maintenance => "maintenance",
-            Task::Sweep => "sweep",
+            UpkeepTask::Maintenance => "maintenance",
+            UpkeepTask::Sweep => "sweep",
         };
-        self.0.get_or_create_owned(&Pass { task, outcome: if done { "done" } else { "failed" } })
+        self.0.get_or_create_owned(&PassLabels { task, outcome: if done { "done" } else { "failed" } })
     }
 }
 
@@ -105,8 +105,8 @@ impl Passes {
 #[derive(Debug)]
 pub(super) struct Metrics {
     registry: Registry,
-    exchanges: Family<Answered, Counter>,
-    durations: Family<Asked, Histogram>,
+    exchanges: Family<ExchangeLabels, Counter>,
+    durations: Family<MethodLabel, Histogram>,
     /// Bytes of request bodies that were read.
     pub(super) received: Counter,
     /// Bytes of response bodies that went to connections.
@@ -119,8 +119,8 @@ pub(super) struct Metrics {
     /// Connections that were accepted.
     pub(super) accepted: Counter,
     open: Gauge,
-    refused: Family<Refused, Counter>,
-    failed: Family<Failed, Counter>,
+    refused: Family<RefusedLabel, Counter>,
+    failed: Family<FailureLabel, Counter>,
     pub(super) passes: Passes,
     /// Lines of the log that were lost.
     pub(super) lost_lines: Counter,
@@ -147,12 +147,13 @@ impl Metrics {
         metrics.register(settings, store);
         // An increase from nothing is none: what somebody wants to be woken for begins at 0.
         for what in [CONNECTION, REQUEST] {
-            drop(metrics.refused.get_or_create(&Refused { what }));
+            drop(metrics.refused.get_or_create(&RefusedLabel { what }));
         }
         for reason in [TRAP, DEADLINE, INSTANTIATION, UNFINISHED, NO_ANSWER] {
-            drop(metrics.failed.get_or_create(&Failed { reason }));
+            drop(metrics.failed.get_or_create(&FailureLabel { reason }));
         }
-        for (task, done) in [Task::Maintenance, Task::Sweep].into_iter().flat_map(|task| [(task, true), (task, false)])
+        for (task, done) in
+            [UpkeepTask::Maintenance, UpkeepTask::Sweep].into_iter().flat_map(|task| [(task, true), (task, false)])
         {
             drop(metrics.passes.of(task, done));
         }
@@ -206,13 +207,13 @@ impl Metrics {
             Some(_) => status.as_u16(),
             None => status.as_u16() / 100 * 100,
         });
-        self.exchanges.get_or_create(&Answered { method, status }).inc();
-        self.durations.get_or_create(&Asked { method }).observe(took.as_secs_f64());
+        self.exchanges.get_or_create(&ExchangeLabels { method, status }).inc();
+        self.durations.get_or_create(&MethodLabel { method }).observe(took.as_secs_f64());
     }
 
     /// Counts something that was refused for want of room.
     pub(super) fn refused(&self, what: &'static str) {
-        self.refused.get_or_create(&Refused { what }).inc();
+        self.refused.get_or_create(&RefusedLabel { what }).inc();
     }
 
     /// Counts a guest that failed its request. One whose client failed it, or found no room, has not.
@@ -225,12 +226,12 @@ impl Metrics {
             GuestError::Trap(_) => TRAP,
             GuestError::Unfinished => UNFINISHED,
         };
-        self.failed.get_or_create(&Failed { reason }).inc();
+        self.failed.get_or_create(&FailureLabel { reason }).inc();
     }
 
     /// Counts a guest that returned without a response.
     pub(super) fn no_answer(&self) {
-        self.failed.get_or_create(&Failed { reason: NO_ANSWER }).inc();
+        self.failed.get_or_create(&FailureLabel { reason: NO_ANSWER }).inc();
     }
 
     /// All of it, while so many guests run and so many connections are open.

@@ -28,5 +28,5 @@ mod wire;
 
 pub use limits::Settings;
 pub use listener::Server;
-pub use metrics::{Passes, Task};
+pub use metrics::{Passes, UpkeepTask};
 pub use tokens::{BadToken, TOKEN_FILE_MAX, TOKEN_MAX, TOKEN_MIN, TokenError, Tokens};

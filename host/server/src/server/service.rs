@@ -8,7 +8,7 @@ use super::metrics::{self, REQUEST};
 use super::peer::Peer;
 use super::problem::{busy, fixed, problem, read_only, text, unauthorized};
 use super::readiness::Verdict;
-use super::state::State;
+use super::state::ServerState;
 use super::turn::Turn;
 use super::{exchange, streams};
 use bytes::Bytes;
@@ -25,7 +25,11 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const OWN_PREFIX: &str = "x-portico-";
 
 /// Answers a request.
-pub(super) async fn handle(state: Arc<State>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<ResponseBody> {
+pub(super) async fn handle(
+    state: Arc<ServerState>,
+    peer: Arc<Peer>,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
     let trusted = state.settings.trusted_proxies.contains(&peer.addr.ip());
     let id = request_id(trusted.then(|| request.headers()));
     let version = request.version();
@@ -72,7 +76,7 @@ pub(super) async fn handle(state: Arc<State>, peer: Arc<Peer>, request: Request<
 }
 
 /// The answer to a request that no guest is asked about.
-async fn host_answer(state: &State, request: &Request<RequestBody>, id: &str) -> Option<Response<Full<Bytes>>> {
+async fn host_answer(state: &ServerState, request: &Request<RequestBody>, id: &str) -> Option<Response<Full<Bytes>>> {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     match request.uri().path() {
         "/health" | "/ready" if !reads => return Some(read_only(id)),
@@ -113,7 +117,7 @@ async fn host_answer(state: &State, request: &Request<RequestBody>, id: &str) ->
     }
 }
 
-async fn ready(state: &State, id: &str) -> Response<Full<Bytes>> {
+async fn ready(state: &ServerState, id: &str) -> Response<Full<Bytes>> {
     if state.stopping.is_cancelled() {
         return busy("The server is stopping.", id);
     }
@@ -151,7 +155,7 @@ fn request_id(trusted: Option<&HeaderMap>) -> Arc<str> {
             let mut random = [0; 16];
             // Without randomness the id is merely not unique; no secret rests on it.
             let _ = getrandom::fill(&mut random);
-            format!("{:032x}", u128::from_be_bytes(random)).into()
+            hex::encode(random).into()
         }
     }
 }

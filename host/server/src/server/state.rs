@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// What all connections share.
-pub(super) struct State {
+pub(super) struct ServerState {
     pub(super) runtime: Runtime,
     pub(super) readiness: Readiness,
     pub(super) settings: Settings,
@@ -24,7 +24,7 @@ pub(super) struct State {
     pub(super) metrics: Arc<Metrics>,
 }
 
-impl State {
+impl ServerState {
     /// What monitoring is told now.
     pub(super) fn metrics(&self) -> String {
         let guests = self.settings.max_requests.saturating_sub(self.requests.available_permits());

@@ -10,11 +10,11 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-type Exchange = Arc<OnceLock<Arc<Flow>>>;
+type StreamFlow = Arc<OnceLock<Arc<Flow>>>;
 
 tokio::task_local! {
     /// The exchange of the stream that the task is for.
-    static EXCHANGE: Exchange;
+    static EXCHANGE: StreamFlow;
 }
 
 /// Says which exchange the present task is for. Of HTTP/1 the task is the connection's, and nothing happens.
@@ -32,7 +32,7 @@ pub(super) struct Streams {
 impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
         let idle = self.idle;
-        let exchange = Exchange::default();
+        let exchange = StreamFlow::default();
         let of_stream = exchange.clone();
         let task = async move {
             tokio::select! {
@@ -46,7 +46,7 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Streams {
     }
 }
 
-async fn stalled(exchange: &Exchange, idle: Duration) {
+async fn stalled(exchange: &StreamFlow, idle: Duration) {
     loop {
         match exchange.get() {
             Some(flow) => {

@@ -1,6 +1,6 @@
 //! The socket of a connection: it fails when its client takes nothing more, and closes so that the last answer arrives.
 
-use super::backlog::{Backlog, Failure};
+use super::backlog::{Backlog, TakeFailure};
 use super::cut::{Cut, FirstCut};
 use super::limits::{LINGER_BYTES, LINGER_TIME, Settings};
 use super::outgoing::unacknowledged;
@@ -67,8 +67,8 @@ impl Wire {
             }
         };
         let (cut, reason) = match failure {
-            Failure::Stalled => (Cut::ClientStalled, "the client takes nothing more"),
-            Failure::Slow => (Cut::ClientSlow, "the client takes too little"),
+            TakeFailure::Stalled => (Cut::ClientStalled, "the client takes nothing more"),
+            TakeFailure::Slow => (Cut::ClientSlow, "the client takes too little"),
         };
         self.state.cut.give(cut);
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, reason)))

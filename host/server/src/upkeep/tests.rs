@@ -61,7 +61,7 @@ async fn the_timer_ends_when_it_is_told_and_lets_go_of_the_store() {
     let passes = Passes::default();
     let upkeep = Upkeep::start(runtime, store.clone(), Duration::from_millis(1), passes.clone());
     let swept = async {
-        while passes.counted(Task::Sweep) < 3 {
+        while passes.counted(UpkeepTask::Sweep) < 3 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };

@@ -16,7 +16,7 @@ const LIVE_MIN: u64 = 256;
 
 /// What a slot says, as far as it matters here.
 #[derive(Deserialize)]
-struct Slot {
+struct SlotLine {
     portico: u32,
     state: String,
     token: String,
@@ -26,7 +26,7 @@ struct Slot {
 }
 
 /// Data that is there: size and digest.
-type Data = BTreeMap<String, (u64, Digest)>;
+type FoundData = BTreeMap<String, (u64, Digest)>;
 
 /// Looks at all that is below the locations of a store.
 pub(super) async fn inspect(client: &Client, locations: &[&Location]) -> Result<Found, BoxError> {
@@ -56,7 +56,7 @@ pub(super) async fn inspect(client: &Client, locations: &[&Location]) -> Result<
             let (client, location, key) = own(key);
             async move { bucket::digest(&client, &location, &key).await }
         });
-        let mut data: Data = data.await?.into_iter().collect();
+        let mut data: FoundData = data.await?.into_iter().collect();
         for (key, (size, _)) in &data {
             if sizes[key] != *size {
                 found.faults.push(format!("{key} is listed with {} bytes and has {size}", sizes[key]));
@@ -78,14 +78,14 @@ fn slot(
     key: &str,
     body: &[u8],
     listed: u64,
-    data: &mut Data,
+    data: &mut FoundData,
     found: &mut Found,
 ) -> Result<(), BoxError> {
     let (kind, rest) = key.split_once('/').ok_or("no key of a slot")?;
     let (scope, name) = rest.split_once('/').ok_or("no key of a slot")?;
     let scope = Scope::from_written(scope).ok_or("no scope")?;
     let line = body.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let slot: Slot = serde_json::from_slice(line)?;
+    let slot: SlotLine = serde_json::from_slice(line)?;
     if slot.portico != 1 || slot.token.is_empty() {
         return Err("not a slot of this version".into());
     }

@@ -59,18 +59,18 @@ impl TestBackend for S3 {
             ..self.options.clone()
         };
         let client = self.client.get_or_try_init(|| client::of(&self.options)).await?.clone();
-        Ok(Box::new(Prefix { options, client, hosts: Mutex::default() }))
+        Ok(Box::new(S3TestStore { options, client, hosts: Mutex::default() }))
     }
 }
 
-struct Prefix {
+struct S3TestStore {
     options: S3Options,
     client: Client,
     /// What was opened and may still have something to do.
     hosts: Mutex<Vec<Arc<S3Store>>>,
 }
 
-impl Prefix {
+impl S3TestStore {
     /// Where anything of it is.
     fn locations(&self) -> Vec<&Location> {
         let temp = self.options.temp.iter().filter(|temp| **temp != self.options.location);
@@ -89,7 +89,7 @@ impl Prefix {
 }
 
 #[async_trait]
-impl TestStore for Prefix {
+impl TestStore for S3TestStore {
     async fn open(&self) -> Result<Arc<dyn Backend>, BoxError> {
         let host = Arc::new(S3Store::open(self.options.clone()).await?);
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner).push(host.clone());
