@@ -1,4 +1,4 @@
-//! The client itself. The modules of `transfer` give it its operations.
+//! The client. The modules of `transfer` add its operations.
 
 use crate::error::Error;
 use crate::remote::{Options, RemoteServer};

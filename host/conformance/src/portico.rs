@@ -1,4 +1,4 @@
-//! `portico-host` as the host under test. Another host's tests have a file like this one.
+//! `portico-host` as the host under test. The tests of another host need a file like this one.
 
 use crate::{Base, Host, HostState};
 use portico_host::{StorageCtx, StorageCtxView, StorageView};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wasmtime::component::Linker;
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
-/// Gives each guest the widest scope of a backend, and the limits that `portico-host` advises.
+/// The host under test: guests get a backend's root scope, and the limits that `portico-host` recommends.
 pub struct PorticoHost;
 
 /// The state of a guest of [`PorticoHost`].

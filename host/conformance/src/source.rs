@@ -1,4 +1,4 @@
-//! Sources of pattern bytes that end as they are told.
+//! Streams of pattern bytes with a chosen ending.
 
 use crate::bindings::portico::conformance::fixture::Ending;
 use crate::board::Board;
@@ -18,7 +18,7 @@ pub(crate) struct PatternSource {
     pub(crate) at: u64,
     pub(crate) size: Option<u64>,
     pub(crate) chunk: u32,
-    /// `None` once it has failed.
+    /// The ending; `None` after the failure.
     pub(crate) ending: Option<Ending>,
 }
 
@@ -61,7 +61,7 @@ impl InputStream for PatternSource {
             Some(Ending::Stall) => Ok(Bytes::new()),
             Some(Ending::Fail) => {
                 self.ending = None;
-                Err(StreamError::LastOperationFailed(wasmtime::format_err!("the source was told to fail")))
+                Err(StreamError::LastOperationFailed(wasmtime::format_err!("the source fails on purpose")))
             }
             Some(Ending::Close) | None => Err(StreamError::Closed),
         }

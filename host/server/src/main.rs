@@ -1,4 +1,4 @@
-//! The `portico` program. What it does is in [`portico_server::cli`].
+//! The `portico` program; see [`portico_server::cli`].
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod malloc;

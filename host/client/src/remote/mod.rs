@@ -1,4 +1,4 @@
-//! The server: how it is reached, and each request of a portal's interface, once.
+//! The server: its connections, and one attempt of each request.
 
 mod api;
 mod connect;

@@ -1,4 +1,4 @@
-//! A file comes from the server, from where it was cut off.
+//! Downloads a file, and resumes interrupted downloads.
 
 use super::retry::{Tries, until_done};
 use super::target::{PartFile, RemoteFile, local_name};
@@ -19,31 +19,30 @@ use tokio::sync::{mpsc, oneshot};
 
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
-/// Pieces that have arrived and are not written.
+/// Capacity of the queue of received pieces that wait to be written.
 const BEHIND: usize = 4;
 
-/// Where a file is to go.
+/// Where a download is written.
 pub enum Destination {
-    /// To standard output, as it comes.
+    /// Standard output, piece by piece.
     Stdout,
-    /// Under this name, or into the folder that has it under the file's own name; absent: into the folder in which the
-    /// process is.
+    /// This path. In an existing folder, or without a path in the current one, the file gets its own name.
     File(Option<PathBuf>),
 }
 
-/// A file that was got.
+/// A finished download.
 pub struct Downloaded {
-    /// Where it is, unless it went to standard output.
+    /// The file's path; absent for standard output.
     pub path: Option<PathBuf>,
-    /// Its size in bytes.
+    /// The file's size in bytes.
     pub size: u64,
-    /// In hexadecimal.
+    /// SHA-256 of the content, in hexadecimal.
     pub sha256: String,
 }
 
-/// Why the content stops to come.
+/// Why an answer's content was not received to its end.
 enum ReceiveError {
-    /// Nobody writes it any more.
+    /// The writer thread has ended.
     WriterGone,
     Error(Error),
 }
@@ -55,10 +54,10 @@ impl From<Error> for ReceiveError {
 }
 
 impl Client {
-    /// Gets a file. `force` replaces what is there.
+    /// Downloads a file. `force` allows to replace an existing target.
     ///
     /// # Errors
-    /// [`Error`]. What has arrived until then stays beside the target for a later run, unless it is damaged.
+    /// [`Error`]. The received prefix stays beside the target for a later run, unless it is damaged.
     pub async fn get(
         &self,
         id: &str,
@@ -107,7 +106,7 @@ impl Client {
         Ok(Downloaded { path, size, sha256: expected.to_hex() })
     }
 
-    /// What a file is.
+    /// Fetches the description of a file.
     async fn describe(&self, id: &str) -> Result<RemoteFile, Error> {
         let request = self.server.request(Method::HEAD, &file_path(id))?.header(ACCEPT_ENCODING, "identity");
         let response =
@@ -125,7 +124,7 @@ impl Client {
         })
     }
 
-    /// Gets a file from an offset on, and goes on after each cut; answers the digest of all that was written.
+    /// Downloads a file from offset `at`, and resumes after each interruption. Returns the digest of all bytes written.
     async fn fetch(
         &self,
         remote: &RemoteFile,
@@ -151,7 +150,7 @@ impl Client {
         Ok(writer.end().await)
     }
 
-    /// Gets as much as one answer brings.
+    /// Receives the content of one answer.
     async fn receive(
         &self,
         remote: &RemoteFile,
@@ -167,16 +166,16 @@ impl Client {
         let response = self.server.send(request, Some(ANSWER), &Pulse::default()).await?;
         let headers = response.headers();
         if text(headers, &ETAG) != Some(&*remote.etag) {
-            return Err(self.server.unexpected("the file has become another one").into());
+            return Err(self.server.unexpected("the file has changed").into());
         }
         let begins = match response.status() {
             StatusCode::PARTIAL_CONTENT => text(headers, &CONTENT_RANGE).and_then(|text| first_of(text, remote.size)),
-            // Who knows no ranges sends what is there already once more.
+            // A server without range support sends the known prefix again.
             _ => Some(0),
         };
         let mut skip = match begins {
             Some(first) if first <= *at => *at - first,
-            _ => return Err(self.server.unexpected("another range than was asked for").into()),
+            _ => return Err(self.server.unexpected("another range than the one requested").into()),
         };
         let mut body = response.into_body();
         while let Some(mut bytes) = self.server.next(&mut body).await? {
@@ -184,7 +183,7 @@ impl Client {
             skip -= known as u64;
             let new = bytes.split_off(known);
             if new.len() as u64 > remote.size - *at {
-                return Err(self.server.unexpected("more than there is of the file").into());
+                return Err(self.server.unexpected("more bytes than the file has").into());
             }
             *at += new.len() as u64;
             writer.pieces.send(new).await.map_err(|_| ReceiveError::WriterGone)?;
@@ -194,14 +193,14 @@ impl Client {
     }
 }
 
-/// A thread that writes what has arrived, and takes its digest.
+/// A thread that writes received pieces, and hashes them.
 struct WriterThread {
     pieces: mpsc::Sender<Bytes>,
     end: oneshot::Receiver<io::Result<Digest>>,
 }
 
 impl WriterThread {
-    /// Not one of the runtime's threads, which would wait at the end for a reader of standard output that never comes.
+    /// Starts the thread. It is not a thread of the runtime, because at the end the runtime would wait for a stalled reader.
     fn start(mut to: impl Write + Send + 'static, mut sha256: Sha256) -> WriterThread {
         let (pieces, mut arrived) = mpsc::channel::<Bytes>(BEHIND);
         let (ended, end) = oneshot::channel();
@@ -215,7 +214,7 @@ impl WriterThread {
             };
             let written = write();
             drop(arrived);
-            // Who does not wait for the end has another error to tell.
+            // The receiver is gone only if the caller reports another error.
             let _ = ended.send(written.map(|()| sha256.finish()));
         });
         WriterThread { pieces, end }
@@ -235,7 +234,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Where a range begins that reaches to the end of so many bytes.
+/// Returns the first byte of a range that ends at `size`, the end of the file.
 fn first_of(content_range: &str, size: u64) -> Option<u64> {
     let (range, total) = content_range.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
@@ -243,7 +242,7 @@ fn first_of(content_range: &str, size: u64) -> Option<u64> {
     (total.parse() == Ok(size) && last.checked_add(1) == Some(size) && first <= last).then_some(first)
 }
 
-/// The name that a `Content-Disposition` tells (RFC 6266), the extended form first. Quoted pairs do not occur.
+/// Parses the file name of a `Content-Disposition` (RFC 6266), the extended form first. Quoted pairs do not occur.
 fn filename(disposition: &str) -> Option<String> {
     let extended = disposition.split(';').find_map(|part| part.trim().strip_prefix("filename*=UTF-8''"));
     if let Some(name) = extended.and_then(|name| percent_decode_str(name).decode_utf8().ok()) {

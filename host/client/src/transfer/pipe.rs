@@ -1,5 +1,4 @@
-//! Content that comes from somewhere once, of a length that nobody knows: it goes to the server in one request, and begins
-//! from nothing if that is cut off.
+//! Uploads a stream of unknown length in one request. It cannot be resumed.
 
 use super::source::Sent;
 use super::upload::{Uploaded, type_of};
@@ -21,14 +20,14 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 
-/// Pieces that have been read and not sent.
+/// Capacity of the queue of pieces that wait to be sent.
 const AHEAD: usize = 2;
 
 impl Client {
-    /// Puts what `from` gives until its end. It is read on a thread of its own, which ends with the read after this does.
+    /// Uploads a stream to its end. A thread of its own reads the stream, and ends at the next read after this call.
     ///
     /// # Errors
-    /// [`Error`]. Nothing is tried again, and if the connection breaks off at the end nobody can tell whether it was stored.
+    /// [`Error`]. Nothing is retried. If the connection is lost at the end, the file may be stored or not.
     pub async fn put_pipe(
         &self,
         from: impl Read + Send + 'static,
@@ -63,7 +62,7 @@ impl Client {
     }
 }
 
-/// The digest of all that was read, once all was.
+/// The digest of the stream, set at its end.
 type SharedDigest = Arc<Mutex<Option<Digest>>>;
 
 struct Pipe {
@@ -75,7 +74,7 @@ fn pipe(mut from: impl Read + Send + 'static, sent: Arc<Sent>) -> (OutgoingBody,
     let (sender, pieces) = mpsc::channel(AHEAD);
     let digest = SharedDigest::default();
     let told = digest.clone();
-    // Not one of the runtime's, which would wait for it at the end.
+    // A thread of the runtime would be waited for at the end of the process.
     std::thread::spawn(move || {
         let mut sha256 = Sha256::new();
         loop {

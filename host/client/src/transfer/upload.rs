@@ -1,7 +1,7 @@
-//! A file goes to the server in parts, of a session that is found again when the upload was cut off.
+//! Uploads a file in parts, and resumes the session of an interrupted upload.
 //!
-//! The digest of the whole is taken beside the sending, in the order of the file, of what has just been sent and is still
-//! in the system's cache. It is compared with that of the server's file.
+//! The whole file is hashed during the upload, in the order of the file, behind the parts just sent, while their content is
+//! still in the page cache. The digest is compared with the server's.
 
 use super::parts::{Parts, contains};
 use super::retry::{Patience, Tries, until_done};
@@ -17,48 +17,48 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How often a part whose content was damaged on its way is sent again.
+/// Most retries of a part that was damaged in transit.
 const DAMAGES: u32 = 3;
 
-/// Sessions of one upload that may end under it.
+/// Most sessions that may end during one upload.
 const ENDS: u32 = 5;
 
-/// Sessions of one unchanged file that are looked at before a new one begins.
+/// Most ended sessions of one unchanged file that are skipped.
 const SESSIONS: u32 = 1_000;
 
-/// The type of content that nothing is known of.
+/// The media type of unknown content.
 const UNKNOWN_TYPE: &str = "application/octet-stream";
 
-/// How a file is put.
+/// Options of an upload.
 pub struct PutOptions {
-    /// What it is called; absent: as it is.
+    /// File name at the server; default: the last component of the path.
     pub name: Option<String>,
-    /// Its media type; absent: what its name tells.
+    /// Media type; default: derived from the name.
     pub content_type: Option<String>,
-    /// Size of its parts in bytes; absent: as the server likes.
+    /// Part size in bytes; default: the server's choice.
     pub part_size: Option<u64>,
-    /// Parts that are on their way at once.
+    /// Parts in flight at once.
     pub parallel: usize,
-    /// Make another file of one that was put before.
+    /// Uploads the file anew even if an unchanged copy is stored already.
     pub again: bool,
 }
 
-/// A file that was put.
+/// The result of an upload.
 pub struct Uploaded {
-    /// What the server says of it.
+    /// The server's description of the file.
     pub receipt: Receipt,
-    /// It was there before, whole.
+    /// Whether an earlier run had already uploaded the file.
     pub was_there: bool,
 }
 
-/// Why a session does not become the file.
+/// Why a session did not lead to the file.
 enum UploadFailure {
-    /// It ended, or is of other content.
+    /// The session has ended, or holds other content.
     Over {
-        /// Its key leads nowhere else.
+        /// Whether the next idempotency key must be used.
         pass_over: bool,
     },
-    /// Another reason, which no other session mends.
+    /// An error that no other session cures.
     Error(Error),
 }
 
@@ -68,17 +68,17 @@ impl From<Error> for UploadFailure {
     }
 }
 
-/// The media type that a name tells.
+/// Derives a media type from a file name.
 pub(crate) fn type_of(name: &str) -> String {
     mime_guess::from_path(name).first_raw().unwrap_or(UNKNOWN_TYPE).to_owned()
 }
 
 impl Client {
-    /// Puts a file, and goes on with it where an earlier run was cut off. One that an earlier run has put whole is not sent
-    /// again, if it still is as it was and nobody asks for another one.
+    /// Uploads a file, and resumes an interrupted upload of it. A file that an earlier run has stored is not sent again, if it
+    /// is unchanged and `again` is not set.
     ///
     /// # Errors
-    /// [`Error`]. What has arrived until then stays at the server for a later run, unless the file was changed.
+    /// [`Error`]. The received parts stay at the server for a later run, unless the file was changed.
     pub async fn put(
         self: &Arc<Self>,
         path: &Path,
@@ -124,7 +124,7 @@ impl Client {
                 }
                 Err(UploadFailure::Error(error)) => {
                     if matches!(error, Error::Changed(_) | Error::FalseSize { .. }) {
-                        // No later run finds it again. If it can't be told, the session's time will be over some day.
+                        // No later run finds this session again. If the abort fails, the session expires.
                         let _ = self.abort(&upload.session).await;
                     }
                     return Err(error);
@@ -134,7 +134,7 @@ impl Client {
         Err(Error::TooManySessions(SESSIONS))
     }
 
-    /// The file of a session that was finished by an earlier run, if it still exists and the content is still the same.
+    /// Returns the receipt of a completed session, if its file still exists and has this content.
     async fn put_before(
         &self,
         source: &Arc<UploadFile>,
@@ -164,7 +164,7 @@ struct SessionUpload {
     parts: Mutex<Parts>,
     /// See [`Parts::frontier`].
     frontier: watch::Sender<u32>,
-    /// Bytes of parts that are on their way.
+    /// Bytes of the parts in flight.
     moving: AtomicU64,
 }
 
@@ -203,13 +203,13 @@ impl SessionUpload {
         let deleted = until_done(&self.patience, &*self.observer, || self.client.delete(&receipt.file_id)).await;
         match deleted {
             Err(error) if !error.is_absent() => Err(error.into()),
-            // What an earlier run has sent may have been something else, if that left no trace.
+            // An earlier run may have sent other content, if the change left no trace in the metadata.
             _ if !self.session.received_parts.is_empty() => Err(UploadFailure::Over { pass_over: true }),
             _ => Err(Error::Differs(self.source.path.clone()).into()),
         }
     }
 
-    /// Sends all that has not arrived, and has the file made.
+    /// Sends all missing parts, and finalizes the session.
     async fn send(self: &Arc<Self>, parallel: usize) -> Result<Receipt, UploadFailure> {
         loop {
             let mut lanes = JoinSet::new();
@@ -217,7 +217,7 @@ impl SessionUpload {
                 lanes.spawn(Arc::clone(self).lane());
             }
             while let Some(lane) = lanes.join_next().await {
-                // Those of the others that still run end with the set.
+                // Dropping the set ends the lanes that still run.
                 lane.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
             }
             self.source.unchanged()?;
@@ -238,7 +238,7 @@ impl SessionUpload {
         }
     }
 
-    /// Sends a part until it has arrived.
+    /// Sends a part, with retries, until the server has it.
     async fn part(self: &Arc<Self>, number: u32) -> Result<(), UploadFailure> {
         let mut tries = Tries::new(&self.patience, &*self.observer);
         let mut damages = 0;
@@ -254,7 +254,7 @@ impl SessionUpload {
                 self.must_go_on(&error)?;
                 tries.again(error).await?;
             }
-            // It may have arrived although nobody said so.
+            // The part may have arrived although its answer was lost.
             let seen = until_done(&self.patience, &*self.observer, || self.client.look(&self.session)).await;
             let seen = seen.map_err(|error| if error.is_absent() { over() } else { error.into() })?;
             if !seen.goes_on() {
@@ -282,7 +282,7 @@ impl SessionUpload {
             upload.moving.fetch_add(bytes, Ordering::Relaxed);
             upload.tell();
         }));
-        // Also where it is dropped in the middle.
+        // A guard, so that a cancelled attempt counts too.
         let counted = Counted { upload: self, sent: sent.clone() };
         let body = self.source.body(range.clone(), sent.clone());
         let answer = self.client.put_part(&self.session, PartUpload { number, range, sha256, body }, &sent.pulse).await;
@@ -290,7 +290,7 @@ impl SessionUpload {
         answer
     }
 
-    /// Makes the file; `None` if the server has lost parts, which wait again.
+    /// Finalizes the session. Returns `None` if the server has lost parts, which are pending again.
     async fn finalize(&self) -> Result<Option<Receipt>, UploadFailure> {
         let mut tries = Tries::new(&self.patience, &*self.observer);
         loop {
@@ -305,12 +305,12 @@ impl SessionUpload {
                 return Ok(None);
             }
             self.must_go_on(&error)?;
-            // Asked again it tells of the same file.
+            // Finalizing is idempotent.
             tries.again(error).await?;
         }
     }
 
-    /// The digest of the whole, behind what has arrived.
+    /// Hashes the whole file, behind the received parts.
     async fn digest(&self) -> Result<Digest, UploadFailure> {
         let mut sha256 = Sha256::new();
         let mut frontier = self.frontier.subscribe();
@@ -322,12 +322,12 @@ impl SessionUpload {
         Ok(sha256.finish())
     }
 
-    /// Fails with what an answer says of the session as such.
+    /// Fails if the answer says that the session cannot continue.
     fn must_go_on(&self, error: &Error) -> Result<(), UploadFailure> {
         if error.is_absent() || error.is_problem("session-complete") {
             return Err(over());
         }
-        // A part of it has other content than the file, so it was begun with that.
+        // A part has other content than the file, so the session began with that content.
         if error.is_problem("part-conflict") { Err(UploadFailure::Over { pass_over: true }) } else { Ok(()) }
     }
 
@@ -341,7 +341,7 @@ fn over() -> UploadFailure {
     UploadFailure::Over { pass_over: false }
 }
 
-/// What a request has sent counts as moving until it is over.
+/// Counts the bytes of a request as in flight, until dropped.
 struct Counted<'u> {
     upload: &'u SessionUpload,
     sent: Arc<Sent>,

@@ -21,10 +21,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
     let config = configuration(matches)?;
     log::start(&config);
     let StoreConfig::Local { path, .. } = &config.store else {
-        let advice = "backup is for file: stores; docs/backup.md says how a bucket is copied";
+        let advice = "backup is for file: stores; see docs/backup.md for buckets";
         return Err(Error::Usage(advice.to_owned()));
     };
-    let to = matches.get_one::<PathBuf>("to").ok_or_else(|| Error::Usage("a folder is missing".to_owned()))?;
+    let to = matches.get_one::<PathBuf>("to").ok_or_else(|| Error::Usage("the folder is missing".to_owned()))?;
     let report = LocalStore::backup(path, to)?;
     stdout::tell(&report.to_string()).map_err(Error::Output)?;
     Ok(if report.lost.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -15,27 +15,27 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// What is to be done besides showing the configuration.
+/// The work besides showing the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CheckMode {
-    /// The store is tried.
+    /// Try all operations on the store.
     Try,
-    /// The index is made again, even if it is whole with `force`, and the store is tried.
+    /// Rebuild the index, with `force` even an intact one, then try the store.
     Rebuild { force: bool },
-    /// The files are compared with what the store knows of them.
+    /// Compare the files with their receipts.
     Verify(Depth),
 }
 
 pub(super) fn command() -> Command {
     configured("check", "Show the configuration in force, and try the store")
-        .arg(switch("rebuild").help("First make the index again from the final objects that are there"))
-        .arg(switch("force").requires("rebuild").help("Rebuild even an index that is whole"))
+        .arg(switch("rebuild").help("First rebuild the index from the final objects"))
+        .arg(switch("force").requires("rebuild").help("Rebuild even an intact index"))
         .arg(
             switch("files")
                 .conflicts_with("rebuild")
-                .help("Compare each file with its receipt; change nothing, also while a server has the store"),
+                .help("Compare each file with its receipt; read-only, and possible while a server uses the store"),
         )
-        .arg(switch("digests").requires("files").help("Read all files, and compare their digests too"))
+        .arg(switch("digests").requires("files").help("Also read all files, and compare their digests"))
 }
 
 /// Shows the configuration, and checks the store as the flags say.
@@ -75,7 +75,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
         store.wait_background().await;
         tried
     })?;
-    writeln!(out, "it can be written, read and deleted from").map_err(Error::Output)?;
+    writeln!(out, "writing, reading and deleting succeeded").map_err(Error::Output)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -83,14 +83,14 @@ async fn make_index(path: &Path, options: &LocalOptions, force: bool) -> Result<
     LocalStore::rebuild(path, LocalOptions { lock_wait: Duration::ZERO, ..options.clone() }, force).await
 }
 
-/// What is in force, and what the environment has that is not.
+/// Prints the settings in force, and those of the environment that are not.
 fn show(out: &mut impl Write, config: &Config) -> std::io::Result<()> {
     for (key, given) in &config.given {
         match key.only_for.filter(|kind| *kind != config.store.kind()) {
             None => writeln!(out, "{:<18} {:<24} {}", key.name, given.text, given.origin)?,
             Some(_) if given.origin == Origin::Default => {}
             Some(kind) => {
-                let why = format_args!("not in force: for {} stores only", kind.scheme());
+                let why = format_args!("ignored: for {} stores only", kind.scheme());
                 writeln!(out, "{:<18} {:<24} {}, {why}", key.name, given.text, given.origin)?;
             }
         }
@@ -98,7 +98,7 @@ fn show(out: &mut impl Write, config: &Config) -> std::io::Result<()> {
     writeln!(out)
 }
 
-/// What the server was found to be able to.
+/// Prints what the S3 server supports.
 fn capabilities(out: &mut impl Write, findings: &[Finding]) -> std::io::Result<()> {
     for Finding { name, works, note } in findings {
         let word = if *works { "ok" } else { "missing" };

@@ -1,7 +1,7 @@
-//! What `put`, `get`, `ls` and `rm` have in common: which portal they talk to, and how they end.
+//! The shared part of `put`, `get`, `ls` and `rm`: the choice of the portal, and the orderly end.
 //!
-//! A portal is a server that somebody runs, or one in this process that ends with the command; both are talked to over
-//! HTTP, so that a command does the same with either.
+//! The portal is a remote server, or an embedded one that ends with the command. Both are reached over HTTP, so that a
+//! command behaves the same with either.
 
 use super::args::{configured, sources, switch};
 use super::error::Error;
@@ -22,40 +22,41 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// The environment variable that holds a token.
+/// The environment variable with the token.
 const TOKEN: &str = "PORTICO_TOKEN";
 
-/// A command of a client, with what they all can be told. `retry` is the default of `--retry`.
+/// Creates a client command, with the flags of all client commands. `retry` is the default of `--retry`.
 pub(super) fn command(name: &'static str, about: &'static str, retry: &'static str) -> Command {
     let server = Arg::new("server").long("server").value_name("URL").env("PORTICO_SERVER");
     let auth_file = Arg::new("auth-file").long("auth-file").value_name("FILE").value_parser(value_parser!(PathBuf));
     let ca_file = Arg::new("ca-file").long("ca-file").value_name("FILE").value_parser(value_parser!(PathBuf));
     let retry = Arg::new("retry").long("retry").value_name("TIME").default_value(retry).value_parser(time);
     let own = [
-        server
-            .help("The server; without one the store is opened here, as configured, and none but this command has it"),
-        auth_file.help("File with the token for the server [env: PORTICO_TOKEN, the token itself]"),
-        ca_file.help("Certificates in PEM that are trusted in place of the system's"),
-        retry.help("How long to go on trying after the last thing that went well"),
-        switch("json").help("Tell everything as JSON, one object a line"),
+        server.help(
+            "URL of the server; without one, the command opens the configured store itself, for its exclusive use",
+        ),
+        auth_file.help("File with the token for the server [env: PORTICO_TOKEN holds the token itself]"),
+        ca_file.help("Certificates in PEM to trust in place of the system's"),
+        retry.help("How long to retry after the last success"),
+        switch("json").help("Print everything as JSON, one object a line"),
     ];
-    // They are many, and most uses need none of them.
+    // The settings are many, and most uses need none of them.
     configured(name, about)
-        .mut_args(|arg| arg.hide_short_help(true).help_heading("The store, where no server is given"))
+        .mut_args(|arg| arg.hide_short_help(true).help_heading("The store, if no server is given"))
         .args(own)
 }
 
-/// What is told where a command has no server and no store.
+/// The error if neither a server nor a store is given.
 const NOWHERE: &str = "no server and no store: give --server URL (or PORTICO_SERVER), or --store (or PORTICO_STORE)";
 
-/// Does the work of a command on the portal that it was told.
+/// Runs the work of a client command on the chosen portal.
 pub(super) fn run<W, F>(matches: &ArgMatches, work: W) -> Result<ExitCode, Error>
 where
     W: FnOnce(Arc<Client>, Progress) -> F,
     F: Future<Output = Result<ExitCode, Error>>,
 {
     let progress = Progress::new(matches.get_flag("json"));
-    let retry = *matches.get_one::<Duration>("retry").expect("it has a default");
+    let retry = *matches.get_one::<Duration>("retry").expect("the flag has a default");
     let endpoint = Endpoint::of(matches)?;
     threads::run(async {
         let mut stop = Stop::new().map_err(Error::Start)?.watched();
@@ -82,7 +83,7 @@ where
     })
 }
 
-/// Where the portal is.
+/// The portal of a client command.
 enum Endpoint {
     Server(Options),
     Store(Box<Config>),
@@ -96,12 +97,12 @@ impl Endpoint {
         if is_flag("server") && store {
             return Err(Error::Usage("--server and --store: a command has one of them".to_owned()));
         }
-        // A flag wins over the environment.
+        // A flag takes precedence over the environment.
         if let Some(url) = server.filter(|_| !store) {
             let url = ServerUrl::parse(url)?;
             let token = token(matches)?;
             if token.is_some() && url.is_overheard() {
-                stderr::say(&format!("anybody on the way to {url} can read the token: it is not https"));
+                stderr::say(&format!("others on the network can read the token: {url} is not https"));
             }
             return Ok(Endpoint::Server(Options { url, token, ca_file: matches.get_one("ca-file").cloned() }));
         }
@@ -126,10 +127,10 @@ fn token(matches: &ArgMatches) -> Result<Option<BearerToken>, Error> {
     }
 }
 
-/// A portal in this process.
+/// A portal in this process, on a loopback port.
 struct EmbeddedPortal {
     addr: SocketAddr,
-    /// What opens it, for this process alone: others of the machine could reach its port.
+    /// The access token. Other users of the machine can reach the port.
     secret: String,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
@@ -154,7 +155,7 @@ impl EmbeddedPortal {
         Ok(EmbeddedPortal { addr, secret, stop, serving, store })
     }
 
-    /// How it is reached.
+    /// Returns the options of a client for this portal.
     fn options(&self) -> Options {
         let url = ServerUrl::parse(&format!("http://{}", self.addr)).expect("an address is a URL's host");
         let token = BearerToken::new(&self.secret, "this process").expect("hexadecimal digits");
@@ -164,13 +165,13 @@ impl EmbeddedPortal {
     async fn end(self) {
         let _ = self.stop.send(());
         if let Err(error) = self.serving.await {
-            tracing::error!(%error, "the portal did not end as it should");
+            tracing::error!(%error, "the embedded portal panicked");
         }
         self.store.wait_background().await;
     }
 }
 
-/// 256 random bits, in hexadecimal.
+/// Returns 256 random bits in hexadecimal.
 fn secret() -> Result<String, Error> {
     let mut random = [0; 32];
     getrandom::fill(&mut random).map_err(|error| Error::Start(std::io::Error::other(error)))?;

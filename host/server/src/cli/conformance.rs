@@ -1,7 +1,7 @@
-//! `portico conformance`: the conformance programs, on this host, over the configured store.
+//! `portico conformance`: runs the conformance programs on this host, over the configured store.
 //!
-//! Invariant: each case has a store of its own beneath a place that is made for the run and removed after it; nothing
-//! else below the configured location is looked at.
+//! Invariant: each case has a store of its own, below a location that is created for the run and removed after it. Nothing
+//! else below the configured location is read or written.
 
 use super::args::{configuration, configured, switch};
 use super::error::Error;
@@ -19,13 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{JoinSet, LocalSet};
 
-/// How long a case may take. The longest is some thousand requests, one after the other.
+/// Time limit for a case. The longest case makes some thousand requests in sequence.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// How long the removal of the store may take that was made to see whether there can be one.
+/// Longest wait for the removal of the trial store.
 const TRIAL_REMOVAL: Duration = Duration::from_secs(5);
 
-/// Most cases at once. Each may hold a thread of [`super::threads::BLOCKING_THREADS`] and wait for another one.
+/// Most cases at once. Each may block one of the [`super::threads::BLOCKING_THREADS`] and wait for another.
 const JOBS_MAX: i64 = 32;
 
 pub(super) fn command() -> Command {
@@ -45,7 +45,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
     let filter = matches.get_one::<String>("filter").expect("the flag has a default");
     let jobs = *matches.get_one::<u8>("jobs").expect("the flag has a default");
     let is_list = matches.get_flag("list");
-    // What the programs make of the store is no news but where it is wrong.
+    // The programs provoke errors on purpose, so only warnings are logged.
     log::start_quiet(config);
     super::threads::start()?.block_on(async {
         let name = matches.get_one::<String>("name").map(String::as_str);
@@ -53,7 +53,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
             StoreConfig::Local { .. } => "local",
             StoreConfig::S3(_) => "s3",
         });
-        // A store that cannot be used is told before the programs are compiled, which takes its time.
+        // An unusable store is reported before the programs are compiled, which takes a while.
         let backend = if is_list { None } else { Some(backend(config, name).await?) };
         let runner = Arc::new(Runner::new(PorticoHost).await.map_err(Error::Conformance)?);
         let cases = runner.cases().iter().filter(|case| !case.is_self_check());
@@ -68,15 +68,15 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
             return listed.map(|()| ExitCode::SUCCESS).map_err(Error::Output);
         };
         let mut tally = Tally { out: stdout::results(), passed: 0, skipped: 0, failed: Vec::new() };
-        // What runs is in this thread: a case waits and compares, and its programs are in the others.
+        // Cases run in this thread, because they only wait and compare. Their programs run in the others.
         LocalSet::new().run_until(run_cases(&runner, &backend, chosen, jobs.into(), &mut tally)).await?;
         tally.close().map_err(Error::Output)?;
         Ok(if tally.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
 }
 
-/// A backend that makes its stores beneath the configured place. One was opened there and removed again, so that a
-/// server that cannot be used is told once and not by each case.
+/// Returns a backend that creates stores below the configured location. Opens and removes a trial store first, so that an
+/// unusable server is reported once and not by each case.
 async fn backend(config: &Config, name: &str) -> Result<Arc<dyn TestBackend>, Error> {
     let backend: Arc<dyn TestBackend> = match &config.store {
         StoreConfig::Local { path, options } => {
@@ -95,7 +95,7 @@ async fn backend(config: &Config, name: &str) -> Result<Arc<dyn TestBackend>, Er
     Ok(backend)
 }
 
-/// The options of a store, with locations that nothing is in yet.
+/// Returns the options with locations that do not exist yet.
 fn below(options: &S3Options) -> Result<S3Options, Error> {
     let random = getrandom::u64().map_err(|error| Error::Conformance(error.into()))?;
     let below = |location: &Location| {
@@ -138,13 +138,13 @@ async fn run_cases(
         let ended = tokio::select! {
             ended = running.join_next_with_id() => ended,
             signal = stop.next() => {
-                // What runs ends in order, so that its stores are removed.
+                // Running cases end in order, so that their stores are removed.
                 let Some(first) = stopped.replace(signal) else { continue };
                 return Err(Error::Stopped(first));
             }
         };
         let (id, result) = match ended {
-            // Also if the reader of the results has closed the pipe, with cases left.
+            // Also if the reader of the results has closed the pipe while cases were left.
             None => return stopped.map_or(Ok(()), |signal| Err(Error::Stopped(signal))),
             Some(Ok((id, result))) => (id, result.map_err(|failure| failure.to_string())),
             Some(Err(panicked)) => (panicked.id(), Err(panicked.to_string())),
@@ -153,12 +153,12 @@ async fn run_cases(
     }
 }
 
-/// Says how each case ended, and counts.
+/// Reports how each case ended, and counts the results.
 struct Tally<W> {
     out: Results<W>,
     passed: u32,
     skipped: u32,
-    /// Names and stories.
+    /// Names and failure reports.
     failed: Vec<(String, String)>,
 }
 
@@ -178,7 +178,7 @@ impl<W: Write> Tally<W> {
         Ok(())
     }
 
-    /// Tells the stories of those that failed, and the count.
+    /// Prints the reports of the failed cases, and the counts.
     fn close(&mut self) -> io::Result<()> {
         for (name, story) in &self.failed {
             writeln!(self.out, "\n{name}: {}", story.trim_end())?;

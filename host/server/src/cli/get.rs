@@ -11,12 +11,12 @@ use std::process::ExitCode;
 
 pub(super) fn command() -> Command {
     let output = Arg::new("output").short('o').long("output").value_name("PATH");
-    client::command("get", "Get a file, and go on with one that was cut off", "5m")
-        .arg(Arg::new("file-id").value_name("FILE_ID").required(true).help("The id that `put` told"))
+    client::command("get", "Download a file, and resume an interrupted download", "5m")
+        .arg(Arg::new("file-id").value_name("FILE_ID").required(true).help("Id, as `put` prints it"))
         .arg(output.value_parser(value_parser!(PathBuf)).help(
-            "Where it goes: a plain file, a folder, or `-` for standard output [default: its own name, in this folder]",
+            "Target: a plain file, a folder, or `-` for standard output [default: the file's own name, in the current folder]",
         ))
-        .arg(switch("force").help("Replace a plain file that is there; a link, device, pipe or socket never is"))
+        .arg(switch("force").help("Replace an existing plain file; links, devices, pipes and sockets are never replaced"))
 }
 
 /// Gets a file, and prints its path.
@@ -39,7 +39,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
                 progress.result(&line, "done", json!({ "path": path, "size_bytes": size, "sha256": sha256 }))?;
                 Ok(ExitCode::SUCCESS)
             }
-            // The reader has as much of the file as it wanted.
+            // The reader has read as much as it wanted.
             Err(portico_client::Error::ReaderGone) => Ok(ExitCode::SUCCESS),
             Err(error) => {
                 progress.failure(&error)?;

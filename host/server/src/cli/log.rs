@@ -10,11 +10,11 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts logging as configured. A second call in a process changes nothing.
 pub(super) fn start(config: &Config) {
-    // The configuration has parsed it before.
+    // The configuration has validated the filter.
     start_with(config, EnvFilter::new(&config.log));
 }
 
-/// As [`start`], but logs only what is wrong where nobody has said what to log.
+/// As [`start`], but logs only warnings and errors unless the log was configured.
 pub(super) fn start_quiet(config: &Config) {
     let said = config.given.iter().any(|(key, given)| key.name == "log" && given.origin != Origin::Default);
     if said { start(config) } else { start_with(config, EnvFilter::new("warn")) }
@@ -30,7 +30,7 @@ fn start_with(config: &Config, filter: EnvFilter) {
     };
     match started {
         Ok(()) => std::panic::set_hook(Box::new(panicked)),
-        Err(error) => tracing::debug!(error, "the log was started before"),
+        Err(error) => tracing::debug!(error, "the log has been started already"),
     }
 }
 
@@ -46,6 +46,6 @@ fn panicked(panic: &PanicHookInfo<'_>) {
         at = panic.location().map(tracing::field::display),
         backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(&backtrace)),
         "panicked: {}",
-        panic.payload_as_str().unwrap_or("of no text")
+        panic.payload_as_str().unwrap_or("(no message)")
     );
 }

@@ -1,7 +1,7 @@
 //! The command line.
 //!
-//! Invariants: a command returns an exit code or an [`Error`], and prints no error itself, but for what fails of several
-//! things that it goes on with; the `EXIT_CODES` are the same for all; no command depends on a reader of its messages.
+//! Invariants: a command returns an exit code or an [`Error`], and prints errors itself only if it continues with other
+//! files; the `EXIT_CODES` are the same for all commands; no command depends on a reader of its messages.
 
 mod args;
 mod backup;
@@ -37,11 +37,11 @@ use error::Error;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Runs the command that the arguments and the environment name, and prints its error.
+/// Runs the command that the arguments and the environment specify, and prints its error.
 ///
 /// Does not return if a signal has ended a client command: the process dies of that signal.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    /// Writes pending lines, also if the command panics.
+    /// Writes pending lines on drop, also after a panic.
     struct Finish;
     impl Drop for Finish {
         fn drop(&mut self) {
@@ -80,16 +80,16 @@ const SUBCOMMANDS: [Subcommand; 11] = [
     (man::command, |_| man::run(command(), &settings())),
 ];
 
-/// Runs the command that the arguments and the environment name.
+/// Runs the command that the arguments and the environment specify.
 ///
 /// # Errors
-/// [`Error`], which nothing has printed yet.
+/// [`Error`], not printed yet.
 fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Error> {
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(usage) => {
             let printed = usage.print();
-            // Help is a result. An error of usage is reported by the exit code even if standard error is closed.
+            // Help is a result. A usage error is reported by the exit code even if standard error is closed.
             if !usage.use_stderr() {
                 printed.map_err(Error::Output)?;
             }

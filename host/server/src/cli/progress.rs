@@ -1,6 +1,6 @@
 //! Reports the progress of a transfer: as a bar on a terminal, as lines elsewhere, or as JSON.
 //!
-//! Results go to standard output, and everything else to standard error; JSON is a result in whole.
+//! Results go to standard output, everything else to standard error. In JSON, every message is a result.
 
 use super::error::Error;
 use super::{stderr, stdout};
@@ -11,16 +11,16 @@ use std::io::{self, IsTerminal as _};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// Between two lines about the same transfer.
+/// Interval between two lines about a transfer.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Between two JSON objects about the progress of the same transfer.
+/// Interval between two JSON objects about the progress of a transfer.
 const JSON_EVERY: Duration = Duration::from_secs(1);
 
 const KNOWN: &str = "{msg} {wide_bar} {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} {eta}";
 const UNKNOWN: &str = "{msg} {spinner} {bytes} {bytes_per_sec} {elapsed}";
 
-/// Tells of what a command does.
+/// Reports what a command does. Clones share their state.
 #[derive(Clone)]
 pub(super) struct Progress(Arc<Mutex<ProgressState>>);
 
@@ -30,18 +30,18 @@ enum Style {
     Json,
 }
 
-/// What was told so far.
+/// The state of the current transfer, as last reported.
 struct ProgressState {
     how: Style,
-    /// What the transfer is of, as a person and as a program is told.
+    /// The name or id of the file, and its field in JSON.
     subject: String,
     field: &'static str,
     size: Option<u64>,
     began: Instant,
-    /// What needed no transfer.
+    /// Bytes that needed no transfer.
     there: u64,
     last: Instant,
-    /// What was tried again, when that was told last.
+    /// The last failure that was reported, and when.
     retried: Option<(String, Instant)>,
 }
 
@@ -72,26 +72,26 @@ impl Progress {
         self.0.lock().expect("no panic under the lock")
     }
 
-    /// What follows is about this: the name of a file, or the id of one.
+    /// Sets the file that the next messages are about, by name or id.
     pub(super) fn about(&self, field: &'static str, subject: &str) {
         let mut state = self.state();
         state.subject = subject.to_owned();
         state.field = field;
     }
 
-    /// As somebody whom a client tells.
+    /// Returns an observer for a client.
     pub(super) fn observer(&self) -> Arc<dyn Observer> {
         Arc::new(self.clone())
     }
 
-    /// Takes a bar away, so that other lines can come.
+    /// Removes the bar, so that other lines can be printed.
     pub(super) fn clear(&self) {
         if let Style::Bar(bar) = &self.state().how {
             bar.finish_and_clear();
         }
     }
 
-    /// Tells a result: as a line, or as JSON with these members besides.
+    /// Prints a result: as a line, or as JSON with these members.
     pub(super) fn result(&self, line: &str, event: &str, members: Value) -> Result<(), Error> {
         self.clear();
         let state = self.state();
@@ -103,7 +103,7 @@ impl Progress {
         written.map_err(Error::Output)
     }
 
-    /// Tells that what the command was about has failed, and that it goes on.
+    /// Prints a failure; the command continues with the next file.
     pub(super) fn failure(&self, error: &portico_client::Error) -> Result<(), Error> {
         self.clear();
         let state = self.state();
@@ -117,7 +117,7 @@ impl Progress {
         Ok(())
     }
 
-    /// Something to know beside the results.
+    /// Prints a remark to standard error.
     pub(super) fn note(&self, text: &str) {
         self.state().note(text);
     }
@@ -154,13 +154,13 @@ impl ProgressState {
                 bar.set_style(style.expect("the template is sound").progress_chars("=> "));
                 bar.set_message(printable(&self.subject));
                 bar.set_position(there);
-                // So that what was there does not count as fast.
+                // Earlier bytes must not count as fast ones.
                 bar.reset_eta();
                 self.how = Style::Bar(bar);
             }
             Style::Lines if there > 0 => {
                 let of = size.map_or(String::new(), |size| format!(" of {}", HumanBytes(size)));
-                self.note(&format!("{}: {}{of} are there already", printable(&self.subject), HumanBytes(there)));
+                self.note(&format!("{}: {}{of} transferred already", printable(&self.subject), HumanBytes(there)));
             }
             Style::Lines => {}
             Style::Json => self.out("begin", json!({ "size_bytes": size, "already_bytes": there })),
@@ -193,14 +193,14 @@ impl ProgressState {
         }
     }
 
-    /// Bytes a second since the beginning, and the time that the rest takes at that rate.
+    /// Returns the rate since the start in bytes a second, and the remaining time at that rate.
     fn rate(&self, bytes: u64) -> (f64, Option<Duration>) {
         let rate = bytes.saturating_sub(self.there) as f64 / self.began.elapsed().as_secs_f64().max(0.001);
         let left = self.size.map(|size| size.saturating_sub(bytes) as f64 / rate.max(1.0));
         (rate, left.and_then(|left| Duration::try_from_secs_f64(left).ok()))
     }
 
-    /// Several parts fail together, and again and again: a person is told once.
+    /// Reports a retry. Parallel parts fail together and repeatedly, so equal failures are reported once.
     fn retry(&mut self, text: String) {
         let known = self.retried.take_if(|(before, when)| *before == text && when.elapsed() < LINE_EVERY);
         if known.is_none() {
@@ -234,7 +234,7 @@ impl ProgressState {
         Value::Object(object)
     }
 
-    /// Writes an object in the middle of a transfer. An error is ignored here, because the result will meet it too.
+    /// Prints an object during a transfer. Ignores errors, because the result will meet the same error.
     fn out(&self, event: &str, members: Value) {
         let _ = stdout::tell(&self.json(event, members).to_string());
     }

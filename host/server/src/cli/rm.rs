@@ -11,8 +11,8 @@ use std::process::ExitCode;
 pub(super) fn command() -> Command {
     let ids = Arg::new("file-ids").value_name("FILE_ID").required(true).num_args(1..).action(ArgAction::Append);
     client::command("rm", "Remove files for good", "10s")
-        .arg(ids.help("The ids that `put` told"))
-        .arg(switch("force").help("What is gone already is no failure"))
+        .arg(ids.help("Ids, as `put` prints them"))
+        .arg(switch("force").help("Do not fail if a file does not exist"))
 }
 
 /// Removes the files in turn.

@@ -28,7 +28,7 @@ async fn serve(config: Config) -> Result<(), Error> {
     if let Some(file) = config.settings.tokens.as_ref().and_then(Tokens::exposed_in) {
         tracing::warn!(file = %file.display(), "every user of this machine can read the access tokens");
     }
-    // From here on a signal ends the process in order.
+    // From now on a signal ends the process in order.
     let mut stop = Stop::new().map_err(Error::Start)?;
     let store = tokio::select! {
         store = OpenStore::open(&config.store) => store?,
@@ -57,7 +57,7 @@ async fn serve(config: Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// Prints the address of the server to standard output, on a thread, because its reader may not read.
+/// Prints the server's address to standard output. On a thread, because the reader may block.
 fn announce(addr: SocketAddr) {
     std::thread::spawn(move || {
         if let Err(error) = stdout::tell(&format!("listening on http://{addr}")) {

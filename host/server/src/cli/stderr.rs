@@ -1,8 +1,8 @@
 //! Standard error, written by one thread.
 //!
 //! Invariants: no caller blocks on the reader of standard error or sees a write error, so no request depends on the log;
-//! lines are lost only if a write fails or the queue is full; lost lines are counted, and the log reports their number after
-//! the next successful write; lines keep their order and are not mixed.
+//! lines are lost only if a write fails or the queue is full; the log reports the number of lost lines after the next
+//! successful write; lines keep their order and are not mixed.
 //!
 //! The crate `tracing-appender` also writes on a thread. It does not count the lines of a failed write, bounds its queue by
 //! lines and not by bytes, and prints to standard output if the queue is full when the process ends.
@@ -49,7 +49,7 @@ fn queue() -> &'static LogQueue {
 }
 
 fn log_losses(lines: u64) {
-    tracing::error!(lines, "lines of the log were lost: they could not be written, or not as fast as they came");
+    tracing::error!(lines, "lines of the log were lost: writes failed, or were slower than the log");
 }
 
 /// Writes a message to the person at the terminal.
@@ -57,7 +57,7 @@ pub(super) fn say(text: &str) {
     queue().push(format!("portico: {text}\n").as_bytes());
 }
 
-/// As [`say`], and waits until the message is written, because a progress bar is drawn on the same terminal next.
+/// As [`say`], and waits for the write, because a progress bar is drawn on the same terminal next.
 pub(super) fn say_now(text: &str) {
     say(text);
     queue().flush(LINE);
@@ -168,7 +168,7 @@ impl LogQueue {
         state.counter = Some(counter);
     }
 
-    /// Writes lines for ever.
+    /// Writes lines, without end.
     fn write(&self, to: impl Write, report: impl Fn(u64)) {
         let mut out = Out { to, torn: false };
         let mut batch = Vec::new();
@@ -267,15 +267,15 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// What the thread is told to do with each write.
+    /// The outcome that a test decides for a write.
     enum Fate {
         Written,
-        /// So many bytes are, and no more.
+        /// Only this number of bytes is written.
         Short(usize),
         Fails(ErrorKind),
     }
 
-    /// A place whose writes wait for their fate, and what was written there.
+    /// A writer whose writes wait for their outcome.
     struct ScriptedWriter {
         fates: mpsc::Receiver<Fate>,
         text: Arc<Mutex<String>>,
@@ -319,7 +319,7 @@ mod tests {
             Test { lines, fates, text }
         }
 
-        /// All that was written, when nothing waits any more.
+        /// Lets all writes succeed, and returns the written text.
         fn end(self) -> String {
             drop(self.fates);
             self.lines.flush(Duration::from_secs(60));
@@ -357,7 +357,7 @@ mod tests {
     #[test]
     fn a_line_that_was_cut_ends_before_the_next_one() {
         let test = Test::start();
-        // The first line goes out by itself, the others together.
+        // The first line is written alone, the others together.
         for fate in [Fate::Short(2), Fate::Fails(ErrorKind::StorageFull)] {
             test.fates.send(fate).unwrap();
         }
@@ -372,7 +372,7 @@ mod tests {
     fn who_logs_never_waits_and_what_has_no_room_is_lost() {
         let test = Test::start();
         let line = [vec![b'x'; 1_023], vec![b'\n']].concat();
-        // Nothing is written until somebody says so.
+        // No write succeeds before the test allows it.
         (0..LOG_QUEUE / 1_024 + 10).for_each(|_| test.lines.push(&line));
         let state = test.lines.state();
         assert_eq!((state.lost, state.held), (10, LOG_QUEUE));

@@ -8,14 +8,14 @@ use portico_store::local::{LocalOptions, LocalStore};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long what goes on in the background may take at the end of a command.
+/// Longest wait for background tasks at the end of a command.
 const SETTLE: Duration = Duration::from_secs(5);
 
-/// A store that is open.
+/// An open store.
 pub(super) enum OpenStore {
-    /// In a folder, which is this process's alone.
+    /// A folder, owned by this process.
     Local(Arc<LocalStore>),
-    /// In a bucket, on which other processes may work too.
+    /// A bucket, possibly shared with other processes.
     S3(Arc<S3Store>),
 }
 
@@ -39,17 +39,16 @@ impl OpenStore {
         })
     }
 
-    /// Waits for what goes on in the background, such as the removal of what failed; but not for long, because a sweep
-    /// does it too.
+    /// Waits for background tasks, such as the removal of failed uploads, at most [`SETTLE`]. A sweep removes the rest.
     pub(super) async fn wait_background(&self) {
         if let OpenStore::S3(store) = self
             && tokio::time::timeout(SETTLE, store.settle()).await.is_err()
         {
-            tracing::warn!("not all that failed could be removed in time; a sweep does it");
+            tracing::warn!("not all failed uploads could be removed in time; a sweep will remove the rest");
         }
     }
 
-    /// It as what all stores are.
+    /// Returns the store as a backend.
     pub(super) fn backend(&self) -> Arc<dyn Backend> {
         match self {
             OpenStore::Local(store) => store.clone(),

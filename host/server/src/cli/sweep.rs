@@ -24,7 +24,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
         let maintained = upkeep::maintain(&portal::runtime(config, backend.clone())?).await;
         let mut swept = backend.sweep().await;
         store.wait_background().await;
-        // Opening a local store sweeps it, so what killed processes had left is gone already.
+        // Opening a local store has swept it already.
         if let (OpenStore::Local(store), Ok(swept)) = (&store, &mut swept) {
             swept.removed += store.swept_at_opening().removed;
             swept.bytes += store.swept_at_opening().bytes;
@@ -45,11 +45,11 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
 
 fn tell_sessions(out: &mut impl Write, maintained: &Maintained) -> io::Result<()> {
     let Maintained { expired, cleared, purged } = maintained;
-    writeln!(out, "ended {expired} sessions whose time was over, cleared {cleared}, forgot {purged} sessions and ids")
+    writeln!(out, "expired {expired} sessions, cleared {cleared} ended ones, forgot {purged} sessions and ids")
 }
 
 fn tell_leftovers(out: &mut impl Write, SweepReport { removed, bytes, foreign }: &SweepReport) -> io::Result<()> {
     writeln!(out, "removed {removed} leftovers of {bytes} bytes")?;
-    foreign.iter().try_for_each(|name| writeln!(out, "not a thing of this store, left alone: {name}"))?;
+    foreign.iter().try_for_each(|name| writeln!(out, "not part of this store, left alone: {name}"))?;
     out.flush()
 }

@@ -1,26 +1,26 @@
-//! The settings of the portal. The host checks them and hands them on; what they mean is the portal's.
+//! The settings of the portal. The host validates them, and the portal interprets them.
 
 use super::units;
 use super::values::{ConfigError, Values};
 use std::time::Duration;
 
-/// What the portal is told. Sizes are in bytes, and times whole seconds.
+/// The settings that a portal receives. Sizes are in bytes, times in whole seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortalSettings {
-    /// Size of a session's parts where the client names none.
+    /// Part size of a session, if the client chooses none.
     pub part_size: u64,
-    /// Smallest size of parts that a client may name.
+    /// Smallest part size that a client may choose.
     pub part_size_min: u64,
-    /// Largest size of parts that a client may name.
+    /// Largest part size that a client may choose.
     pub part_size_max: u64,
-    /// How long a session may take.
+    /// Lifetime of a session.
     pub session_ttl: Duration,
-    /// How long what has ended is told from what never was.
+    /// How long ended sessions and deleted files are remembered.
     pub tombstone_ttl: Duration,
 }
 
 impl PortalSettings {
-    /// They as the portal finds them in `wasi:config/store`: names, and whole numbers.
+    /// Returns the settings as names and whole numbers, as the portal finds them in `wasi:config/store`.
     pub fn entries(&self) -> [(String, String); 5] {
         [
             ("part-size", self.part_size),
@@ -33,7 +33,7 @@ impl PortalSettings {
     }
 }
 
-/// Reads the settings of the portal.
+/// Parses the settings of the portal.
 pub(super) fn read(values: &Values<'_>) -> Result<PortalSettings, ConfigError> {
     let part_size_min = values.parse("part_size_min", |text| match units::size(text)? {
         0 => Err("must be more than 0".to_owned()),

@@ -1,4 +1,4 @@
-//! The settings of the store: which it is, and how it is opened.
+//! The settings of the store: its location, and the options to open it.
 
 use super::keys::StoreKind;
 use super::units;
@@ -7,14 +7,14 @@ use portico_s3::{BadSetting, Checksum, Location, PayloadSigning, S3Options};
 use portico_store::local::{Durability, LocalOptions};
 use std::path::PathBuf;
 
-/// Where things are stored, and how that is opened.
+/// The location of the store, and the options to open it.
 #[derive(Clone, Debug)]
 pub enum StoreConfig {
     /// A folder of the local filesystem.
     Local {
         /// The folder.
         path: PathBuf,
-        /// How it is opened.
+        /// The options to open it.
         options: LocalOptions,
     },
     /// A bucket of an S3-compatible server.
@@ -22,7 +22,7 @@ pub enum StoreConfig {
 }
 
 impl StoreConfig {
-    /// Its kind.
+    /// Returns the kind of the store.
     pub fn kind(&self) -> StoreKind {
         match self {
             StoreConfig::Local { .. } => StoreKind::Local,
@@ -31,13 +31,13 @@ impl StoreConfig {
     }
 }
 
-/// What a URL of a store names.
+/// A parsed URL of a store.
 enum StoreUrl {
     Local(PathBuf),
     S3(Location),
 }
 
-/// Reads the settings of the store; those of other kinds of store must not have been given but by the environment.
+/// Parses the settings of the store. Settings for another kind of store are errors, except from the environment.
 pub(super) fn read(values: &Values<'_>) -> Result<StoreConfig, ConfigError> {
     let store = match values.parse("store", store_url)? {
         StoreUrl::Local(path) => StoreConfig::Local { path, options: local(values)? },
@@ -65,21 +65,23 @@ fn store_url(text: &str) -> Result<StoreUrl, String> {
     }
 }
 
-/// The folder of a `file:` URL: a path, or an absolute path after two slashes. Nothing expands `~` here, and a host can't be
-/// reached, so both would name a folder that nobody means.
+/// Parses a `file:` URL: a path, or `//` and an absolute path. Rejects `~` and hosts, because both would silently name an
+/// unintended folder.
 fn folder(path: &str) -> Result<PathBuf, String> {
     if path.is_empty() || path == "//" {
-        return Err("names no folder: expected file:DIR".to_owned());
+        return Err("the folder is missing: expected file:DIR".to_owned());
     }
     if path.starts_with('~') {
         let rest = path.split_once('/').map_or("", |(_, rest)| rest);
-        return Err(format!("`~` is not expanded here: write file:$HOME/{rest}, or file:./{path} for that very name"));
+        return Err(format!(
+            "`~` is not expanded here: write file:$HOME/{rest}, or file:./{path} for a folder of that name"
+        ));
     }
     if let Some(rest) = path.strip_prefix("//").filter(|rest| !rest.starts_with('/')) {
         let (host, below) = rest.split_once('/').unwrap_or((rest, ""));
         let here = if rest.starts_with('~') { "./" } else { "" };
         return Err(format!(
-            "names the host `{host}`, and a folder is of this machine: write file:///{below} for /{below}, or \
+            "names the host `{host}`, but folders are on this machine: write file:///{below} for /{below}, or \
              file:{here}{rest} for a folder below the current one"
         ));
     }
@@ -106,7 +108,7 @@ fn local(values: &Values<'_>) -> Result<LocalOptions, ConfigError> {
 }
 
 fn s3(values: &Values<'_>, location: Location) -> Result<S3Options, ConfigError> {
-    // What does not fit in is out of any range.
+    // A size beyond `usize` is out of range in any case.
     let bytes = |text: &str| Ok(usize::try_from(units::size(text)?).unwrap_or(usize::MAX));
     let options = S3Options {
         location,

@@ -1,4 +1,4 @@
-//! What a guest prints, as lines of the host's log.
+//! Writes the output of a guest to the log, line by line.
 
 use super::limits::{OUTPUT_BYTES, OUTPUT_LINE};
 use bytes::Bytes;
@@ -10,12 +10,12 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// One output of one guest. Clones are handles of the same output.
+/// One output stream of a guest. Clones are handles of the same stream.
 #[derive(Clone)]
 pub(crate) struct GuestOutput(Arc<Mutex<LineBuffer>>);
 
 struct LineBuffer {
-    /// The request that the guest runs for.
+    /// The id of the guest's request.
     request: Arc<str>,
     /// `stdout` or `stderr`.
     name: &'static str,
@@ -52,7 +52,7 @@ impl LineBuffer {
         }
         if self.left == 0 {
             self.emit();
-            tracing::warn!(target: "portal", parent: None, request = &*self.request, output = self.name, "too much output; the rest is dropped");
+            tracing::warn!(target: "portal", parent: None, request = &*self.request, output = self.name, "too much output; the rest is discarded");
         }
     }
 

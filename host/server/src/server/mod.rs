@@ -1,7 +1,7 @@
 //! The HTTP server around a portal.
 //!
-//! Invariants: the host decides about connections, sizes and times, and the guest about everything else; no client
-//! can hold more than [`Settings`] and [`limits`] name; a server that stops finishes what runs, as far as it can.
+//! Invariants: the host decides about connections, sizes and times, the guest about everything else; no client can hold more
+//! than [`Settings`] and [`limits`] allow; a stopping server lets running requests finish within its grace period.
 
 mod access;
 mod backlog;

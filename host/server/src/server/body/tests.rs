@@ -4,7 +4,7 @@ use http_body_util::BodyExt;
 
 const IDLE: Duration = Duration::from_millis(20);
 
-/// A guest's response of one frame, and what the task of its guest holds.
+/// A guest's response of one frame, and the ends that the guest's task holds.
 struct GuestResponse {
     body: GuestBody,
     outcome: oneshot::Sender<()>,
