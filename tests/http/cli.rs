@@ -202,11 +202,11 @@ fn check_shows_the_configuration_and_tries_the_store() {
         &["guest_cpu", "3s", &*file],
         &["max_requests", "8", "from PORTICO_MAX_REQUESTS"],
         &["log ", "error", "from --log"],
-        &["s3_retry ", "90s", "from PORTICO_S3_RETRY, not in force: for s3: stores only"],
+        &["s3_retry ", "90s", "from PORTICO_S3_RETRY, ignored: for s3: stores only"],
         &["max_object_size", "5TiB", "default"],
         &["store: local folder", &*folder.root().display().to_string()],
         &["filesystem: ", "MiB free of"],
-        &["it can be written, read and deleted from"],
+        &["writing, reading and deleting succeeded"],
     ] {
         assert!(has(line), "no {line:?} in {}", said.out);
     }

@@ -94,7 +94,7 @@ fn a_client_that_is_killed_leaves_what_the_next_one_goes_on_with() {
     relay.release();
     let said = run(command());
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.err.contains("are there already"), "{said:?}");
+    assert!(said.err.contains("transferred already"), "{said:?}");
     assert_eq!(names(&folder), ["large"]);
     expect_content(&folder.join("large"), &file.content);
     eventually("the rest", || answers(&server, &file).contains(&206).then_some(()));
@@ -221,7 +221,7 @@ fn what_is_damaged_gets_no_name() {
     let part = names(&folder).remove(0);
     let there = fs::read(folder.join(&part)).expect("a file");
     fs::write(folder.join(&part), vec![0; there.len()]).expect("room");
-    failed(client(&url(&server), "get", &arguments), 1, &["is damaged", "nothing of it was kept"]);
+    failed(client(&url(&server), "get", &arguments), 1, &["is damaged", "it was discarded"]);
     assert_eq!(names(&folder), [""; 0]);
 
     // And what is damaged on its way.
@@ -249,7 +249,7 @@ fn what_is_not_there_cannot_be_got() {
     let file = server.put("name", &Pattern::new(1, 10));
     done(client(&url(&server), "rm", &[&file.id]));
     failed(client(&url(&server), "get", &[&file.id, "-o", target]), 1, &["(410)"]);
-    failed(client(&url(&server), "get", &["../health", "-o", target]), 1, &["cannot be the id of a file"]);
+    failed(client(&url(&server), "get", &["../health", "-o", target]), 1, &["is not the id of a file"]);
     let missing = server.store.beside("no/such/folder");
     let other = server.put("name", &Pattern::new(1, 10));
     failed(client(&url(&server), "get", &[&other.id, "-o", missing.to_str().expect("text")]), 1, &["cannot write"]);

@@ -107,7 +107,7 @@ fn what_makes_no_sense_is_an_error_and_takes_no_memory() {
     ] {
         let portal = Portal::start(move |_| Portal::json(&told));
         let command = limited(&client(&portal.url(), "put", &["--retry", "0s", path.to_str().expect("text")]));
-        let said = failed(command, 1, &["does not answer as a portal does"]);
+        let said = failed(command, 1, &["does not answer like a portal"]);
         assert!(said.err.len() < 2_000 && !said.err.contains('\u{1b}'), "{said:?}");
     }
 }
@@ -116,7 +116,7 @@ fn what_makes_no_sense_is_an_error_and_takes_no_memory() {
 fn a_cursor_leads_nowhere_it_must_not() {
     for (next, words) in [
         (json!("x".repeat(70_000)), "a cursor of more than"),
-        (json!("\u{0}\r\nX: y"), "leads to itself"),
+        (json!("\u{0}\r\nX: y"), "leads back to it"),
         (json!(7), "invalid type"),
     ] {
         let portal = Portal::start(move |_| Portal::json(&json!({ "files": [], "next": next })));
@@ -145,7 +145,7 @@ fn documents_and_heads_without_an_end_are_not_waited_for() {
     let field = "X: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n";
     for (head, piece, words) in [
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", &chunk, "a document of more than"),
-        ("HTTP/1.1 200 OK\r\n", &field.repeat(100), "broke off"),
+        ("HTTP/1.1 200 OK\r\n", &field.repeat(100), "was lost"),
         ("HTTP/1.1 500 Oh\r\nTransfer-Encoding: chunked\r\n\r\n", &chunk, "(500)"),
     ] {
         let url = endless(head, piece.clone());
@@ -157,7 +157,7 @@ fn documents_and_heads_without_an_end_are_not_waited_for() {
         |more: &str| format!("{{\"files\":[{{\"file_id\":\"x\",\"size_bytes\":1,\"sha256\":\"00\",\"x\":{more}}}]}}");
     let body = file(&"[".repeat(1 << 20));
     let portal = Portal::start(move |_| with_body("200 OK", &[], body.as_bytes()));
-    failed(limited(&client(&portal.url(), "ls", &[])), 1, &["does not answer as a portal does"]);
+    failed(limited(&client(&portal.url(), "ls", &[])), 1, &["does not answer like a portal"]);
     let body = file(&format!("[{}1]", "1,".repeat(2_000_000)));
     let portal = Portal::start(move |_| with_body("200 OK", &[], body.as_bytes()));
     assert_eq!(done(limited(&client(&portal.url(), "ls", &[]))).len(), 2);
@@ -203,7 +203,7 @@ fn what_a_server_says_of_a_file_is_checked() {
     let folder = Folder::new();
     let target = folder.beside("target");
     let arguments = ["--retry", "0s", "id", "-o", target.to_str().expect("text")];
-    failed(limited(&client(&portal.url(), "get", &arguments)), 1, &["broke off"]);
+    failed(limited(&client(&portal.url(), "get", &arguments)), 1, &["was lost"]);
     assert!(!target.exists());
 }
 
@@ -217,5 +217,5 @@ fn an_id_that_a_server_tells_is_no_path() {
     });
     let said = crate::fixture::run(portico(["put", "--server", &portal.url(), "-"]));
     assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains("a file whose id is none"), "{said:?}");
+    assert!(said.err.contains("an invalid file id"), "{said:?}");
 }

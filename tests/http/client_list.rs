@@ -69,9 +69,9 @@ fn what_is_removed_is_gone_and_a_second_time_is_a_failure_unless_it_is_forced() 
     let server = Server::start(&[]);
     let [one, two, three] = [1, 2, 3].map(|seed| server.put("name", &Pattern::new(seed, 100)));
     let said =
-        failed(client(&url(&server), "rm", &[&one.id, "nothing", &two.id]), 1, &["nothing: there is no such file"]);
+        failed(client(&url(&server), "rm", &[&one.id, "nothing", &two.id]), 1, &["nothing: the file does not exist"]);
     assert_eq!(said.out, format!("removed {}\nremoved {}\n", one.id, two.id));
-    failed(client(&url(&server), "rm", &[&one.id]), 1, &["there is no such file"]);
+    failed(client(&url(&server), "rm", &[&one.id]), 1, &["the file does not exist"]);
     assert_eq!(done(client(&url(&server), "rm", &["--force", &one.id, "nothing"])), [""; 0]);
     let lines = done(client(&url(&server), "rm", &["--force", "--json", &one.id]));
     assert_eq!(last_event(&lines, "absent")["file_id"], *one.id);

@@ -113,7 +113,7 @@ async fn over_tls_it_trusts_whom_it_is_told_to_trust_and_nobody_else() {
     let path = file_of(&server.store, "file", &content);
     let path = path.to_str().expect("text");
     let untrusted = client(&url, "put", &[path]);
-    let said = tokio::task::block_in_place(|| failed(untrusted, 1, &["cannot trust https://"]));
+    let said = tokio::task::block_in_place(|| failed(untrusted, 1, &["TLS with https://"]));
     assert!(!said.err.contains("trying again"), "{said:?}");
     let trusted = client(&url, "put", &["--json", "--ca-file", certificate().to_str().expect("text"), path]);
     let file = put_told(&tokio::task::block_in_place(|| done(trusted)), &content);

@@ -338,7 +338,7 @@ fn names_are_kept_and_those_that_cannot_be_are_refused() {
     fs::copy(typed, &nameless).expect("a file");
     let mut command = client(&url(&server), "put", &[]);
     command.arg(&nameless);
-    failed(command, 1, &["has no name that can be sent", "--name"]);
+    failed(command, 1, &["is not UTF-8", "--name"]);
     let mut command = client(&url(&server), "put", &["--json", "--name", "text"]);
     command.arg(&nameless);
     files.push(put_told(&done(command), &content));
@@ -360,7 +360,7 @@ fn of_several_files_those_that_can_be_put_are_put() {
     command.arg(&one).arg(&folder).arg(&pipe).arg(server.store.beside("nothing")).arg(&other);
     let said = run(command);
     assert_eq!(said.code, Some(1), "{said:?}");
-    for word in ["folder is no plain file", "pipe is no plain file", "nothing: No such file"] {
+    for word in ["folder is not a plain file", "pipe is not a plain file", "nothing: No such file"] {
         assert!(said.err.contains(word), "no {word:?} in {said:?}");
     }
     let ids = said.out.lines().map(|line| line.split_once("  ").expect("an id and a name").0);

@@ -10,8 +10,8 @@ fn a_file_whose_size_is_false_is_refused_and_nothing_of_it_stays() {
     let url = format!("http://{}", server.addr);
     // One of procfs tells 0 bytes and has more, one of sysfs tells a page and has fewer.
     for (path, told, words) in [
-        ("/proc/version", 0, "says that it has 0 bytes, and has more"),
-        ("/sys/kernel/uevent_seqnum", 4_096, "says that it has 4096 bytes, and has fewer"),
+        ("/proc/version", 0, "claims 0 bytes and has more"),
+        ("/sys/kernel/uevent_seqnum", 4_096, "claims 4096 bytes and has fewer"),
     ] {
         assert_eq!(fs::metadata(path).expect("a file").len(), told);
         let said = failed(client(&url, "put", &[path]), 1, &[words, "put --name NAME - <", path]);

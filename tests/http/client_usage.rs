@@ -12,7 +12,7 @@ fn wrong_usage_is_exit_code_2() {
     let path = file_of(&folder, "file", &Pattern::new(1, 1));
     let path = path.to_str().expect("text");
     for url in ["", "127.0.0.1:8080", "ftp://localhost", "http://user:secret@localhost", "http://localhost/?x"] {
-        let said = failed(client(url, "ls", &[]), 2, &["cannot be a server"]);
+        let said = failed(client(url, "ls", &[]), 2, &["is not the URL of a server"]);
         assert!(said.out.is_empty(), "{said:?}");
     }
     let here = "http://127.0.0.1:1";
@@ -24,13 +24,13 @@ fn wrong_usage_is_exit_code_2() {
     failed(client(here, "put", &["--parallel", "0", path]), 2, &["--parallel"]);
     failed(client(here, "put", &["--part-size", "5 apples", path]), 2, &["--part-size"]);
     failed(client(here, "get", &["--json", "-o", "-", "id"]), 2, &["--json"]);
-    failed(client(here, "rm", &["../health"]), 1, &["cannot be the id of a file"]);
+    failed(client(here, "rm", &["../health"]), 1, &["is not the id of a file"]);
     // Before anything is asked of a server.
     let long = "x".repeat(70_000);
     failed(client(here, "put", &["--name", &long, "-"]), 1, &["too long"]);
-    failed(client(here, "put", &["--type", "a\nb", "-"]), 1, &["cannot be a media type"]);
-    failed(client(here, "rm", &[&long]), 1, &["cannot be the id of a file"]);
-    failed(client(here, "get", &[&long]), 1, &["cannot be the id of a file"]);
+    failed(client(here, "put", &["--type", "a\nb", "-"]), 1, &["is not a media type"]);
+    failed(client(here, "rm", &[&long]), 1, &["is not the id of a file"]);
+    failed(client(here, "get", &[&long]), 1, &["is not the id of a file"]);
     failed(client(here, "ls", &["--retry", "soon"]), 2, &["--retry"]);
     failed(client(here, "ls", &["--auth-file", "/no/such/file"]), 2, &["/no/such/file"]);
     // Cut at its largest size it would have a token.
@@ -77,8 +77,8 @@ fn what_answers_and_is_no_portal_is_told() {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>");
         }
     });
-    failed(client(&url, "ls", &[]), 1, &["does not answer as a portal does"]);
-    failed(client(&url, "get", &["id"]), 1, &["does not answer as a portal does"]);
+    failed(client(&url, "ls", &[]), 1, &["does not answer like a portal"]);
+    failed(client(&url, "get", &["id"]), 1, &["does not answer like a portal"]);
 }
 
 #[test]
@@ -128,6 +128,6 @@ fn a_token_is_never_in_what_is_said() {
     let token = folder.beside("token");
     fs::write(&token, "secret-of-the-test\n").expect("room");
     let arguments = ["--retry", "0s", "--auth-file", token.to_str().expect("text")];
-    let said = failed(client("http://no-such-host.invalid", "ls", &arguments), 1, &["it is not https"]);
+    let said = failed(client("http://no-such-host.invalid", "ls", &arguments), 1, &["is not https"]);
     assert!(!said.err.contains("secret-of-the-test"), "{said:?}");
 }

@@ -35,7 +35,7 @@ fn a_guest_that_fails_before_its_answer_is_500_and_logged_with_the_id() {
     let server = hostile(&[]);
     for (path, logged) in [
         ("/trap", "unreachable"),
-        ("/silent", "without an answer"),
+        ("/silent", "without a response"),
         ("/exit", "exit"),
         ("/recurse", "out of bounds"),
         ("/random", "exceeds limit"),

@@ -124,7 +124,7 @@ fn sweep(store: &Store, [ended, cleared, forgotten]: [u32; 3]) {
     let said = run(store.command("sweep"));
     assert_eq!(said.code, Some(0), "{said:?}");
     let sessions =
-        format!("ended {ended} sessions whose time was over, cleared {cleared}, forgot {forgotten} sessions and ids");
+        format!("expired {ended} sessions, cleared {cleared} ended ones, forgot {forgotten} sessions and ids");
     assert_eq!(said.out.lines().next(), Some(&*sessions), "{said:?}");
     assert!(said.out.lines().nth(1).is_some_and(|line| line.starts_with("removed ")), "{said:?}");
 }

@@ -96,7 +96,7 @@ fn a_maintenance_that_traps_ends_nothing_else() {
     for _ in 0..20 {
         assert_eq!(server.ask("GET /ok", &[]).body, b"ok");
     }
-    expect_logged(&server, "the portal's maintenance failed; it is tried again", 3);
+    expect_logged(&server, "the portal's maintenance failed; it will be retried", 3);
     assert!(server.log().contains("unreachable"), "{}", server.log());
     let staged = plant(&store.root());
     eventually("the end of what was left behind", || (!staged.exists()).then_some(()));

@@ -1,6 +1,6 @@
 //! Compiles guests of this workspace to components, for the build scripts of the crates that embed them.
 //!
-//! Invariant: whatever profile, flags or wrapper the outer cargo uses, the guests are built the same way. Their target folder
+//! Invariant: the build of the guests does not depend on the profile, flags or wrapper of the outer cargo. Its target folder
 //! lies beside the outer profiles, because the outer cargo holds the lock of its own.
 
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::{env, fs};
 /// The target that components are compiled for.
 const TARGET: &str = "wasm32-wasip2";
 
-/// Variables that the outer cargo, or clippy around it, sets for itself. They must not reach the inner cargo.
+/// Variables that the outer cargo or clippy sets for its own build. They must not reach the inner cargo.
 const FOREIGN: [&str; 8] = [
     "CARGO_BUILD_RUSTFLAGS",
     "CARGO_BUILD_TARGET",
@@ -22,7 +22,7 @@ const FOREIGN: [&str; 8] = [
     "RUSTC_WORKSPACE_WRAPPER",
 ];
 
-/// One build of guests.
+/// A build of guests.
 pub struct Build {
     cargo: Command,
     target: PathBuf,
@@ -30,18 +30,18 @@ pub struct Build {
 }
 
 impl Build {
-    /// A build with the profile `guest`, which the portal is shipped with. Its target folder is `guest`.
+    /// Prepares a build with the profile `guest`, which the portal ships with. Its target folder is `guest`.
     ///
     /// # Errors
-    /// A text for a person, as of every function here.
+    /// A text for a person, as in every function here.
     pub fn shipped() -> Result<Build, String> {
         let mut build = Build::new("guest", "guest")?;
         build.cargo.args(["--profile", "guest"]);
         Ok(build)
     }
 
-    /// A build for tests, without debug information: small components compile quickly to machine code. Its target folder is
-    /// `guest-tests`.
+    /// Prepares a build for tests, whose target folder is `guest-tests`. It has no debug information, so that components
+    /// compile quickly to machine code.
     ///
     /// # Errors
     /// As [`Build::shipped`].
@@ -70,8 +70,7 @@ impl Build {
         Ok(Build { cargo, target, profile })
     }
 
-    /// Compiles what cargo selects by `arguments`, such as `["--package", "portico-portal"]`. Returns the folder of the
-    /// components.
+    /// Compiles the packages that `arguments` select, such as `["--package", "portico-portal"]`. Returns the components' folder.
     ///
     /// # Errors
     /// As [`Build::shipped`].
@@ -79,27 +78,26 @@ impl Build {
         self.cargo.args(arguments);
         let status = self.cargo.status().map_err(|error| format!("cannot run cargo for the guests: {error}"))?;
         if !status.success() {
-            return Err(format!("the guests do not build; `{:?}` says why, see above", self.cargo));
+            return Err(format!("`{:?}` failed to build the guests; see its output above", self.cargo));
         }
         Ok(self.target.join(TARGET).join(self.profile))
     }
 }
 
-/// The root of this workspace.
+/// Returns the root of this workspace.
 #[must_use]
 pub fn workspace() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-/// Makes cargo run the build script again when one of these paths below the workspace has changed. The manifests are always
-/// among them.
+/// Makes cargo rerun the build script when one of these paths of the workspace, or a manifest, changes.
 pub fn watch(paths: &[&str]) {
     for path in ["Cargo.toml", "Cargo.lock", "guest/build"].iter().chain(paths) {
         println!("cargo::rerun-if-changed={}", workspace().join(path).display());
     }
 }
 
-/// Copies one component into `OUT_DIR`, under another name. Leaves an equal file alone, so that nothing is compiled again.
+/// Copies a component into `OUT_DIR` under a new name. Leaves an identical file alone, so that nothing is recompiled.
 ///
 /// # Errors
 /// As [`Build::shipped`].
@@ -112,8 +110,8 @@ pub fn copy(from: &Path, name: &str) -> Result<PathBuf, String> {
     Ok(to)
 }
 
-/// Writes `OUT_DIR/NAME.rs`: a slice of pairs, each the name of a program and the bytes of its component. The programs are the
-/// Rust files in `sources`, so a program can't be left out.
+/// Writes `OUT_DIR/NAME.rs`: a slice of (program name, component bytes). The programs are the Rust files in `sources`, so none
+/// can be left out.
 ///
 /// # Errors
 /// As [`Build::shipped`].
@@ -142,7 +140,7 @@ pub fn table(sources: &str, built: &Path, name: &str) -> Result<(), String> {
     fs::write(&path, table).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Prints an error so that cargo shows it as the build script's, and returns the exit code of the script.
+/// Prints an error as the build script's own, and returns the script's exit code.
 #[must_use]
 pub fn report(result: Result<(), String>) -> std::process::ExitCode {
     match result {

@@ -1,4 +1,4 @@
-//! Where a server is, and the token that opens it.
+//! The address of a server, and the token for it.
 
 use crate::error::Error;
 use http::uri::{Authority, Scheme};
@@ -9,49 +9,49 @@ use std::io::{self, Read as _};
 use std::net::IpAddr;
 use std::path::Path;
 
-/// Longest file with a token, in bytes.
+/// Largest token file, in bytes.
 const TOKEN_MAX: u64 = 8 << 10;
 
-/// The address of a server: `http` or `https`, a host, and possibly a path that all its paths are below.
+/// The base URL of a server: `http` or `https`, a host, and an optional path prefix.
 #[derive(Clone, Debug)]
 pub struct ServerUrl {
     scheme: Scheme,
     authority: Authority,
-    /// Without a slash at its end.
+    /// Path prefix, without a slash at its end.
     prefix: String,
 }
 
 impl ServerUrl {
-    /// Reads one.
+    /// Parses a server URL.
     ///
     /// # Errors
-    /// [`Error::Url`] if it is none, or has a user, a query or a fragment.
+    /// [`Error::Url`] if the text is not such a URL, or has a user, a query or a fragment.
     pub fn parse(text: &str) -> Result<ServerUrl, Error> {
         let wrong = |reason| Error::Url { url: text.to_owned(), reason };
         let form = "expected a URL such as https://files.example.com or http://127.0.0.1:8080";
         if text.contains('#') {
-            return Err(wrong("it has a fragment"));
+            return Err(wrong("it must not have a fragment"));
         }
         let parts = text.parse::<Uri>().map_err(|_| wrong(form))?.into_parts();
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else { return Err(wrong(form)) };
         if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
-            return Err(wrong("only http and https are spoken here"));
+            return Err(wrong("its scheme must be http or https"));
         }
         if authority.as_str().contains('@') {
-            return Err(wrong("no user goes there; a token is taken from PORTICO_TOKEN or --auth-file"));
+            return Err(wrong("it must not have a user; give the token in PORTICO_TOKEN or with --auth-file"));
         }
         let path = parts.path_and_query.as_ref();
         if path.is_some_and(|path| path.query().is_some()) {
-            return Err(wrong("it has a query"));
+            return Err(wrong("it must not have a query"));
         }
         let prefix = path.map_or("", |path| path.path()).trim_end_matches('/').to_owned();
         Ok(ServerUrl { scheme, authority, prefix })
     }
 
-    /// The URL of a path on it, which begins with a slash and is encoded.
+    /// Returns the URL of a path on the server. The path begins with a slash and is percent-encoded.
     ///
     /// # Errors
-    /// [`Error::Path`] if no URL can have it, because it is too long.
+    /// [`Error::Path`] if the path is too long for a URL.
     pub(super) fn at(&self, path: &str) -> Result<Uri, Error> {
         let path = format!("{}{path}", self.prefix);
         let bytes = path.len();
@@ -64,7 +64,7 @@ impl ServerUrl {
         self.scheme == Scheme::HTTPS
     }
 
-    /// Whether somebody on the way can read what goes there.
+    /// Reports whether others on the network can read the requests.
     pub fn is_overheard(&self) -> bool {
         let host = self.authority.host().trim_start_matches('[').trim_end_matches(']');
         let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
@@ -78,38 +78,39 @@ impl fmt::Display for ServerUrl {
     }
 }
 
-/// A bearer token (RFC 6750). Nothing shows it.
-pub struct Token(HeaderValue);
+/// A bearer token (RFC 6750). Errors and logs never contain it.
+pub struct BearerToken(HeaderValue);
 
-impl Token {
-    /// The one that a text is.
+impl BearerToken {
+    /// Checks a token. `place` says in errors where the token was given.
     ///
     /// # Errors
-    /// [`Error::Token`], which says where it came from and nothing of it.
-    pub fn new(text: &str, place: &str) -> Result<Token, Error> {
+    /// [`Error::Token`], which does not contain the token.
+    pub fn new(text: &str, place: &str) -> Result<BearerToken, Error> {
         let wrong = |reason: &str| Error::Token { place: place.to_owned(), reason: reason.to_owned() };
         let text = text.trim();
         if text.is_empty() {
             return Err(wrong("it is empty"));
         }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(wrong("a token is one word of ASCII characters"));
+            return Err(wrong("a token must be one word of printable ASCII characters"));
         }
-        let mut value = HeaderValue::try_from(format!("Bearer {text}")).map_err(|_| wrong("no header can carry it"))?;
+        let mut value =
+            HeaderValue::try_from(format!("Bearer {text}")).map_err(|_| wrong("a header cannot carry it"))?;
         value.set_sensitive(true);
-        Ok(Token(value))
+        Ok(BearerToken(value))
     }
 
-    /// The value of its `Authorization` field.
+    /// Returns the value of the `Authorization` header.
     pub(crate) fn into_header(self) -> HeaderValue {
         self.0
     }
 
-    /// The one that a file holds, and nothing else.
+    /// Reads a token from a file that holds nothing else.
     ///
     /// # Errors
-    /// [`Error::Token`].
-    pub fn read(path: &Path) -> Result<Token, Error> {
+    /// [`Error::Token`] if the file cannot be read, is larger than 8 KiB, or holds no token.
+    pub fn read(path: &Path) -> Result<BearerToken, Error> {
         let place = path.display().to_string();
         let wrong = |cause: io::Error| Error::Token { place: place.clone(), reason: cause.to_string() };
         let mut text = String::new();
@@ -117,7 +118,7 @@ impl Token {
         if file.take(TOKEN_MAX + 1).read_to_string(&mut text).map_err(wrong)? as u64 > TOKEN_MAX {
             return Err(wrong(io::Error::other(format!("it is larger than {TOKEN_MAX} bytes"))));
         }
-        Token::new(&text, &place)
+        BearerToken::new(&text, &place)
     }
 }
 
@@ -166,9 +167,9 @@ mod tests {
 
     #[test]
     fn tokens_are_words_and_their_errors_tell_nothing_of_them() {
-        assert_eq!(Token::new(" secret\n", "here").unwrap().0, "Bearer secret");
+        assert_eq!(BearerToken::new(" secret\n", "here").unwrap().0, "Bearer secret");
         for text in ["", " \n", "two words", "sécret", "secret\u{7f}", "secret\nsecret"] {
-            let error = Token::new(text, "here").err().unwrap().to_string();
+            let error = BearerToken::new(text, "here").err().unwrap().to_string();
             assert!(error.contains("here") && !error.contains("secret"), "{error}");
         }
     }

@@ -1,17 +1,21 @@
-//! The client itself. The modules of `transfer` give it its operations.
+//! The client. The modules of `transfer` add its operations.
 
-use crate::remote::Server;
+use crate::error::Error;
+use crate::remote::{Options, RemoteServer};
 use std::time::Duration;
 
-/// A portal, and how long its client is patient with it.
+/// A client of one portal.
 pub struct Client {
-    pub(crate) server: Server,
+    pub(crate) server: RemoteServer,
     pub(crate) retry: Duration,
 }
 
 impl Client {
-    /// A client of that server that tries what fails again for so long after the last thing that went well.
-    pub fn new(server: Server, retry: Duration) -> Client {
-        Client { server, retry }
+    /// Creates a client, without a connection yet. A failed request is retried for at most `retry` after the last success.
+    ///
+    /// # Errors
+    /// [`Error::CaFile`] or [`Error::Tls`] if TLS cannot be set up as the options say.
+    pub fn new(options: Options, retry: Duration) -> Result<Client, Error> {
+        Ok(Client { server: options.connect()?, retry })
     }
 }

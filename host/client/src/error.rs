@@ -1,4 +1,4 @@
-//! Why something that a client does has failed, and whether it may go well the next time.
+//! The errors of the client, and which of them a retry may cure.
 
 use crate::limits::SHOWN_MAX;
 use http::StatusCode;
@@ -9,100 +9,100 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Anything that a library has to say.
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// Any error of a library.
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why something has failed.
+/// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address of the server is none.
-    #[error("`{url}` cannot be a server: {reason}")]
+    /// The server's URL is invalid.
+    #[error("`{url}` is not the URL of a server: {reason}")]
     Url {
-        /// As it was given.
+        /// The URL as given.
         url: String,
-        /// What is wrong with it.
+        /// The defect.
         reason: &'static str,
     },
-    /// The trusted certificates cannot be used.
+    /// The trusted certificates are unusable.
     #[error("cannot use the certificates in {}: {reason}", .path.display())]
     CaFile {
-        /// The file.
+        /// The certificate file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The defect.
         reason: String,
     },
-    /// The token cannot be used.
+    /// The token is unusable.
     #[error("cannot use the token from {place}: {reason}")]
     Token {
-        /// Where it was given.
+        /// Where the token was given.
         place: String,
-        /// What is wrong with it, without a piece of it.
+        /// The defect; contains no part of the token.
         reason: String,
     },
-    /// TLS cannot be set up in this process.
+    /// This process cannot set up TLS.
     #[error("cannot set up TLS")]
     Tls(#[source] BoxError),
-    /// No connection comes about.
+    /// The server cannot be connected to.
     #[error("cannot reach {server}")]
     Unreachable {
-        /// The server.
+        /// The server's URL.
         server: String,
-        /// Why.
+        /// The cause.
         #[source]
         cause: BoxError,
     },
-    /// The server is not who it should be, or this client not who it lets in.
-    #[error("cannot trust {server}")]
+    /// TLS failed: the server's certificate is not trusted, or the server rejected the client.
+    #[error("TLS with {server} failed")]
     Untrusted {
-        /// The server.
+        /// The server's URL.
         server: String,
-        /// Why.
+        /// The cause.
         #[source]
         cause: BoxError,
     },
-    /// A connection ended in the middle of an exchange.
-    #[error("the connection to {server} broke off")]
+    /// The connection was lost during an exchange.
+    #[error("the connection to {server} was lost")]
     Broken {
-        /// The server.
+        /// The server's URL.
         server: String,
-        /// Why.
+        /// The cause.
         #[source]
         cause: BoxError,
     },
-    /// Nothing came or went for too long.
-    #[error("{server} stood still for {} s", .limit.as_secs())]
+    /// No byte moved for too long.
+    #[error("{server} stalled: nothing moved for {} s", .limit.as_secs())]
     StoodStill {
-        /// The server.
+        /// The server's URL.
         server: String,
-        /// What was waited for.
+        /// The time without progress.
         limit: Duration,
     },
-    /// The server answers that it cannot or will not.
-    #[error("the server says: {0}")]
+    /// The server answered with an error.
+    #[error("the server answers: {0}")]
     Refused(Box<Problem>),
-    /// The server says something that a portal does not say.
-    #[error("{server} does not answer as a portal does: {what}")]
+    /// The answer is not one of a portal.
+    #[error("{server} does not answer like a portal: {what}")]
     Unexpected {
-        /// The server.
+        /// The server's URL.
         server: String,
-        /// What is odd.
+        /// The unexpected content.
         what: String,
     },
-    /// The file to send cannot be read.
+    /// The source file cannot be read.
     #[error("cannot read {}", .path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         cause: Arc<io::Error>,
     },
-    /// What is to be sent is no plain file.
-    #[error("{} is no plain file; what comes through a pipe can be put as `-`", .0.display())]
+    /// The source is not a regular file.
+    #[error("{} is not a plain file; to put a stream, pipe it to `portico put -`", .0.display())]
     NotAFile(PathBuf),
-    /// The size of the file to send is false, as in procfs.
+    /// The file's size is wrong, as in procfs.
     #[error(
-        "{path} says that it has {told} bytes, and has {}: its size cannot be relied on; \
+        "{path} claims {told} bytes and has {}, so its size is not reliable; \
          as a stream it can be put: portico put --name NAME - < {path}",
         if *.more { "more" } else { "fewer" },
         path = .path.display()
@@ -110,50 +110,50 @@ pub enum Error {
     FalseSize {
         /// The file.
         path: PathBuf,
-        /// Its size in bytes, as it tells.
+        /// The size in bytes that the file claims.
         told: u64,
-        /// Whether the file has more bytes than that.
+        /// Whether the file has more bytes than it claims.
         more: bool,
     },
-    /// The file to send has no name that a portal takes.
-    #[error("{} has no name that can be sent; give it one with --name", .0.display())]
+    /// The source file's name is not UTF-8.
+    #[error("the name of {} is not UTF-8; give another one with --name", .0.display())]
     NoName(PathBuf),
-    /// The file to send was written to meanwhile.
-    #[error("{} was changed while it was sent; nothing of it was stored", .0.display())]
+    /// The source file changed during the upload.
+    #[error("{} was changed while it was sent; it was not stored", .0.display())]
     Changed(PathBuf),
-    /// What was stored is not what is in the file now.
+    /// The stored content differs from the source file.
     #[error(
-        "what was stored is not what is in {}: it was damaged on its way, or written to without a trace; \
+        "the stored content differs from {}: it was damaged in transit, or the file was changed unnoticed; \
          it was removed again",
         .0.display()
     )]
     Differs(PathBuf),
-    /// Sessions of this file end as fast as they begin.
-    #[error("the upload was ended at the server, {0} times; somebody else seems to abort it")]
+    /// The upload's sessions keep ending early.
+    #[error("the upload was ended at the server {0} times; another client seems to abort it")]
     Ended(u32),
-    /// Too many uploads of the very same file have been made.
-    #[error("the server has {0} finished or failed uploads of this very file; a changed time of it begins anew")]
+    /// This unchanged file already has too many sessions.
+    #[error("the server has {0} finished or failed uploads of this unchanged file; touch the file to start afresh")]
     TooManySessions(u32),
-    /// A name or an id is longer than a URL can be.
-    #[error("a name or an id is too long: its path would have {bytes} bytes, and HTTP takes 65534 at most")]
+    /// A name or id is too long for a URL.
+    #[error("a name or an id is too long: its path would have {bytes} bytes, and HTTP allows at most 65534")]
     Path {
-        /// Bytes of the path.
+        /// Length of the path in bytes.
         bytes: usize,
     },
-    /// A text cannot be a media type.
-    #[error("`{0}` cannot be a media type")]
+    /// The text is not a media type.
+    #[error("`{0}` is not a media type")]
     MediaType(String),
-    /// A text cannot be the id of a file.
-    #[error("`{0}` cannot be the id of a file")]
+    /// The text is not a file id.
+    #[error("`{0}` is not the id of a file")]
     Id(String),
-    /// There is no such file, or not any more.
-    #[error("there is no such file; it may have been removed before")]
+    /// The file does not exist, or no longer exists.
+    #[error("the file does not exist; it may have been removed")]
     Absent,
-    /// There is something under the name of the file to write.
-    #[error("{} is there; --force replaces it", .0.display())]
+    /// The target file exists already.
+    #[error("{} exists; --force replaces it", .0.display())]
     Exists(PathBuf),
-    /// The target of a download exists and is no plain file.
-    #[error("{} is {kind}, and only a plain file is replaced; to write to it: portico get -o - FILE_ID > PATH", .path.display())]
+    /// The target exists, and is not a regular file.
+    #[error("{} is {kind}, and only plain files are replaced; to write to it: portico get -o - FILE_ID > PATH", .path.display())]
     NotReplaced {
         /// The target.
         path: PathBuf,
@@ -163,25 +163,27 @@ pub enum Error {
     /// The reader of standard output has closed the pipe.
     #[error("the reader of standard output has closed the pipe")]
     ReaderGone,
-    /// Another process gets the same file.
+    /// Another process is downloading to the same target.
     #[error("another process is writing {}", .0.display())]
     Busy(PathBuf),
-    /// The file cannot be written.
+    /// The target file cannot be written.
     #[error("cannot write {}", .path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         cause: io::Error,
     },
-    /// What has arrived is not what the server has.
-    #[error("what arrived of {0} is damaged: its SHA-256 is not the one that the server tells; nothing of it was kept")]
+    /// The received content has the wrong digest.
+    #[error(
+        "the received content of {0} is damaged: its SHA-256 is not the one that the server announced; it was discarded"
+    )]
     Damaged(String),
 }
 
 impl Error {
-    /// Whether the same may go well a little later.
+    /// Reports whether a later retry may succeed.
     pub fn is_temporary(&self) -> bool {
         match self {
             Error::Unreachable { .. } | Error::Broken { .. } | Error::StoodStill { .. } => true,
@@ -190,17 +192,17 @@ impl Error {
         }
     }
 
-    /// Whether the server is at it, and says so.
+    /// Reports whether the server still works on an earlier request for the session.
     pub fn is_busy(&self) -> bool {
         self.is_problem("session-busy")
     }
 
-    /// Whether the server tells a problem of that kind.
+    /// Reports whether the server answered with a problem of this type.
     pub fn is_problem(&self, kind: &str) -> bool {
         self.problem().is_some_and(|problem| problem.is(kind))
     }
 
-    /// How long the server asks its clients to wait.
+    /// Returns the time that the server asks its clients to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Error::Refused(problem) => problem.retry_after,
@@ -208,7 +210,7 @@ impl Error {
         }
     }
 
-    /// What the server answered, if it is that.
+    /// Returns the server's problem, if the server answered with one.
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             Error::Refused(problem) => Some(problem),
@@ -216,28 +218,28 @@ impl Error {
         }
     }
 
-    /// Whether the answer had this status.
+    /// Reports whether the answer had this status.
     pub fn is_status(&self, status: StatusCode) -> bool {
         self.problem().is_some_and(|problem| problem.status == status)
     }
 
-    /// Whether it is a matter of how the client was called.
+    /// Reports whether the caller's arguments are at fault.
     pub fn is_usage(&self) -> bool {
         matches!(self, Error::Url { .. } | Error::CaFile { .. } | Error::Token { .. } | Error::MediaType(_))
     }
 }
 
-/// An answer that is not a success (RFC 9457).
+/// An unsuccessful answer (RFC 9457).
 #[derive(Clone, Debug)]
 pub struct Problem {
     pub status: StatusCode,
     retry_after: Option<Duration>,
-    told: Told,
+    document: ProblemDocument,
 }
 
-/// What its document says, as far as it has one.
+/// The problem document, as far as the answer has one.
 #[derive(Clone, Debug, Default, Deserialize)]
-struct Told {
+struct ProblemDocument {
     #[serde(rename = "type", default)]
     kind: String,
     #[serde(default)]
@@ -250,19 +252,19 @@ struct Told {
 }
 
 impl Problem {
-    /// The problem that an answer tells; a proxy's page tells its status only.
+    /// Reads an unsuccessful answer. A proxy's page yields only its status.
     pub(crate) fn read(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Problem {
-        Problem { status, retry_after, told: serde_json::from_slice(body).unwrap_or_default() }
+        Problem { status, retry_after, document: serde_json::from_slice(body).unwrap_or_default() }
     }
 
-    /// Whether it is of that kind.
+    /// Reports whether the problem has this type.
     pub fn is(&self, kind: &str) -> bool {
-        self.told.kind.strip_prefix("/problems/") == Some(kind)
+        self.document.kind.strip_prefix("/problems/") == Some(kind)
     }
 
     fn is_temporary(&self) -> bool {
         match self.status.as_u16() {
-            // A full store does not become empty by asking again, and what no server can do it won't be able to.
+            // A retry does not empty a full store, and does not teach a server what it cannot do.
             501 | 505 | 507 | 508 | 510 | 511 => false,
             408 | 425 | 429 | 500.. => true,
             _ => self.is("interrupted") || self.is("session-busy"),
@@ -272,7 +274,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Told { title, detail, field, limit, .. } = &self.told;
+        let ProblemDocument { title, detail, field, limit, .. } = &self.document;
         let title = if title.is_empty() { self.status.canonical_reason().unwrap_or("an error") } else { title };
         write!(f, "{} ({})", excerpt(title), self.status.as_u16())?;
         if !detail.is_empty() {
@@ -286,7 +288,7 @@ impl fmt::Display for Problem {
         }
         match self.status {
             StatusCode::UNAUTHORIZED => f.write_str("; a token is taken from PORTICO_TOKEN or --auth-file"),
-            // A portal says how much it takes.
+            // A portal states its limit.
             StatusCode::PAYLOAD_TOO_LARGE if limit.is_none() => {
                 f.write_str("; if that is a proxy, it may take smaller parts (--part-size)")
             }
@@ -295,7 +297,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A text of somebody else as it can go to a terminal: without control characters and such as change directions.
+/// Escapes a foreign text for a terminal: control characters, and those that change the direction.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
@@ -307,7 +309,7 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
-/// Returns the beginning of a server's text, as [`printable`] shows it.
+/// Returns the beginning of a server's text, escaped by [`printable`].
 pub(crate) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(SHOWN_MAX) {
         None => printable(text),
@@ -315,7 +317,7 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
 }
 
-/// The file could not be read while it was sent. Comes back from the HTTP library among the causes of its error.
+/// A read error of the source file, as it comes back inside an error of the HTTP library.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot read {}", .path.display())]
 pub(crate) struct Unreadable {

@@ -1,35 +1,34 @@
-//! What a client tells while it is at work.
+//! The progress events of a transfer.
 
 use crate::error::Error;
 use std::time::Duration;
 
-/// Something that happened to a transfer.
+/// An event of a transfer.
 pub enum Event<'e> {
-    /// It begins, or goes on.
+    /// The transfer starts or resumes.
     Begins {
-        /// Size of the file in bytes, if that is known.
+        /// Size of the file in bytes, if known.
         size: Option<u64>,
-        /// Bytes of it that have arrived before, and do not go over the wire again.
+        /// Bytes that an earlier run has transferred.
         there: u64,
     },
-    /// So many bytes of the file have gone over the wire, or need not any more. It goes back where something must be
-    /// sent again.
+    /// Bytes of the file that have been transferred so far. Shrinks when content must be sent again.
     At(u64),
-    /// Something failed, and is tried again.
+    /// An attempt failed, and is retried.
     TriesAgain {
-        /// What failed.
+        /// The failure.
         error: &'e Error,
-        /// When.
+        /// The time before the next attempt.
         wait: Duration,
     },
-    /// All has been sent, and the server makes the file.
+    /// All content was sent, and the server assembles the file.
     Finishes,
-    /// The digest of the whole is compared.
+    /// The digests of the whole file are compared.
     Compares,
 }
 
-/// Somebody who wants to know. Told from several threads.
+/// A receiver of events. Called from several threads.
 pub trait Observer: Send + Sync {
-    /// Tells of an event. Must not take long.
+    /// Receives an event. Must return quickly.
     fn tell(&self, event: Event<'_>);
 }

@@ -1,9 +1,9 @@
-//! A client of a portal: what `put`, `get`, `ls` and `rm` do, with nothing of a command line in it.
+//! A client of a Portico portal: uploads, downloads, lists and removes files.
 //!
-//! Invariants: a part that a server has acknowledged is never sent to it again; after whatever failed the server is asked
-//! how things stand, and what it says is believed, not what was hoped; content passes through in pieces of [`CHUNK`]
-//! bytes, so that the size of a file costs no memory; each answer of a server is parsed, checked and bounded by [`limits`]; a file that was got has its final name only when it is whole and
-//! its digest was compared.
+//! Invariants: a part that the server has acknowledged is never sent again; after a failure the client asks the server for
+//! the state, and continues from the answer; content passes in pieces of 256 KiB, so memory does not
+//! grow with a file; each answer is parsed, checked and bounded by `limits`; a downloaded file gets its final name only
+//! when it is complete and its digest is verified; nothing here knows of a command line.
 
 mod address;
 mod client;
@@ -13,9 +13,9 @@ mod limits;
 mod remote;
 mod transfer;
 
-pub use address::{ServerUrl, Token};
+pub use address::{BearerToken, ServerUrl};
 pub use client::Client;
 pub use error::{Error, printable};
 pub use event::{Event, Observer};
-pub use remote::{Options, Receipt, Server};
-pub use transfer::{Got, Put, PutOptions, To};
+pub use remote::{Options, Receipt};
+pub use transfer::{Destination, Downloaded, PutOptions, Uploaded};

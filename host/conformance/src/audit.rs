@@ -1,7 +1,7 @@
-//! What a store holds after a case, against what the instances said of it.
+//! Compares the content of a store after a case with the claims of the instances.
 //!
-//! It is looked at four times: by the listings of each host, in the storage itself, by the listings after it was closed
-//! and opened, and in the storage again after a sweep. All four must agree with what was said, and with each other.
+//! Invariant: a store is looked at four times: by the listings of each host, directly in the storage, by the listings after
+//! reopening, and directly again after a sweep. All four looks must agree with the claims and with each other.
 
 use crate::board::Claims;
 use crate::source;
@@ -12,19 +12,19 @@ use portico_store::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Entries that a listing is asked for at a time.
+/// Entries per page of a listing.
 const PAGE: u32 = 100;
 
-/// What the instances said that stays in the store.
+/// The claims of the instances, with the digests of the claimed content.
 pub(crate) struct Claimed {
     scopes: BTreeSet<Scope>,
-    objects: Vec<(String, String, Content)>,
-    parts: Vec<(Scope, String, Content)>,
+    objects: Vec<(String, String, SizeAndDigest)>,
+    parts: Vec<(Scope, String, SizeAndDigest)>,
     faults: Vec<String>,
 }
 
-/// Size in bytes and digest in hexadecimal digits.
-type Content = (u64, String);
+/// Size in bytes, and SHA-256 in hexadecimal.
+type SizeAndDigest = (u64, String);
 
 impl Claimed {
     pub(crate) fn new(claims: Claims) -> Self {
@@ -47,7 +47,7 @@ impl Claimed {
     }
 }
 
-fn content(pieces: &[crate::bindings::portico::conformance::fixture::Piece]) -> Content {
+fn content(pieces: &[crate::bindings::portico::conformance::fixture::Piece]) -> SizeAndDigest {
     let mut sha256 = Sha256::new();
     let mut buffer = vec![0; 64 << 10];
     for piece in pieces {
@@ -62,7 +62,7 @@ fn content(pieces: &[crate::bindings::portico::conformance::fixture::Piece]) -> 
     (pieces.iter().map(|piece| piece.size).sum(), sha256.finish().to_hex())
 }
 
-/// Looks at a store, and closes its hosts. Answers what is wrong.
+/// Audits a store, and closes its hosts. Returns the faults.
 pub(crate) async fn audit(
     test_store: &dyn TestStore,
     hosts: Vec<Arc<dyn Backend>>,
@@ -73,7 +73,7 @@ pub(crate) async fn audit(
     for other in &hosts[1..] {
         let there = listings(&**other, &claimed.scopes).await?;
         if there != before {
-            faults.push(format!("one host lists {before:?}, and another {there:?}"));
+            faults.push(format!("one host lists {before:?}, another {there:?}"));
         }
     }
     drop(hosts);
@@ -85,19 +85,18 @@ pub(crate) async fn audit(
     let after = listings(&*store, &claimed.scopes).await?;
     for (scope, there) in &before {
         if after.get(scope) != Some(there) {
-            faults
-                .push(format!("{scope} lists after it was opened again {:?}, and before {there:?}", after.get(scope)));
+            faults.push(format!("after reopening, {scope} lists {:?}, before {there:?}", after.get(scope)));
         }
     }
     compare_listings(&found, &listings(&*store, &found.scopes).await?, &mut faults);
     let swept = store.sweep().await?;
     if swept.removed > 0 || !swept.foreign.is_empty() {
-        faults.push(format!("a sweep finds something: {swept:?}"));
+        faults.push(format!("a sweep found leftovers: {swept:?}"));
     }
     drop(store);
     let again = sorted(test_store.inspect().await?);
     if again != found {
-        faults.push(format!("after it was opened again and swept there is {again:?}, and before {found:?}"));
+        faults.push(format!("after reopening and a sweep the storage holds {again:?}, before {found:?}"));
     }
     Ok(faults)
 }
@@ -108,7 +107,7 @@ fn sorted(mut found: Found) -> Found {
     found
 }
 
-/// What lies there against what was said.
+/// Compares the storage with the claims.
 fn compare(found: &Found, claimed: &Claimed, faults: &mut Vec<String>) {
     let mut objects: Vec<&FoundObject> = found.objects.iter().collect();
     for (bucket, key, content) in &claimed.objects {
@@ -117,10 +116,10 @@ fn compare(found: &Found, claimed: &Claimed, faults: &mut Vec<String>) {
                 let there = objects.swap_remove(at);
                 check(format_args!("object {bucket} {key}"), (there.size, &there.sha256), content, faults);
             }
-            None => faults.push(format!("object {bucket} {key} is not there, or was claimed twice")),
+            None => faults.push(format!("object {bucket} {key} is missing, or was claimed twice")),
         }
     }
-    faults.extend(objects.iter().map(|there| format!("an object is there that nobody claims: {there:?}")));
+    faults.extend(objects.iter().map(|there| format!("an object is not claimed: {there:?}")));
 
     let mut parts: Vec<&FoundPart> = found.parts.iter().collect();
     for (scope, temp_key, content) in &claimed.parts {
@@ -129,21 +128,26 @@ fn compare(found: &Found, claimed: &Claimed, faults: &mut Vec<String>) {
                 let there = parts.swap_remove(at);
                 check(format_args!("part {temp_key} in {scope}"), (there.size, &there.sha256), content, faults);
             }
-            None => faults.push(format!("part {temp_key} in {scope} is not there, or was claimed twice")),
+            None => faults.push(format!("part {temp_key} in {scope} is missing, or was claimed twice")),
         }
     }
-    faults.extend(parts.iter().map(|there| format!("a part is there that nobody claims: {there:?}")));
+    faults.extend(parts.iter().map(|there| format!("a part is not claimed: {there:?}")));
 }
 
-fn check(what: std::fmt::Arguments<'_>, (size, sha256): (u64, &str), content: &Content, faults: &mut Vec<String>) {
+fn check(
+    what: std::fmt::Arguments<'_>,
+    (size, sha256): (u64, &str),
+    content: &SizeAndDigest,
+    faults: &mut Vec<String>,
+) {
     if size != content.0 {
-        faults.push(format!("{what} has {size} bytes and not {}", content.0));
+        faults.push(format!("{what} has {size} bytes instead of {}", content.0));
     } else if sha256 != content.1 {
-        faults.push(format!("{what} has other bytes than were claimed"));
+        faults.push(format!("{what} has other content than claimed"));
     }
 }
 
-/// What lies there against what the listings say.
+/// Compares the storage with the listings.
 fn compare_listings(found: &Found, listings: &BTreeMap<Scope, Listing>, faults: &mut Vec<String>) {
     let mut objects = Vec::new();
     let mut parts = Vec::new();
@@ -160,14 +164,14 @@ fn compare_listings(found: &Found, listings: &BTreeMap<Scope, Listing>, faults: 
     parts.sort();
     let there: Vec<_> = found.parts.iter().map(|part| (part.scope.clone(), part.temp_key.clone(), part.size)).collect();
     if objects != found.objects {
-        faults.push(format!("listed are the objects {objects:?}, and there are {:?}", found.objects));
+        faults.push(format!("the listings have the objects {objects:?}, the storage {:?}", found.objects));
     }
     if parts != there {
-        faults.push(format!("listed are the parts {parts:?}, and there are {there:?}"));
+        faults.push(format!("the listings have the parts {parts:?}, the storage {there:?}"));
     }
 }
 
-/// Everything that the listings of a scope say.
+/// All listings of a scope.
 #[derive(Debug, PartialEq, Eq)]
 struct Listing {
     objects: Vec<FinalReceipt>,

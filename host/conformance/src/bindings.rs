@@ -1,4 +1,4 @@
-//! The Rust form of `portico:conformance` for its host, and nothing else.
+//! The generated Rust bindings of `portico:conformance`, and nothing else.
 
 #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; what it says is documented in the WIT")]
 

@@ -1,19 +1,19 @@
-//! What the instances of one case share: who has come how far, and what they said that stays in the store.
+//! The shared state of a case's instances: meetings, kills, sources, and claims about the store.
 
 use crate::bindings::portico::conformance::fixture::{Outcome, Piece};
 use std::collections::HashMap;
 use tokio::sync::watch;
 
-/// The board of a case. All instances have the same one.
+/// The board of one case, shared by all its instances.
 pub(crate) struct Board {
-    state: watch::Sender<State>,
+    state: watch::Sender<BoardState>,
     instances: u32,
 }
 
 #[derive(Default)]
-pub(crate) struct State {
-    sources: HashMap<u32, Sources>,
-    /// How many instances have come to each meeting.
+pub(crate) struct BoardState {
+    sources: HashMap<u32, SeedSources>,
+    /// Number of instances that have arrived at each meeting.
     meetings: Vec<u32>,
     killed: Vec<u32>,
     over: Vec<u32>,
@@ -22,14 +22,14 @@ pub(crate) struct State {
     pub(crate) claims: Claims,
 }
 
-/// The sources of one seed.
+/// The sources that share a seed.
 #[derive(Default)]
-struct Sources {
+struct SeedSources {
     alive: u32,
     ended: bool,
 }
 
-/// What stays in the store.
+/// The objects and parts that must remain in the store.
 #[derive(Clone, Default)]
 pub(crate) struct Claims {
     pub(crate) objects: Vec<ObjectClaim>,
@@ -55,22 +55,22 @@ impl Board {
         Board { state: watch::Sender::default(), instances }
     }
 
-    /// Changes the state, and wakes whoever waits for it.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut State)) {
+    /// Changes the state, and wakes the waiting instances.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut BoardState)) {
         self.state.send_modify(change);
     }
 
-    /// Looks at the state.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+    /// Reads the state.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&BoardState) -> T) -> T {
         look(&self.state.borrow())
     }
 
-    async fn wait(&self, until: impl FnMut(&State) -> bool) {
-        // It fails only without a sender, and this has one.
+    async fn wait(&self, until: impl FnMut(&BoardState) -> bool) {
+        // `wait_for` fails only after the sender is dropped, and `self` holds the sender.
         let _ = self.state.subscribe().wait_for(until).await;
     }
 
-    /// Waits until so many rounds of `meet` are complete.
+    /// Arrives at meeting `round`, and waits for all other instances.
     pub(crate) async fn meet(&self, round: usize) {
         self.change(|state| {
             state.meetings.resize(state.meetings.len().max(round + 1), 0);
@@ -88,7 +88,7 @@ impl Board {
         self.wait(|state| state.killed.contains(&instance)).await;
     }
 
-    /// Notes that nothing of an instance is left.
+    /// Notes that an instance has ended, and is dropped.
     pub(crate) fn over(&self, instance: u32) {
         self.change(|state| state.over.push(instance));
     }

@@ -1,13 +1,13 @@
-//! The interface `portico:conformance/fixture` for one instance.
+//! The host side of the interface `portico:conformance/fixture`, for one instance.
 
 use crate::bindings::portico::conformance::fixture as wit;
 use crate::board::{Board, ObjectClaim, PartClaim};
-use crate::source::Source;
+use crate::source::PatternSource;
 use std::sync::Arc;
 use wasmtime::component::{HasData, Resource, ResourceTable};
 use wasmtime_wasi::p2::DynInputStream;
 
-/// The runner's side of one instance of a case.
+/// The fixture of one instance of a case.
 pub struct Fixture {
     board: Arc<Board>,
     instance: u32,
@@ -20,13 +20,13 @@ impl Fixture {
     }
 }
 
-/// A fixture with the table of its guest's handles.
+/// A fixture, and the resource table of its guest.
 pub(crate) struct View<'a> {
     pub(crate) fixture: &'a mut Fixture,
     pub(crate) table: &'a mut ResourceTable,
 }
 
-/// Names the type of [`View`] for a linker.
+/// The type-level name of [`View`] for a linker.
 pub(crate) struct ViewOf;
 
 impl HasData for ViewOf {
@@ -43,7 +43,7 @@ impl wit::Host for View<'_> {
     ) -> wasmtime::Result<Resource<DynInputStream>> {
         let board = self.fixture.board.clone();
         board.source_made(seed);
-        let source: DynInputStream = Box::new(Source { board, seed, at: 0, size, chunk, ending: Some(ending) });
+        let source: DynInputStream = Box::new(PatternSource { board, seed, at: 0, size, chunk, ending: Some(ending) });
         Ok(self.table.push(source)?)
     }
 

@@ -1,4 +1,4 @@
-//! The wasmtime host that is tested.
+//! The interface to the wasmtime host under test.
 
 use crate::bindings::portico::conformance::fixture as wit;
 use crate::fixture::{Fixture, View, ViewOf};
@@ -9,37 +9,37 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 /// A wasmtime host of `portico:storage`.
 pub trait Host: Send + Sync + 'static {
-    /// What it keeps in a `wasmtime::Store`.
+    /// The host's data in a `wasmtime::Store`.
     type State: HostState;
 
     /// Adds `portico:storage` to a linker that has WASI.
     ///
     /// # Errors
-    /// If it can't.
+    /// If the linker refuses.
     fn add_to_linker(&self, linker: &mut Linker<Self::State>) -> wasmtime::Result<()>;
 
-    /// The state of a guest that gets the widest scope of a backend.
+    /// Creates the state of a guest, with the root scope of a backend.
     fn state(&self, base: Base, backend: Arc<dyn Backend>) -> Self::State;
 
-    /// Sets the limits that a guest of this host has.
+    /// Applies the host's limits on guests to a store.
     fn limit(&self, store: &mut wasmtime::Store<Self::State>) {
         let _ = store;
     }
 }
 
-/// The state of one guest: it holds a [`Base`] and what the host adds.
+/// The state of one guest: a [`Base`], and the host's additions.
 pub trait HostState: WasiView + Send + 'static {
-    /// What it was made with.
+    /// Returns the base that the state was created with.
     fn base(&mut self) -> &mut Base;
 }
 
-/// What the runner needs in the state of a guest.
+/// The runner's share of a guest's state.
 pub struct Base {
     /// All handles of the guest.
     pub table: ResourceTable,
-    /// Its WASI.
+    /// The guest's WASI context.
     pub wasi: WasiCtx,
-    /// Its fixture.
+    /// The guest's fixture.
     pub fixture: Fixture,
 }
 

@@ -1,12 +1,12 @@
-//! Runs the conformance programs of `portico:storage` and looks at what they leave behind.
+//! Runs the conformance programs of `portico:storage`, and audits the stores that they leave behind.
 //!
-//! Three things are given by whoever uses it: the wasmtime host that is tested ([`Host`]), the backend that it is tested
-//! over ([`TestBackend`]), and the time that a case may take. [`Runner::new`] compiles the programs and asks them for
-//! their cases; [`Runner::run`] runs one case in a store of its own and says whether it passed. Cases may run at once.
+//! A user supplies three things: the wasmtime host under test ([`Host`]), the backend beneath it ([`TestBackend`]), and a
+//! time limit for a case. [`Runner::new`] compiles the programs and asks them for their cases. [`Runner::run`] runs one case
+//! in a store of its own, and returns why it failed. Cases may run concurrently.
 //!
-//! Invariants: a case passes only if each of its instances ended as it said, in time, and the store holds exactly what
-//! they said, by its listings, by what lies in the storage itself, and again after it was closed and opened. The
-//! programs know nothing of hosts or backends, and nothing here knows of a certain host.
+//! Invariants: a case passes only if each instance ended as it announced, within the time limit, and the store holds exactly
+//! what the instances claimed: by its listings, by a direct look at the storage, and again after reopening. The programs
+//! know no host and no backend, and the runner knows no particular host.
 
 mod audit;
 pub mod backends;
@@ -22,7 +22,7 @@ mod stores;
 
 pub use fixture::Fixture;
 pub use host::{Base, Host, HostState};
-pub use portico::{Guest, PorticoHost};
+pub use portico::{GuestState, PorticoHost};
 pub use programs::Case;
-pub use runner::{Failure, Runner};
+pub use runner::{CaseFailure, Runner};
 pub use stores::{BoxError, Found, FoundObject, FoundPart, TestBackend, TestStore};

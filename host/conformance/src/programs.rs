@@ -1,34 +1,34 @@
-//! The programs of the suite, and the cases that they name.
+//! The programs of the suite, and the cases that they define.
 
-/// All programs by name, each with its component. They are of the world `portico:conformance/program`.
+/// The name and component of each program. All are of the world `portico:conformance/program`.
 pub(crate) const PROGRAMS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/programs.rs"));
 
-/// Programs of this prefix fail on purpose: they test the runner.
+/// Name prefix of programs that fail on purpose, to test the runner.
 const SELF_CHECK: &str = "self_";
 
-/// A case of a program.
+/// A test case of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
-    /// The program.
+    /// The program's name.
     pub program: &'static str,
-    /// The name of the case in it.
+    /// The name of the case within its program.
     pub name: String,
-    /// How many instances run at once.
+    /// Instances that run at once.
     pub instances: u32,
-    /// How many hosts share the store. Instances go to them in turn.
+    /// Hosts that share the store. Instances are assigned to hosts in turn.
     pub hosts: u32,
-    /// What a backend must be able to, `several-hosts` included.
+    /// Capabilities that a backend needs for the case, `several-hosts` included.
     pub needs: Vec<String>,
 }
 
 impl Case {
-    /// Whether this case fails on purpose, to test the runner. Its name says how; see `Failure::kind`.
+    /// Reports whether the case fails on purpose. Its name begins with the expected `CaseFailure::kind`.
     pub fn is_self_check(&self) -> bool {
         self.program.starts_with(SELF_CHECK)
     }
 }
 
-/// The cases that a program has printed.
+/// Parses the list of cases that a program prints.
 pub(crate) fn parse(program: &'static str, text: &str) -> Vec<Case> {
     text.lines().map(|line| parse_line(program, line)).collect()
 }
@@ -45,7 +45,7 @@ fn parse_line(program: &'static str, line: &str) -> Case {
                 case.needs.push("several-hosts".to_owned());
             }
             Some(("needs", capability)) => case.needs.push(capability.to_owned()),
-            _ => panic!("{program} says something unknown of a case: {line}"),
+            _ => panic!("{program} printed an unknown property of a case: {line}"),
         }
     }
     case

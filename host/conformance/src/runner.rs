@@ -1,4 +1,4 @@
-//! Runs cases.
+//! The runner of the cases.
 
 use crate::audit::{self, Claimed};
 use crate::backends;
@@ -19,13 +19,13 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 
-/// A guest that computes gives way to others, and to its time limit, after this long.
+/// Interval after which a computing guest yields to other guests and to its time limit.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What a guest may say on each of its outputs, in bytes.
+/// Capacity of each output of a guest, in bytes.
 const OUTPUT_MAX: usize = 256 << 10;
 
-/// The programs, ready to run on one host.
+/// The compiled programs and their cases, for one host.
 pub struct Runner<H: Host> {
     host: H,
     engine: Engine,
@@ -33,50 +33,50 @@ pub struct Runner<H: Host> {
     cases: Vec<Case>,
 }
 
-/// Why a case did not pass.
+/// Why a case failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The store can't be made, opened or looked at.
-    #[error("the store: {0}")]
+pub enum CaseFailure {
+    /// The store cannot be created, opened or audited.
+    #[error("the store failed: {0}")]
     Store(BoxError),
-    /// An instance did not end as it said.
+    /// An instance ended otherwise than announced.
     #[error("instance {instance} {how}\n{output}")]
     Instance {
-        /// Its number.
+        /// The number of the instance.
         instance: u32,
-        /// How it ended.
+        /// How the instance ended.
         how: String,
-        /// What it said.
+        /// What the instance printed to standard error.
         output: String,
     },
-    /// Not all instances came to an end in time.
-    #[error("not over after {0:?}")]
+    /// The instances did not all end within the time limit.
+    #[error("still running after {0:?}")]
     TimedOut(Duration),
-    /// The store does not hold what it must.
-    #[error("the store afterwards:\n  {}", .0.join("\n  "))]
+    /// The store does not hold what the instances claimed.
+    #[error("faults in the store:\n  {}", .0.join("\n  "))]
     Audit(Vec<String>),
 }
 
-impl Failure {
-    /// One word for it: `store`, `instance`, `timed_out`, `audit`.
+impl CaseFailure {
+    /// Returns the kind of the failure: `store`, `instance`, `timed_out` or `audit`.
     pub fn kind(&self) -> &'static str {
         match self {
-            Failure::Store(_) => "store",
-            Failure::Instance { .. } => "instance",
-            Failure::TimedOut(_) => "timed_out",
-            Failure::Audit(_) => "audit",
+            CaseFailure::Store(_) => "store",
+            CaseFailure::Instance { .. } => "instance",
+            CaseFailure::TimedOut(_) => "timed_out",
+            CaseFailure::Audit(_) => "audit",
         }
     }
 }
 
 impl<H: Host> Runner<H> {
-    /// Compiles the programs and asks them for their cases.
+    /// Compiles the programs, and asks them for their cases.
     ///
     /// # Errors
-    /// If a program can't be compiled or does not name its cases.
+    /// If a program does not compile, or does not print its cases.
     pub async fn new(host: H) -> Result<Self, BoxError> {
         let mut config = Config::new();
-        // Each program is compiled each time and does little then.
+        // Unoptimized: the programs are compiled for each run, and do little.
         config.epoch_interruption(true).concurrency_support(false).cranelift_opt_level(OptLevel::None);
         let engine = Engine::new(&config)?;
         spawn_ticker(&engine);
@@ -86,7 +86,7 @@ impl<H: Host> Runner<H> {
         add_fixture(&mut linker)?;
         host.add_to_linker(&mut linker)?;
         let mut runner = Runner { host, engine, programs: HashMap::new(), cases: Vec::new() };
-        // A program gets storage to print its cases, because it can't be linked without, but does nothing with it.
+        // A program gets storage only because it cannot be linked without; listing its cases does not use it.
         let scratch = backends::Local.fresh(&[]).await?;
         let store = scratch.open().await?;
         for &(program, component) in programs::PROGRAMS {
@@ -95,61 +95,71 @@ impl<H: Host> Runner<H> {
             let board = Arc::new(Board::new(1));
             let (ended, output) = runner.start(&[program], 0, &board, store.clone()).await;
             if !ended.is(None) {
-                return Err(format!("{program} {ended} and does not name its cases\n{}", output.error()).into());
+                return Err(format!("{program} {ended} instead of naming its cases\n{}", output.error()).into());
             }
             runner.cases.extend(programs::parse(program, &output.text()));
         }
         Ok(runner)
     }
 
-    /// All cases of all programs, self-checks included.
+    /// Returns the cases of all programs, self-checks included.
     pub fn cases(&self) -> &[Case] {
         &self.cases
     }
 
-    /// Runs a case over a new store of a backend.
+    /// Runs a case in a new store of a backend.
     ///
     /// # Errors
-    /// If it does not pass.
+    /// Why the case failed.
     ///
     /// # Panics
     /// If the case is not one of [`Runner::cases`].
-    pub async fn run(self: &Arc<Self>, case: &Case, backend: &dyn TestBackend, limit: Duration) -> Result<(), Failure> {
-        let test_store = backend.fresh(&case.needs).await.map_err(Failure::Store)?;
+    pub async fn run(
+        self: &Arc<Self>,
+        case: &Case,
+        backend: &dyn TestBackend,
+        limit: Duration,
+    ) -> Result<(), CaseFailure> {
+        let test_store = backend.fresh(&case.needs).await.map_err(CaseFailure::Store)?;
         let ended = self.run_in(&*test_store, case, limit).await;
-        let removed = test_store.remove().await.map_err(Failure::Store);
+        let removed = test_store.remove().await.map_err(CaseFailure::Store);
         ended.and(removed)
     }
 
-    async fn run_in(self: &Arc<Self>, test_store: &dyn TestStore, case: &Case, limit: Duration) -> Result<(), Failure> {
+    async fn run_in(
+        self: &Arc<Self>,
+        test_store: &dyn TestStore,
+        case: &Case,
+        limit: Duration,
+    ) -> Result<(), CaseFailure> {
         let mut hosts = Vec::new();
         for _ in 0..case.hosts {
-            hosts.push(test_store.open().await.map_err(Failure::Store)?);
+            hosts.push(test_store.open().await.map_err(CaseFailure::Store)?);
         }
         let board = Arc::new(Board::new(case.instances));
         let instances = self.instances(case, &board, &hosts);
-        tokio::time::timeout(limit, instances).await.map_err(|_| Failure::TimedOut(limit))??;
+        tokio::time::timeout(limit, instances).await.map_err(|_| CaseFailure::TimedOut(limit))??;
         let claimed = Claimed::new(board.look(|state| state.claims.clone()));
-        match audit::audit(test_store, hosts, &claimed).await.map_err(Failure::Store)? {
+        match audit::audit(test_store, hosts, &claimed).await.map_err(CaseFailure::Store)? {
             faults if faults.is_empty() => Ok(()),
-            faults => Err(Failure::Audit(faults)),
+            faults => Err(CaseFailure::Audit(faults)),
         }
     }
 
-    /// Runs the instances of a case at once, to their ends. The first that ends otherwise than it said ends the others.
+    /// Runs all instances of a case at once. The first one that ends otherwise than announced ends the others.
     async fn instances(
         self: &Arc<Self>,
         case: &Case,
         board: &Arc<Board>,
         hosts: &[Arc<dyn Backend>],
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CaseFailure> {
         let mut instances = JoinSet::new();
         for (instance, host) in (0..case.instances).zip(hosts.iter().cycle()) {
             let (runner, case, board, host) = (self.clone(), case.clone(), board.clone(), host.clone());
             instances.spawn(async move { runner.instance(&case, instance, board, host).await });
         }
         while let Some(ended) = instances.join_next().await {
-            ended.map_err(|error| Failure::Store(error.into()))??;
+            ended.map_err(|error| CaseFailure::Store(error.into()))??;
         }
         Ok(())
     }
@@ -160,7 +170,7 @@ impl<H: Host> Runner<H> {
         instance: u32,
         board: Arc<Board>,
         backend: Arc<dyn Backend>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CaseFailure> {
         let (ended, output) = self.start(&[case.program, &case.name], instance, &board, backend).await;
         board.over(instance);
         let announced = board.look(|state| state.outcomes.get(&instance).copied());
@@ -169,20 +179,20 @@ impl<H: Host> Runner<H> {
         }
         let how = match announced {
             None => ended.to_string(),
-            Some(announced) => format!("{ended} and not by {announced:?}"),
+            Some(announced) => format!("{ended}, but announced {announced:?}"),
         };
-        Err(Failure::Instance { instance, how, output: output.error() })
+        Err(CaseFailure::Instance { instance, how, output: output.error() })
     }
 
-    /// Runs a program to its end, until nothing of it is left.
+    /// Runs a program to its end, and drops all of it.
     async fn start(
         &self,
         arguments: &[&str],
         instance: u32,
         board: &Arc<Board>,
         backend: Arc<dyn Backend>,
-    ) -> (Ended, Output) {
-        let output = Output::default();
+    ) -> (Ended, CapturedOutput) {
+        let output = CapturedOutput::default();
         let mut wasi = WasiCtxBuilder::new();
         let wasi = wasi.args(arguments).stdout(output.text.clone()).stderr(output.error.clone()).build();
         let fixture = Fixture::new(board.clone(), instance);
@@ -203,19 +213,19 @@ impl<H: Host> Runner<H> {
     }
 }
 
-/// What a guest says to a person.
-struct Output {
+/// The captured outputs of a guest.
+struct CapturedOutput {
     text: MemoryOutputPipe,
     error: MemoryOutputPipe,
 }
 
-impl Default for Output {
+impl Default for CapturedOutput {
     fn default() -> Self {
-        Output { text: MemoryOutputPipe::new(OUTPUT_MAX), error: MemoryOutputPipe::new(OUTPUT_MAX) }
+        CapturedOutput { text: MemoryOutputPipe::new(OUTPUT_MAX), error: MemoryOutputPipe::new(OUTPUT_MAX) }
     }
 }
 
-impl Output {
+impl CapturedOutput {
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.text.contents()).into_owned()
     }
@@ -225,7 +235,7 @@ impl Output {
     }
 }
 
-/// How an instance came to its end.
+/// How an instance ended.
 enum Ended {
     Returned(Result<(), ()>),
     Exited(i32),
@@ -271,8 +281,8 @@ impl std::fmt::Display for Ended {
     }
 }
 
-/// Lets time pass for the guests of an engine, as long as there is one. A thread, because guests that compute may have
-/// all threads of the runtime.
+/// Advances the epoch of an engine for as long as the engine lives. A thread, because computing guests may occupy all
+/// threads of the runtime.
 fn spawn_ticker(engine: &Engine) {
     let engine = engine.weak();
     std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! Sources of pattern bytes that end as they are told.
+//! Streams of pattern bytes with a chosen ending.
 
 use crate::bindings::portico::conformance::fixture::Ending;
 use crate::board::Board;
@@ -12,30 +12,30 @@ mod pattern;
 
 pub(crate) use pattern::fill;
 
-pub(crate) struct Source {
+pub(crate) struct PatternSource {
     pub(crate) board: Arc<Board>,
     pub(crate) seed: u32,
     pub(crate) at: u64,
     pub(crate) size: Option<u64>,
     pub(crate) chunk: u32,
-    /// `None` once it has failed.
+    /// The ending; `None` after the failure.
     pub(crate) ending: Option<Ending>,
 }
 
-impl Source {
+impl PatternSource {
     fn rest(&self) -> u64 {
         self.size.map_or(u64::MAX, |size| size - self.at)
     }
 }
 
-impl Drop for Source {
+impl Drop for PatternSource {
     fn drop(&mut self) {
         self.board.source_dropped(self.seed);
     }
 }
 
 #[async_trait]
-impl Pollable for Source {
+impl Pollable for PatternSource {
     async fn ready(&mut self) {
         if self.rest() == 0 {
             self.board.source_ended(self.seed);
@@ -47,7 +47,7 @@ impl Pollable for Source {
 }
 
 #[async_trait]
-impl InputStream for Source {
+impl InputStream for PatternSource {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
         let count = self.rest().min(self.chunk.into()).min(size as u64);
         if self.rest() > 0 {
@@ -61,7 +61,7 @@ impl InputStream for Source {
             Some(Ending::Stall) => Ok(Bytes::new()),
             Some(Ending::Fail) => {
                 self.ending = None;
-                Err(StreamError::LastOperationFailed(wasmtime::format_err!("the source was told to fail")))
+                Err(StreamError::LastOperationFailed(wasmtime::format_err!("the source fails on purpose")))
             }
             Some(Ending::Close) | None => Err(StreamError::Closed),
         }

@@ -1,4 +1,4 @@
-//! The Rust form of what the server calls in a portal. This file holds one `bindgen!` and nothing else.
+//! The generated Rust bindings of the maintenance export, and nothing else.
 
 #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; what it says is documented in the WIT")]
 

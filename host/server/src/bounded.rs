@@ -1,11 +1,11 @@
-//! Reads what an operator or a user names, up to a limit. Invariant: nothing is cut silently.
+//! Reads the files that operators and users name, up to a limit. Invariant: nothing is truncated silently.
 
 use std::io::{self, ErrorKind, Read};
 
 /// Reads a source to its end.
 ///
 /// # Errors
-/// Those of the source; [`ErrorKind::FileTooLarge`] if it has more than `limit` bytes.
+/// Errors of the source; [`ErrorKind::FileTooLarge`] if it has more than `limit` bytes.
 pub(crate) fn read(source: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     source.take(limit.saturating_add(1)).read_to_end(&mut content)?;

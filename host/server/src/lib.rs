@@ -1,6 +1,6 @@
 //! The upload server, and the commands of the `portico` program.
 //!
-//! The library exists for the program, for the tests and for the benchmarks. A host of one's own uses `portico_host`.
+//! The library serves the program, the tests and the benchmarks. To embed Portico in another host, use `portico_host`.
 
 mod bindings;
 mod bounded;

@@ -1,4 +1,4 @@
-//! The `portico` program. What it does is in [`portico_server::cli`].
+//! The `portico` program; see [`portico_server::cli`].
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod malloc;
@@ -7,6 +7,6 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    malloc::settle();
+    malloc::configure();
     portico_server::cli::main(std::env::args_os())
 }

@@ -1,28 +1,27 @@
-//! How glibc keeps memory for this program.
+//! Tunes glibc's malloc for this program.
 //!
-//! Content passes through buffers of half a MiB, which one thread fills and another gives back. By itself glibc gives threads
-//! arenas of their own, up to eight for each core, and each keeps what was freed in it, so that the process grows to more than
-//! it ever uses at once; and what it has at the end of an arena it gives back to the system all the time, only to have it
-//! back, zeroed, for the next buffers.
+//! Content passes through buffers of half a MiB, which one thread fills and another frees. By default glibc gives threads
+//! arenas of their own, up to eight per core, and each keeps its freed memory, so that the process grows beyond its peak use.
+//! It also returns the end of an arena to the system again and again, only to get the memory back, zeroed, for the next buffers.
 //!
-//! `unsafe`, because mallopt(3) is a function of C.
+//! `unsafe`, because mallopt(3) is a C function.
 #![allow(unsafe_code, reason = "mallopt(3)")]
 
-/// Arenas of the process. Buffers are few and large: two arenas are enough for threads hardly to wait for each other.
+/// Arenas of the process. Buffers are few and large, so two arenas rarely make threads wait for each other.
 const ARENAS: libc::c_int = 2;
 
-/// Free bytes at the end of an arena that are kept.
+/// Free bytes at the end of an arena that are not returned to the system.
 const KEPT: libc::c_int = 4 << 20;
 
-/// Bytes from which on memory comes from the system by itself, and goes back there at once.
+/// Size in bytes from which an allocation is mapped alone, and returned to the system when freed.
 const MAPPED: libc::c_int = 1 << 20;
 
-/// Settles it. For the beginning of the program.
-pub(crate) fn settle() {
+/// Sets the parameters. Call at the start of the program.
+pub(crate) fn configure() {
     for (setting, value) in
         [(libc::M_ARENA_MAX, ARENAS), (libc::M_TRIM_THRESHOLD, KEPT), (libc::M_MMAP_THRESHOLD, MAPPED)]
     {
-        // SAFETY: it takes numbers, and changes a setting of malloc(3) under malloc's own lock.
+        // SAFETY: mallopt(3) takes two numbers, and changes a parameter under malloc's own lock.
         let is_set = unsafe { libc::mallopt(setting, value) };
         debug_assert_eq!(is_set, 1, "mallopt(3): 1 on success");
     }

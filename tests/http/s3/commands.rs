@@ -10,7 +10,7 @@ pub(crate) fn check_says_what_the_server_is_able_to(s3: &Arc<S3Server>) {
     assert_eq!((said.code, &*said.err), (Some(0), ""), "{said:?}");
     let findings: Vec<&str> = said.out.lines().skip_while(|line| !line.starts_with("store: ")).skip(1).collect();
     let (closing, findings) = findings.split_last().expect("findings");
-    assert_eq!(*closing, "it can be written, read and deleted from");
+    assert_eq!(*closing, "writing, reading and deleting succeeded");
     assert!(findings.len() > 3, "{said:?}");
     assert!(findings.iter().all(|line| line.starts_with("ok ") || line.starts_with("missing ")), "{said:?}");
     if s3.name() == "s3s" {

@@ -1,6 +1,6 @@
-//! What is said to a portal about sessions and files, and what it answers.
+//! The requests about sessions and files, and their answers.
 
-use super::server::{self, ANSWER, Body, Pulse, empty, full};
+use super::server::{self, ANSWER, OutgoingBody, Pulse, empty, full};
 use crate::client::Client;
 use crate::error::Error;
 use crate::limits::CURSOR_MAX;
@@ -15,44 +15,44 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::ops::Range;
 
-/// The digest of what a request carries (RFC 9530).
+/// The header with the digest of a request's content (RFC 9530).
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 
-/// A file that the server has.
+/// The server's description of a stored file.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Receipt {
-    /// The id of the file.
+    /// The file's id.
     pub file_id: String,
-    /// Its size in bytes.
+    /// The file's size in bytes.
     pub size_bytes: u64,
-    /// The SHA-256 of its content, in hexadecimal.
+    /// SHA-256 of the content, in hexadecimal.
     pub sha256: String,
-    /// The name that its sender gave; it may hold any character.
+    /// The file name that the uploader gave; may contain any character.
     #[serde(default)]
     pub original_filename: String,
-    /// When it came to exist (RFC 3339).
+    /// The creation time (RFC 3339).
     #[serde(default)]
     pub created_at: String,
-    /// What else the server tells of it.
+    /// All other members of the server's document.
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
 
-/// A part on its way.
-pub(crate) struct Part {
+/// A part to send.
+pub(crate) struct PartUpload {
     pub(crate) number: u32,
     pub(crate) range: Range<u64>,
     pub(crate) sha256: Digest,
-    pub(crate) body: Body,
+    pub(crate) body: OutgoingBody,
 }
 
-impl Part {
+impl PartUpload {
     pub(crate) fn size(&self) -> u64 {
         self.range.end - self.range.start
     }
 }
 
-/// What a file is said to be when its session begins.
+/// The description of a file with which its session begins.
 #[derive(Serialize)]
 pub(crate) struct Announced<'a> {
     pub(crate) original_filename: &'a str,
@@ -63,7 +63,7 @@ pub(crate) struct Announced<'a> {
     pub(crate) idempotency_key: &'a str,
 }
 
-/// How a session stands.
+/// The state of an upload session.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Session {
     pub(crate) session_id: String,
@@ -72,11 +72,11 @@ pub(crate) struct Session {
     /// Size of each part but the last, in bytes.
     pub(crate) chunk_size_bytes: u64,
     pub(crate) total_parts: u32,
-    /// Numbers of parts as runs, both ends included.
+    /// Ranges of part numbers, both ends included.
     pub(crate) received_parts: Vec<[u32; 2]>,
 }
 
-/// Where a session is in its life.
+/// The status of an upload session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Status {
@@ -87,7 +87,7 @@ pub(crate) enum Status {
     Aborted,
 }
 
-/// A page of files.
+/// One page of the file listing.
 #[derive(Deserialize)]
 pub(crate) struct Page {
     pub(crate) files: Vec<Receipt>,
@@ -95,12 +95,12 @@ pub(crate) struct Page {
 }
 
 impl Session {
-    /// Whether parts can be put.
+    /// Reports whether the session still accepts parts.
     pub(crate) fn goes_on(&self) -> bool {
         matches!(self.status, Status::Init | Status::InProgress)
     }
 
-    /// Whether the session is for `size` bytes, in parts that a store can assemble, with its runs of parts in order.
+    /// Checks that the session is for `size` bytes, has parts that a store can assemble, and ordered ranges.
     fn makes_sense(&self, size: u64) -> bool {
         let parts = size.checked_div(self.chunk_size_bytes).map(|_| size.div_ceil(self.chunk_size_bytes));
         let fits = self.total_size_bytes == size
@@ -121,9 +121,9 @@ impl Session {
 }
 
 impl Client {
-    /// Begins a session, or finds the one that the key has begun.
+    /// Creates a session, or finds the one that the idempotency key has created.
     pub(crate) async fn begin(&self, announced: &Announced<'_>) -> Result<Session, Error> {
-        let document = serde_json::to_vec(announced).expect("a document of texts and numbers");
+        let document = serde_json::to_vec(announced).expect("texts and numbers serialize");
         let request = self.server.request(Method::POST, "/uploads/sessions")?;
         let request = request.header(CONTENT_TYPE, "application/json").header(ACCEPT, "application/json");
         let request = request.body(full(document)).expect("a request");
@@ -132,24 +132,24 @@ impl Client {
         Ok(session)
     }
 
-    /// How a session stands now.
+    /// Fetches the current state of a session.
     pub(crate) async fn look(&self, session: &Session) -> Result<Session, Error> {
         let seen: Session = self.server.ask(Method::GET, &session.path()).await?;
         self.expect_whole(&seen, session.total_size_bytes)?;
         let same = seen.session_id == session.session_id && seen.chunk_size_bytes == session.chunk_size_bytes;
-        if same { Ok(seen) } else { Err(self.server.unexpected("a session has become another one")) }
+        if same { Ok(seen) } else { Err(self.server.unexpected("the answer is about another session")) }
     }
 
-    /// Checks a session, because its numbers decide which bytes are read and how many parts are kept in memory.
+    /// Checks a session, because its numbers decide which bytes are read and how much memory the parts take.
     fn expect_whole(&self, session: &Session, size: u64) -> Result<(), Error> {
         if session.makes_sense(size) {
             return Ok(());
         }
-        Err(self.server.unexpected("a session of another file than was announced"))
+        Err(self.server.unexpected("the session is for another file"))
     }
 
-    /// Sends a part.
-    pub(crate) async fn put_part(&self, session: &Session, part: Part, pulse: &Pulse) -> Result<(), Error> {
+    /// Uploads a part.
+    pub(crate) async fn put_part(&self, session: &Session, part: PartUpload, pulse: &Pulse) -> Result<(), Error> {
         let path = format!("{}/parts/{}", session.path(), part.number);
         let request = self.server.request(Method::PUT, &path)?;
         let request = request.header(CONTENT_LENGTH, part.size()).header(ACCEPT, "application/json");
@@ -158,27 +158,27 @@ impl Client {
         self.server.exchange::<Value>(request, Some(server::STANDSTILL), pulse).await.map(drop)
     }
 
-    /// Makes the file of a session whose parts are there, or tells of it again.
+    /// Assembles the file of a complete session, or returns the receipt of an earlier call.
     pub(crate) async fn finalize(&self, session: &Session) -> Result<Receipt, Error> {
         let request = self.server.request(Method::POST, &format!("{}/finalize", session.path()))?;
         let request = request.header(CONTENT_LENGTH, 0).header(ACCEPT, "application/json");
-        // It takes as long as it takes. A connection that is dead is found out beneath.
+        // Assembly has no time limit here; TCP keep-alive detects a dead connection.
         let receipt = self.server.exchange(request.body(empty()).expect("a request"), None, &Pulse::default()).await?;
         self.expect_receipt(receipt)
     }
 
-    /// Checks the id of a receipt, because the id becomes a part of paths.
+    /// Checks the id of a receipt, because the id becomes part of paths.
     pub(crate) fn expect_receipt(&self, receipt: Receipt) -> Result<Receipt, Error> {
         let is_plain = FileId::parse(&receipt.file_id).is_ok();
-        if is_plain { Ok(receipt) } else { Err(self.server.unexpected("a file whose id is none")) }
+        if is_plain { Ok(receipt) } else { Err(self.server.unexpected("an invalid file id")) }
     }
 
-    /// Gives a session up, with its parts.
+    /// Aborts a session, and discards its parts.
     pub(crate) async fn abort(&self, session: &Session) -> Result<(), Error> {
         self.remove(&session.path()).await
     }
 
-    /// Deletes a file, once.
+    /// Deletes a file, without a retry.
     pub(crate) async fn delete(&self, id: &str) -> Result<(), Error> {
         self.remove(&file_path(id)).await
     }
@@ -188,7 +188,7 @@ impl Client {
         self.server.send(request, Some(ANSWER), &Pulse::default()).await.map(drop)
     }
 
-    /// A page of the files.
+    /// Fetches a page of the file listing.
     pub(crate) async fn page(&self, after: Option<&str>, limit: u32) -> Result<Page, Error> {
         let mut path = format!("/files?limit={limit}");
         if let Some(after) = after {
@@ -203,30 +203,30 @@ impl Client {
 }
 
 impl Error {
-    /// Whether it says that a session, or a file, is not there, or not any more.
+    /// Reports whether the session or file does not exist, or no longer exists.
     pub(crate) fn is_absent(&self) -> bool {
         self.is_status(StatusCode::NOT_FOUND) || self.is_status(StatusCode::GONE)
     }
 }
 
-/// The path of a file.
+/// Returns the path of a file.
 pub(crate) fn file_path(id: &str) -> String {
     format!("/files/{}", encode(id))
 }
 
-/// One segment of a path, or a value of a query.
+/// Encodes a path segment or a query value.
 pub(crate) fn encode(text: &str) -> String {
-    // A proxy may take encoded dots for what they stand for, and dashes and such need no encoding.
+    // A proxy may normalize encoded dots, and `-`, `_` and `~` need no encoding.
     const PLAIN: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
     utf8_percent_encode(text, PLAIN).to_string()
 }
 
-/// A SHA-256 as a digest field has it.
+/// Formats a SHA-256 as a digest field.
 fn digest_field(sha256: &Digest) -> String {
     format!("sha-256=:{}:", STANDARD.encode(sha256.0))
 }
 
-/// The SHA-256 of a digest field.
+/// Parses the SHA-256 of a digest field.
 pub(crate) fn digest_of_field(field: &str) -> Option<Digest> {
     let member = field.split(',').find_map(|member| member.trim().strip_prefix("sha-256=:"))?;
     STANDARD.decode(member.strip_suffix(':')?).ok()?.as_slice().try_into().ok()
@@ -275,7 +275,7 @@ mod tests {
             (95, 10, 10, &[[0, 1]]),
             (95, 10, 10, &[[2, 1]]),
             (95, 10, 10, &[[10, 11]]),
-            // The same parts again and again.
+            // The same parts twice.
             (95, 10, 10, &[[1, 10], [1, 10]]),
             (95, 10, 10, &[[2, 3], [1, 1]]),
         ] {

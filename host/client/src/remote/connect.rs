@@ -1,7 +1,7 @@
-//! How a server is reached: connections, and the certificates that are trusted.
+//! Connections to the server, and the certificates that are trusted.
 
-use super::server::Server;
-use crate::address::{ServerUrl, Token};
+use super::server::RemoteServer;
+use crate::address::{BearerToken, ServerUrl};
 use crate::error::Error;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -12,32 +12,29 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a connection may take to come about.
+/// Longest time to establish a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// A connection on which nothing moves is asked after so long whether the other side is still there, and given up when
-/// it does not say so that often.
+/// Idle time before TCP keep-alive probes a connection, and between two probes. A connection is given up after
+/// [`KEEPALIVE_TRIES`] unanswered probes.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 const KEEPALIVE_TRIES: u32 = 6;
 
-/// How a server is reached.
+/// How to reach a server.
 pub struct Options {
-    /// Where it is.
+    /// The server's URL.
     pub url: ServerUrl,
-    /// What opens it.
-    pub token: Option<Token>,
-    /// Certificates in PEM that are trusted in place of the system's.
+    /// The access token.
+    pub token: Option<BearerToken>,
+    /// Certificates in PEM to trust in place of the system's.
     pub ca_file: Option<PathBuf>,
 }
 
 impl Options {
-    /// The server; no connection is made yet.
-    ///
-    /// # Errors
-    /// If the certificates cannot be used.
-    pub fn server(self) -> Result<Server, Error> {
+    /// Sets up the server's connections; opens none yet.
+    pub(crate) fn connect(self) -> Result<RemoteServer, Error> {
         let connector = connector(&self.url, self.ca_file.as_deref())?;
-        Ok(Server::new(self.url, self.token.map(Token::into_header), connector))
+        Ok(RemoteServer::new(self.url, self.token.map(BearerToken::into_header), connector))
     }
 }
 
@@ -48,7 +45,7 @@ fn connector(url: &ServerUrl, ca_file: Option<&Path>) -> Result<HttpsConnector<H
             trust(&mut roots, path).map_err(|reason| Error::CaFile { path: path.to_owned(), reason })?;
         }
         None if url.is_https() => {
-            // Those that cannot be used are some other program's; if none can, no server will be trusted.
+            // Unusable certificates belong to other programs. If none is usable, no server will be trusted.
             let _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
         None => {}
@@ -65,7 +62,7 @@ fn connector(url: &ServerUrl, ca_file: Option<&Path>) -> Result<HttpsConnector<H
     tcp.set_keepalive(Some(KEEPALIVE));
     tcp.set_keepalive_interval(Some(KEEPALIVE));
     tcp.set_keepalive_retries(Some(KEEPALIVE_TRIES));
-    // Parts go in parallel on connections of their own; on one of HTTP/2 a lost packet would hold up all of them.
+    // Parts use parallel connections. On a single HTTP/2 connection, one lost packet would delay all of them.
     Ok(HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp))
 }
 
@@ -75,5 +72,5 @@ fn trust(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
         let certificate = certificate.map_err(|cause| format!("not PEM: {cause}"))?;
         roots.add(certificate).map_err(|cause| cause.to_string())?;
     }
-    if roots.is_empty() { Err("no PEM certificate in it".to_owned()) } else { Ok(()) }
+    if roots.is_empty() { Err("it contains no PEM certificate".to_owned()) } else { Ok(()) }
 }

@@ -1,9 +1,9 @@
-//! Requests to the server and its answers, each once: nothing here is tried again.
+//! Single requests to the server, and their answers. Nothing here retries.
 //!
-//! Invariant: every exchange ends when nothing has moved for a time that has a name here.
+//! Invariant: each exchange ends when no byte has moved for a time that a constant here names.
 
 use crate::address::ServerUrl;
-use crate::error::{Error, Problem, Unreadable, excerpt};
+use crate::error::{BoxError, Error, Problem, Unreadable, excerpt};
 use crate::limits::{CHUNK, DOCUMENT_MAX, PROBLEM_MAX};
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, RETRY_AFTER, USER_AGENT};
@@ -21,28 +21,26 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How long the answer to a short question may take.
+/// Longest wait for the answer to a short request.
 pub(crate) const ANSWER: Duration = Duration::from_secs(60);
 
-/// How long content may stand still. A proxy that gathers a part and then passes it on answers long after it was sent.
+/// Longest time without progress of content. A proxy that buffers a whole part answers long after the last byte was sent.
 pub(crate) const STANDSTILL: Duration = Duration::from_secs(5 * 60);
 
-/// Unused connections are closed before the server's patience with them ends.
+/// Idle time after which a connection is closed, before the server closes it.
 const IDLE: Duration = Duration::from_secs(10);
 
-type BoxError = Box<dyn StdError + Send + Sync>;
+/// The body of a request.
+pub(crate) type OutgoingBody = UnsyncBoxBody<Bytes, BoxError>;
 
-/// What a request carries.
-pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
-
-/// A server, and the connections to it.
-pub struct Server {
+/// A server, and a pool of connections to it.
+pub(crate) struct RemoteServer {
     url: ServerUrl,
     authorization: Option<HeaderValue>,
-    client: legacy::Client<HttpsConnector<HttpConnector>, Body>,
+    client: legacy::Client<HttpsConnector<HttpConnector>, OutgoingBody>,
 }
 
-/// What moves shows it here.
+/// Counts the steps of an exchange, so that a stalled one can be told from a slow one.
 #[derive(Default)]
 pub(crate) struct Pulse(AtomicU64);
 
@@ -51,7 +49,7 @@ impl Pulse {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Waits as long as there is a beat within each `limit`; `None` if there was none.
+    /// Runs `work`. Returns `None` if no beat comes within `limit`.
     async fn keeps<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
         let mut work = std::pin::pin!(work);
         loop {
@@ -65,31 +63,31 @@ impl Pulse {
     }
 }
 
-/// No content.
-pub(crate) fn empty() -> Body {
+/// Returns an empty body.
+pub(crate) fn empty() -> OutgoingBody {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
-/// Content that is at hand.
-pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
+/// Returns a body of bytes in memory.
+pub(crate) fn full(bytes: impl Into<Bytes>) -> OutgoingBody {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-impl Server {
+impl RemoteServer {
     pub(crate) fn new(
         url: ServerUrl,
         authorization: Option<HeaderValue>,
         connector: HttpsConnector<HttpConnector>,
-    ) -> Server {
+    ) -> RemoteServer {
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .http1_max_buf_size(CHUNK)
             .build(connector);
-        Server { url, authorization, client }
+        RemoteServer { url, authorization, client }
     }
 
-    /// A request for a path, which begins with a slash and is encoded.
+    /// Builds a request. The path begins with a slash and is percent-encoded.
     ///
     /// # Errors
     /// [`Error::Path`].
@@ -102,13 +100,13 @@ impl Server {
         })
     }
 
-    /// Sends a request, and gets the head of a successful answer.
+    /// Sends a request, and returns the head of a successful answer.
     ///
     /// # Errors
-    /// Whatever is no success, [`Error::Refused`] among it.
+    /// Any failure, among them [`Error::Refused`] for an unsuccessful answer.
     pub(crate) async fn send(
         &self,
-        request: Request<Body>,
+        request: Request<OutgoingBody>,
         limit: Option<Duration>,
         pulse: &Pulse,
     ) -> Result<Response<Incoming>, Error> {
@@ -123,21 +121,21 @@ impl Server {
         }
         let status = response.status();
         let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        // The status is reported even if the document breaks off or is too long.
+        // The status is reported even if the document is cut short or too long.
         let body = self.document(response, PROBLEM_MAX).await.unwrap_or_default();
         Err(Error::Refused(Box::new(Problem::read(status, seconds.map(Duration::from_secs), &body))))
     }
 
-    /// Sends a request without content, and gets the document that answers it.
+    /// Sends a request without a body, and parses the answer.
     pub(crate) async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Error> {
         let request = self.request(method, path)?.header(ACCEPT, "application/json").body(empty());
         self.exchange(request.expect("a request"), Some(ANSWER), &Pulse::default()).await
     }
 
-    /// Sends a request, and gets the document that answers it.
+    /// Sends a request, and parses the answer.
     pub(crate) async fn exchange<T: DeserializeOwned>(
         &self,
-        request: Request<Body>,
+        request: Request<OutgoingBody>,
         limit: Option<Duration>,
         pulse: &Pulse,
     ) -> Result<T, Error> {
@@ -146,7 +144,7 @@ impl Server {
         serde_json::from_slice(&body).map_err(|error| self.unexpected(error.to_string()))
     }
 
-    /// Reads a document of at most `most` bytes. They are copied, because a piece keeps the buffer that it arrived in.
+    /// Reads a document of at most `most` bytes. Copies the pieces, because a piece keeps its whole receive buffer alive.
     async fn document(&self, response: Response<Incoming>, most: usize) -> Result<Vec<u8>, Error> {
         let gather = async {
             let (mut body, mut document) = (response.into_body(), Vec::new());
@@ -161,7 +159,7 @@ impl Server {
         tokio::time::timeout(ANSWER, gather).await.unwrap_or_else(|_| Err(self.stood_still(ANSWER)))
     }
 
-    /// The next piece of an answer's content; `None` at its end.
+    /// Returns the next piece of an answer's body; `None` at its end.
     pub(crate) async fn next(&self, body: &mut Incoming) -> Result<Option<Bytes>, Error> {
         loop {
             match tokio::time::timeout(STANDSTILL, body.frame()).await {
@@ -179,12 +177,12 @@ impl Server {
         }
     }
 
-    /// An answer that no portal gives. `what` may quote the server.
+    /// Returns the error for an answer that no portal gives. `what` may quote the server.
     pub(crate) fn unexpected(&self, what: impl AsRef<str>) -> Error {
         Error::Unexpected { server: self.url.to_string(), what: excerpt(what.as_ref()) }
     }
 
-    /// An answer that ends before its content does.
+    /// Returns the error for an answer that ends before its content does.
     pub(crate) fn cut_short(&self) -> Error {
         Error::Broken { server: self.url.to_string(), cause: "the answer ended early".into() }
     }
@@ -207,7 +205,7 @@ impl Server {
     }
 }
 
-/// An error of that type among the causes of an error.
+/// Finds an error of type `E` in a chain of causes.
 fn find<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -222,7 +220,7 @@ fn find<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Optio
     None
 }
 
-/// The last of the causes, which is what a person can do something about; those above it are how a library got there.
+/// Returns the last cause, which tells a person what to do. The errors above it only show a library's call path.
 fn root(error: legacy::Error) -> BoxError {
     let mut last: &dyn StdError = &error;
     while let Some(cause) = last.source() {

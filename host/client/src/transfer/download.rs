@@ -1,4 +1,4 @@
-//! A file comes from the server, from where it was cut off.
+//! Downloads a file, and resumes interrupted downloads.
 
 use super::retry::{Tries, until_done};
 use super::target::{PartFile, RemoteFile, local_name};
@@ -19,54 +19,59 @@ use tokio::sync::{mpsc, oneshot};
 
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
-/// Pieces that have arrived and are not written.
+/// Capacity of the queue of received pieces that wait to be written.
 const BEHIND: usize = 4;
 
-/// Where a file is to go.
-pub enum To {
-    /// To standard output, as it comes.
+/// Where a download is written.
+pub enum Destination {
+    /// Standard output, piece by piece.
     Stdout,
-    /// Under this name, or into the folder that has it under the file's own name; absent: into the folder in which the
-    /// process is.
+    /// This path. In an existing folder, or without a path in the current one, the file gets its own name.
     File(Option<PathBuf>),
 }
 
-/// A file that was got.
-pub struct Got {
-    /// Where it is, unless it went to standard output.
+/// A finished download.
+pub struct Downloaded {
+    /// The file's path; absent for standard output.
     pub path: Option<PathBuf>,
-    /// Its size in bytes.
+    /// The file's size in bytes.
     pub size: u64,
-    /// In hexadecimal.
+    /// SHA-256 of the content, in hexadecimal.
     pub sha256: String,
 }
 
-/// Why the content stops to come.
-enum Cut {
-    /// Nobody writes it any more.
-    Writer,
+/// Why an answer's content was not received to its end.
+enum ReceiveError {
+    /// The writer thread has ended.
+    WriterGone,
     Error(Error),
 }
 
-impl From<Error> for Cut {
+impl From<Error> for ReceiveError {
     fn from(error: Error) -> Self {
-        Cut::Error(error)
+        ReceiveError::Error(error)
     }
 }
 
 impl Client {
-    /// Gets a file. `force` replaces what is there.
+    /// Downloads a file. `force` allows to replace an existing target.
     ///
     /// # Errors
-    /// [`Error`]. What has arrived until then stays beside the target for a later run, unless it is damaged.
-    pub async fn get(&self, id: &str, to: To, force: bool, observer: &dyn Observer) -> Result<Got, Error> {
+    /// [`Error`]. The received prefix stays beside the target for a later run, unless it is damaged.
+    pub async fn get(
+        &self,
+        id: &str,
+        to: Destination,
+        force: bool,
+        observer: &dyn Observer,
+    ) -> Result<Downloaded, Error> {
         FileId::parse(id).map_err(|_| Error::Id(id.to_owned()))?;
         let remote = until_done(&self.patience(), observer, || self.describe(id)).await?;
         let (size, expected) = (remote.size, remote.sha256);
         let path = match to {
-            To::Stdout => {
+            Destination::Stdout => {
                 observer.tell(Event::Begins { size: Some(size), there: 0 });
-                let writer = Writer::start(io::stdout(), Sha256::new());
+                let writer = WriterThread::start(io::stdout(), Sha256::new());
                 let unwritable = |cause: io::Error| match cause.kind() {
                     io::ErrorKind::BrokenPipe => Error::ReaderGone,
                     _ => Error::Write { path: PathBuf::from("-"), cause },
@@ -78,7 +83,7 @@ impl Client {
                 }
                 None
             }
-            To::File(path) => {
+            Destination::File(path) => {
                 let target = match path {
                     None => PathBuf::from(local_name(&remote)),
                     Some(folder) if folder.is_dir() => folder.join(local_name(&remote)),
@@ -87,7 +92,7 @@ impl Client {
                 let opened = blocking(move || PartFile::open(target, &remote, force).map(|opened| (opened, remote)));
                 let ((part, prefix), remote) = opened.await?;
                 observer.tell(Event::Begins { size: Some(size), there: prefix.length });
-                let writer = Writer::start(part.writer()?, prefix.sha256);
+                let writer = WriterThread::start(part.writer()?, prefix.sha256);
                 let fetched = self.fetch(&remote, prefix.length, writer, observer).await?;
                 let sha256 = fetched.map_err(|cause| part.unwritable(cause))?;
                 observer.tell(Event::Compares);
@@ -98,10 +103,10 @@ impl Client {
                 Some(blocking(move || part.publish()).await?)
             }
         };
-        Ok(Got { path, size, sha256: expected.to_hex() })
+        Ok(Downloaded { path, size, sha256: expected.to_hex() })
     }
 
-    /// What a file is.
+    /// Fetches the description of a file.
     async fn describe(&self, id: &str) -> Result<RemoteFile, Error> {
         let request = self.server.request(Method::HEAD, &file_path(id))?.header(ACCEPT_ENCODING, "identity");
         let response =
@@ -119,12 +124,12 @@ impl Client {
         })
     }
 
-    /// Gets a file from an offset on, and goes on after each cut; answers the digest of all that was written.
+    /// Downloads a file from offset `at`, and resumes after each interruption. Returns the digest of all bytes written.
     async fn fetch(
         &self,
         remote: &RemoteFile,
         mut at: u64,
-        writer: Writer,
+        writer: WriterThread,
         observer: &dyn Observer,
     ) -> Result<io::Result<Digest>, Error> {
         let patience = self.patience();
@@ -132,8 +137,8 @@ impl Client {
         while at < remote.size {
             let before = at;
             match self.receive(remote, &mut at, &writer, observer).await {
-                Ok(()) | Err(Cut::Writer) => break,
-                Err(Cut::Error(error)) => {
+                Ok(()) | Err(ReceiveError::WriterGone) => break,
+                Err(ReceiveError::Error(error)) => {
                     if at > before {
                         patience.renew();
                         tries = Tries::new(&patience, observer);
@@ -145,14 +150,14 @@ impl Client {
         Ok(writer.end().await)
     }
 
-    /// Gets as much as one answer brings.
+    /// Receives the content of one answer.
     async fn receive(
         &self,
         remote: &RemoteFile,
         at: &mut u64,
-        writer: &Writer,
+        writer: &WriterThread,
         observer: &dyn Observer,
-    ) -> Result<(), Cut> {
+    ) -> Result<(), ReceiveError> {
         let mut request = self.server.request(Method::GET, &file_path(&remote.id))?.header(ACCEPT_ENCODING, "identity");
         if *at > 0 {
             request = request.header(RANGE, format!("bytes={at}-")).header(IF_RANGE, &*remote.etag);
@@ -161,16 +166,16 @@ impl Client {
         let response = self.server.send(request, Some(ANSWER), &Pulse::default()).await?;
         let headers = response.headers();
         if text(headers, &ETAG) != Some(&*remote.etag) {
-            return Err(self.server.unexpected("the file has become another one").into());
+            return Err(self.server.unexpected("the file has changed").into());
         }
         let begins = match response.status() {
             StatusCode::PARTIAL_CONTENT => text(headers, &CONTENT_RANGE).and_then(|text| first_of(text, remote.size)),
-            // Who knows no ranges sends what is there already once more.
+            // A server without range support sends the known prefix again.
             _ => Some(0),
         };
         let mut skip = match begins {
             Some(first) if first <= *at => *at - first,
-            _ => return Err(self.server.unexpected("another range than was asked for").into()),
+            _ => return Err(self.server.unexpected("another range than the one requested").into()),
         };
         let mut body = response.into_body();
         while let Some(mut bytes) = self.server.next(&mut body).await? {
@@ -178,25 +183,25 @@ impl Client {
             skip -= known as u64;
             let new = bytes.split_off(known);
             if new.len() as u64 > remote.size - *at {
-                return Err(self.server.unexpected("more than there is of the file").into());
+                return Err(self.server.unexpected("more bytes than the file has").into());
             }
             *at += new.len() as u64;
-            writer.pieces.send(new).await.map_err(|_| Cut::Writer)?;
+            writer.pieces.send(new).await.map_err(|_| ReceiveError::WriterGone)?;
             observer.tell(Event::At(*at));
         }
         if *at < remote.size { Err(self.server.cut_short().into()) } else { Ok(()) }
     }
 }
 
-/// A thread that writes what has arrived, and takes its digest.
-struct Writer {
+/// A thread that writes received pieces, and hashes them.
+struct WriterThread {
     pieces: mpsc::Sender<Bytes>,
     end: oneshot::Receiver<io::Result<Digest>>,
 }
 
-impl Writer {
-    /// Not one of the runtime's threads, which would wait at the end for a reader of standard output that never comes.
-    fn start(mut to: impl Write + Send + 'static, mut sha256: Sha256) -> Writer {
+impl WriterThread {
+    /// Starts the thread. It is not a thread of the runtime, because at the end the runtime would wait for a stalled reader.
+    fn start(mut to: impl Write + Send + 'static, mut sha256: Sha256) -> WriterThread {
         let (pieces, mut arrived) = mpsc::channel::<Bytes>(BEHIND);
         let (ended, end) = oneshot::channel();
         std::thread::spawn(move || {
@@ -209,10 +214,10 @@ impl Writer {
             };
             let written = write();
             drop(arrived);
-            // Who does not wait for the end has another error to tell.
+            // The receiver is gone only if the caller reports another error.
             let _ = ended.send(written.map(|()| sha256.finish()));
         });
-        Writer { pieces, end }
+        WriterThread { pieces, end }
     }
 
     async fn end(self) -> io::Result<Digest> {
@@ -229,7 +234,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Where a range begins that reaches to the end of so many bytes.
+/// Returns the first byte of a range that ends at `size`, the end of the file.
 fn first_of(content_range: &str, size: u64) -> Option<u64> {
     let (range, total) = content_range.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
@@ -237,7 +242,7 @@ fn first_of(content_range: &str, size: u64) -> Option<u64> {
     (total.parse() == Ok(size) && last.checked_add(1) == Some(size) && first <= last).then_some(first)
 }
 
-/// The name that a `Content-Disposition` tells (RFC 6266), the extended form first. Quoted pairs do not occur.
+/// Parses the file name of a `Content-Disposition` (RFC 6266), the extended form first. Quoted pairs do not occur.
 fn filename(disposition: &str) -> Option<String> {
     let extended = disposition.split(';').find_map(|part| part.trim().strip_prefix("filename*=UTF-8''"));
     if let Some(name) = extended.and_then(|name| percent_decode_str(name).decode_utf8().ok()) {

@@ -1,4 +1,4 @@
-//! What files the server has, and their removal.
+//! Lists the server's files, and removes files.
 
 use super::retry::{Tries, until_done};
 use crate::client::Client;
@@ -7,14 +7,14 @@ use crate::event::Observer;
 use crate::remote::Receipt;
 use portico_store::FileId;
 
-/// Files that are asked for at a time.
+/// Files per page.
 const PAGE: u32 = 500;
 
 impl Client {
-    /// Tells of each file that the server has, in its order.
+    /// Calls `each` for every file of the server, in the server's order.
     ///
     /// # Errors
-    /// [`Error`], or the first that `each` answers.
+    /// [`Error`], or the first error of `each`.
     pub async fn list<E: From<Error>>(
         &self,
         observer: &dyn Observer,
@@ -27,7 +27,7 @@ impl Client {
             patience.renew();
             page.files.into_iter().try_for_each(&mut each)?;
             if page.next.is_some() && page.next == after {
-                return Err(self.server.unexpected("a page that leads to itself").into());
+                return Err(self.server.unexpected("a page whose cursor leads back to it").into());
             }
             after = page.next;
             if after.is_none() {
@@ -36,7 +36,7 @@ impl Client {
         }
     }
 
-    /// Deletes a file; false if there was none any more.
+    /// Deletes a file. Returns false if the file did not exist.
     ///
     /// # Errors
     /// [`Error`].
@@ -48,7 +48,7 @@ impl Client {
         loop {
             match self.delete(id).await {
                 Ok(()) => return Ok(true),
-                // It was there, or the answer before would have said so.
+                // Gone after a lost answer means that the lost attempt has deleted the file.
                 Err(error) if error.is_absent() => return Ok(unsure && error.is_problem("gone")),
                 Err(error) => {
                     unsure |= !matches!(error, Error::Unreachable { .. });

@@ -1,4 +1,4 @@
-//! Transfers of files, each tried again until it is done or nothing has gone well for too long.
+//! Transfers, each retried until it succeeds or nothing has succeeded for too long.
 
 mod download;
 mod list;
@@ -9,5 +9,5 @@ mod source;
 mod target;
 mod upload;
 
-pub use download::{Got, To};
-pub use upload::{Put, PutOptions};
+pub use download::{Destination, Downloaded};
+pub use upload::{PutOptions, Uploaded};

@@ -1,21 +1,21 @@
-//! Which parts of a file have arrived, which are on their way, and which wait. Nothing here asks anybody.
+//! The state of a file's parts: pending, in flight or received. Pure bookkeeping.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-/// A file cut into parts, numbered from 1, and how each stands.
+/// The parts of a file, numbered from 1, and their states.
 pub(crate) struct Parts {
     size: u64,
     part_size: u64,
     count: u32,
     waiting: BTreeSet<u32>,
     there: BTreeSet<u32>,
-    /// All parts before this one have arrived.
+    /// All parts before this one are received.
     frontier: u32,
 }
 
 impl Parts {
-    /// A file of `size` bytes in `count` parts of `part_size` bytes, of which these runs have arrived.
+    /// Creates the parts of a file of `size` bytes. The ranges in `arrived` are received already.
     pub(crate) fn new(size: u64, part_size: u64, count: u32, arrived: &[[u32; 2]]) -> Parts {
         let mut parts =
             Parts { size, part_size, count, waiting: (1..=count).collect(), there: BTreeSet::new(), frontier: 1 };
@@ -25,39 +25,39 @@ impl Parts {
         parts
     }
 
-    /// The next part to be sent, in the order of the file, which is how the server hashes it; it is on its way then.
+    /// Takes the next pending part, which is in flight then. The order of the file is the order in which the server hashes.
     pub(crate) fn take(&mut self) -> Option<u32> {
         self.waiting.pop_first()
     }
 
-    /// A part has arrived.
+    /// Marks a part as received.
     pub(crate) fn arrived(&mut self, number: u32) {
         self.waiting.remove(&number);
         self.there.insert(number);
-        // Only what is beyond the frontier need be remembered.
+        // Only parts beyond the frontier need an entry.
         while self.there.remove(&self.frontier) {
             self.frontier += 1;
         }
     }
 
-    /// Parts that the server turned out not to have wait again.
+    /// Resets the parts to what the server has. All others are pending again.
     pub(crate) fn lost(&mut self, arrived: &[[u32; 2]]) {
         let size = self.size;
         *self = Parts::new(size, self.part_size, self.count, arrived);
     }
 
-    /// Bytes of the parts that have arrived.
+    /// Returns the number of bytes received.
     pub(crate) fn bytes(&self) -> u64 {
         let before = (u64::from(self.frontier - 1) * self.part_size).min(self.size);
         before + self.there.iter().map(|number| self.length(*number)).sum::<u64>()
     }
 
-    /// All parts before this one have arrived.
+    /// Returns the first part that is not received.
     pub(crate) fn frontier(&self) -> u32 {
         self.frontier
     }
 
-    /// Where a part lies in the file.
+    /// Returns the byte range of a part.
     pub(crate) fn range(&self, number: u32) -> Range<u64> {
         let start = u64::from(number - 1) * self.part_size;
         start..self.size.min(start + self.part_size)
@@ -69,7 +69,7 @@ impl Parts {
     }
 }
 
-/// Whether runs of numbers have this one.
+/// Reports whether one of the ranges contains the number.
 pub(crate) fn contains(runs: &[[u32; 2]], number: u32) -> bool {
     runs.iter().any(|[first, last]| (*first..=*last).contains(&number))
 }
@@ -83,7 +83,7 @@ mod tests {
         let mut parts = Parts::new(95, 10, 10, &[[1, 2], [5, 5], [10, 10]]);
         assert_eq!((parts.bytes(), parts.frontier()), (35, 3));
         assert_eq!((parts.take(), parts.take()), (Some(3), Some(4)));
-        // Out of order, and one of which another process has seen to.
+        // Out of order, and one that another process has sent.
         parts.arrived(4);
         parts.arrived(7);
         assert_eq!((parts.bytes(), parts.frontier()), (55, 3));

@@ -1,13 +1,12 @@
-//! Content that comes from somewhere once, of a length that nobody knows: it goes to the server in one request, and begins
-//! from nothing if that is cut off.
+//! Uploads a stream of unknown length in one request. It cannot be resumed.
 
 use super::source::Sent;
-use super::upload::{Put, type_of};
+use super::upload::{Uploaded, type_of};
 use crate::client::Client;
-use crate::error::{Error, Unreadable};
+use crate::error::{BoxError, Error, Unreadable};
 use crate::event::{Event, Observer};
 use crate::limits::CHUNK;
-use crate::remote::{Body, Receipt, STANDSTILL, file_path};
+use crate::remote::{OutgoingBody, Receipt, STANDSTILL, file_path};
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 use http_body::Frame;
@@ -21,21 +20,21 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 
-/// Pieces that have been read and not sent.
+/// Capacity of the queue of pieces that wait to be sent.
 const AHEAD: usize = 2;
 
 impl Client {
-    /// Puts what `from` gives until its end. It is read on a thread of its own, which ends with the read after this does.
+    /// Uploads a stream to its end. A thread of its own reads the stream, and ends at the next read after this call.
     ///
     /// # Errors
-    /// [`Error`]. Nothing is tried again, and if the connection breaks off at the end nobody can tell whether it was stored.
+    /// [`Error`]. Nothing is retried. If the connection is lost at the end, the file may be stored or not.
     pub async fn put_pipe(
         &self,
         from: impl Read + Send + 'static,
         name: &str,
         content_type: Option<&str>,
         observer: &Arc<dyn Observer>,
-    ) -> Result<Put, Error> {
+    ) -> Result<Uploaded, Error> {
         observer.tell(Event::Begins { size: None, there: 0 });
         let sent = {
             let observer = observer.clone();
@@ -56,26 +55,26 @@ impl Client {
         observer.tell(Event::Compares);
         let sha256 = digest.lock().expect("no panic under the lock").take();
         if sha256.map(|sha256| sha256.to_hex()).as_ref() == Some(&receipt.sha256) {
-            return Ok(Put { receipt, was_there: false });
+            return Ok(Uploaded { receipt, was_there: false });
         }
         self.delete(&receipt.file_id).await?;
         Err(Error::Differs(PathBuf::from("-")))
     }
 }
 
-/// The digest of all that was read, once all was.
-type Told = Arc<Mutex<Option<Digest>>>;
+/// The digest of the stream, set at its end.
+type SharedDigest = Arc<Mutex<Option<Digest>>>;
 
 struct Pipe {
     pieces: mpsc::Receiver<std::io::Result<Bytes>>,
     sent: Arc<Sent>,
 }
 
-fn pipe(mut from: impl Read + Send + 'static, sent: Arc<Sent>) -> (Body, Told) {
+fn pipe(mut from: impl Read + Send + 'static, sent: Arc<Sent>) -> (OutgoingBody, SharedDigest) {
     let (sender, pieces) = mpsc::channel(AHEAD);
-    let digest = Told::default();
+    let digest = SharedDigest::default();
     let told = digest.clone();
-    // Not one of the runtime's, which would wait for it at the end.
+    // A thread of the runtime would be waited for at the end of the process.
     std::thread::spawn(move || {
         let mut sha256 = Sha256::new();
         loop {
@@ -104,7 +103,7 @@ fn pipe(mut from: impl Read + Send + 'static, sent: Arc<Sent>) -> (Body, Told) {
 
 impl http_body::Body for Pipe {
     type Data = Bytes;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,

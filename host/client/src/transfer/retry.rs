@@ -1,4 +1,4 @@
-//! How long and how often what failed is tried again.
+//! Decides whether and when a failed request is retried.
 
 use crate::client::Client;
 use crate::error::Error;
@@ -6,13 +6,13 @@ use crate::event::{Event, Observer};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Wait before the first repetition, and the longest one. Each may take twice as long as the one before.
+/// Shortest and longest wait before a retry. Each wait may be twice the one before.
 const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
-/// Longest wait that a server may ask for.
+/// Longest wait that the server may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
-/// Patience with a server: it lasts for a time after the last thing that went well, however much failed within it.
+/// How long failures are tolerated: for `limit` after the last success, however many there are.
 pub(crate) struct Patience {
     limit: Duration,
     failing_since: Mutex<Option<Instant>>,
@@ -23,16 +23,15 @@ impl Patience {
         Patience { limit, failing_since: Mutex::new(None) }
     }
 
-    /// Something went well.
+    /// Notes a success.
     pub(crate) fn renew(&self) {
         *self.failing_since.lock().expect("no panic under the lock") = None;
     }
 
-    /// How long to wait before what failed is tried again, which has been tried `tries` times again so far; `None` if it
-    /// should not be.
+    /// Returns the wait before the next retry, after `tries` retries. `None` means to give up.
     fn wait(&self, error: &Error, tries: u32) -> Option<Duration> {
         if error.is_busy() {
-            // It is alive and at it, for as long as it takes.
+            // A busy server works on the request, for as long as the work takes.
             self.renew();
             return Some(error.retry_after().unwrap_or(WAITS.0).clamp(WAITS.0, WAITS.1));
         }
@@ -49,7 +48,7 @@ impl Patience {
     }
 }
 
-/// One thing that is tried until it goes well.
+/// The attempts at one operation.
 pub(crate) struct Tries<'t> {
     patience: &'t Patience,
     observer: &'t dyn Observer,
@@ -61,10 +60,10 @@ impl<'t> Tries<'t> {
         Tries { patience, observer, count: 0 }
     }
 
-    /// Waits until what failed should be tried again.
+    /// Waits until the next attempt is due.
     ///
     /// # Errors
-    /// The same, if it should not be.
+    /// `error` itself, if the operation should not be retried.
     pub(crate) async fn again(&mut self, error: Error) -> Result<(), Error> {
         let Some(wait) = self.patience.wait(&error, self.count) else { return Err(error) };
         self.count += 1;
@@ -75,14 +74,14 @@ impl<'t> Tries<'t> {
 }
 
 impl Client {
-    /// The patience of one transfer.
+    /// Returns the patience for one transfer.
     pub(crate) fn patience(&self) -> Patience {
         Patience::new(self.retry)
     }
 }
 
-/// Does what may be done any number of times, until it goes well. Whether that renews the patience is for the caller to
-/// say: a server that tells how things stand and does nothing else has not earned it.
+/// Repeats an idempotent operation until it succeeds. The caller decides whether that renews the patience, because a
+/// server that only reports its state has made no progress.
 pub(crate) async fn until_done<T, F: Future<Output = Result<T, Error>>>(
     patience: &Patience,
     observer: &dyn Observer,

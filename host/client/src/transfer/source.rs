@@ -1,8 +1,8 @@
-//! The file that is sent: which it is, whether it is still the same, and its bytes, in pieces.
+//! The source file of an upload: its identity, its changes and its content.
 
-use crate::error::{Error, Unreadable};
+use crate::error::{BoxError, Error, Unreadable};
 use crate::limits::CHUNK;
-use crate::remote::{Body, Pulse};
+use crate::remote::{OutgoingBody, Pulse};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -18,14 +18,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use tokio::task::JoinHandle;
 
-/// A file, as it was when it was opened.
-pub(crate) struct Source {
+/// An open source file, with its metadata at the time of opening.
+pub(crate) struct UploadFile {
     pub(crate) path: PathBuf,
     file: File,
     stamp: Stamp,
 }
 
-/// What tells a file from others, and from itself after a change.
+/// Identifies a version of a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     device: u64,
@@ -45,33 +45,33 @@ impl From<&Metadata> for Stamp {
     }
 }
 
-impl Source {
-    /// Opens a file.
-    pub(crate) fn open(path: &Path) -> Result<Source, Error> {
+impl UploadFile {
+    /// Opens a regular file.
+    pub(crate) fn open(path: &Path) -> Result<UploadFile, Error> {
         let unreadable = |cause: io::Error| Error::Read { path: path.to_owned(), cause: Arc::new(cause) };
-        // So that a pipe without a writer is refused, and not waited for.
+        // Non-blocking, so that opening a pipe without a writer does not hang.
         let nonblock = rustix::fs::OFlags::NONBLOCK.bits() as i32;
         let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
             return Err(Error::NotAFile(path.to_owned()));
         }
-        Ok(Source { path: path.to_owned(), file, stamp: Stamp::from(&metadata) })
+        Ok(UploadFile { path: path.to_owned(), file, stamp: Stamp::from(&metadata) })
     }
 
     pub(crate) fn size(&self) -> u64 {
         self.stamp.size
     }
 
-    /// The last component of its path.
+    /// Returns the last component of the path.
     pub(crate) fn name(&self) -> Result<&str, Error> {
         let name = self.path.file_name().and_then(|name| name.to_str());
         name.ok_or_else(|| Error::NoName(self.path.clone()))
     }
 
-    /// What a session of it is found again by: the same for the same unchanged file, sent as the same, and for nothing
-    /// else. It is a digest, so that a server learns no path. The server is no part of it, because one store may be
-    /// reached by several addresses.
+    /// Returns the idempotency key of an attempt: equal for the same unchanged file sent under the same name, and for nothing
+    /// else. The key is a digest, so that the server learns no path. It does not depend on the server's address, because one
+    /// store may have several.
     pub(crate) fn key(&self, sent_as: &[&str], attempt: u32) -> Result<String, Error> {
         let path = self.path.canonicalize().map_err(|cause| self.unreadable(cause))?;
         let Stamp { device, inode, size, modified: (seconds, nanoseconds) } = self.stamp;
@@ -87,13 +87,13 @@ impl Source {
         Ok(sha256.finish().to_hex())
     }
 
-    /// Fails if it is not any more what it was when it was opened.
+    /// Checks that the file has not changed since it was opened.
     pub(crate) fn unchanged(&self) -> Result<(), Error> {
         let metadata = self.file.metadata().map_err(|cause| self.unreadable(cause))?;
         if Stamp::from(&metadata) == self.stamp { Ok(()) } else { Err(Error::Changed(self.path.clone())) }
     }
 
-    /// Fails if the file has more bytes than its size says, as in procfs, whose files have size 0.
+    /// Checks that the file ends where its size says. Files of procfs have size 0.
     pub(crate) async fn ends(self: &Arc<Self>) -> Result<(), Error> {
         let source = self.clone();
         let read = tokio::task::spawn_blocking(move || {
@@ -112,7 +112,7 @@ impl Source {
         }
     }
 
-    /// The error for a file that has more or fewer bytes than its size says. If its metadata changed, the file was changed.
+    /// Returns the error for a file of a wrong size. If the metadata changed too, the file was changed.
     fn false_size(&self, more: bool) -> Error {
         let size = || Error::FalseSize { path: self.path.clone(), told: self.size(), more };
         self.unchanged().err().unwrap_or_else(size)
@@ -122,7 +122,7 @@ impl Source {
         Error::Read { path: self.path.clone(), cause: Arc::new(cause) }
     }
 
-    /// Hashes a range, on a thread that may block.
+    /// Hashes a range, on a blocking thread.
     pub(crate) async fn hash(self: &Arc<Self>, range: Range<u64>, mut sha256: Sha256) -> Result<Sha256, Error> {
         let source = self.clone();
         let hashed = tokio::task::spawn_blocking(move || {
@@ -143,13 +143,13 @@ impl Source {
         })
     }
 
-    /// The bytes of a range, as they are read. `sent` counts those that were handed to the connection.
-    pub(crate) fn body(self: &Arc<Self>, range: Range<u64>, sent: Arc<Sent>) -> Body {
+    /// Returns a request body with the bytes of a range. `sent` counts the bytes that the connection has taken.
+    pub(crate) fn body(self: &Arc<Self>, range: Range<u64>, sent: Arc<Sent>) -> OutgoingBody {
         FileBody { source: self.clone(), left: range, reading: None, sent }.boxed_unsync()
     }
 }
 
-/// Bytes of a request that went to its connection.
+/// Counts the bytes of one request that its connection has taken.
 pub(crate) struct Sent {
     pub(crate) pulse: Pulse,
     bytes: AtomicU64,
@@ -157,7 +157,7 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// Counts, and tells of each piece.
+    /// Starts at 0. `tell` receives the size of each piece.
     pub(crate) fn new(tell: impl Fn(u64) + Send + Sync + 'static) -> Sent {
         Sent { pulse: Pulse::default(), bytes: AtomicU64::new(0), tell: Box::new(tell) }
     }
@@ -173,10 +173,10 @@ impl Sent {
     }
 }
 
-/// A range of a file as the body of a request. One piece is read while the one before is sent.
+/// A request body with a range of a file. Reads one piece ahead.
 struct FileBody {
-    source: Arc<Source>,
-    /// What is not being read yet.
+    source: Arc<UploadFile>,
+    /// The range that no read has been started for.
     left: Range<u64>,
     reading: Option<(usize, JoinHandle<io::Result<Bytes>>)>,
     sent: Arc<Sent>,
@@ -201,7 +201,7 @@ impl FileBody {
 
 impl http_body::Body for FileBody {
     type Data = Bytes;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,

@@ -1,7 +1,7 @@
-//! Where a file goes that is got: first under a name of its own, and under its final one when it is whole.
+//! The target file of a download: a partial file first, renamed when it is complete.
 //!
-//! Invariants: without `force` nothing is replaced, not even a file that appeared meanwhile; with `force` only a plain file is
-//! replaced, never a device, pipe, socket, folder or symbolic link.
+//! Invariants: without `force` nothing is replaced, not even a file that appears during the download; with `force` only a
+//! plain file is replaced, never a device, pipe, socket, folder or symbolic link.
 
 use crate::error::Error;
 use crate::limits::CHUNK;
@@ -13,39 +13,39 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// Longest name of a file, in bytes.
+/// Longest file name, in bytes.
 const NAME_MAX: usize = 255;
 
-/// What the server says of a file before it comes.
+/// The server's description of a file to download.
 pub(crate) struct RemoteFile {
     pub(crate) id: String,
     pub(crate) size: u64,
     pub(crate) etag: String,
     pub(crate) sha256: Digest,
-    /// What it was called.
+    /// The file name that the uploader gave.
     pub(crate) name: Option<String>,
 }
 
-/// A file that is not whole yet. It is kept when this is dropped, and found again by a later run.
+/// An incomplete download. Dropping it keeps the file for a later run.
 pub(crate) struct PartFile {
-    /// Where it is now.
+    /// The current path.
     path: PathBuf,
-    /// Where it will be.
+    /// The final path.
     target: PathBuf,
     file: File,
     force: bool,
 }
 
-/// What is there of a file already.
-pub(crate) struct Prefix {
+/// The content that an earlier run has left.
+pub(crate) struct LocalPrefix {
     pub(crate) length: u64,
     pub(crate) sha256: Sha256,
 }
 
 impl PartFile {
-    /// Opens what an earlier run has left of the file, or an empty one, in the folder of the target. Its name tells the
-    /// file and its digest, so what is in it is a piece of nothing else.
-    pub(crate) fn open(target: PathBuf, remote: &RemoteFile, force: bool) -> Result<(PartFile, Prefix), Error> {
+    /// Opens the partial file of an earlier run, or creates one, in the target's folder. The name contains the file's id and
+    /// digest, so the content is always a prefix of this very file.
+    pub(crate) fn open(target: PathBuf, remote: &RemoteFile, force: bool) -> Result<(PartFile, LocalPrefix), Error> {
         if let Ok(there) = fs::symlink_metadata(&target) {
             replaceable(&target, there.file_type())?;
             if !force {
@@ -66,7 +66,7 @@ impl PartFile {
                 Err(Errno::WOULDBLOCK) => return Err(Error::Busy(target)),
                 Err(cause) => return Err(unwritable(cause.into())),
             }
-            // The one who had the lock before may have given it its final name.
+            // The previous owner of the lock may have renamed the file to its target.
             let ours = file.metadata().map_err(unwritable)?.ino();
             if fs::symlink_metadata(&path).is_ok_and(|there| there.ino() == ours) {
                 break file;
@@ -76,15 +76,15 @@ impl PartFile {
         Ok((PartFile { path, target, file, force }, prefix))
     }
 
-    /// Its end, to write on.
+    /// Returns a handle to append with.
     pub(crate) fn writer(&self) -> Result<File, Error> {
         self.file.try_clone().map_err(|cause| self.unwritable(cause))
     }
 
-    /// Gives it its final name.
+    /// Syncs the file, and renames it to the target.
     pub(crate) fn publish(self) -> Result<PathBuf, Error> {
         self.file.sync_all().map_err(|cause| self.unwritable(cause))?;
-        // Checked again, because the target may have changed. Between this look and the rename it still can.
+        // Checked again, because the target may have changed. A small window before the rename remains.
         if let Ok(there) = fs::symlink_metadata(&self.target) {
             replaceable(&self.target, there.file_type())?;
         }
@@ -95,12 +95,12 @@ impl PartFile {
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => return Err(Error::Exists(self.target)),
             Err(cause) => return Err(Error::Write { path: self.target, cause }),
         }
-        // Not every filesystem syncs folders; the file is there in any case.
+        // Best effort: not every filesystem can sync a folder, and the file is in place already.
         let _ = File::open(folder(&self.target)).and_then(|folder| folder.sync_all());
         Ok(self.target)
     }
 
-    /// Removes it: what is in it is not what it should be.
+    /// Removes the file, because its content is wrong.
     pub(crate) fn discard(self) -> Result<(), Error> {
         fs::remove_file(&self.path).map_err(|cause| self.unwritable(cause))
     }
@@ -110,7 +110,7 @@ impl PartFile {
     }
 }
 
-/// Fails unless the target is a plain file.
+/// Checks that the target is a regular file.
 fn replaceable(path: &Path, there: FileType) -> Result<(), Error> {
     let kind = match there {
         there if there.is_file() => return Ok(()),
@@ -123,9 +123,9 @@ fn replaceable(path: &Path, there: FileType) -> Result<(), Error> {
     Err(Error::NotReplaced { path: path.to_owned(), kind })
 }
 
-/// Reads what is there, and stands at its end. More than there can be is no piece of the file.
-fn prefix(file: &mut File, most: u64) -> io::Result<Prefix> {
-    let mut prefix = Prefix { length: 0, sha256: Sha256::new() };
+/// Hashes the existing content, and leaves the offset at its end. Empties a file that is longer than `most`.
+fn prefix(file: &mut File, most: u64) -> io::Result<LocalPrefix> {
+    let mut prefix = LocalPrefix { length: 0, sha256: Sha256::new() };
     if file.metadata()?.len() > most {
         file.set_len(0)?;
     }
@@ -142,7 +142,7 @@ fn prefix(file: &mut File, most: u64) -> io::Result<Prefix> {
     }
 }
 
-/// Renames what must not replace anything; where the filesystem cannot do that, in two steps.
+/// Renames without replacing. Uses a link and an unlink on filesystems that lack such a rename.
 fn rename_to_nothing(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS) => {
@@ -160,10 +160,10 @@ fn folder(target: &Path) -> &Path {
     }
 }
 
-/// The name under which a file is stored where nobody has said one: that of the server, unless it could do harm.
+/// Returns the default name of a downloaded file: the server's name if it is harmless, else the id.
 pub(crate) fn local_name(remote: &RemoteFile) -> &str {
     let harmless = |name: &&String| {
-        // A hidden one may be read by some program without anybody asking for it.
+        // Some program may read a hidden file unasked, such as `.bashrc`.
         (1..=NAME_MAX).contains(&name.len())
             && !name.starts_with('.')
             && !name.contains(|c: char| c == '/' || c.is_control())

@@ -1,15 +1,15 @@
-//! A file goes to the server in parts, of a session that is found again when the upload was cut off.
+//! Uploads a file in parts, and resumes the session of an interrupted upload.
 //!
-//! The digest of the whole is taken beside the sending, in the order of the file, of what has just been sent and is still
-//! in the system's cache. It is compared with that of the server's file.
+//! The whole file is hashed during the upload, in the order of the file, behind the parts just sent, while their content is
+//! still in the page cache. The digest is compared with the server's.
 
 use super::parts::{Parts, contains};
 use super::retry::{Patience, Tries, until_done};
-use super::source::{Sent, Source};
+use super::source::{Sent, UploadFile};
 use crate::client::Client;
 use crate::error::Error;
 use crate::event::{Event, Observer};
-use crate::remote::{Announced, Part, Receipt, Session, Status};
+use crate::remote::{Announced, PartUpload, Receipt, Session, Status};
 use portico_store::{Digest, Sha256};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,75 +17,75 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How often a part whose content was damaged on its way is sent again.
+/// Most retries of a part that was damaged in transit.
 const DAMAGES: u32 = 3;
 
-/// Sessions of one upload that may end under it.
+/// Most sessions that may end during one upload.
 const ENDS: u32 = 5;
 
-/// Sessions of one unchanged file that are looked at before a new one begins.
+/// Most ended sessions of one unchanged file that are skipped.
 const SESSIONS: u32 = 1_000;
 
-/// The type of content that nothing is known of.
+/// The media type of unknown content.
 const UNKNOWN_TYPE: &str = "application/octet-stream";
 
-/// How a file is put.
+/// Options of an upload.
 pub struct PutOptions {
-    /// What it is called; absent: as it is.
+    /// File name at the server; default: the last component of the path.
     pub name: Option<String>,
-    /// Its media type; absent: what its name tells.
+    /// Media type; default: derived from the name.
     pub content_type: Option<String>,
-    /// Size of its parts in bytes; absent: as the server likes.
+    /// Part size in bytes; default: the server's choice.
     pub part_size: Option<u64>,
-    /// Parts that are on their way at once.
+    /// Parts in flight at once.
     pub parallel: usize,
-    /// Make another file of one that was put before.
+    /// Uploads the file anew even if an unchanged copy is stored already.
     pub again: bool,
 }
 
-/// A file that was put.
-pub struct Put {
-    /// What the server says of it.
+/// The result of an upload.
+pub struct Uploaded {
+    /// The server's description of the file.
     pub receipt: Receipt,
-    /// It was there before, whole.
+    /// Whether an earlier run had already uploaded the file.
     pub was_there: bool,
 }
 
-/// Why a session does not become the file.
-enum Failure {
-    /// It ended, or is of other content.
+/// Why a session did not lead to the file.
+enum UploadFailure {
+    /// The session has ended, or holds other content.
     Over {
-        /// Its key leads nowhere else.
+        /// Whether the next idempotency key must be used.
         pass_over: bool,
     },
-    /// Another reason, which no other session mends.
+    /// An error that no other session cures.
     Error(Error),
 }
 
-impl From<Error> for Failure {
+impl From<Error> for UploadFailure {
     fn from(error: Error) -> Self {
-        Failure::Error(error)
+        UploadFailure::Error(error)
     }
 }
 
-/// The media type that a name tells.
+/// Derives a media type from a file name.
 pub(crate) fn type_of(name: &str) -> String {
     mime_guess::from_path(name).first_raw().unwrap_or(UNKNOWN_TYPE).to_owned()
 }
 
 impl Client {
-    /// Puts a file, and goes on with it where an earlier run was cut off. One that an earlier run has put whole is not sent
-    /// again, if it still is as it was and nobody asks for another one.
+    /// Uploads a file, and resumes an interrupted upload of it. A file that an earlier run has stored is not sent again, if it
+    /// is unchanged and `again` is not set.
     ///
     /// # Errors
-    /// [`Error`]. What has arrived until then stays at the server for a later run, unless the file was changed.
+    /// [`Error`]. The received parts stay at the server for a later run, unless the file was changed.
     pub async fn put(
         self: &Arc<Self>,
         path: &Path,
         options: &PutOptions,
         observer: &Arc<dyn Observer>,
-    ) -> Result<Put, Error> {
-        let source = Arc::new(Source::open(path)?);
+    ) -> Result<Uploaded, Error> {
+        let source = Arc::new(UploadFile::open(path)?);
         source.ends().await?;
         let name = options.name.as_deref().map_or_else(|| source.name(), Ok)?;
         let content_type = options.content_type.clone().unwrap_or_else(|| type_of(name));
@@ -106,25 +106,25 @@ impl Client {
                 && !options.again
                 && let Some(receipt) = self.put_before(&source, &session, &patience, observer).await?
             {
-                return Ok(Put { receipt, was_there: true });
+                return Ok(Uploaded { receipt, was_there: true });
             }
             if !session.goes_on() {
                 attempt += 1;
                 continue;
             }
-            let upload = Arc::new(Upload::new(self, &source, session, &patience, observer));
+            let upload = Arc::new(SessionUpload::new(self, &source, session, &patience, observer));
             match upload.run(options.parallel).await {
-                Ok(receipt) => return Ok(Put { receipt, was_there: false }),
-                Err(Failure::Over { pass_over }) => {
+                Ok(receipt) => return Ok(Uploaded { receipt, was_there: false }),
+                Err(UploadFailure::Over { pass_over }) => {
                     ends += 1;
                     attempt += u32::from(pass_over);
                     if ends == ENDS {
                         return Err(Error::Ended(ends));
                     }
                 }
-                Err(Failure::Error(error)) => {
+                Err(UploadFailure::Error(error)) => {
                     if matches!(error, Error::Changed(_) | Error::FalseSize { .. }) {
-                        // No later run finds it again. If it can't be told, the session's time will be over some day.
+                        // No later run finds this session again. If the abort fails, the session expires.
                         let _ = self.abort(&upload.session).await;
                     }
                     return Err(error);
@@ -134,10 +134,10 @@ impl Client {
         Err(Error::TooManySessions(SESSIONS))
     }
 
-    /// The file of a session that was finished by an earlier run, if it still exists and the content is still the same.
+    /// Returns the receipt of a completed session, if its file still exists and has this content.
     async fn put_before(
         &self,
-        source: &Arc<Source>,
+        source: &Arc<UploadFile>,
         session: &Session,
         patience: &Patience,
         observer: &Arc<dyn Observer>,
@@ -155,30 +155,30 @@ impl Client {
 }
 
 /// The upload of one file through one session.
-struct Upload {
+struct SessionUpload {
     client: Arc<Client>,
-    source: Arc<Source>,
+    source: Arc<UploadFile>,
     session: Session,
     patience: Arc<Patience>,
     observer: Arc<dyn Observer>,
     parts: Mutex<Parts>,
     /// See [`Parts::frontier`].
     frontier: watch::Sender<u32>,
-    /// Bytes of parts that are on their way.
+    /// Bytes of the parts in flight.
     moving: AtomicU64,
 }
 
-impl Upload {
+impl SessionUpload {
     fn new(
         client: &Arc<Client>,
-        source: &Arc<Source>,
+        source: &Arc<UploadFile>,
         session: Session,
         patience: &Arc<Patience>,
         observer: &Arc<dyn Observer>,
-    ) -> Upload {
+    ) -> SessionUpload {
         let Session { chunk_size_bytes, total_parts, received_parts, .. } = &session;
         let parts = Parts::new(source.size(), *chunk_size_bytes, *total_parts, received_parts);
-        Upload {
+        SessionUpload {
             client: client.clone(),
             source: source.clone(),
             patience: patience.clone(),
@@ -194,7 +194,7 @@ impl Upload {
         self.parts.lock().expect("no panic under the lock")
     }
 
-    async fn run(self: &Arc<Self>, parallel: usize) -> Result<Receipt, Failure> {
+    async fn run(self: &Arc<Self>, parallel: usize) -> Result<Receipt, UploadFailure> {
         self.observer.tell(Event::Begins { size: Some(self.source.size()), there: self.parts().bytes() });
         let (receipt, sha256) = tokio::try_join!(self.send(parallel), self.digest())?;
         if receipt.sha256 == sha256.to_hex() && receipt.size_bytes == self.source.size() {
@@ -203,21 +203,21 @@ impl Upload {
         let deleted = until_done(&self.patience, &*self.observer, || self.client.delete(&receipt.file_id)).await;
         match deleted {
             Err(error) if !error.is_absent() => Err(error.into()),
-            // What an earlier run has sent may have been something else, if that left no trace.
-            _ if !self.session.received_parts.is_empty() => Err(Failure::Over { pass_over: true }),
+            // An earlier run may have sent other content, if the change left no trace in the metadata.
+            _ if !self.session.received_parts.is_empty() => Err(UploadFailure::Over { pass_over: true }),
             _ => Err(Error::Differs(self.source.path.clone()).into()),
         }
     }
 
-    /// Sends all that has not arrived, and has the file made.
-    async fn send(self: &Arc<Self>, parallel: usize) -> Result<Receipt, Failure> {
+    /// Sends all missing parts, and finalizes the session.
+    async fn send(self: &Arc<Self>, parallel: usize) -> Result<Receipt, UploadFailure> {
         loop {
             let mut lanes = JoinSet::new();
             for _ in 0..parallel {
                 lanes.spawn(Arc::clone(self).lane());
             }
             while let Some(lane) = lanes.join_next().await {
-                // Those of the others that still run end with the set.
+                // Dropping the set ends the lanes that still run.
                 lane.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
             }
             self.source.unchanged()?;
@@ -230,7 +230,7 @@ impl Upload {
         }
     }
 
-    async fn lane(self: Arc<Self>) -> Result<(), Failure> {
+    async fn lane(self: Arc<Self>) -> Result<(), UploadFailure> {
         loop {
             let next = self.parts().take();
             let Some(number) = next else { return Ok(()) };
@@ -238,8 +238,8 @@ impl Upload {
         }
     }
 
-    /// Sends a part until it has arrived.
-    async fn part(self: &Arc<Self>, number: u32) -> Result<(), Failure> {
+    /// Sends a part, with retries, until the server has it.
+    async fn part(self: &Arc<Self>, number: u32) -> Result<(), UploadFailure> {
         let mut tries = Tries::new(&self.patience, &*self.observer);
         let mut damages = 0;
         loop {
@@ -254,7 +254,7 @@ impl Upload {
                 self.must_go_on(&error)?;
                 tries.again(error).await?;
             }
-            // It may have arrived although nobody said so.
+            // The part may have arrived although its answer was lost.
             let seen = until_done(&self.patience, &*self.observer, || self.client.look(&self.session)).await;
             let seen = seen.map_err(|error| if error.is_absent() { over() } else { error.into() })?;
             if !seen.goes_on() {
@@ -282,16 +282,16 @@ impl Upload {
             upload.moving.fetch_add(bytes, Ordering::Relaxed);
             upload.tell();
         }));
-        // Also where it is dropped in the middle.
+        // A guard, so that a cancelled attempt counts too.
         let counted = Counted { upload: self, sent: sent.clone() };
         let body = self.source.body(range.clone(), sent.clone());
-        let answer = self.client.put_part(&self.session, Part { number, range, sha256, body }, &sent.pulse).await;
+        let answer = self.client.put_part(&self.session, PartUpload { number, range, sha256, body }, &sent.pulse).await;
         drop(counted);
         answer
     }
 
-    /// Makes the file; `None` if the server has lost parts, which wait again.
-    async fn finalize(&self) -> Result<Option<Receipt>, Failure> {
+    /// Finalizes the session. Returns `None` if the server has lost parts, which are pending again.
+    async fn finalize(&self) -> Result<Option<Receipt>, UploadFailure> {
         let mut tries = Tries::new(&self.patience, &*self.observer);
         loop {
             let error = match self.client.finalize(&self.session).await {
@@ -305,13 +305,13 @@ impl Upload {
                 return Ok(None);
             }
             self.must_go_on(&error)?;
-            // Asked again it tells of the same file.
+            // Finalizing is idempotent.
             tries.again(error).await?;
         }
     }
 
-    /// The digest of the whole, behind what has arrived.
-    async fn digest(&self) -> Result<Digest, Failure> {
+    /// Hashes the whole file, behind the received parts.
+    async fn digest(&self) -> Result<Digest, UploadFailure> {
         let mut sha256 = Sha256::new();
         let mut frontier = self.frontier.subscribe();
         for number in 1..=self.session.total_parts {
@@ -322,13 +322,13 @@ impl Upload {
         Ok(sha256.finish())
     }
 
-    /// Fails with what an answer says of the session as such.
-    fn must_go_on(&self, error: &Error) -> Result<(), Failure> {
+    /// Fails if the answer says that the session cannot continue.
+    fn must_go_on(&self, error: &Error) -> Result<(), UploadFailure> {
         if error.is_absent() || error.is_problem("session-complete") {
             return Err(over());
         }
-        // A part of it has other content than the file, so it was begun with that.
-        if error.is_problem("part-conflict") { Err(Failure::Over { pass_over: true }) } else { Ok(()) }
+        // A part has other content than the file, so the session began with that content.
+        if error.is_problem("part-conflict") { Err(UploadFailure::Over { pass_over: true }) } else { Ok(()) }
     }
 
     fn tell(&self) {
@@ -337,13 +337,13 @@ impl Upload {
     }
 }
 
-fn over() -> Failure {
-    Failure::Over { pass_over: false }
+fn over() -> UploadFailure {
+    UploadFailure::Over { pass_over: false }
 }
 
-/// What a request has sent counts as moving until it is over.
+/// Counts the bytes of a request as in flight, until dropped.
 struct Counted<'u> {
-    upload: &'u Upload,
+    upload: &'u SessionUpload,
     sent: Arc<Sent>,
 }
 

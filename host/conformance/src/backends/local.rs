@@ -1,6 +1,6 @@
-//! The local backend, and what is really in its folder.
+//! The local backend, and a direct look at its folder.
 //!
-//! It is looked at without the backend's code: the files as any program sees them, the index as SQLite reads it.
+//! The look uses none of the backend's code: it reads the files as any program, and the index with SQLite.
 
 use super::max_object_size;
 use crate::stores::{BoxError, Found, FoundObject, FoundPart, TestBackend, TestStore};
@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// How long a store may have to do in the background after its last user has gone.
+/// Longest wait for the background tasks of a store after its last host is dropped.
 const SETTLE: Duration = Duration::from_secs(5);
 
-/// Stores in folders of their own below the system's temporary folder.
+/// Creates stores in new folders in the system's temporary folder.
 pub struct Local;
 
 #[async_trait]
@@ -34,24 +34,24 @@ impl TestBackend for Local {
     }
 
     async fn fresh(&self, needs: &[String]) -> Result<Box<dyn TestStore>, BoxError> {
-        Ok(Box::new(Folder::new(tempfile::tempdir()?, needs, Durability::Full)))
+        Ok(Box::new(LocalTestStore::new(tempfile::tempdir()?, needs, Durability::Full)))
     }
 }
 
-/// Stores in folders of their own below a folder that is made for all of them, and goes with this.
+/// Creates stores in a temporary folder below a given one. Dropping the value removes the stores.
 pub struct LocalBelow {
     folder: TempDir,
     durability: Durability,
 }
 
 impl LocalBelow {
-    /// Makes a folder for the stores below one that is given, and that one if it does not exist.
+    /// Creates the temporary folder, and the given folder if it does not exist.
     ///
     /// # Errors
-    /// If that can't be done, or the folder that is given is a store itself.
+    /// If a folder cannot be created, or the given folder is itself a store.
     pub fn new(below: &Path, durability: Durability) -> Result<Self, BoxError> {
         if ["format", "index.sqlite"].iter().any(|name| below.join(name).exists()) {
-            return Err(format!("{} is a store; give a folder that is none", below.display()).into());
+            return Err(format!("{} is a store; give another folder", below.display()).into());
         }
         let make = || {
             fs::create_dir_all(below)?;
@@ -73,25 +73,25 @@ impl TestBackend for LocalBelow {
     }
 
     async fn fresh(&self, needs: &[String]) -> Result<Box<dyn TestStore>, BoxError> {
-        Ok(Box::new(Folder::new(tempfile::tempdir_in(&self.folder)?, needs, self.durability)))
+        Ok(Box::new(LocalTestStore::new(tempfile::tempdir_in(&self.folder)?, needs, self.durability)))
     }
 }
 
-struct Folder {
-    /// It goes when this is dropped.
+struct LocalTestStore {
+    /// Removed when this value is dropped.
     folder: TempDir,
     options: LocalOptions,
 }
 
-impl Folder {
+impl LocalTestStore {
     fn new(folder: TempDir, needs: &[String], durability: Durability) -> Self {
         let max_object_size = max_object_size(needs);
-        Folder { folder, options: LocalOptions { durability, max_object_size, lock_wait: SETTLE } }
+        LocalTestStore { folder, options: LocalOptions { durability, max_object_size, lock_wait: SETTLE } }
     }
 }
 
 #[async_trait]
-impl TestStore for Folder {
+impl TestStore for LocalTestStore {
     async fn open(&self) -> Result<Arc<dyn Backend>, BoxError> {
         Ok(Arc::new(LocalStore::open(&self.folder.path().join("store"), self.options.clone()).await?))
     }
@@ -110,14 +110,13 @@ impl TestStore for Folder {
     }
 }
 
-/// Waits until nothing has the store open any more, jobs in the background included. Whoever has it, has a lock on its
-/// folder.
+/// Waits until no process and no background job holds the store's lock.
 fn lock(root: &Path) -> Result<File, BoxError> {
     let lock = File::open(root)?;
     let since = std::time::Instant::now();
     while let Err(error) = lock.try_lock() {
         if since.elapsed() > SETTLE {
-            return Err(format!("the store is still in use {SETTLE:?} after its last user has gone: {error}").into());
+            return Err(format!("the store is still in use {SETTLE:?} after its last host was dropped: {error}").into());
         }
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -139,7 +138,7 @@ fn inspect(root: &Path) -> Result<Found, BoxError> {
     for own in ["format", "lock", "reserve", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
         files.names.remove(Path::new(own));
     }
-    found.faults.extend(files.names.iter().map(|name| format!("{} belongs to nothing", name.display())));
+    found.faults.extend(files.names.iter().map(|name| format!("{} has no row", name.display())));
     found.faults.extend(files.faults);
     Ok(found)
 }
@@ -153,7 +152,7 @@ fn objects(index: &Connection, files: &mut Files, found: &mut Found) -> Result<(
         let key = format!("final/{scope}/{file}");
         if let Some((size, sha256)) = files.whole(Path::new(&key))? {
             if (size, sha256.to_hex()) != receipt {
-                found.faults.push(format!("{key} is not what its row says"));
+                found.faults.push(format!("{key} differs from its row"));
             }
             found.objects.push(FoundObject::new(parse_scope(&scope)?, "local", key, size, sha256));
         }
@@ -173,17 +172,17 @@ fn parts(index: &Connection, files: &mut Files, found: &mut Found) -> Result<(),
         let key = format!("{session}/{number}/{token}");
         let there = match starts {
             Some(starts) if placed => files.range(&folder.join("placed"), starts, size)?,
-            None if placed => return Err(format!("{key} is placed nowhere").into()),
+            None if placed => return Err(format!("{key} is placed, but has no offset").into()),
             _ => files.whole(&folder.join(&token))?,
         };
         if let Some((found_size, digest)) = there {
             if found_size != size || sha256.is_some_and(|sha256| sha256 != digest.0) {
-                found.faults.push(format!("part {key} is not what its row says"));
+                found.faults.push(format!("part {key} differs from its row"));
             }
             found.parts.push(FoundPart::new(parse_scope(&scope)?, key, found_size, digest));
         }
     }
-    // A session's own file stays as long as it has ranges, though their parts may have been deleted.
+    // A session's own file stays while it has ranges, even if their parts have been deleted.
     let mut rows = index.prepare("SELECT DISTINCT scope, session FROM withdrawn")?;
     let mut rows = rows.query([])?;
     while let Some(row) = rows.next()? {
@@ -200,7 +199,7 @@ fn parse_scope(text: &str) -> Result<Scope, BoxError> {
 /// The files below a root.
 struct Files {
     root: PathBuf,
-    /// Those that nothing has spoken of yet.
+    /// Files that no row has named yet.
     names: BTreeSet<PathBuf>,
     faults: Vec<String>,
 }
@@ -225,22 +224,22 @@ impl Files {
         Ok(())
     }
 
-    /// Size and digest of a file; `None`, with a fault, if it is not there.
+    /// Returns size and digest of a file; `None`, with a fault, if the file does not exist.
     fn whole(&mut self, name: &Path) -> Result<Option<(u64, Digest)>, BoxError> {
         self.range(name, 0, u64::MAX)
     }
 
-    /// Size and digest of what a file has of a range.
+    /// Returns size and digest of the part of a range that the file has.
     fn range(&mut self, name: &Path, start: u64, size: u64) -> Result<Option<(u64, Digest)>, BoxError> {
         let path = self.root.join(name);
         self.names.remove(name);
         match fs::symlink_metadata(&path) {
             Ok(there) if !there.is_file() || there.nlink() != 1 => {
-                self.faults.push(format!("{} is not a file with one name", name.display()));
+                self.faults.push(format!("{} is not a file with a single name", name.display()));
                 return Ok(None);
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                self.faults.push(format!("{} has a row and is not there", name.display()));
+                self.faults.push(format!("{} has a row but does not exist", name.display()));
                 return Ok(None);
             }
             there => there?,
@@ -267,9 +266,9 @@ mod tests {
     use super::*;
     use portico_store::{FileId, FinalOptions, PartOptions, SessionId, put_final, put_part, stream};
 
-    /// A store with an object, a part of its own file and a placed part, closed again.
-    async fn store() -> (Folder, PathBuf) {
-        let folder = Folder::new(tempfile::tempdir().unwrap(), &[], Durability::Full);
+    /// Returns a closed store with an object, a part with a file of its own, and a placed part.
+    async fn store() -> (LocalTestStore, PathBuf) {
+        let folder = LocalTestStore::new(tempfile::tempdir().unwrap(), &[], Durability::Full);
         let root = folder.folder.path().join("store");
         let store = folder.open().await.unwrap();
         let (scope, session) = (Scope::root(), SessionId::parse("session").unwrap());
@@ -286,7 +285,7 @@ mod tests {
         (folder, root)
     }
 
-    async fn faults(folder: &Folder) -> Vec<String> {
+    async fn faults(folder: &LocalTestStore) -> Vec<String> {
         folder.inspect().await.unwrap().faults
     }
 
@@ -312,7 +311,7 @@ mod tests {
             let (folder, root) = store().await;
             fs::create_dir_all(root.join(stray).parent().unwrap()).unwrap();
             fs::write(root.join(stray), "stray").unwrap();
-            assert_eq!(faults(&folder).await, [format!("{stray} belongs to nothing")]);
+            assert_eq!(faults(&folder).await, [format!("{stray} has no row")]);
         }
     }
 
@@ -321,11 +320,11 @@ mod tests {
         let (folder, root) = store().await;
         let file = root.join("final/main/file");
         fs::write(&file, "c0ntent").unwrap();
-        assert_eq!(faults(&folder).await, ["final/main/file is not what its row says"]);
+        assert_eq!(faults(&folder).await, ["final/main/file differs from its row"]);
         fs::write(&file, "content!").unwrap();
-        assert_eq!(faults(&folder).await, ["final/main/file is not what its row says"]);
+        assert_eq!(faults(&folder).await, ["final/main/file differs from its row"]);
         fs::remove_file(&file).unwrap();
-        assert_eq!(faults(&folder).await, ["final/main/file has a row and is not there"]);
+        assert_eq!(faults(&folder).await, ["final/main/file has a row but does not exist"]);
 
         let placed = File::options().write(true).open(root.join("temp/main/session/placed")).unwrap();
         placed.set_len(103).unwrap();
@@ -340,7 +339,7 @@ mod tests {
         fs::hard_link(root.join("final/main/file"), root.join("staging/file")).unwrap();
         assert_eq!(
             faults(&folder).await,
-            ["staging/file belongs to nothing", "final/main/file is not a file with one name"]
+            ["staging/file has no row", "final/main/file is not a file with a single name"]
         );
     }
 

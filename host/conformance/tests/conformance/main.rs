@@ -1,7 +1,6 @@
-//! The conformance programs on this repository's own host, over each of its backends.
+//! Runs the conformance programs on this repository's own host, over each of its backends.
 //!
-//! A test is named `BACKEND::PROGRAM::CASE`. Those of `runner` test the runner: a program does what must make a case
-//! fail.
+//! A test is named `BACKEND::PROGRAM::CASE`. The tests named `runner` check the runner with programs that must fail.
 
 mod servers;
 
@@ -13,10 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// How long a case may take. They take less than a second on an idle machine.
+/// Time limit for a case. Cases take less than a second on an idle machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// How long a case may take that is known never to end.
+/// Time limit for a case that never ends.
 const LIMIT_OF_ENDLESS: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
@@ -51,13 +50,13 @@ fn trial(runner: &Arc<Runner<PorticoHost>>, backend: &Arc<dyn TestBackend>, case
     }
 }
 
-/// A case of a backend that is not there.
+/// Returns the trial for a case of a missing backend.
 fn absent(backend: &str, case: &Case, why: &str) -> Trial {
     let why = why.to_owned();
     Trial::test(format!("{backend}::{}::{}", case.program, case.name), move || Err(why.into())).with_kind("absent")
 }
 
-/// A case that must fail, for the reason that its name begins with.
+/// Returns a trial that passes if the case fails for the reason that its name begins with.
 fn self_check(runner: &Arc<Runner<PorticoHost>>, case: &Case, runtime: &Handle) -> Trial {
     let (runner, runtime, case) = (runner.clone(), runtime.clone(), case.clone());
     let limit = if case.name.starts_with("timed_out") { LIMIT_OF_ENDLESS } else { LIMIT };

@@ -1,20 +1,20 @@
-//! The backends that this repository's own tests run over: the local one, and S3 on each server that is wanted.
+//! The backends of this repository's own run: the local one, and S3 on each wanted server.
 
 use portico_conformance::{TestBackend, backends};
 use portico_test_servers::{Availability, Server, available, wanted};
 use std::sync::Arc;
 
-/// A backend, or why there is none.
+/// A backend, or why it is missing.
 pub(crate) enum Wanted {
-    /// It is there.
+    /// The backend is available.
     Ready(Arc<dyn TestBackend>),
-    /// It is not there, and its cases are shown as ignored.
+    /// The backend is optional and missing: its cases are shown as ignored.
     Skipped(String),
-    /// It is not there and must be: its cases fail, with this reason.
+    /// The backend is required and missing: its cases fail with this reason.
     Failed(String),
 }
 
-/// What the tests run over, by the names of the backends.
+/// Returns the wanted backends by name.
 pub(crate) async fn backends() -> Vec<(String, Wanted)> {
     let mut backends: Vec<(String, Wanted)> = vec![("local".to_owned(), Wanted::Ready(Arc::new(backends::Local)))];
     for name in wanted() {
@@ -28,7 +28,7 @@ pub(crate) async fn backends() -> Vec<(String, Wanted)> {
     backends
 }
 
-/// S3 on a server that is kept until the process ends. Pieces are small, so that much of the content has several.
+/// Runs S3 on a server that lives until the process ends. The pieces are small, so that most content has several.
 async fn s3(server: Server) -> backends::S3 {
     let server: &'static Server = Box::leak(Box::new(server));
     let mut options = server.options(&server.bucket().await);

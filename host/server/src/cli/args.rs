@@ -1,7 +1,7 @@
-//! The flags that commands share: one for each key of the configuration.
+//! The flags that commands share: one for each setting.
 
 use super::error::Error;
-use crate::config::{Config, KEYS, Sources};
+use crate::config::{Config, ConfigSources, KEYS};
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use std::path::PathBuf;
 
@@ -9,18 +9,18 @@ pub(super) fn switch(name: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue)
 }
 
-/// A command with a flag for each key of the configuration.
+/// Creates a command with a flag for each setting.
 pub(super) fn configured(name: &'static str, about: &'static str) -> Command {
     Command::new(name).about(about).args(settings())
 }
 
-/// The configuration file, and a flag for each of its keys.
+/// Returns the flag for the configuration file, and one for each setting.
 pub(super) fn settings() -> Vec<Arg> {
     let config = Arg::new("config").long("config").value_name("FILE").env("PORTICO_CONFIG");
     let config = config
         .value_parser(value_parser!(PathBuf))
         .value_hint(ValueHint::FilePath)
-        .help("Configuration file in TOML, with the flags as its keys");
+        .help("Configuration file in TOML; its keys are the flags with underscores");
     let keys = KEYS.iter().map(|key| {
         let default = key.default.filter(|text| !text.is_empty()).map(|text| format!(" [default: {text}]"));
         let help = format!("{} [env: {}]{}", key.help, key.variable(), default.unwrap_or_default());
@@ -30,16 +30,16 @@ pub(super) fn settings() -> Vec<Arg> {
     std::iter::once(config).chain(keys).collect()
 }
 
-pub(super) fn sources(matches: &ArgMatches) -> Sources {
+pub(super) fn sources(matches: &ArgMatches) -> ConfigSources {
     let flag = |name| Some((name, matches.get_one::<String>(name)?.clone()));
-    Sources {
+    ConfigSources {
         flags: KEYS.iter().filter_map(|key| flag(key.name)).collect(),
         environment: std::env::vars_os().collect(),
         file: matches.get_one::<PathBuf>("config").cloned(),
     }
 }
 
-/// The configuration in force.
+/// Reads the configuration in force.
 ///
 /// # Errors
 /// [`Error::Config`].

@@ -1,11 +1,11 @@
 //! `portico check`.
 
-use super::args::switch;
+use super::args::{configuration, configured, switch};
 use super::error::Error;
-use super::store::Store;
+use super::store::OpenStore;
 use super::trial::try_out;
 use super::{log, stdout, verify};
-use crate::config::{Config, Source, StoreConfig};
+use crate::config::{Config, Origin, StoreConfig};
 use clap::{ArgMatches, Command};
 use portico_s3::Finding;
 use portico_store::local::{FsFacts, LocalOptions, LocalStore, OpenError, RebuildReport};
@@ -15,36 +15,36 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// What is to be done besides showing the configuration.
+/// The work besides showing the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Task {
-    /// The store is tried.
+enum CheckMode {
+    /// Try all operations on the store.
     Try,
-    /// The index is made again, even if it is whole with `force`, and the store is tried.
+    /// Rebuild the index, with `force` even an intact one, then try the store.
     Rebuild { force: bool },
-    /// The files are compared with what the store knows of them.
+    /// Compare the files with their receipts.
     Verify(Depth),
 }
 
-/// The command's own flags, beside those of the configuration.
-pub(super) fn arguments(command: Command) -> Command {
-    command
-        .arg(switch("rebuild").help("First make the index again from the final objects that are there"))
-        .arg(switch("force").requires("rebuild").help("Rebuild even an index that is whole"))
+pub(super) fn command() -> Command {
+    configured("check", "Show the configuration in force, and try the store")
+        .arg(switch("rebuild").help("First rebuild the index from the final objects"))
+        .arg(switch("force").requires("rebuild").help("Rebuild even an intact index"))
         .arg(
             switch("files")
                 .conflicts_with("rebuild")
-                .help("Compare each file with its receipt; change nothing, also while a server has the store"),
+                .help("Compare each file with its receipt; read-only, and possible while a server uses the store"),
         )
-        .arg(switch("digests").requires("files").help("Read all files, and compare their digests too"))
+        .arg(switch("digests").requires("files").help("Also read all files, and compare their digests"))
 }
 
-/// Shows the configuration, and does what the flags say.
-pub(super) fn check(config: &Config, matches: &ArgMatches) -> Result<ExitCode, Error> {
-    let task = match (matches.get_flag("rebuild"), matches.get_flag("files"), matches.get_flag("digests")) {
-        (true, ..) => Task::Rebuild { force: matches.get_flag("force") },
-        (_, true, digests) => Task::Verify(if digests { Depth::Digests } else { Depth::Sizes }),
-        _ => Task::Try,
+/// Shows the configuration, and checks the store as the flags say.
+pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
+    let config = &configuration(matches)?;
+    let mode = match (matches.get_flag("rebuild"), matches.get_flag("files"), matches.get_flag("digests")) {
+        (true, ..) => CheckMode::Rebuild { force: matches.get_flag("force") },
+        (_, true, digests) => CheckMode::Verify(if digests { Depth::Digests } else { Depth::Sizes }),
+        _ => CheckMode::Try,
     };
     log::start(config);
     let mut out = stdout::results();
@@ -52,30 +52,30 @@ pub(super) fn check(config: &Config, matches: &ArgMatches) -> Result<ExitCode, E
     match &config.store {
         StoreConfig::Local { path, options } => {
             let facts = FsFacts::of(path)?;
-            configuration(&mut out, config).and_then(|()| filesystem(&mut out, &facts)).map_err(Error::Output)?;
-            if let Task::Rebuild { force } = task {
+            show(&mut out, config).and_then(|()| filesystem(&mut out, &facts)).map_err(Error::Output)?;
+            if let CheckMode::Rebuild { force } = mode {
                 let report = tokio.block_on(make_index(path, options, force))?;
                 writeln!(out, "{report}").map_err(Error::Output)?;
             }
         }
-        StoreConfig::S3(_) if matches!(task, Task::Rebuild { .. }) => return Err(Error::NoIndex),
-        StoreConfig::S3(_) => configuration(&mut out, config).map_err(Error::Output)?,
+        StoreConfig::S3(_) if matches!(mode, CheckMode::Rebuild { .. }) => return Err(Error::NoIndex),
+        StoreConfig::S3(_) => show(&mut out, config).map_err(Error::Output)?,
     }
-    if let Task::Verify(depth) = task {
+    if let CheckMode::Verify(depth) = mode {
         return verify::verify(&tokio, config, depth);
     }
-    let store = tokio.block_on(Store::open_now(config))?;
+    let store = tokio.block_on(OpenStore::open_now(config))?;
     let backend = store.backend();
     writeln!(out, "store: {}", backend.info().summary).map_err(Error::Output)?;
-    if let Store::S3(store) = &store {
+    if let OpenStore::S3(store) = &store {
         capabilities(&mut out, &store.capabilities().report()).map_err(Error::Output)?;
     }
     tokio.block_on(async {
         let tried = try_out(&*backend).await;
-        store.settle().await;
+        store.wait_background().await;
         tried
     })?;
-    writeln!(out, "it can be written, read and deleted from").map_err(Error::Output)?;
+    writeln!(out, "writing, reading and deleting succeeded").map_err(Error::Output)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -83,22 +83,22 @@ async fn make_index(path: &Path, options: &LocalOptions, force: bool) -> Result<
     LocalStore::rebuild(path, LocalOptions { lock_wait: Duration::ZERO, ..options.clone() }, force).await
 }
 
-/// What is in force, and what the environment has that is not.
-fn configuration(out: &mut impl Write, config: &Config) -> std::io::Result<()> {
+/// Prints the settings in force, and those of the environment that are not.
+fn show(out: &mut impl Write, config: &Config) -> std::io::Result<()> {
     for (key, given) in &config.given {
         match key.only_for.filter(|kind| *kind != config.store.kind()) {
-            None => writeln!(out, "{:<18} {:<24} {}", key.name, given.text, given.source)?,
-            Some(_) if given.source == Source::Default => {}
+            None => writeln!(out, "{:<18} {:<24} {}", key.name, given.text, given.origin)?,
+            Some(_) if given.origin == Origin::Default => {}
             Some(kind) => {
-                let why = format_args!("not in force: for {} stores only", kind.scheme());
-                writeln!(out, "{:<18} {:<24} {}, {why}", key.name, given.text, given.source)?;
+                let why = format_args!("ignored: for {} stores only", kind.scheme());
+                writeln!(out, "{:<18} {:<24} {}, {why}", key.name, given.text, given.origin)?;
             }
         }
     }
     writeln!(out)
 }
 
-/// What the server was found to be able to.
+/// Prints what the S3 server supports.
 fn capabilities(out: &mut impl Write, findings: &[Finding]) -> std::io::Result<()> {
     for Finding { name, works, note } in findings {
         let word = if *works { "ok" } else { "missing" };

@@ -1,8 +1,9 @@
-//! `portico conformance`: the conformance programs, on this host, over the configured store.
+//! `portico conformance`: runs the conformance programs on this host, over the configured store.
 //!
-//! Invariant: each case has a store of its own beneath a place that is made for the run and removed after it; nothing
-//! else below the configured location is looked at.
+//! Invariant: each case has a store of its own, below a location that is created for the run and removed after it. Nothing
+//! else below the configured location is read or written.
 
+use super::args::{configuration, configured, switch};
 use super::error::Error;
 use super::log;
 use super::stdout::{self, Results};
@@ -18,68 +19,48 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{JoinSet, LocalSet};
 
-/// How long a case may take. The longest is some thousand requests, one after the other.
+/// Time limit for a case. The longest case makes some thousand requests in sequence.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// How long the removal of the store may take that was made to see whether there can be one.
+/// Longest wait for the removal of the trial store.
 const TRIAL_REMOVAL: Duration = Duration::from_secs(5);
 
-/// Most cases at once. Each may hold a thread of [`super::threads::BLOCKING_THREADS`] and wait for another one.
+/// Most cases at once. Each may block one of the [`super::threads::BLOCKING_THREADS`] and wait for another.
 const JOBS_MAX: i64 = 32;
 
-/// What is to be run.
-pub(super) struct Plan {
-    /// What the names of the cases must contain.
-    filter: String,
-    /// How many at once.
-    jobs: usize,
-    /// What their names begin with, if not with the kind of the store.
-    name: Option<String>,
-    /// Only name them.
-    list: bool,
+pub(super) fn command() -> Command {
+    let filter = Arg::new("filter").value_name("FILTER").default_value("").hide_default_value(true);
+    let jobs = Arg::new("jobs").long("jobs").value_name("N").default_value("8");
+    let name = Arg::new("name").long("name").value_name("NAME");
+    configured("conformance", "Run the conformance programs, each case in a new store below the configured one")
+        .arg(filter.help("Run only the cases whose names contain this text"))
+        .arg(jobs.value_parser(value_parser!(u8).range(1..=JOBS_MAX)).help("Cases at once"))
+        .arg(name.help("First part of the names of the cases [default: local or s3]"))
+        .arg(switch("list").help("List the names of the cases, and run none"))
 }
 
-impl Plan {
-    /// Adds to a command what a plan is made of.
-    pub(super) fn arguments(command: Command) -> Command {
-        let filter = Arg::new("filter").value_name("FILTER");
-        let jobs = Arg::new("jobs").long("jobs").value_name("N").default_value("8");
-        let name = Arg::new("name").long("name").value_name("NAME");
-        command
-            .arg(filter.help("Run only the cases with this in their names"))
-            .arg(jobs.value_parser(value_parser!(u8).range(1..=JOBS_MAX)).help("Cases at once"))
-            .arg(name.help("What the names of the cases begin with [default: local or s3]"))
-            .arg(super::args::switch("list").help("Show the names of the cases and run none"))
-    }
-
-    /// The plan that somebody gave.
-    pub(super) fn of(matches: &ArgMatches) -> Plan {
-        Plan {
-            filter: matches.get_one::<String>("filter").cloned().unwrap_or_default(),
-            jobs: matches.get_one::<u8>("jobs").copied().map_or(1, usize::from),
-            name: matches.get_one::<String>("name").cloned(),
-            list: matches.get_flag("list"),
-        }
-    }
-}
-
-/// Runs the cases and says how each ended.
-pub(super) fn conformance(config: &Config, plan: &Plan) -> Result<ExitCode, Error> {
-    // What the programs make of the store is no news but where it is wrong.
+/// Runs the cases, and prints how each ended.
+pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
+    let config = &configuration(matches)?;
+    let filter = matches.get_one::<String>("filter").expect("the flag has a default");
+    let jobs = *matches.get_one::<u8>("jobs").expect("the flag has a default");
+    let is_list = matches.get_flag("list");
+    // The programs provoke errors on purpose, so only warnings are logged.
     log::start_quiet(config);
     super::threads::start()?.block_on(async {
-        let name = plan.name.as_deref().unwrap_or(match config.store {
+        let name = matches.get_one::<String>("name").map(String::as_str);
+        let name = name.unwrap_or(match config.store {
             StoreConfig::Local { .. } => "local",
             StoreConfig::S3(_) => "s3",
         });
-        // A store that cannot be used is told before the programs are compiled, which takes its time.
-        let backend = if plan.list { None } else { Some(backend(config, name).await?) };
+        // An unusable store is reported before the programs are compiled, which takes a while.
+        let backend = if is_list { None } else { Some(backend(config, name).await?) };
         let runner = Arc::new(Runner::new(PorticoHost).await.map_err(Error::Conformance)?);
         let cases = runner.cases().iter().filter(|case| !case.is_self_check());
         let named = cases.map(|case| (format!("{name}::{}::{}", case.program, case.name), case.clone()));
-        let chosen: Vec<(String, Case)> = named.filter(|(name, _)| name.contains(&plan.filter)).collect();
+        let chosen: Vec<(String, Case)> = named.filter(|(name, _)| name.contains(filter)).collect();
         if chosen.is_empty() {
-            return Err(Error::NoCase(plan.filter.clone()));
+            return Err(Error::NoCase(filter.clone()));
         }
         let Some(backend) = backend else {
             let mut out = stdout::results();
@@ -87,15 +68,15 @@ pub(super) fn conformance(config: &Config, plan: &Plan) -> Result<ExitCode, Erro
             return listed.map(|()| ExitCode::SUCCESS).map_err(Error::Output);
         };
         let mut tally = Tally { out: stdout::results(), passed: 0, skipped: 0, failed: Vec::new() };
-        // What runs is in this thread: a case waits and compares, and its programs are in the others.
-        LocalSet::new().run_until(run(&runner, &backend, chosen, plan.jobs, &mut tally)).await?;
+        // Cases run in this thread, because they only wait and compare. Their programs run in the others.
+        LocalSet::new().run_until(run_cases(&runner, &backend, chosen, jobs.into(), &mut tally)).await?;
         tally.close().map_err(Error::Output)?;
         Ok(if tally.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
 }
 
-/// A backend that makes its stores beneath the configured place. One was opened there and removed again, so that a
-/// server that cannot be used is told once and not by each case.
+/// Returns a backend that creates stores below the configured location. Opens and removes a trial store first, so that an
+/// unusable server is reported once and not by each case.
 async fn backend(config: &Config, name: &str) -> Result<Arc<dyn TestBackend>, Error> {
     let backend: Arc<dyn TestBackend> = match &config.store {
         StoreConfig::Local { path, options } => {
@@ -114,7 +95,7 @@ async fn backend(config: &Config, name: &str) -> Result<Arc<dyn TestBackend>, Er
     Ok(backend)
 }
 
-/// The options of a store, with locations that nothing is in yet.
+/// Returns the options with locations that do not exist yet.
 fn below(options: &S3Options) -> Result<S3Options, Error> {
     let random = getrandom::u64().map_err(|error| Error::Conformance(error.into()))?;
     let below = |location: &Location| {
@@ -128,7 +109,7 @@ fn below(options: &S3Options) -> Result<S3Options, Error> {
     })
 }
 
-async fn run(
+async fn run_cases(
     runner: &Arc<Runner<PorticoHost>>,
     backend: &Arc<dyn TestBackend>,
     cases: Vec<(String, Case)>,
@@ -157,13 +138,13 @@ async fn run(
         let ended = tokio::select! {
             ended = running.join_next_with_id() => ended,
             signal = stop.next() => {
-                // What runs ends in order, so that its stores are removed.
+                // Running cases end in order, so that their stores are removed.
                 let Some(first) = stopped.replace(signal) else { continue };
                 return Err(Error::Stopped(first));
             }
         };
         let (id, result) = match ended {
-            // Also if the reader of the results has closed the pipe, with cases left.
+            // Also if the reader of the results has closed the pipe while cases were left.
             None => return stopped.map_or(Ok(()), |signal| Err(Error::Stopped(signal))),
             Some(Ok((id, result))) => (id, result.map_err(|failure| failure.to_string())),
             Some(Err(panicked)) => (panicked.id(), Err(panicked.to_string())),
@@ -172,12 +153,12 @@ async fn run(
     }
 }
 
-/// Says how each case ended, and counts.
+/// Reports how each case ended, and counts the results.
 struct Tally<W> {
     out: Results<W>,
     passed: u32,
     skipped: u32,
-    /// Names and stories.
+    /// Names and failure reports.
     failed: Vec<(String, String)>,
 }
 
@@ -197,7 +178,7 @@ impl<W: Write> Tally<W> {
         Ok(())
     }
 
-    /// Tells the stories of those that failed, and the count.
+    /// Prints the reports of the failed cases, and the counts.
     fn close(&mut self) -> io::Result<()> {
         for (name, story) in &self.failed {
             writeln!(self.out, "\n{name}: {}", story.trim_end())?;

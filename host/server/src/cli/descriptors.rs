@@ -1,16 +1,15 @@
-//! The files that the process may have open, sockets among them.
+//! The limit of open files, sockets included.
 
 use crate::config::{Config, StoreConfig};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What the process opens for itself: its log, its threads, and the store's folders, index and readers.
+/// Files that the process opens for itself: log, threads, and the store's folders, index and readers.
 const OWN: u64 = 96;
 
-/// What a request on a local store has open at most beside its connection: what it writes and what it compares with.
+/// Files that a request on a local store opens besides its connection: to write and to compare.
 const LOCAL_REQUEST: u64 = 3;
 
-/// Raises the limit of open files to the most that the process may have, and warns if that is too low for the limits
-/// that are configured.
+/// Raises the soft limit of open files to the hard limit. Warns if that is too low for the configured limits.
 pub(super) fn raise(config: &Config) {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum
@@ -31,11 +30,11 @@ pub(super) fn raise(config: &Config) {
     }
 }
 
-/// Files that are open when all connections and requests that may be there are.
+/// Returns the number of open files at the configured limits.
 fn needed(config: &Config) -> u64 {
     let request = match &config.store {
         StoreConfig::Local { .. } => LOCAL_REQUEST,
-        // A connection for each piece that is on its way, and one for what is asked meanwhile.
+        // A connection for each piece in flight, and one for other requests.
         StoreConfig::S3(options) => options.concurrency as u64 + 1,
     };
     OWN + config.settings.max_connections as u64 + config.settings.max_requests as u64 * request

@@ -1,4 +1,4 @@
-//! Why a command failed, and the exit code for it.
+//! The errors of commands, and their exit codes.
 
 use super::stop::StopSignal;
 use crate::config::ConfigError;
@@ -9,75 +9,75 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Exit codes and their meaning.
+/// The exit codes and their meanings.
 pub(super) const EXIT_CODES: [(&str, &str); 4] = [
     (
         "0",
-        "It is done. A list whose reader closes the pipe is done, and so is a server that a signal has ended in order.",
+        "Success. A command whose reader closes the pipe succeeds, and so does a server that a signal has ended in order.",
     ),
-    ("1", "It failed."),
-    ("2", "Wrong usage or configuration, or an S3 server that does not do what the configuration says."),
-    ("128 + n", "Signal n has ended a command that is no server: 129 SIGHUP, 130 SIGINT (Ctrl-C), 143 SIGTERM."),
+    ("1", "Failure."),
+    ("2", "Wrong usage or configuration, or an S3 server that does not support the configuration."),
+    ("128 + n", "Signal n has ended a command other than `serve`: 129 SIGHUP, 130 SIGINT (Ctrl-C), 143 SIGTERM."),
 ];
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    /// The configuration.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The folder cannot be opened as a store.
+    /// The local store cannot be opened.
     #[error("cannot open the store")]
     Open(#[from] OpenError),
-    /// The bucket cannot be opened as a store.
+    /// The S3 store cannot be opened.
     #[error("cannot open the store")]
     OpenS3(#[from] portico_s3::OpenError),
-    /// A rebuild was asked for where there is no index.
+    /// A rebuild was requested for a store without an index.
     #[error("--rebuild is for file: stores only: an S3 store has no index")]
     NoIndex,
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] portico_store::Error),
-    /// The file of a portal cannot be read.
+    /// The component file of the portal cannot be read.
     #[error("cannot read the portal {}", .path.display())]
     ReadPortal {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         cause: io::Error,
     },
     /// The portal cannot be run.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// The portal failed in its maintenance.
+    /// The portal's maintenance failed.
     #[error("the portal's maintenance failed")]
     Maintenance(#[from] MaintenanceError),
-    /// The address cannot be listened on.
+    /// The address cannot be bound.
     #[error("cannot listen on {addr}")]
     Listen {
         /// The address.
         addr: SocketAddr,
-        /// Why.
+        /// The cause.
         #[source]
         cause: io::Error,
     },
-    /// The conformance programs cannot be run on the store at all.
+    /// The conformance programs cannot run on the store at all.
     #[error("cannot run the conformance programs")]
     Conformance(#[source] BoxError),
-    /// No case of the conformance programs has the filter in its name.
+    /// No case has the filter in its name.
     #[error("no case has `{0}` in its name; --list shows all")]
     NoCase(String),
-    /// The portal that a client's command talks to.
+    /// The client failed.
     #[error(transparent)]
     Client(#[from] portico_client::Error),
-    /// Flags that contradict each other, or miss something.
+    /// The flags contradict each other, or one is missing.
     #[error("{0}")]
     Usage(String),
     /// A signal ended the command.
     #[error("stopped by a signal")]
     Stopped(StopSignal),
-    /// The operating system refuses what every process needs.
+    /// The operating system refused a thread, a signal handler or random bytes.
     #[error("cannot start")]
     Start(#[source] io::Error),
     /// Standard output cannot be written, or its pipe is closed.
@@ -86,7 +86,7 @@ pub(super) enum Error {
 }
 
 impl Error {
-    /// The exit code that it ends the process with.
+    /// Returns the exit code of the process.
     pub(super) fn exit_code(&self) -> u8 {
         let wrong = match self {
             Error::Stopped(signal) => return signal.exit_code(),
@@ -97,12 +97,12 @@ impl Error {
         if wrong { 2 } else { 1 }
     }
 
-    /// It and its causes, in one line.
+    /// Returns the error and its causes in one line.
     pub(super) fn report(&self) -> String {
         portico_store::chain(self)
     }
 
-    /// Whether the reader of the results has closed the pipe.
+    /// Reports whether the reader of the results has closed the pipe.
     pub(super) fn is_reader_gone(&self) -> bool {
         matches!(self, Error::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe)
     }

@@ -12,8 +12,8 @@ pub(super) fn command() -> Command {
     client::command("ls", "List the files", "10s")
 }
 
-/// Lists the files as they come.
-pub(super) fn ls(matches: &ArgMatches) -> Result<ExitCode, Error> {
+/// Lists the files, page by page.
+pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
     let json = matches.get_flag("json");
     client::run(matches, |client, progress| async move {
         let mut out = io::BufWriter::new(io::stdout().lock());

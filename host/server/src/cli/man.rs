@@ -1,4 +1,4 @@
-//! `portico man`: one page for all commands and settings, from the definitions that read the command line.
+//! `portico man`: one page for all commands and settings, rendered from the command line's definition.
 
 use super::error::Error;
 use crate::config::PREFIX;
@@ -8,13 +8,12 @@ use clap_mangen::roff::{Roff, bold, roman};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// The command.
 pub(super) fn command() -> Command {
     Command::new("man").about("Print the manual page")
 }
 
-/// Prints the page of `all`. `settings` are the options that configured commands share.
-pub(super) fn man(all: Command, settings: &[Arg]) -> Result<ExitCode, Error> {
+/// Prints the page of `all`. `settings` are the flags of the settings.
+pub(super) fn run(all: Command, settings: &[Arg]) -> Result<ExitCode, Error> {
     let mut out = std::io::stdout().lock();
     page(all, settings).and_then(|page| out.write_all(&page)).and_then(|()| out.flush()).map_err(Error::Output)?;
     Ok(ExitCode::SUCCESS)
@@ -41,7 +40,7 @@ fn page(mut all: Command, settings: &[Arg]) -> io::Result<Vec<u8>> {
     }
     roff.control("SH", ["SETTINGS"]);
     let what = format!(
-        "A setting is an option of the commands that have [OPTIONS], a variable of the environment, or a key of the \
+        "A setting is an option of the commands that have [OPTIONS], an environment variable, or a key of the \
          configuration file, in this order of precedence. The variable is {PREFIX} and the key in capitals; the key is the \
          option with underscores."
     );

@@ -1,4 +1,4 @@
-//! Which component is run, and what it is told.
+//! Loads the portal's component.
 
 use super::error::Error;
 use crate::bounded;
@@ -9,10 +9,10 @@ use portico_store::{Backend, Scope};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// The portal that the build script has built.
+/// The built-in portal, as compiled by the build script.
 pub static BUILT_IN_PORTAL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/portal.wasm"));
 
-/// The configured portal over a store, with its settings.
+/// Prepares the configured portal to run over a store, with its settings.
 pub(super) fn runtime(config: &Config, backend: Arc<dyn Backend>) -> Result<Runtime, Error> {
     let runtime = Runtime::new(&component(config)?, backend, Scope::root(), config.limits)?;
     Ok(runtime.with_config(config.portal_settings.entries()))

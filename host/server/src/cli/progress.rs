@@ -1,6 +1,6 @@
-//! How a transfer is told: a bar on a terminal, a line now and then elsewhere, or JSON.
+//! Reports the progress of a transfer: as a bar on a terminal, as lines elsewhere, or as JSON.
 //!
-//! Results go to standard output, and everything else to standard error; JSON is a result in whole.
+//! Results go to standard output, everything else to standard error. In JSON, every message is a result.
 
 use super::error::Error;
 use super::{stderr, stdout};
@@ -11,51 +11,51 @@ use std::io::{self, IsTerminal as _};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// Between two lines about the same transfer.
+/// Interval between two lines about a transfer.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Between two JSON objects about the progress of the same transfer.
+/// Interval between two JSON objects about the progress of a transfer.
 const JSON_EVERY: Duration = Duration::from_secs(1);
 
 const KNOWN: &str = "{msg} {wide_bar} {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} {eta}";
 const UNKNOWN: &str = "{msg} {spinner} {bytes} {bytes_per_sec} {elapsed}";
 
-/// Tells of what a command does.
+/// Reports what a command does. Clones share their state.
 #[derive(Clone)]
-pub(super) struct Progress(Arc<Mutex<Told>>);
+pub(super) struct Progress(Arc<Mutex<ProgressState>>);
 
-enum How {
+enum Style {
     Bar(ProgressBar),
     Lines,
     Json,
 }
 
-/// What was told so far.
-struct Told {
-    how: How,
-    /// What the transfer is of, as a person and as a program is told.
+/// The state of the current transfer, as last reported.
+struct ProgressState {
+    how: Style,
+    /// The name or id of the file, and its field in JSON.
     subject: String,
     field: &'static str,
     size: Option<u64>,
     began: Instant,
-    /// What needed no transfer.
+    /// Bytes that needed no transfer.
     there: u64,
     last: Instant,
-    /// What was tried again, when that was told last.
+    /// The last failure that was reported, and when.
     retried: Option<(String, Instant)>,
 }
 
 impl Progress {
     pub(super) fn new(json: bool) -> Progress {
         let how = match json {
-            true => How::Json,
+            true => Style::Json,
             false if io::stderr().is_terminal() => {
-                How::Bar(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()))
+                Style::Bar(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()))
             }
-            false => How::Lines,
+            false => Style::Lines,
         };
         let now = Instant::now();
-        let told = Told {
+        let state = ProgressState {
             how,
             subject: String::new(),
             field: "file",
@@ -65,115 +65,115 @@ impl Progress {
             last: now,
             retried: None,
         };
-        Progress(Arc::new(Mutex::new(told)))
+        Progress(Arc::new(Mutex::new(state)))
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn state(&self) -> MutexGuard<'_, ProgressState> {
         self.0.lock().expect("no panic under the lock")
     }
 
-    /// What follows is about this: the name of a file, or the id of one.
+    /// Sets the file that the next messages are about, by name or id.
     pub(super) fn about(&self, field: &'static str, subject: &str) {
-        let mut told = self.told();
-        told.subject = subject.to_owned();
-        told.field = field;
+        let mut state = self.state();
+        state.subject = subject.to_owned();
+        state.field = field;
     }
 
-    /// As somebody whom a client tells.
+    /// Returns an observer for a client.
     pub(super) fn observer(&self) -> Arc<dyn Observer> {
         Arc::new(self.clone())
     }
 
-    /// Takes a bar away, so that other lines can come.
+    /// Removes the bar, so that other lines can be printed.
     pub(super) fn clear(&self) {
-        if let How::Bar(bar) = &self.told().how {
+        if let Style::Bar(bar) = &self.state().how {
             bar.finish_and_clear();
         }
     }
 
-    /// Tells a result: as a line, or as JSON with these members besides.
+    /// Prints a result: as a line, or as JSON with these members.
     pub(super) fn result(&self, line: &str, event: &str, members: Value) -> Result<(), Error> {
         self.clear();
-        let told = self.told();
-        let written = match told.how {
-            How::Json => stdout::tell(&told.json(event, members).to_string()),
+        let state = self.state();
+        let written = match state.how {
+            Style::Json => stdout::tell(&state.json(event, members).to_string()),
             _ if line.is_empty() => Ok(()),
             _ => stdout::tell(line),
         };
         written.map_err(Error::Output)
     }
 
-    /// Tells that what the command was about has failed, and that it goes on.
+    /// Prints a failure; the command continues with the next file.
     pub(super) fn failure(&self, error: &portico_client::Error) -> Result<(), Error> {
         self.clear();
-        let told = self.told();
+        let state = self.state();
         let text = portico_store::chain(error);
-        if let How::Json = told.how {
+        if let Style::Json = state.how {
             let status = error.problem().map(|problem| problem.status.as_u16());
-            let line = told.json("failed", json!({ "error": text, "status": status }));
+            let line = state.json("failed", json!({ "error": text, "status": status }));
             return stdout::tell(&line.to_string()).map_err(Error::Output);
         }
-        stderr::say(&format!("{}: {text}", printable(&told.subject)));
+        stderr::say(&format!("{}: {text}", printable(&state.subject)));
         Ok(())
     }
 
-    /// Something to know beside the results.
+    /// Prints a remark to standard error.
     pub(super) fn note(&self, text: &str) {
-        self.told().note(text);
+        self.state().note(text);
     }
 }
 
 impl Observer for Progress {
     fn tell(&self, event: Event<'_>) {
-        let mut told = self.told();
+        let mut state = self.state();
         match event {
-            Event::Begins { size, there } => told.begin(size, there),
-            Event::At(bytes) => told.at(bytes),
+            Event::Begins { size, there } => state.begin(size, there),
+            Event::At(bytes) => state.at(bytes),
             Event::TriesAgain { error, wait } => {
                 let text = portico_store::chain(error);
-                match told.how {
-                    How::Json => told.out("retry", json!({ "error": text, "wait_ms": wait.as_millis() as u64 })),
-                    _ => told.retry(text),
+                match state.how {
+                    Style::Json => state.out("retry", json!({ "error": text, "wait_ms": wait.as_millis() as u64 })),
+                    _ => state.retry(text),
                 }
             }
-            Event::Finishes => told.phase("finishing"),
-            Event::Compares => told.phase("comparing"),
+            Event::Finishes => state.phase("finishing"),
+            Event::Compares => state.phase("comparing"),
         }
     }
 }
 
-impl Told {
+impl ProgressState {
     fn begin(&mut self, size: Option<u64>, there: u64) {
         (self.size, self.there) = (size, there);
         self.began = Instant::now();
         self.last = self.began;
         match &self.how {
-            How::Bar(_) => {
+            Style::Bar(_) => {
                 let bar = ProgressBar::with_draw_target(size, ProgressDrawTarget::stderr());
                 let style = ProgressStyle::with_template(if size.is_some() { KNOWN } else { UNKNOWN });
                 bar.set_style(style.expect("the template is sound").progress_chars("=> "));
                 bar.set_message(printable(&self.subject));
                 bar.set_position(there);
-                // So that what was there does not count as fast.
+                // Earlier bytes must not count as fast ones.
                 bar.reset_eta();
-                self.how = How::Bar(bar);
+                self.how = Style::Bar(bar);
             }
-            How::Lines if there > 0 => {
+            Style::Lines if there > 0 => {
                 let of = size.map_or(String::new(), |size| format!(" of {}", HumanBytes(size)));
-                self.note(&format!("{}: {}{of} are there already", printable(&self.subject), HumanBytes(there)));
+                self.note(&format!("{}: {}{of} transferred already", printable(&self.subject), HumanBytes(there)));
             }
-            How::Lines => {}
-            How::Json => self.out("begin", json!({ "size_bytes": size, "already_bytes": there })),
+            Style::Lines => {}
+            Style::Json => self.out("begin", json!({ "size_bytes": size, "already_bytes": there })),
         }
     }
 
     fn at(&mut self, bytes: u64) {
         let since = self.last.elapsed();
         match &self.how {
-            How::Bar(bar) => bar.set_position(bytes),
-            How::Lines if since < LINE_EVERY => {}
-            How::Json if since < JSON_EVERY => {}
-            How::Lines => {
+            Style::Bar(bar) => bar.set_position(bytes),
+            Style::Lines if since < LINE_EVERY => {}
+            Style::Json if since < JSON_EVERY => {}
+            Style::Lines => {
                 self.last = Instant::now();
                 let (rate, left) = self.rate(bytes);
                 let share = self.size.filter(|size| *size > 0).map(|size| u128::from(bytes) * 100 / u128::from(size));
@@ -183,7 +183,7 @@ impl Told {
                 let line = format!("{}: {share}{done}, {}/s{left}", printable(&self.subject), HumanBytes(rate as u64));
                 self.note(&line);
             }
-            How::Json => {
+            Style::Json => {
                 self.last = Instant::now();
                 let (rate, left) = self.rate(bytes);
                 let left = left.map(|left| left.as_secs());
@@ -193,14 +193,14 @@ impl Told {
         }
     }
 
-    /// Bytes a second since the beginning, and the time that the rest takes at that rate.
+    /// Returns the rate since the start in bytes a second, and the remaining time at that rate.
     fn rate(&self, bytes: u64) -> (f64, Option<Duration>) {
         let rate = bytes.saturating_sub(self.there) as f64 / self.began.elapsed().as_secs_f64().max(0.001);
         let left = self.size.map(|size| size.saturating_sub(bytes) as f64 / rate.max(1.0));
         (rate, left.and_then(|left| Duration::try_from_secs_f64(left).ok()))
     }
 
-    /// Several parts fail together, and again and again: a person is told once.
+    /// Reports a retry. Parallel parts fail together and repeatedly, so equal failures are reported once.
     fn retry(&mut self, text: String) {
         let known = self.retried.take_if(|(before, when)| *before == text && when.elapsed() < LINE_EVERY);
         if known.is_none() {
@@ -211,16 +211,16 @@ impl Told {
 
     fn phase(&mut self, name: &str) {
         match &self.how {
-            How::Bar(bar) => bar.set_message(format!("{} ({name})", printable(&self.subject))),
-            How::Lines => {}
-            How::Json => self.out(name, json!({})),
+            Style::Bar(bar) => bar.set_message(format!("{} ({name})", printable(&self.subject))),
+            Style::Lines => {}
+            Style::Json => self.out(name, json!({})),
         }
     }
 
     fn note(&self, text: &str) {
         match &self.how {
-            How::Bar(bar) => bar.suspend(|| stderr::say_now(text)),
-            How::Lines | How::Json => stderr::say(text),
+            Style::Bar(bar) => bar.suspend(|| stderr::say_now(text)),
+            Style::Lines | Style::Json => stderr::say(text),
         }
     }
 
@@ -234,7 +234,7 @@ impl Told {
         Value::Object(object)
     }
 
-    /// Writes an object in the middle of a transfer. An error is ignored here, because the result will meet it too.
+    /// Prints an object during a transfer. Ignores errors, because the result will meet the same error.
     fn out(&self, event: &str, members: Value) {
         let _ = stdout::tell(&self.json(event, members).to_string());
     }

@@ -11,12 +11,12 @@ use std::process::ExitCode;
 pub(super) fn command() -> Command {
     let ids = Arg::new("file-ids").value_name("FILE_ID").required(true).num_args(1..).action(ArgAction::Append);
     client::command("rm", "Remove files for good", "10s")
-        .arg(ids.help("The ids that `put` told"))
-        .arg(switch("force").help("What is gone already is no failure"))
+        .arg(ids.help("Ids, as `put` prints them"))
+        .arg(switch("force").help("Do not fail if a file does not exist"))
 }
 
 /// Removes the files in turn.
-pub(super) fn rm(matches: &ArgMatches) -> Result<ExitCode, Error> {
+pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
     let ids: Vec<String> = matches.get_many("file-ids").into_iter().flatten().cloned().collect();
     let force = matches.get_flag("force");
     client::run(matches, |client, progress| async move {

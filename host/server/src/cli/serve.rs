@@ -1,37 +1,37 @@
 //! `portico serve`.
 
+use super::args::{configuration, configured};
 use super::error::Error;
 use super::stop::Stop;
-use super::store::Store;
-use super::{descriptors, log, portal, stderr, stdout};
+use super::store::OpenStore;
+use super::{descriptors, log, portal, stderr, stdout, threads};
 use crate::config::Config;
 use crate::server::{Server, Tokens};
 use crate::upkeep::Upkeep;
+use clap::{ArgMatches, Command};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
-/// How long work that blocks may take to return when everything else has ended.
-const BLOCKING_END: Duration = Duration::from_secs(5);
-
-/// Serves until the process is told to end.
-pub(super) fn serve(config: Config) -> Result<ExitCode, Error> {
-    log::start(&config);
-    descriptors::raise(&config);
-    let tokio = super::threads::start()?;
-    let served = tokio.block_on(run(config));
-    tokio.shutdown_timeout(BLOCKING_END);
-    served.map(|()| ExitCode::SUCCESS)
+pub(super) fn command() -> Command {
+    configured("serve", "Serve the portal over HTTP")
 }
 
-async fn run(config: Config) -> Result<(), Error> {
+/// Serves until a signal ends the process.
+pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
+    let config = configuration(matches)?;
+    log::start(&config);
+    descriptors::raise(&config);
+    threads::run(serve(config)).map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve(config: Config) -> Result<(), Error> {
     if let Some(file) = config.settings.tokens.as_ref().and_then(Tokens::exposed_in) {
         tracing::warn!(file = %file.display(), "every user of this machine can read the access tokens");
     }
-    // From here on a signal ends the process in order.
+    // From now on a signal ends the process in order.
     let mut stop = Stop::new().map_err(Error::Start)?;
     let store = tokio::select! {
-        store = Store::await_turn(&config) => store?,
+        store = OpenStore::open(&config.store) => store?,
         _ = stop.next() => return Ok(()),
     };
     let backend = store.backend();
@@ -40,7 +40,7 @@ async fn run(config: Config) -> Result<(), Error> {
     let bound = Server::bind(config.listen, runtime.clone(), backend.clone(), config.settings);
     let server = bound.await.map_err(listening)?;
     let addr = server.local_addr().map_err(listening)?;
-    if let Store::Local(store) = &store {
+    if let OpenStore::Local(store) = &store {
         store.describe_holder(&format!("portico serve at http://{addr}"));
     }
     let upkeep = config.maintenance_interval;
@@ -52,12 +52,12 @@ async fn run(config: Config) -> Result<(), Error> {
     if let Some(upkeep) = upkeep {
         upkeep.stop().await;
     }
-    store.settle().await;
+    store.wait_background().await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Prints the address of the server to standard output, on a thread, because its reader may not read.
+/// Prints the server's address to standard output. On a thread, because the reader may block.
 fn announce(addr: SocketAddr) {
     std::thread::spawn(move || {
         if let Err(error) = stdout::tell(&format!("listening on http://{addr}")) {

@@ -1,8 +1,8 @@
 //! Standard error, written by one thread.
 //!
 //! Invariants: no caller blocks on the reader of standard error or sees a write error, so no request depends on the log;
-//! lines are lost only if a write fails or the queue is full; lost lines are counted, and the log reports their number after
-//! the next successful write; lines keep their order and are not mixed.
+//! lines are lost only if a write fails or the queue is full; the log reports the number of lost lines after the next
+//! successful write; lines keep their order and are not mixed.
 //!
 //! The crate `tracing-appender` also writes on a thread. It does not count the lines of a failed write, bounds its queue by
 //! lines and not by bytes, and prints to standard output if the queue is full when the process ends.
@@ -36,31 +36,31 @@ const END: Duration = Duration::from_secs(2);
 /// Capacity in bytes that an empty queue keeps.
 const KEPT: usize = 64 << 10;
 
-static LINES: OnceLock<Arc<Lines>> = OnceLock::new();
+static LINES: OnceLock<Arc<LogQueue>> = OnceLock::new();
 
-fn lines() -> &'static Lines {
+fn queue() -> &'static LogQueue {
     LINES.get_or_init(|| {
         // A duplicate of the descriptor, because a blocked write would hold the lock of `io::stderr`.
         match io::stderr().as_fd().try_clone_to_owned() {
-            Ok(descriptor) => Lines::start(File::from(descriptor), log_losses),
-            Err(_) => Lines::start(io::stderr(), log_losses),
+            Ok(descriptor) => LogQueue::start(File::from(descriptor), log_losses),
+            Err(_) => LogQueue::start(io::stderr(), log_losses),
         }
     })
 }
 
 fn log_losses(lines: u64) {
-    tracing::error!(lines, "lines of the log were lost: they could not be written, or not as fast as they came");
+    tracing::error!(lines, "lines of the log were lost: writes failed, or were slower than the log");
 }
 
 /// Writes a message to the person at the terminal.
 pub(super) fn say(text: &str) {
-    lines().push(format!("portico: {text}\n").as_bytes());
+    queue().push(format!("portico: {text}\n").as_bytes());
 }
 
-/// As [`say`], and waits until the message is written, because a progress bar is drawn on the same terminal next.
+/// As [`say`], and waits for the write, because a progress bar is drawn on the same terminal next.
 pub(super) fn say_now(text: &str) {
     say(text);
-    lines().flush(LINE);
+    queue().flush(LINE);
 }
 
 /// Waits until all lines are written, at most [`END`].
@@ -72,15 +72,15 @@ pub(super) fn finish() {
 
 /// Counts lost lines in `counter`, including those lost so far.
 pub(super) fn count_losses(counter: Counter) {
-    lines().count_losses(counter);
+    queue().count_losses(counter);
 }
 
 /// The writer of the log. Each write is one event, which ends with a line feed.
-pub(super) struct Log;
+pub(super) struct LogWriter;
 
-impl Write for Log {
+impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        lines().push(line);
+        queue().push(line);
         Ok(line.len())
     }
 
@@ -90,20 +90,20 @@ impl Write for Log {
 }
 
 /// The queue of lines between their authors and the thread that writes them.
-struct Lines {
-    state: Mutex<State>,
+struct LogQueue {
+    state: Mutex<QueueState>,
     come: Condvar,
     written: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     pending: Vec<u8>,
     /// Bytes that are pending or are being written.
     held: usize,
-    /// The writer blocks on [`Lines::come`].
+    /// The writer blocks on [`LogQueue::come`].
     idle: bool,
-    /// Threads that block on [`Lines::written`].
+    /// Threads that block on [`LogQueue::written`].
     flushing: u32,
     /// The thread could not be started: authors write their lines themselves.
     direct: bool,
@@ -113,7 +113,7 @@ struct State {
     counter: Option<Counter>,
 }
 
-impl State {
+impl QueueState {
     fn lose(&mut self, lines: &[u8]) {
         let count = lines.iter().filter(|byte| **byte == b'\n').count() as u64;
         self.lost += count;
@@ -123,17 +123,17 @@ impl State {
     }
 }
 
-impl Lines {
+impl LogQueue {
     /// Starts the thread. `report` logs a number of lost lines.
-    fn start(to: impl Write + Send + 'static, report: impl Fn(u64) + Send + 'static) -> Arc<Lines> {
-        let lines = Arc::new(Lines { state: Mutex::default(), come: Condvar::new(), written: Condvar::new() });
+    fn start(to: impl Write + Send + 'static, report: impl Fn(u64) + Send + 'static) -> Arc<LogQueue> {
+        let lines = Arc::new(LogQueue { state: Mutex::default(), come: Condvar::new(), written: Condvar::new() });
         let of_thread = lines.clone();
         let started = thread::Builder::new().name("stderr".to_owned()).spawn(move || of_thread.write(to, report));
         lines.state().direct = started.is_err();
         lines
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         // Poisoning is ignored, because the panic hook logs too.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -168,7 +168,7 @@ impl Lines {
         state.counter = Some(counter);
     }
 
-    /// Writes lines for ever.
+    /// Writes lines, without end.
     fn write(&self, to: impl Write, report: impl Fn(u64)) {
         let mut out = Out { to, torn: false };
         let mut batch = Vec::new();
@@ -267,21 +267,21 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// What the thread is told to do with each write.
+    /// The outcome that a test decides for a write.
     enum Fate {
         Written,
-        /// So many bytes are, and no more.
+        /// Only this number of bytes is written.
         Short(usize),
         Fails(ErrorKind),
     }
 
-    /// A place whose writes wait for their fate, and what was written there.
-    struct Place {
+    /// A writer whose writes wait for their outcome.
+    struct ScriptedWriter {
         fates: mpsc::Receiver<Fate>,
         text: Arc<Mutex<String>>,
     }
 
-    impl Write for Place {
+    impl Write for ScriptedWriter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let length = match self.fates.recv() {
                 Err(_) | Ok(Fate::Written) => bytes.len(),
@@ -298,7 +298,7 @@ mod tests {
     }
 
     struct Test {
-        lines: Arc<Lines>,
+        lines: Arc<LogQueue>,
         fates: mpsc::Sender<Fate>,
         text: Arc<Mutex<String>>,
     }
@@ -307,19 +307,19 @@ mod tests {
         fn start() -> Test {
             let (fates, decided) = mpsc::channel();
             let text = Arc::new(Mutex::new(String::new()));
-            let place = Place { fates: decided, text: text.clone() };
-            let (queue, of_thread) = mpsc::sync_channel::<Arc<Lines>>(1);
+            let writer = ScriptedWriter { fates: decided, text: text.clone() };
+            let (queue, of_thread) = mpsc::sync_channel::<Arc<LogQueue>>(1);
             let told = Mutex::new(None);
-            let lines = Lines::start(place, move |lost| {
+            let lines = LogQueue::start(writer, move |lost| {
                 let mut lines = told.lock().unwrap();
-                let lines: &Arc<Lines> = lines.get_or_insert_with(|| of_thread.recv().unwrap());
+                let lines: &Arc<LogQueue> = lines.get_or_insert_with(|| of_thread.recv().unwrap());
                 lines.push(format!("lost {lost}\n").as_bytes());
             });
             queue.send(lines.clone()).unwrap();
             Test { lines, fates, text }
         }
 
-        /// All that was written, when nothing waits any more.
+        /// Lets all writes succeed, and returns the written text.
         fn end(self) -> String {
             drop(self.fates);
             self.lines.flush(Duration::from_secs(60));
@@ -357,7 +357,7 @@ mod tests {
     #[test]
     fn a_line_that_was_cut_ends_before_the_next_one() {
         let test = Test::start();
-        // The first line goes out by itself, the others together.
+        // The first line is written alone, the others together.
         for fate in [Fate::Short(2), Fate::Fails(ErrorKind::StorageFull)] {
             test.fates.send(fate).unwrap();
         }
@@ -372,7 +372,7 @@ mod tests {
     fn who_logs_never_waits_and_what_has_no_room_is_lost() {
         let test = Test::start();
         let line = [vec![b'x'; 1_023], vec![b'\n']].concat();
-        // Nothing is written until somebody says so.
+        // No write succeeds before the test allows it.
         (0..LOG_QUEUE / 1_024 + 10).for_each(|_| test.lines.push(&line));
         let state = test.lines.state();
         assert_eq!((state.lost, state.held), (10, LOG_QUEUE));

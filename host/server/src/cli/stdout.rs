@@ -34,7 +34,7 @@ impl<W: Write> Results<W> {
         self.to
     }
 
-    /// Whether a write has found the pipe closed.
+    /// Reports whether a write has found the pipe closed.
     pub(super) fn is_closed(&self) -> bool {
         self.closed
     }

@@ -31,7 +31,7 @@ impl StopSignal {
         }
     }
 
-    /// The exit code that a shell shows for a process that died of the signal.
+    /// Returns the exit code that a shell shows for a process that died of the signal.
     pub(super) fn exit_code(self) -> u8 {
         128 + self.number()
     }
@@ -44,18 +44,18 @@ impl StopSignal {
     }
 }
 
-/// The signals that end the process, and one that must not: of a file-size limit, whose write fails with an error too.
+/// Listens for the signals that end the process, and for SIGXFSZ. A write beyond the file-size limit then only fails.
 pub(super) struct Stop {
     terminate: Signal,
-    /// Absent if the signal was ignored when the process started, as a shell does for a background job.
+    /// Absent if the signal was ignored at the start, as a shell does for a background job.
     interrupt: Option<Signal>,
-    /// Absent as above, as nohup(1) does.
+    /// Absent if the signal was ignored at the start, as nohup(1) does.
     hang_up: Option<Signal>,
     _file_size: Signal,
 }
 
 impl Stop {
-    /// Takes them over. From here on none of them ends the process by itself.
+    /// Starts to listen. From now on no such signal ends the process by itself.
     pub(super) fn new() -> std::io::Result<Stop> {
         let ignored = ignored();
         let unless_ignored = |which: StopSignal, kind| {

@@ -8,56 +8,51 @@ use portico_store::local::{LocalOptions, LocalStore};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long what goes on in the background may take at the end of a command.
+/// Longest wait for background tasks at the end of a command.
 const SETTLE: Duration = Duration::from_secs(5);
 
-/// A store that is open.
-pub(super) enum Store {
-    /// In a folder, which is this process's alone.
+/// An open store.
+pub(super) enum OpenStore {
+    /// A folder, owned by this process.
     Local(Arc<LocalStore>),
-    /// In a bucket, on which other processes may work too.
+    /// A bucket, possibly shared with other processes.
     S3(Arc<S3Store>),
 }
 
-impl Store {
-    /// Opens the store for a server, and waits as configured for the one before it to end.
-    pub(super) async fn await_turn(config: &Config) -> Result<Store, Error> {
-        Store::open(&config.store).await
-    }
-
-    /// Opens the store if nobody else has it now.
-    pub(super) async fn open_now(config: &Config) -> Result<Store, Error> {
+impl OpenStore {
+    /// Opens the store, or fails at once if another process holds its lock.
+    pub(super) async fn open_now(config: &Config) -> Result<OpenStore, Error> {
         let mut store = config.store.clone();
         if let StoreConfig::Local { options: LocalOptions { lock_wait, .. }, .. } = &mut store {
             *lock_wait = Duration::ZERO;
         }
-        Store::open(&store).await
+        OpenStore::open(&store).await
     }
 
-    async fn open(store: &StoreConfig) -> Result<Store, Error> {
+    /// Opens the store. A local store waits for its lock, at most [`LocalOptions::lock_wait`].
+    pub(super) async fn open(store: &StoreConfig) -> Result<OpenStore, Error> {
         Ok(match store {
             StoreConfig::Local { path, options } => {
-                Store::Local(Arc::new(LocalStore::open(path, options.clone()).await?))
+                OpenStore::Local(Arc::new(LocalStore::open(path, options.clone()).await?))
             }
-            StoreConfig::S3(options) => Store::S3(Arc::new(S3Store::open(S3Options::clone(options)).await?)),
+            StoreConfig::S3(options) => OpenStore::S3(Arc::new(S3Store::open(S3Options::clone(options)).await?)),
         })
     }
 
-    /// Waits for what goes on in the background, such as the removal of what failed; but not for long, because a sweep
-    /// does it too.
-    pub(super) async fn settle(&self) {
-        if let Store::S3(store) = self
+    /// Waits for background tasks, such as the removal of failed uploads, at most [`SETTLE`]. A sweep removes the rest.
+    pub(super) async fn wait_background(&self) {
+        if let OpenStore::S3(store) = self
             && tokio::time::timeout(SETTLE, store.settle()).await.is_err()
         {
-            tracing::warn!("not all that failed could be removed in time; a sweep does it");
+            tracing::warn!("not all failed uploads could be removed in time; a sweep will remove the rest");
         }
     }
 
-    /// It as what all stores are.
+    /// Returns the store as a backend.
     pub(super) fn backend(&self) -> Arc<dyn Backend> {
         match self {
-            Store::Local(store) => store.clone(),
-            Store::S3(store) => store.clone(),
+            OpenStore::Local(store) => store.clone(),
+            OpenStore::S3(store) => store.clone(),
         }
     }
 }

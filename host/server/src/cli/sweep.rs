@@ -1,26 +1,31 @@
 //! `portico sweep`.
 
+use super::args::{configuration, configured};
 use super::error::Error;
-use super::store::Store;
+use super::store::OpenStore;
 use super::{log, portal, stdout};
-use crate::config::Config;
 use crate::upkeep::{self, Maintained};
+use clap::{ArgMatches, Command};
 use portico_store::SweepReport;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Runs the portal's maintenance and sweeps the store, and says what was done. If one of both fails, the other is done
-/// nevertheless.
-pub(super) fn sweep(config: &Config) -> Result<ExitCode, Error> {
+pub(super) fn command() -> Command {
+    configured("sweep", "End expired sessions, and remove leftovers from the store")
+}
+
+/// Runs the portal's maintenance and sweeps the store, and prints the results. If one fails, the other runs all the same.
+pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
+    let config = &configuration(matches)?;
     log::start(config);
     let (maintained, swept) = super::threads::start()?.block_on(async {
-        let store = Store::open_now(config).await?;
+        let store = OpenStore::open_now(config).await?;
         let backend = store.backend();
         let maintained = upkeep::maintain(&portal::runtime(config, backend.clone())?).await;
         let mut swept = backend.sweep().await;
-        store.settle().await;
-        // Opening a local store sweeps it, so what killed processes had left is gone already.
-        if let (Store::Local(store), Ok(swept)) = (&store, &mut swept) {
+        store.wait_background().await;
+        // Opening a local store has swept it already.
+        if let (OpenStore::Local(store), Ok(swept)) = (&store, &mut swept) {
             swept.removed += store.swept_at_opening().removed;
             swept.bytes += store.swept_at_opening().bytes;
         }
@@ -40,11 +45,11 @@ pub(super) fn sweep(config: &Config) -> Result<ExitCode, Error> {
 
 fn tell_sessions(out: &mut impl Write, maintained: &Maintained) -> io::Result<()> {
     let Maintained { expired, cleared, purged } = maintained;
-    writeln!(out, "ended {expired} sessions whose time was over, cleared {cleared}, forgot {purged} sessions and ids")
+    writeln!(out, "expired {expired} sessions, cleared {cleared} ended ones, forgot {purged} sessions and ids")
 }
 
 fn tell_leftovers(out: &mut impl Write, SweepReport { removed, bytes, foreign }: &SweepReport) -> io::Result<()> {
     writeln!(out, "removed {removed} leftovers of {bytes} bytes")?;
-    foreign.iter().try_for_each(|name| writeln!(out, "not a thing of this store, left alone: {name}"))?;
+    foreign.iter().try_for_each(|name| writeln!(out, "not part of this store, left alone: {name}"))?;
     out.flush()
 }

@@ -1,4 +1,4 @@
-//! What `portico check` tries of a store: all that a portal does with one.
+//! The trial of `portico check`: all operations of a portal on a store.
 
 use portico_store::{
     Backend, ByteRange, Cursor, Error, Expected, FileId, FinalKey, FinalOptions, Page, PartOptions, RecordName, Result,
@@ -6,17 +6,16 @@ use portico_store::{
 };
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Content of what is put.
+/// The content of all objects of a trial.
 const CONTENT: &[u8] = b"portico check";
 
-/// Age from which things of another trial are those of one that was killed.
+/// Age from which the objects of another trial count as leftovers.
 const OLD: Duration = Duration::from_secs(60 * 60);
 
-/// Entries of a listing that are asked for at a time.
+/// Entries per page of a listing.
 const PAGE: u32 = 100;
 
-/// Puts, assembles, reads and deletes in a scope that is for trials alone, and leaves nothing there. Several processes may do
-/// it at once.
+/// Writes, assembles, reads and deletes in a scope for trials, and leaves nothing behind. Trials may run concurrently.
 pub(super) async fn try_out(store: &dyn Backend) -> Result<()> {
     store.ready().await?;
     let trial =
@@ -26,7 +25,7 @@ pub(super) async fn try_out(store: &dyn Backend) -> Result<()> {
     tried.and(cleared)
 }
 
-/// In seconds since the Unix epoch.
+/// Returns the seconds since the Unix epoch.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
@@ -34,7 +33,7 @@ fn now() -> u64 {
 struct Trial<'a> {
     store: &'a dyn Backend,
     scope: Scope,
-    /// What the names of all its things begin with: its time, and a random token.
+    /// The name of all objects of this trial: the time, and a random token.
     name: String,
 }
 
@@ -44,7 +43,7 @@ impl Trial<'_> {
         let put = put_final(*store, scope, &FileId::parse(name)?, &mut content(), FinalOptions::default()).await?;
         self.compare_final(&put.key).await?;
 
-        // One part in a place of its own, and one that is made an object.
+        // One part with a file of its own, and one that becomes an object.
         let session = SessionId::parse(name)?;
         let alone = put_part(*store, scope, &session, 1, &mut content(), PartOptions::default()).await?;
         self.compare_part(&alone.key).await?;
@@ -74,7 +73,7 @@ impl Trial<'_> {
         same(&stream::collect(&mut *read, CONTENT.len()).await?)
     }
 
-    /// Removes all that this trial has made, and what others that were killed have left.
+    /// Removes everything that this trial has created, and what killed trials have left.
     async fn clear(&self) -> Result<()> {
         let Trial { store, scope, .. } = self;
         let sessions =
@@ -94,7 +93,7 @@ impl Trial<'_> {
         }
         let mut after = None;
         loop {
-            // Ids here are never used twice, so that no tombstone has anything to keep away.
+            // Ids of trials are never reused, so their tombstones are not needed.
             after = store.purge_gone(scope, u64::MAX, after.as_ref()).await?.next;
             if after.is_none() {
                 return Ok(());
@@ -113,10 +112,10 @@ fn content() -> impl stream::ByteStream {
 }
 
 fn same(content: &[u8]) -> Result<()> {
-    if content == CONTENT { Ok(()) } else { Err(Error::internal("what was read is not what was written")) }
+    if content == CONTENT { Ok(()) } else { Err(Error::internal("the content read differs from the content written")) }
 }
 
-/// All entries of a listing.
+/// Collects all entries of a listing.
 async fn all<T>(page: impl AsyncFn(Option<Cursor>) -> Result<Page<T>>) -> Result<Vec<T>> {
     let (mut entries, mut after) = (Vec::new(), None);
     loop {

@@ -1,17 +1,17 @@
-//! What can be configured. One table makes the flags, the environment variables and the keys of the file.
+//! The table of all settings, from which flags, environment variables and keys of the file are derived.
 
 /// One setting.
 #[derive(Debug)]
 pub struct Key {
-    /// Its name in the file. The flag is `--` and the name with dashes, the variable `PORTICO_` and the name in capitals.
+    /// Key in the file. The flag is `--` and the key with dashes, the variable `PORTICO_` and the key in capitals.
     pub name: &'static str,
-    /// What stands for the value in the help.
+    /// Placeholder of the value in the help.
     pub value: &'static str,
-    /// The value where nothing else gives one; `None` if there is none.
+    /// Default value; `None` if the setting is required.
     pub default: Option<&'static str>,
     /// One line of help.
     pub help: &'static str,
-    /// The only kind of store that it means something for; `None` if it does for all.
+    /// The only kind of store that the setting applies to; `None` for all kinds.
     pub only_for: Option<StoreKind>,
 }
 
@@ -25,7 +25,7 @@ pub enum StoreKind {
 }
 
 impl StoreKind {
-    /// What the URLs of its stores begin with.
+    /// Returns the scheme of the URLs of such stores.
     pub fn scheme(self) -> &'static str {
         match self {
             StoreKind::Local => "file:",
@@ -35,60 +35,65 @@ impl StoreKind {
 }
 
 impl Key {
-    /// Its environment variable.
+    /// Returns the environment variable of the setting.
     pub fn variable(&self) -> String {
         format!("{PREFIX}{}", self.name.to_ascii_uppercase())
     }
 
-    /// Its flag, without the dashes in front.
+    /// Returns the flag of the setting, without the leading dashes.
     pub fn flag(&self) -> String {
         self.name.replace('_', "-")
     }
 }
 
-/// With what the names of our environment variables begin.
+/// Prefix of the environment variables.
 pub const PREFIX: &str = "PORTICO_";
 
 /// All settings, in the order in which they are shown.
 pub const KEYS: &[Key] = &[
-    key("store", "URL", None, "Where things are stored: file:DIR or s3://BUCKET[/PREFIX]"),
-    key("listen", "ADDRESS", Some("127.0.0.1:8080"), "Address and port to listen on; port 0 takes a free one"),
-    key("token_file", "FILE", Some(""), "Access tokens, one a line, one of which each request must show"),
+    key("store", "URL", None, "The store: file:DIR or s3://BUCKET[/PREFIX]"),
+    key("listen", "ADDRESS", Some("127.0.0.1:8080"), "Address and port to listen on; port 0 selects a free port"),
+    key("token_file", "FILE", Some(""), "Access tokens, one a line; each request must carry one"),
     key("portal", "FILE", Some(""), "A component to serve in place of the built-in portal"),
-    key("part_size", "SIZE", Some("5MiB"), "Size of the parts of an upload session where the client names none"),
-    key("part_size_min", "SIZE", Some("64KiB"), "Smallest size of parts that a client may name"),
-    key("part_size_max", "SIZE", Some("5GiB"), "Largest size of parts that a client may name"),
-    key("session_ttl", "TIME", Some("7d"), "How long an upload session may take; then it has failed"),
-    key("tombstone_ttl", "TIME", Some("30d"), "How long what has ended is told from what never was"),
-    key("maintenance_interval", "TIME", Some("1h"), "How often `serve` does what `sweep` does; 0s for never"),
-    local("durability", "WHEN", "full", "What an answer waits for: full (synced to disk) or none (scratch stores)"),
-    local("lock_wait", "TIME", "10s", "How long `serve` waits for another process to let go of the store"),
-    s3("s3_temp", "URL", "", "Where parts are, as s3://BUCKET[/PREFIX], if not beside the final objects"),
-    s3("s3_endpoint", "URL", "", "The server, if it is not the one of the AWS environment (AWS_ENDPOINT_URL) or AWS"),
-    s3("s3_region", "REGION", "", "The region, if it is not the one of the AWS environment (AWS_REGION)"),
-    s3("s3_path_style", "WHEN", "auto", "Bucket in the path: true, false, or auto (if an endpoint is given)"),
-    s3("s3_ca_file", "FILE", "", "Certificates in PEM that are trusted in place of the system's"),
-    s3("s3_payload_signing", "WHEN", "auto", "Sign content: always, never, or auto (never over TLS or to loopback)"),
-    s3("s3_checksum", "KIND", "crc32", "What the server checks content by: crc32, or none where it refuses that"),
-    s3("s3_single_runner", "BOOL", "false", "Only this process uses the store: for servers without conditional writes"),
-    s3("s3_part_size", "SIZE", "8MiB", "What is gathered before it is sent; content that fits is one request"),
-    s3("s3_concurrency", "N", "4", "Pieces of one upload, or copies of one assembly, that are on their way at once"),
-    s3("s3_memory", "SIZE", "64MiB", "What all uploads together may have gathered"),
-    s3("s3_timeout", "TIME", "30s", "How long a request may take to begin to be answered, or stand still"),
-    s3("s3_retry", "TIME", "30s", "How long a request is tried again before its failure is reported"),
-    s3("s3_grace", "TIME", "24h", "How old something without a receipt must be for a sweep to remove it"),
+    key("part_size", "SIZE", Some("5MiB"), "Part size of an upload session, if the client chooses none"),
+    key("part_size_min", "SIZE", Some("64KiB"), "Smallest part size that a client may choose"),
+    key("part_size_max", "SIZE", Some("5GiB"), "Largest part size that a client may choose"),
+    key("session_ttl", "TIME", Some("7d"), "Lifetime of an upload session"),
+    key("tombstone_ttl", "TIME", Some("30d"), "How long ended sessions and deleted files are remembered"),
+    key("maintenance_interval", "TIME", Some("1h"), "How often `serve` does the work of `sweep`; 0s for never"),
+    local("durability", "WHEN", "full", "When to answer: full (after a sync to disk) or none (scratch stores)"),
+    local("lock_wait", "TIME", "10s", "How long `serve` waits for another process to release the store"),
+    s3("s3_temp", "URL", "", "Location of parts, s3://BUCKET[/PREFIX] [default: beside the final objects]"),
+    s3("s3_endpoint", "URL", "", "URL of the server [default: AWS_ENDPOINT_URL and the AWS configuration, else AWS]"),
+    s3("s3_region", "REGION", "", "Region [default: AWS_REGION and the AWS configuration]"),
+    s3("s3_path_style", "WHEN", "auto", "Bucket in the path: true, false, or auto (true if an endpoint is given)"),
+    s3("s3_ca_file", "FILE", "", "Certificates in PEM to trust in place of the system's"),
+    s3("s3_payload_signing", "WHEN", "auto", "Sign content: always, never, or auto (not over TLS or to loopback)"),
+    s3("s3_checksum", "KIND", "crc32", "Checksum for the server to verify: crc32, or none if it rejects that"),
+    s3("s3_single_runner", "BOOL", "false", "Only this process uses the store; for servers without conditional writes"),
+    s3("s3_part_size", "SIZE", "8MiB", "Size of the pieces that are sent; smaller content is one request"),
+    s3("s3_concurrency", "N", "4", "Pieces of one upload, or copies of one assembly, in flight at once"),
+    s3("s3_memory", "SIZE", "64MiB", "Buffer memory of all uploads together"),
+    s3("s3_timeout", "TIME", "30s", "How long a request may wait for its answer, or stall"),
+    s3("s3_retry", "TIME", "30s", "How long a request is retried before its failure is reported"),
+    s3("s3_grace", "TIME", "24h", "Age at which a sweep removes data without a receipt"),
     key("max_object_size", "SIZE", Some("5TiB"), "Largest object"),
     key("max_connections", "N", Some("1024"), "Connections at once"),
     key("max_requests", "N", Some("512"), "Requests at once, each with a guest of its own"),
     key("guest_memory", "SIZE", Some("64MiB"), "Memory of one guest"),
     key("guest_cpu", "TIME", Some("10s"), "Processor time of one guest"),
-    key("head_timeout", "TIME", Some("30s"), "How long a client may take for the head of its first request"),
-    key("keep_alive", "TIME", Some("75s"), "How long a connection may be idle until its next request has come"),
-    key("body_idle_timeout", "TIME", Some("60s"), "How long a client may leave a body standing, in either direction"),
-    key("body_min_rate", "SIZE", Some("0"), "Slowest body, in bytes a second over each body-idle-timeout; 0 for any"),
-    key("shutdown_grace", "TIME", Some("10s"), "How long running requests may take to finish at the end"),
-    key("trusted_proxies", "IPS", Some(""), "Addresses, separated by commas, whose X-Request-Id is believed"),
-    key("log", "FILTER", Some("info"), "What to log, as `info` or `info,access=warn`"),
+    key("head_timeout", "TIME", Some("30s"), "How long a client may take to send the head of its first request"),
+    key("keep_alive", "TIME", Some("75s"), "How long a connection may wait for its next request"),
+    key("body_idle_timeout", "TIME", Some("60s"), "How long a client may stall a body, in either direction"),
+    key(
+        "body_min_rate",
+        "SIZE",
+        Some("0"),
+        "Lowest rate of a body, in bytes/s over each body-idle-timeout; 0 for none",
+    ),
+    key("shutdown_grace", "TIME", Some("10s"), "How long running requests may take to finish at shutdown"),
+    key("trusted_proxies", "IPS", Some(""), "Addresses, separated by commas, whose X-Request-Id is trusted"),
+    key("log", "FILTER", Some("info"), "What to log, such as `info` or `info,access=warn`"),
     key("log_format", "FORMAT", Some("text"), "How to log: text or json"),
 ];
 

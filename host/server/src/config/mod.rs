@@ -1,8 +1,8 @@
-//! The configuration: defaults, under the file, under the environment, under the flags.
+//! The configuration: flags override the environment, which overrides the file, which overrides the defaults.
 //!
-//! Invariant: what is written somewhere is either in force or an error that names it, with two exceptions, both of the
-//! environment, which is not written for one command: variables that begin like ours and are none of ours, which
-//! platforms set for reasons of their own, and those of settings that mean nothing for the kind of the store.
+//! Invariant: every given value is in force, or an error names it. The environment has two exceptions, because it is not
+//! written for one command: variables with our prefix that are no settings (platforms set such), and settings for another
+//! kind of store.
 
 mod keys;
 mod portal;
@@ -14,7 +14,7 @@ pub use keys::{KEYS, Key, PREFIX, StoreKind};
 pub use portal::PortalSettings;
 pub use store::StoreConfig;
 pub(crate) use units::{size, time};
-pub use values::{ConfigError, Given, Source};
+pub use values::{ConfigError, Given, Origin};
 
 use crate::runtime::limits::{GUESTS_MAX, MEMORY_MAX, MEMORY_MIN};
 use crate::server::Tokens;
@@ -29,10 +29,10 @@ use values::Values;
 /// Largest configuration file, in bytes.
 const FILE_MAX: u64 = 1 << 20;
 
-/// How the log looks.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text, for people.
     Text,
     /// One JSON object a line.
     Json,
@@ -41,34 +41,34 @@ pub enum LogFormat {
 /// The configuration in force.
 #[derive(Debug)]
 pub struct Config {
-    /// Where things are stored, and how that is opened.
+    /// The store, and the options to open it.
     pub store: StoreConfig,
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// The component to serve in place of the built-in one.
+    /// The component to serve in place of the built-in portal.
     pub portal: Option<PathBuf>,
-    /// What the component is told.
+    /// The settings that the portal receives.
     pub portal_settings: PortalSettings,
-    /// How often a server looks after its store; `None` for never.
+    /// Interval between maintenance rounds of a server; `None` for never.
     pub maintenance_interval: Option<Duration>,
     /// Limits on guests.
     pub limits: runtime::Limits,
     /// Limits on clients.
     pub settings: server::Settings,
-    /// What to log, as `tracing_subscriber::EnvFilter` reads it.
+    /// The log filter, in the syntax of `tracing_subscriber::EnvFilter`.
     pub log: String,
-    /// How to log it.
+    /// The format of the log.
     pub log_format: LogFormat,
-    /// Each key with its value as it was given, in the order of [`KEYS`].
+    /// Each setting with its value as given, in the order of [`KEYS`].
     pub given: Vec<(&'static Key, Given)>,
 }
 
-/// What there is to read a configuration from.
+/// The sources of a configuration.
 #[derive(Debug, Default)]
-pub struct Sources {
-    /// Values of flags, by the name of their key.
+pub struct ConfigSources {
+    /// The values of flags, by key.
     pub flags: BTreeMap<&'static str, String>,
-    /// The environment.
+    /// The environment variables.
     pub environment: Vec<(OsString, OsString)>,
     /// The configuration file.
     pub file: Option<PathBuf>,
@@ -78,8 +78,8 @@ impl Config {
     /// Reads the configuration.
     ///
     /// # Errors
-    /// [`ConfigError`] at the first thing that is wrong.
-    pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
+    /// [`ConfigError`] for the first invalid setting.
+    pub fn load(sources: &ConfigSources) -> Result<Config, ConfigError> {
         let file = sources.file.as_deref().map(read_file).transpose()?.unwrap_or_default();
         let mut given = Vec::new();
         for key in KEYS {
@@ -153,19 +153,19 @@ fn read_file(path: &Path) -> Result<File, ConfigError> {
         let Some(key) = KEYS.iter().find(|key| key.name == name) else {
             return Err(ConfigError::UnknownKey { key: name, path: path.to_owned() });
         };
-        let source = Source::File(path.to_owned());
+        let origin = Origin::File(path.to_owned());
         let text = plain(&value).ok_or_else(|| ConfigError::Value {
             key: key.name,
             value: value.to_string(),
-            source_name: source.to_string(),
+            origin: origin.to_string(),
             reason: "expected a string, a whole number, true or false, or a list of strings".to_owned(),
         })?;
-        file.insert(name, Given { text, source });
+        file.insert(name, Given { text, origin });
     }
     Ok(file)
 }
 
-/// A value of the file as it would stand in a flag.
+/// Returns a value of the file in the form that a flag would have.
 fn plain(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
@@ -178,34 +178,35 @@ fn plain(value: &toml::Value) -> Option<String> {
     }
 }
 
-fn value_of(key: &'static Key, sources: &Sources, file: &File) -> Result<Option<Given>, ConfigError> {
+fn value_of(key: &'static Key, sources: &ConfigSources, file: &File) -> Result<Option<Given>, ConfigError> {
     if let Some(text) = sources.flags.get(key.name) {
-        return Ok(Some(Given { text: text.clone(), source: Source::Flag(key.flag()) }));
+        return Ok(Some(Given { text: text.clone(), origin: Origin::Flag(key.flag()) }));
     }
     let variable = key.variable();
     if let Some((_, value)) = sources.environment.iter().find(|(name, _)| *name == *variable) {
-        let source = Source::Environment(variable);
+        let origin = Origin::Environment(variable);
         return match value.to_str() {
-            Some(text) => Ok(Some(Given { text: text.to_owned(), source })),
+            Some(text) => Ok(Some(Given { text: text.to_owned(), origin })),
             None => Err(ConfigError::Value {
                 key: key.name,
                 value: value.to_string_lossy().into_owned(),
-                source_name: source.to_string(),
+                origin: origin.to_string(),
                 reason: "is not UTF-8".to_owned(),
             }),
         };
     }
-    let default = || key.default.map(|text| Given { text: text.to_owned(), source: Source::Default });
+    let default = || key.default.map(|text| Given { text: text.to_owned(), origin: Origin::Default });
     Ok(file.get(key.name).cloned().or_else(default))
 }
 
 fn listen(text: &str, has_tokens: bool) -> Result<SocketAddr, String> {
-    let address: SocketAddr =
-        text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned())?;
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned())?;
     if has_tokens || address.ip().is_loopback() {
         return Ok(address);
     }
-    Err("without access tokens anybody would be let in, so it must be a loopback address (127.0.0.1 or [::1]); \
+    Err("without access tokens anybody could connect, so it must be a loopback address (127.0.0.1 or [::1]); \
          give a token_file to listen elsewhere"
         .to_owned())
 }

@@ -1,29 +1,26 @@
-//! The settings of the portal. The host checks them and hands them on; what they mean is the portal's.
+//! The settings of the portal. The host validates them, and the portal interprets them.
 
 use super::units;
 use super::values::{ConfigError, Values};
 use std::time::Duration;
 
-/// Longest time that something is kept. It keeps sums of times far from overflowing.
-const TTL_MAX: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
-
-/// What the portal is told. Sizes are in bytes, and times whole seconds.
+/// The settings that a portal receives. Sizes are in bytes, times in whole seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortalSettings {
-    /// Size of a session's parts where the client names none.
+    /// Part size of a session, if the client chooses none.
     pub part_size: u64,
-    /// Smallest size of parts that a client may name.
+    /// Smallest part size that a client may choose.
     pub part_size_min: u64,
-    /// Largest size of parts that a client may name.
+    /// Largest part size that a client may choose.
     pub part_size_max: u64,
-    /// How long a session may take.
+    /// Lifetime of a session.
     pub session_ttl: Duration,
-    /// How long what has ended is told from what never was.
+    /// How long ended sessions and deleted files are remembered.
     pub tombstone_ttl: Duration,
 }
 
 impl PortalSettings {
-    /// They as the portal finds them in `wasi:config/store`: names, and whole numbers.
+    /// Returns the settings as names and whole numbers, as the portal finds them in `wasi:config/store`.
     pub fn entries(&self) -> [(String, String); 5] {
         [
             ("part-size", self.part_size),
@@ -36,7 +33,7 @@ impl PortalSettings {
     }
 }
 
-/// Reads the settings of the portal.
+/// Parses the settings of the portal.
 pub(super) fn read(values: &Values<'_>) -> Result<PortalSettings, ConfigError> {
     let part_size_min = values.parse("part_size_min", |text| match units::size(text)? {
         0 => Err("must be more than 0".to_owned()),
@@ -62,9 +59,5 @@ pub(super) fn read(values: &Values<'_>) -> Result<PortalSettings, ConfigError> {
 
 fn ttl(text: &str) -> Result<Duration, String> {
     let time = units::positive_time(text)?;
-    match time {
-        time if time.subsec_nanos() != 0 => Err("must be whole seconds".to_owned()),
-        time if time > TTL_MAX => Err("must be 36500d at most".to_owned()),
-        time => Ok(time),
-    }
+    if time.subsec_nanos() == 0 { Ok(time) } else { Err("must be whole seconds".to_owned()) }
 }

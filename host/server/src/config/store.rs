@@ -1,20 +1,20 @@
-//! The settings of the store: which it is, and how it is opened.
+//! The settings of the store: its location, and the options to open it.
 
 use super::keys::StoreKind;
 use super::units;
-use super::values::{ConfigError, Source, Values};
+use super::values::{ConfigError, Origin, Values};
 use portico_s3::{BadSetting, Checksum, Location, PayloadSigning, S3Options};
 use portico_store::local::{Durability, LocalOptions};
 use std::path::PathBuf;
 
-/// Where things are stored, and how that is opened.
+/// The location of the store, and the options to open it.
 #[derive(Clone, Debug)]
 pub enum StoreConfig {
     /// A folder of the local filesystem.
     Local {
         /// The folder.
         path: PathBuf,
-        /// How it is opened.
+        /// The options to open it.
         options: LocalOptions,
     },
     /// A bucket of an S3-compatible server.
@@ -22,7 +22,7 @@ pub enum StoreConfig {
 }
 
 impl StoreConfig {
-    /// Its kind.
+    /// Returns the kind of the store.
     pub fn kind(&self) -> StoreKind {
         match self {
             StoreConfig::Local { .. } => StoreKind::Local,
@@ -31,24 +31,24 @@ impl StoreConfig {
     }
 }
 
-/// What a URL of a store names.
-enum Place {
+/// A parsed URL of a store.
+enum StoreUrl {
     Local(PathBuf),
     S3(Location),
 }
 
-/// Reads the settings of the store; those of other kinds of store must not have been given but by the environment.
+/// Parses the settings of the store. Settings for another kind of store are errors, except from the environment.
 pub(super) fn read(values: &Values<'_>) -> Result<StoreConfig, ConfigError> {
-    let store = match values.parse("store", place)? {
-        Place::Local(path) => StoreConfig::Local { path, options: local(values)? },
-        Place::S3(location) => StoreConfig::S3(Box::new(s3(values, location)?)),
+    let store = match values.parse("store", store_url)? {
+        StoreUrl::Local(path) => StoreConfig::Local { path, options: local(values)? },
+        StoreUrl::S3(location) => StoreConfig::S3(Box::new(s3(values, location)?)),
     };
     for (key, given) in values.all() {
         let Some(kind) = key.only_for.filter(|kind| *kind != store.kind()) else { continue };
-        if let Source::Flag(_) | Source::File(_) = given.source {
+        if let Origin::Flag(_) | Origin::File(_) = given.origin {
             return Err(ConfigError::OtherStore {
                 key: key.name,
-                source_name: given.source.to_string(),
+                origin: given.origin.to_string(),
                 scheme: kind.scheme(),
                 store: values.given("store").text.clone(),
             });
@@ -57,29 +57,31 @@ pub(super) fn read(values: &Values<'_>) -> Result<StoreConfig, ConfigError> {
     Ok(store)
 }
 
-fn place(text: &str) -> Result<Place, String> {
+fn store_url(text: &str) -> Result<StoreUrl, String> {
     match text.split_once(':') {
-        Some(("file", path)) => folder(path).map(Place::Local),
-        Some(("s3", _)) => location(text).map(Place::S3),
+        Some(("file", path)) => folder(path).map(StoreUrl::Local),
+        Some(("s3", _)) => location(text).map(StoreUrl::S3),
         _ => Err("expected file:DIR or s3://BUCKET[/PREFIX]".to_owned()),
     }
 }
 
-/// The folder of a `file:` URL: a path, or an absolute path after two slashes. Nothing expands `~` here, and a host can't be
-/// reached, so both would name a folder that nobody means.
+/// Parses a `file:` URL: a path, or `//` and an absolute path. Rejects `~` and hosts, because both would silently name an
+/// unintended folder.
 fn folder(path: &str) -> Result<PathBuf, String> {
     if path.is_empty() || path == "//" {
-        return Err("names no folder: expected file:DIR".to_owned());
+        return Err("the folder is missing: expected file:DIR".to_owned());
     }
     if path.starts_with('~') {
         let rest = path.split_once('/').map_or("", |(_, rest)| rest);
-        return Err(format!("`~` is not expanded here: write file:$HOME/{rest}, or file:./{path} for that very name"));
+        return Err(format!(
+            "`~` is not expanded here: write file:$HOME/{rest}, or file:./{path} for a folder of that name"
+        ));
     }
     if let Some(rest) = path.strip_prefix("//").filter(|rest| !rest.starts_with('/')) {
         let (host, below) = rest.split_once('/').unwrap_or((rest, ""));
         let here = if rest.starts_with('~') { "./" } else { "" };
         return Err(format!(
-            "names the host `{host}`, and a folder is of this machine: write file:///{below} for /{below}, or \
+            "names the host `{host}`, but folders are on this machine: write file:///{below} for /{below}, or \
              file:{here}{rest} for a folder below the current one"
         ));
     }
@@ -106,7 +108,7 @@ fn local(values: &Values<'_>) -> Result<LocalOptions, ConfigError> {
 }
 
 fn s3(values: &Values<'_>, location: Location) -> Result<S3Options, ConfigError> {
-    // What does not fit in is out of any range.
+    // A size beyond `usize` is out of range in any case.
     let bytes = |text: &str| Ok(usize::try_from(units::size(text)?).unwrap_or(usize::MAX));
     let options = S3Options {
         location,

@@ -3,7 +3,7 @@ use portico_s3::{CONCURRENCY_MAX, GRACE_MIN, Location, MEMORY_MAX, MEMORY_MIN, P
 use portico_store::local::LocalOptions;
 use std::time::Duration;
 
-/// A configuration of flags, environment and file, with a store unless one of them gives one.
+/// Loads a configuration from flags, environment and file. The default store is a `file:` one.
 fn load(
     flags: &[(&'static str, &str)],
     environment: &[(&str, &str)],
@@ -17,10 +17,10 @@ fn load(
     let mut flags: BTreeMap<_, _> = flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     flags.entry("store").or_insert_with(|| "file:/tmp/store".to_owned());
     let environment = environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
-    Config::load(&Sources { flags, environment, file: file.map(|_| path) })
+    Config::load(&ConfigSources { flags, environment, file: file.map(|_| path) })
 }
 
-/// As [`load`], with an S3 store, of no file.
+/// Loads a configuration of an S3 store from flags alone.
 fn load_s3(flags: &[(&'static str, &str)]) -> Result<Config, ConfigError> {
     load(&[&[("store", "s3://bucket/prefix")], flags].concat(), &[], None)
 }
@@ -45,7 +45,7 @@ fn defaults_are_those_of_the_parts() {
     let (limits, settings) = (runtime::Limits::default(), server::Settings::default());
     assert_eq!(format!("{:?}", config.limits), format!("{limits:?}"));
     assert_eq!(format!("{:?}", config.settings), format!("{settings:?}"));
-    // Only that a server waits for its turn is the program's own.
+    // Only the wait for the lock is the program's own.
     let local = LocalOptions { lock_wait: Duration::from_secs(10), ..LocalOptions::default() };
     let local = StoreConfig::Local { path: "/tmp/store".into(), options: local };
     assert_eq!(format!("{:?}", config.store), format!("{local:?}"));
@@ -67,16 +67,16 @@ fn flags_win_over_environment_over_file() {
     assert_eq!(config.limits.cpu, Duration::from_secs(3));
     assert_eq!(config.settings.trusted_proxies.len(), 2);
 
-    let source = |name: &str| config.given.iter().find(|(key, _)| key.name == name).unwrap().1.source.clone();
-    assert_eq!(source("listen"), Source::Flag("listen".into()));
-    assert_eq!(source("max_requests"), Source::Environment("PORTICO_MAX_REQUESTS".into()));
-    assert!(matches!(source("guest_cpu"), Source::File(_)));
-    assert_eq!(source("guest_memory"), Source::Default);
+    let origin = |name: &str| config.given.iter().find(|(key, _)| key.name == name).unwrap().1.origin.clone();
+    assert_eq!(origin("listen"), Origin::Flag("listen".into()));
+    assert_eq!(origin("max_requests"), Origin::Environment("PORTICO_MAX_REQUESTS".into()));
+    assert!(matches!(origin("guest_cpu"), Origin::File(_)));
+    assert_eq!(origin("guest_memory"), Origin::Default);
 }
 
 #[test]
 fn a_bad_value_is_named_with_its_source() {
-    // Any text is a path, and the store comes from a flag here.
+    // Any text is a path, and the store is given by a flag here.
     for key in KEYS.iter().filter(|key| !matches!(key.name, "portal" | "store" | "s3_ca_file")) {
         let store = match key.only_for {
             Some(StoreKind::S3) => "s3://bucket",
@@ -103,22 +103,22 @@ fn what_is_no_toml_or_no_plain_value_is_an_error() {
     assert!(message(load(&[], &[], Some("listen = "))).contains("not valid TOML"));
     assert!(message(load(&[], &[], Some("max_requests = 1.5"))).contains("expected a string, a whole number"));
     assert!(message(load(&[], &[], Some("trusted_proxies = [1]"))).contains("trusted_proxies"));
-    // Cut at its largest size it would be right.
+    // Truncated at the limit, the file would be valid.
     let large = format!("max_requests = 1\n{}", "#".repeat(FILE_MAX as usize));
     let error = load(&[], &[], Some(&large)).unwrap_err();
     let cause = std::error::Error::source(&error).expect("a cause").to_string();
     assert_eq!(cause, "it is larger than 1048576 bytes", "{error}");
     load(&[], &[], Some(&large[..FILE_MAX as usize])).unwrap();
-    let missing = Sources { file: Some("/nonexistent/portico.toml".into()), ..Sources::default() };
+    let missing = ConfigSources { file: Some("/nonexistent/portico.toml".into()), ..ConfigSources::default() };
     assert!(message(Config::load(&missing)).contains("/nonexistent/portico.toml"));
 }
 
 #[test]
 fn a_store_is_needed_and_must_be_one_that_exists_here() {
-    let text = message(Config::load(&Sources::default()));
+    let text = message(Config::load(&ConfigSources::default()));
     assert!(text.contains("--store") && text.contains("PORTICO_STORE"), "{text}");
     for (url, part) in [
-        ("file:", "no folder"),
+        ("file:", "folder is missing"),
         ("/tmp/x", "file:DIR"),
         ("", "s3://BUCKET"),
         ("s3:bucket", "s3://BUCKET"),
@@ -137,7 +137,7 @@ fn a_store_is_needed_and_must_be_one_that_exists_here() {
         ("file://localhost/a", ["names the host `localhost`", "file:///a", "file:localhost/a"]),
         ("file://store", ["names the host `store`", "file:///", "file:store"]),
         ("file://~/x", ["names the host `~`", "file:///x", "file:./~/x"]),
-        ("file://", ["names no folder", "file:DIR", "file:DIR"]),
+        ("file://", ["folder is missing", "file:DIR", "file:DIR"]),
     ] {
         let text = message(load(&[("store", url)], &[], None));
         assert!(words.iter().all(|word| text.contains(word)), "{url}: {text}");
@@ -180,7 +180,7 @@ fn each_setting_of_an_s3_store_is_in_force() {
     assert_eq!(format!("{options:?}"), format!("{expected:?}"));
 }
 
-/// Whatever is taken opens: a store asks the same limits.
+/// A valid configuration opens, because a store checks the same limits.
 #[test]
 fn sizes_and_times_of_an_s3_store_fit_each_other() {
     let [concurrency, memory_min, memory_max, part_size_max] =
@@ -247,7 +247,7 @@ fn settings_of_the_portal_fit_each_other() {
         ("part_size", "6GiB", ["part_size = `6GiB`", "part_size_max (5368709120 bytes)"]),
         ("session_ttl", "0s", ["session_ttl = `0s`", "more than 0"]),
         ("session_ttl", "1500ms", ["session_ttl = `1500ms`", "whole seconds"]),
-        ("tombstone_ttl", "36501d", ["tombstone_ttl = `36501d`", "36500d at most"]),
+        ("tombstone_ttl", "36501d", ["tombstone_ttl = `36501d`", "at most 36500d"]),
     ] {
         let text = message(load(&[(flag, value)], &[], None));
         assert!(words.iter().all(|word| text.contains(word)), "{flag}={value}: {text}");

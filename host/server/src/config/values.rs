@@ -1,31 +1,31 @@
-//! The values of a configuration as they were given, and what can be wrong with them.
+//! The values of settings as given, and the errors in them.
 
 use super::keys::Key;
 use std::fmt;
 use std::path::PathBuf;
 
-/// What is wrong with the configuration.
+/// Why the configuration is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file cannot be read.
+    /// The configuration file cannot be read.
     #[error("cannot read the configuration file {}", .path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         cause: std::io::Error,
     },
-    /// The file is not TOML.
+    /// The configuration file is not TOML.
     #[error("the configuration file {} is not valid TOML", .path.display())]
     Toml {
         /// The file.
         path: PathBuf,
-        /// What and where.
+        /// The defect and its position.
         #[source]
         cause: Box<toml::de::Error>,
     },
-    /// The file has a key that means nothing.
+    /// The configuration file has an unknown key.
     #[error("unknown key `{key}` in {}", .path.display())]
     UnknownKey {
         /// The key.
@@ -33,46 +33,46 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
-    /// A value is missing that has no default.
+    /// A setting without a default has no value.
     #[error("no {key}: give {flag}, {variable}, or `{key}` in the configuration file")]
     Missing {
         /// The key.
         key: &'static str,
-        /// Its flag.
+        /// The flag of the key.
         flag: String,
-        /// Its environment variable.
+        /// The environment variable of the key.
         variable: String,
     },
-    /// A value does not have its form.
-    #[error("{key} = `{value}` ({source_name}): {reason}")]
+    /// A value is invalid.
+    #[error("{key} = `{value}` ({origin}): {reason}")]
     Value {
         /// The key.
         key: &'static str,
-        /// The value as it was given.
+        /// The value as given.
         value: String,
-        /// Where it was given.
-        source_name: String,
-        /// What is wrong with it.
+        /// Where the value was given.
+        origin: String,
+        /// The defect.
         reason: String,
     },
-    /// A value was given, by a flag or in the file, that means nothing for the store.
-    #[error("{key} ({source_name}) is for {scheme} stores only, and the store is {store}")]
+    /// A flag or the file has a setting of another kind of store.
+    #[error("{key} ({origin}) is for {scheme} stores only, and the store is {store}")]
     OtherStore {
         /// The key.
         key: &'static str,
-        /// Where it was given.
-        source_name: String,
-        /// What the URLs of the stores begin with that it is for.
+        /// Where the value was given.
+        origin: String,
+        /// The URL scheme of the stores that the setting is for.
         scheme: &'static str,
-        /// The store.
+        /// The configured store.
         store: String,
     },
 }
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Nobody gave one.
+pub enum Origin {
+    /// The default, because no value was given.
     Default,
     /// The configuration file.
     File(PathBuf),
@@ -82,27 +82,27 @@ pub enum Source {
     Flag(String),
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::Default => f.write_str("default"),
-            Source::File(path) => write!(f, "from {}", path.display()),
-            Source::Environment(variable) => write!(f, "from {variable}"),
-            Source::Flag(flag) => write!(f, "from --{flag}"),
+            Origin::Default => f.write_str("default"),
+            Origin::File(path) => write!(f, "from {}", path.display()),
+            Origin::Environment(variable) => write!(f, "from {variable}"),
+            Origin::Flag(flag) => write!(f, "from --{flag}"),
         }
     }
 }
 
-/// A value as it was given, and where.
+/// A value as given, with its origin.
 #[derive(Clone, Debug)]
 pub struct Given {
-    /// Its text.
+    /// The text of the value.
     pub text: String,
-    /// Where it was given.
-    pub source: Source,
+    /// The origin of the value.
+    pub origin: Origin,
 }
 
-/// The values of all keys as they were given.
+/// The values of all settings, as given.
 pub(super) struct Values<'a>(&'a [(&'static Key, Given)]);
 
 impl<'a> Values<'a> {
@@ -127,10 +127,10 @@ impl<'a> Values<'a> {
         parse(&self.given(name).text).map_err(|reason| self.bad(name, reason))
     }
 
-    /// The error of a value that can't be used.
+    /// Returns the error for an invalid value.
     pub(super) fn bad(&self, name: &str, reason: String) -> ConfigError {
         let (key, given) = self.entry(name);
-        let source_name = given.source.to_string();
-        ConfigError::Value { key: key.name, value: given.text.clone(), source_name, reason }
+        let origin = given.origin.to_string();
+        ConfigError::Value { key: key.name, value: given.text.clone(), origin, reason }
     }
 }

@@ -1,13 +1,12 @@
-//! The deadline of a guest: a budget of processor time, not of wall time.
+//! A guest's deadline: a budget of processor time, not of wall time.
 //!
-//! Invariant: no guest runs for longer than a tick without a look at its budget, and no guest pays for time in which
-//! it did not run. Every crossing between guest and host charges what has passed since the last crossing, or since
-//! the guest's task was resumed if that came later. So a guest pays for its own instructions and for what host calls
-//! do on its behalf before they return, and waiting is free. The engine's epoch makes a guest that crosses nowhere
-//! cross once a tick, and yield there, so that it cannot keep a worker thread.
+//! Invariant: a guest's budget is checked at least once a tick, and a guest pays only for time in which it runs. Each crossing
+//! between guest and host charges the time since the last crossing, or since the guest's task was resumed if that came later.
+//! So a guest pays for its own instructions and for host calls until they return, and waiting is free. The engine's epoch
+//! forces a crossing and a yield once a tick, so that a computing guest cannot keep a worker thread.
 //!
-//! The content of a response goes through the guest's hands piece by piece, so a guest earns time by what it moves:
-//! its client has to take or give those bytes, which no spinning guest can do for it.
+//! Content passes through the guest piece by piece, so a guest earns time for the bytes that it moves. Its client must send or
+//! take those bytes, so a spinning guest cannot earn time alone.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,31 +15,31 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use wasmtime::{Engine, Store};
 
-/// How often the epoch advances.
+/// Interval of the epoch.
 pub const TICK: Duration = Duration::from_millis(10);
 
-/// The most that one stretch between two crossings can cost. A guest cannot run for longer, so what lies above it
-/// is time in which the machine ran something else.
+/// Largest cost of one stretch between two crossings. A guest cannot run longer, so in any further time the machine ran
+/// something else.
 const STRETCH_MAX: Duration = Duration::from_millis(50);
 
-/// What a guest earns for each [`MOVED_UNIT`] bytes of its bodies: enough for 50 MiB a second of its own time.
+/// The time that a guest earns for each [`MOVED_UNIT`] bytes of its bodies. Enough for 50 MiB per second of its own time.
 const EARNED: Duration = Duration::from_millis(20);
 
 /// See [`EARNED`].
 const MOVED_UNIT: u64 = 1 << 20;
 
-/// The trap of a guest whose budget is spent.
+/// The trap of a guest that has spent its budget.
 #[derive(Debug, thiserror::Error)]
 #[error("the guest used up its {} ms of processor time", .budget.as_millis())]
 pub struct DeadlineExceeded {
-    /// The budget that it began with.
+    /// The initial budget.
     pub budget: Duration,
 }
 
 /// Advances the epoch of an engine once a [`TICK`], for as long as the engine lives.
 ///
 /// # Errors
-/// Fails if no thread can be started.
+/// The system's, if it cannot start a thread.
 pub(crate) fn start_ticker(engine: &Engine) -> std::io::Result<()> {
     let engine = engine.weak();
     std::thread::Builder::new().name("portico-epoch".into()).spawn(move || {
@@ -55,7 +54,7 @@ pub(crate) fn start_ticker(engine: &Engine) -> std::io::Result<()> {
     Ok(())
 }
 
-/// When the task of a guest was last resumed, in nanoseconds after `start`.
+/// When a guest's task was last resumed, in nanoseconds after `start`.
 struct Clock {
     start: Instant,
     resumed: AtomicU64,
@@ -67,14 +66,14 @@ impl Clock {
     }
 }
 
-/// The clock of one guest. Whatever runs the guest must run within [`Deadline::run`].
+/// The clock of one guest. All calls of the guest must run within [`Deadline::run`].
 pub(crate) struct Deadline {
     clock: Arc<Clock>,
 }
 
 impl Deadline {
-    /// Gives everything that runs in `store` from now on a budget in sum, and what it earns by the bytes that
-    /// `moved` counts. Its engine must have epoch interruption and a ticker.
+    /// Sets a total budget for all calls in `store`, plus the time earned by the bytes that `moved` counts. The engine must
+    /// have epoch interruption and a ticker.
     pub(crate) fn new<T: 'static>(store: &mut Store<T>, budget: Duration, moved: Arc<AtomicU64>) -> Deadline {
         let clock = Arc::new(Clock { start: Instant::now(), resumed: AtomicU64::new(0) });
         let of_hook = clock.clone();
@@ -85,7 +84,7 @@ impl Deadline {
         Deadline { clock }
     }
 
-    /// Runs a guest, and notes each time that it is resumed.
+    /// Runs a call of the guest, and notes each time that it is resumed.
     pub(crate) async fn run<F: Future>(&self, guest: F) -> F::Output {
         let mut guest = std::pin::pin!(guest);
         std::future::poll_fn(|cx| self.resume(guest.as_mut(), cx)).await
@@ -97,18 +96,18 @@ impl Deadline {
     }
 }
 
-/// What a guest has used of its budget.
+/// A guest's budget, and the time used.
 struct Account {
     budget: Duration,
-    /// Bytes of its bodies that were moved.
+    /// Bytes of the guest's bodies that were moved.
     moved: Arc<AtomicU64>,
     used: Duration,
-    /// The last crossing, in nanoseconds of the clock.
+    /// The time of the last crossing, in nanoseconds of the clock.
     last: u64,
 }
 
 impl Account {
-    /// Charges a crossing that happens now.
+    /// Charges the stretch that ends with a crossing at `now`.
     fn charge(&mut self, now: u64, resumed: u64) -> wasmtime::Result<()> {
         let stretch = Duration::from_nanos(now.saturating_sub(self.last.max(resumed)));
         self.used += stretch.min(STRETCH_MAX);

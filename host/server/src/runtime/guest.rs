@@ -1,8 +1,8 @@
-//! What the host keeps for one guest, and what that guest may touch: storage in one scope, clocks, random numbers,
-//! its settings, its request, and two outputs. No environment, no files, no network.
+//! The host's state for one guest, and the guest's capabilities: storage in one scope, clocks, random numbers, its settings,
+//! its request, and two outputs. No environment, no files, no network.
 
 use super::deadline::Deadline;
-use super::output::Output;
+use super::output::GuestOutput;
 use super::{Limits, limits};
 use portico_host::{StorageCtx, StorageCtxView, StorageView};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use wasmtime_wasi_http::p2::body::HostOutgoingBody;
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
-/// The data of a guest's store.
+/// The data of a guest's `wasmtime::Store`.
 pub(crate) struct Guest {
     table: ResourceTable,
     wasi: WasiCtx,
@@ -28,7 +28,7 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// A store for one guest, with every limit set.
+    /// Creates a `wasmtime::Store` for one guest, with all limits set.
     pub(crate) fn store(
         engine: &Engine,
         storage: StorageCtx,
@@ -42,8 +42,8 @@ impl Guest {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(limits::FIELDS_BYTES);
         let wasi = WasiCtx::builder()
-            .stdout(Output::new(request.clone(), "stdout"))
-            .stderr(Output::new(request.clone(), "stderr"))
+            .stdout(GuestOutput::new(request.clone(), "stdout"))
+            .stderr(GuestOutput::new(request.clone(), "stderr"))
             .allow_tcp(false)
             .allow_udp(false)
             .max_random_size(limits::RANDOM_BYTES)
@@ -64,12 +64,12 @@ impl Guest {
         (store, deadline)
     }
 
-    /// Its settings.
+    /// Returns the guest's settings.
     pub(crate) fn config(&mut self) -> WasiConfig<'_> {
         WasiConfig::from(&*self.config)
     }
 
-    /// Whether the guest began a response body that it neither finished nor dropped.
+    /// Reports whether the guest has a response body that it neither finished nor dropped.
     pub(crate) fn holds_response_body(&mut self) -> bool {
         self.table.iter_mut().any(|entry| entry.is::<HostOutgoingBody>())
     }
@@ -96,15 +96,15 @@ impl StorageView for Guest {
 /// Denies outgoing requests.
 struct Hooks;
 
-type Exchange = dyn Future<Output = Result<(), HttpError>> + Send;
+type Transmission = dyn Future<Output = Result<(), HttpError>> + Send;
 
 impl WasiHttpHooks for Hooks {
     fn send_request(
         &mut self,
         _: http::Request<WasiBody>,
         _: Option<RequestOptions>,
-        _: Box<Exchange>,
-    ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Box<Exchange>), HttpError>> + Send> {
+        _: Box<Transmission>,
+    ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Box<Transmission>), HttpError>> + Send> {
         Box::new(async { Err(HttpError::HttpRequestDenied) })
     }
 

@@ -1,9 +1,9 @@
-//! How many addresses the process has left.
+//! The address space that the process has left.
 
 use super::limits::HEADROOM;
 use rustix::process::{Resource, getrlimit};
 
-/// Whether there are enough addresses left for all but the memory of guests. True where nobody tells.
+/// Reports whether enough address space is left besides the memory of guests. True if unknown.
 pub(super) fn is_enough() -> bool {
     let Some(limit) = getrlimit(Resource::As).current else { return true };
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return true };

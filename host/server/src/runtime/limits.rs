@@ -1,11 +1,11 @@
-//! Every size that a guest can drive in its own instance, by name.
+//! The sizes that a guest can drive in its own instance.
 
 use std::time::Duration;
 
-/// What one guest, and all guests together, may use. The defaults are those of the server.
+/// The configurable limits of guests. The defaults are those of the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Guests at once that answer requests; see [`UPKEEP_GUESTS`] for one more.
+    /// Guests at once for requests; see [`UPKEEP_GUESTS`] for one more.
     pub guests: u32,
     /// Linear memory of one guest, in bytes.
     pub memory: usize,
@@ -22,64 +22,64 @@ impl Default for Limits {
 /// Most guests at once.
 pub const GUESTS_MAX: u32 = 4_096;
 
-/// Least memory of one guest, in bytes. What a Rust compiler makes asks for more than 1 MiB, most of it for the stack, and the
-/// built-in portal must be able to begin with any memory that can be set.
+/// Least memory of one guest, in bytes. Components from the Rust compiler need more than 1 MiB, mostly for the stack, and the
+/// built-in portal must start with any configurable memory.
 pub const MEMORY_MIN: usize = 2 << 20;
 
-/// Most memory of one guest, in bytes: all that 32 bits can name.
+/// Most memory of one guest, in bytes: the 32-bit address space.
 pub const MEMORY_MAX: usize = 4 << 30;
 
 /// Largest component file that is compiled, in bytes. The compiler's time and memory grow with it.
 pub const COMPONENT_MAX: u64 = 64 << 20;
 
-/// Guests that run beside those of requests: one step of the maintenance at a time.
+/// Guests besides those of requests: one maintenance step at a time.
 pub const UPKEEP_GUESTS: u32 = 1;
 
-/// Core instances that one component may hold: its module, adapters, and what joins them.
+/// Core instances of one component: its module, its adapters, and their glue.
 pub(crate) const CORE_INSTANCES: u32 = 8;
 
-/// Linear memories that one component may hold.
+/// Linear memories of one component.
 pub(crate) const MEMORIES: u32 = 1;
 
-/// Tables that one component may hold.
+/// Tables of one component.
 pub(crate) const TABLES: u32 = 4;
 
 /// Elements of one table.
 pub(crate) const TABLE_ELEMENTS: usize = 20_000;
 
-/// Handles that a guest may hold in its own tables.
+/// Handles in a guest's own tables.
 pub(crate) const HANDLES: usize = 10_000;
 
-/// Things that the host keeps for a guest: streams, bodies, headers, pollables, writers.
+/// Host resources of one guest: streams, bodies, headers, pollables, writers.
 pub(crate) const RESOURCES: usize = 4_096;
 
-/// Random bytes that one call may ask for.
+/// Most random bytes of one call.
 pub(crate) const RANDOM_BYTES: u64 = 64 << 10;
 
-/// Size of one set of headers that a guest makes or receives, in bytes as they lie in memory.
+/// Size of one set of headers, in bytes in memory.
 pub(crate) const FIELDS_BYTES: usize = 128 << 10;
 
-/// Longest line of a guest's output in the log, in bytes; a longer one is cut into several.
+/// Longest line of a guest's output in the log, in bytes; a longer one is split.
 pub(crate) const OUTPUT_LINE: usize = 4 << 10;
 
-/// Bytes of output of one guest that the log keeps; the rest is dropped, and the log says so.
+/// Bytes of one guest's output that the log takes. The rest is discarded, with a warning.
 pub(crate) const OUTPUT_BYTES: usize = 64 << 10;
 
-/// Stack of a guest's own frames, in bytes.
+/// Stack of a guest's wasm frames, in bytes.
 pub(crate) const WASM_STACK: usize = 512 << 10;
 
-/// Stack on which a guest and its host calls run, in bytes of address space.
+/// Stack of a guest and its host calls, in bytes of address space.
 pub(crate) const FIBER_STACK: usize = 2 << 20;
 
-/// Bytes of addresses behind a linear memory that nothing may touch, where addresses are few.
+/// Inaccessible address space behind a linear memory, in bytes, if address space is scarce.
 pub(crate) const GUARD: u64 = 64 << 10;
 
-/// Bytes of addresses that a linear memory takes beyond what it needs when it grows, where addresses are few.
+/// Extra address space that a growing linear memory reserves, in bytes, if address space is scarce.
 pub(crate) const GROWTH: u64 = 1 << 20;
 
-/// Addresses that the process must have left for all else, in bytes: threads, the compiler, the buffers of uploads.
+/// Address space that must remain for threads, the compiler and the buffers of uploads, in bytes.
 pub(crate) const HEADROOM: u64 = 1 << 30;
 
-/// Bytes of an idle slot's linear memory, and of its stack, that stay resident. What lies above is given back to
-/// the system when a guest ends, so that a burst of guests leaves nothing behind.
+/// Bytes of an idle slot's memory, and of its stack, that stay resident. The rest is returned to the system when a guest ends,
+/// so that a burst of guests leaves nothing behind.
 pub(crate) const KEEP_RESIDENT: usize = 64 << 10;

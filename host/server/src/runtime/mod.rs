@@ -1,7 +1,7 @@
-//! Runs a portal: one fresh instance of its component for each request.
+//! Runs a portal: a fresh instance of its component for each request.
 //!
-//! Invariants: the component is compiled and linked once; an instance serves one request and is dropped; whatever a
-//! guest does ends it and nothing else. Limits on it stand in [`limits`], its processor time in [`deadline`].
+//! Invariants: the component is compiled and linked once; an instance serves one request and is dropped; a misbehaving guest
+//! ends only itself. [`limits`] bounds its memory, and [`deadline`] its processor time.
 
 pub mod deadline;
 mod guest;
@@ -34,51 +34,51 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 /// Why a portal cannot be run at all.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The engine cannot be made.
+    /// The engine cannot be created.
     #[error("cannot set up the WebAssembly engine for {guests} guests (max_requests)")]
     Engine {
-        /// Guests at once, of the limits.
+        /// The configured number of guests.
         guests: u32,
-        /// What the engine says.
+        /// The engine's error.
         #[source]
         cause: wasmtime::Error,
     },
-    /// The component does not compile, or needs more than the limits allow.
+    /// The component does not compile, or exceeds the limits.
     #[error("the portal is not a WebAssembly component that can be compiled")]
     Compile(#[source] wasmtime::Error),
-    /// The component imports what this host does not give.
+    /// The component imports an interface that this host lacks.
     #[error("the portal imports something that this host does not provide")]
     Link(#[source] wasmtime::Error),
-    /// The component has another export than `wasi:http/incoming-handler`.
+    /// The component does not export `wasi:http/incoming-handler`.
     #[error("the portal does not answer HTTP requests (no export wasi:http/incoming-handler@0.2)")]
     NotAPortal(#[source] wasmtime::Error),
-    /// No thread for the epoch.
+    /// The thread that advances the epoch cannot be started.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
 }
 
-/// How a guest failed its request.
+/// Why a guest failed its request.
 #[derive(Debug, thiserror::Error)]
 pub enum GuestError {
-    /// Every slot for guests is taken.
+    /// All slots for guests are taken.
     #[error("all slots for guests are in use")]
     NoSlot(#[source] wasmtime::Error),
-    /// The instance could not be made.
+    /// The component cannot be instantiated.
     #[error("the guest could not be instantiated")]
     Instantiate(#[source] wasmtime::Error),
-    /// Its processor time was used up.
+    /// The guest used up its processor time.
     #[error(transparent)]
     Deadline(DeadlineExceeded),
-    /// It trapped.
+    /// The guest trapped.
     #[error("the guest trapped")]
     Trap(#[source] wasmtime::Error),
-    /// It returned without the end of its response body.
+    /// The guest returned before it had finished its response body.
     #[error("the guest returned without finishing the body of its response")]
     Unfinished,
-    /// The request has a form that cannot be handed to a guest.
+    /// The request cannot be converted for a guest.
     #[error("the request cannot be handed to a guest")]
     Request(#[source] wasmtime::Error),
-    /// It was dropped: its client had gone, or did not read on.
+    /// The guest was dropped, because its client had gone or stalled.
     #[error("the guest was dropped before it returned")]
     Dropped,
 }
@@ -89,28 +89,28 @@ pub enum MaintenanceError {
     /// The guest failed.
     #[error(transparent)]
     Guest(#[from] GuestError),
-    /// The store answered the portal with an error, whose cause is in the log already.
-    #[error("the portal's maintenance met an error of the store: {0}")]
+    /// The portal reported an error of the store, whose cause is in the log.
+    #[error("the portal's maintenance reports an error of the store: {0}")]
     Portal(crate::bindings::portico::storage::storage::Error),
-    /// A step ended where it had begun, and so would the next one.
-    #[error("the portal's maintenance does not get on")]
+    /// A step returned the position that it began with, so the round would never end.
+    #[error("the portal's maintenance makes no progress")]
     Stuck,
 }
 
-/// What a step of a portal's maintenance did.
+/// The results of one maintenance step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Sessions that it ended because their time was over.
+pub struct MaintenanceStep {
+    /// Sessions that expired.
     pub expired: u32,
-    /// Sessions that had ended, whose left parts it deleted.
+    /// Ended sessions whose remaining parts were deleted.
     pub cleared: u32,
-    /// Sessions and ids that it forgot.
+    /// Ended sessions and deleted ids that were forgotten.
     pub purged: u32,
-    /// Where the next step begins; `None` after the last one.
+    /// The position at which the next step begins; `None` after the last step.
     pub next: Option<String>,
 }
 
-/// Recognises the error that a request body of this server ends with when its client has stalled.
+/// Recognizes the error of a request body whose client has stalled.
 fn is_stall(cause: &wasmtime::Error) -> bool {
     matches!(cause.downcast_ref(), Some(wasmtime_wasi_http::Error::ConnectionReadTimeout))
 }
@@ -134,7 +134,7 @@ impl GuestError {
     }
 }
 
-/// A portal, ready to answer requests. Clones are the same one.
+/// A compiled portal. Clones share the engine.
 #[derive(Clone)]
 pub struct Runtime {
     pre: ProxyPre<Guest>,
@@ -146,7 +146,7 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Compiles a component and links it with storage in `scope` of `backend`.
+    /// Compiles a component, and links it with storage in `scope` of `backend`.
     ///
     /// # Errors
     /// [`SetupError`].
@@ -165,7 +165,7 @@ impl Runtime {
             .and_then(|()| portico_host::add_to_linker(&mut linker))
             .map_err(SetupError::Link)?;
         let pre = linker.instantiate_pre(&component).map_err(SetupError::Link)?;
-        // A portal may go without it.
+        // Maintenance is optional for a portal.
         let maintained = MaintainedPre::new(pre.clone()).ok();
         let pre = ProxyPre::new(pre).map_err(SetupError::NotAPortal)?;
         deadline::start_ticker(&engine).map_err(SetupError::Thread)?;
@@ -173,15 +173,15 @@ impl Runtime {
         Ok(Runtime { pre, maintained, config, backend, scope, limits })
     }
 
-    /// With settings, which the portal finds in `wasi:config/store`.
+    /// Sets the settings that the portal finds in `wasi:config/store`.
     #[must_use]
     pub fn with_config<S: Into<String>>(mut self, settings: impl IntoIterator<Item = (S, S)>) -> Runtime {
         self.config = Arc::new(settings.into_iter().collect());
         self
     }
 
-    /// Runs a step of the portal's maintenance in a fresh guest; `None` if the portal has none. The first step of a round
-    /// has no `after`, the next ones that of the step before.
+    /// Runs one maintenance step in a fresh guest. Returns `None` if the portal has no maintenance. The first step has no
+    /// `after`, each later one the `next` of the step before.
     ///
     /// # Errors
     /// [`MaintenanceError`].
@@ -190,7 +190,7 @@ impl Runtime {
         id: &Arc<str>,
         budget: Duration,
         after: Option<&str>,
-    ) -> Result<Option<Progress>, MaintenanceError> {
+    ) -> Result<Option<MaintenanceStep>, MaintenanceError> {
         let Some(pre) = &self.maintained else { return Ok(None) };
         let (mut store, deadline) = self.store(id, Arc::default());
         let guest = deadline.run(pre.instantiate_async(&mut store)).await.map_err(GuestError::of_instantiation)?;
@@ -199,7 +199,7 @@ impl Runtime {
         let run = deadline.run(maintenance.call_run(&mut store, budget, after)).instrument(span(id));
         let run = run.await.map_err(GuestError::of_call)?;
         let progress = run.map_err(MaintenanceError::Portal)?;
-        Ok(Some(Progress {
+        Ok(Some(MaintenanceStep {
             expired: progress.expired,
             cleared: progress.cleared,
             purged: progress.purged,
@@ -212,26 +212,26 @@ impl Runtime {
         Guest::store(self.pre.engine(), storage, self.config.clone(), &self.limits, id, moved)
     }
 
-    /// A fresh instance for the request of that id, which its output goes to the log under. `moved` counts the bytes
-    /// of its bodies, which earn it processor time.
+    /// Creates a fresh instance, whose output is logged under the request's id. `moved` counts the bytes of the request's
+    /// bodies, which earn processor time.
     ///
     /// # Errors
-    /// [`GuestError::NoSlot`], [`GuestError::Instantiate`], and [`GuestError::Deadline`] if the component's own
-    /// start takes too long.
+    /// [`GuestError::NoSlot`], [`GuestError::Instantiate`], and [`GuestError::Deadline`] if the component's start takes too
+    /// long.
     pub async fn instantiate(&self, request: &Arc<str>, moved: Arc<AtomicU64>) -> Result<Instance, GuestError> {
         let (mut store, deadline) = self.store(request, moved);
         let proxy = deadline.run(self.pre.instantiate_async(&mut store)).await.map_err(GuestError::of_instantiation)?;
         Ok(Instance { store, proxy, deadline })
     }
 
-    /// Runs a fresh guest for a request until it returns. The head of its response, or what it answers in place of
-    /// one, goes to `answer` as soon as the guest gives it; the body flows after that while this runs. `answer` is
-    /// dropped without a value if the guest gives none, and the error says why.
+    /// Runs a fresh guest for a request until the guest returns. Sends the head of the response, or the guest's error code, to
+    /// `answer` as soon as the guest sets it; the body flows while this future runs. Drops `answer` if the guest sets none; the
+    /// error says why.
     ///
     /// Dropping the future drops the guest.
     ///
     /// # Errors
-    /// [`GuestError`]. A response whose head has gone out is incomplete then, whatever its body says.
+    /// [`GuestError`]. A response whose head was sent is then incomplete, even if its body seems complete.
     pub async fn serve<B>(
         &self,
         request_id: &Arc<str>,
@@ -274,35 +274,34 @@ impl Instance {
     }
 }
 
-/// What is logged while a guest runs for a request, by the store above all, has the request's id. It is there at each
-/// level of the log.
+/// Returns the span that adds the request's id to log lines, above all those of the store. Enabled at every log level.
 fn span(request: &str) -> Span {
     tracing::error_span!("guest", request)
 }
 
-/// Where the addresses of guests' memories come from.
+/// How address space for the memories of guests is reserved.
 #[derive(Clone, Copy, Debug)]
 enum Addresses {
-    /// 4 GiB for each guest, kept from the beginning: no access of a guest needs a check.
+    /// 4 GiB for each guest, reserved at the start: memory accesses need no checks.
     Ample,
-    /// As much as a guest may use, kept from the beginning: each access is checked.
+    /// The configured memory for each guest, reserved at the start: memory accesses are checked.
     Tight,
-    /// What a guest uses, from the system for each anew.
+    /// The memory that a guest uses, mapped for each guest anew.
     AsNeeded,
 }
 
-/// The engine with the most ample addresses that this machine has: some have few, by `ulimit -v`, in a container or by
-/// their processor.
+/// Creates the engine with the most address space that the process can get. `ulimit -v`, a container or the processor may
+/// limit it.
 fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
     for addresses in [Addresses::Ample, Addresses::Tight] {
         match Engine::new(&config(limits, addresses)) {
             Ok(engine) if headroom::is_enough() => return Ok(engine),
-            Ok(_) => tracing::debug!(?addresses, "too few addresses would be left"),
-            Err(error) => tracing::debug!(?addresses, error = format!("{error:#}"), "too few addresses"),
+            Ok(_) => tracing::debug!(?addresses, "too little address space would remain"),
+            Err(error) => tracing::debug!(?addresses, error = format!("{error:#}"), "too little address space"),
         }
         tracing::warn!(
             guests = limits.guests,
-            "this process may not have the addresses for so many guests ({addresses:?}), and requests will take more time: \
+            "this process has too little address space for so many guests ({addresses:?}), so requests will be slower: \
              raise the limit (ulimit -v), or lower max_requests or guest_memory"
         );
     }
@@ -333,7 +332,7 @@ fn config(limits: &Limits, addresses: Addresses) -> Config {
     config
 }
 
-/// A slot for each guest that may run.
+/// Configures a pool with a slot for each guest.
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
     let guests = limits.guests.saturating_add(limits::UPKEEP_GUESTS);

@@ -1,4 +1,4 @@
-//! What a guest prints, as lines of the host's log.
+//! Writes the output of a guest to the log, line by line.
 
 use super::limits::{OUTPUT_BYTES, OUTPUT_LINE};
 use bytes::Bytes;
@@ -10,12 +10,12 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// One output of one guest. Clones are handles of the same output.
+/// One output stream of a guest. Clones are handles of the same stream.
 #[derive(Clone)]
-pub(crate) struct Output(Arc<Mutex<Lines>>);
+pub(crate) struct GuestOutput(Arc<Mutex<LineBuffer>>);
 
-struct Lines {
-    /// The request that the guest runs for.
+struct LineBuffer {
+    /// The id of the guest's request.
     request: Arc<str>,
     /// `stdout` or `stderr`.
     name: &'static str,
@@ -23,9 +23,9 @@ struct Lines {
     left: usize,
 }
 
-impl Output {
-    pub(crate) fn new(request: Arc<str>, name: &'static str) -> Output {
-        Output(Arc::new(Mutex::new(Lines { request, name, line: Vec::new(), left: OUTPUT_BYTES })))
+impl GuestOutput {
+    pub(crate) fn new(request: Arc<str>, name: &'static str) -> GuestOutput {
+        GuestOutput(Arc::new(Mutex::new(LineBuffer { request, name, line: Vec::new(), left: OUTPUT_BYTES })))
     }
 
     fn push(&self, bytes: &[u8]) {
@@ -33,7 +33,7 @@ impl Output {
     }
 }
 
-impl Lines {
+impl LineBuffer {
     fn push(&mut self, bytes: &[u8]) {
         if self.left == 0 {
             return;
@@ -52,7 +52,7 @@ impl Lines {
         }
         if self.left == 0 {
             self.emit();
-            tracing::warn!(target: "portal", parent: None, request = &*self.request, output = self.name, "too much output; the rest is dropped");
+            tracing::warn!(target: "portal", parent: None, request = &*self.request, output = self.name, "too much output; the rest is discarded");
         }
     }
 
@@ -65,19 +65,19 @@ impl Lines {
     }
 }
 
-impl Drop for Lines {
+impl Drop for LineBuffer {
     fn drop(&mut self) {
         self.emit();
     }
 }
 
-impl IsTerminal for Output {
+impl IsTerminal for GuestOutput {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdoutStream for Output {
+impl StdoutStream for GuestOutput {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(self.clone())
     }
@@ -87,7 +87,7 @@ impl StdoutStream for Output {
     }
 }
 
-impl OutputStream for Output {
+impl OutputStream for GuestOutput {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.push(&bytes);
         Ok(())
@@ -103,11 +103,11 @@ impl OutputStream for Output {
 }
 
 #[async_trait::async_trait]
-impl Pollable for Output {
+impl Pollable for GuestOutput {
     async fn ready(&mut self) {}
 }
 
-impl AsyncWrite for Output {
+impl AsyncWrite for GuestOutput {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.push(bytes);
         Poll::Ready(Ok(bytes.len()))

@@ -1,4 +1,4 @@
-//! One line of the log for each request, written when its exchange is over, and what is counted of it.
+//! The access log: one line per request, written at the end of its exchange, and the counters.
 
 use super::cut::Cut;
 use super::flow::Flow;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-/// Logs and counts its exchange when it is dropped: with the response body, or without any when the client has gone before.
+/// Logs and counts an exchange on drop: with the response body, or earlier if the client has gone.
 pub(super) struct Access {
     request: Arc<str>,
     method: Method,
@@ -37,24 +37,24 @@ impl Access {
         }
     }
 
-    /// The exchange has got its response.
+    /// Notes the status of the response.
     pub(super) fn answered(&mut self, status: StatusCode) {
         self.status = Some(status);
     }
 
-    /// Bytes of the response body went to the connection.
+    /// Counts bytes of the response body that went to the connection.
     pub(super) fn sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
         self.flow.metrics.sent.inc_by(bytes as u64);
     }
 
-    /// Whether the response is one that has no body whatever its fields say.
+    /// Reports whether the response has no body, whatever its headers say.
     pub(super) fn has_no_body(&self) -> bool {
         let status = |status: StatusCode| status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
         self.method == Method::HEAD || self.status.is_some_and(status)
     }
 
-    /// The response was cut off.
+    /// Notes that the response was cut off.
     pub(super) fn cut(&mut self, why: Cut) {
         self.cut = Some(why);
         self.flow.metrics.cut.inc();

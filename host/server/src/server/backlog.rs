@@ -1,8 +1,8 @@
-//! Whether a client takes what is written for it.
+//! Measures whether a client takes what is written to its socket.
 //!
-//! Invariant: a client that takes bytes is not stalled. What its kernel has acknowledged is what counts, and not whether
-//! the socket can be written to: Linux says that only when a third of the send buffer is free, and at 20 kB/s the client
-//! needs more than a minute to free that much. What was acknowledged at once lasts a slow client; see [`Credit`].
+//! Invariant: a client that takes bytes is not stalled. Bytes count when the client's kernel acknowledges them, not when the
+//! socket becomes writable: Linux reports that only when a third of the send buffer is free, and at 20 kB/s a client needs
+//! more than a minute to free that much. Bytes that were acknowledged in advance count as [`Credit`].
 
 use super::credit::Credit;
 use super::limits::LOOKS;
@@ -12,25 +12,25 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 
-/// How a client failed to take what was written for it.
+/// Why a client failed to take what was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// It took nothing for too long.
+pub(super) enum TakeFailure {
+    /// The client took nothing for too long.
     Stalled,
-    /// It took too little.
+    /// The client took too little.
     Slow,
 }
 
-/// Measures a client while there is more for it than the kernel accepts.
+/// Measures a client while the kernel accepts no more bytes for it.
 pub(super) struct Backlog {
     idle: Duration,
     pace: Pace,
     credit: Credit,
-    /// Bytes that the client had taken at the last look.
+    /// Bytes that the client had taken at the last check.
     taken: u64,
-    /// When to look next.
+    /// The time of the next check.
     timer: Option<Pin<Box<Sleep>>>,
-    /// The current wait; `None` while the kernel accepts what is written.
+    /// The current wait; `None` while the kernel accepts bytes.
     wait: Option<Wait>,
 }
 
@@ -41,21 +41,21 @@ struct Wait {
 }
 
 impl Backlog {
-    /// Allows a client to take nothing for `idle`, and demands `min_rate` bytes a second over each `idle` of waiting.
+    /// Allows a client to take nothing for `idle`, and requires `min_rate` bytes a second over each `idle` of waiting.
     pub(super) fn new(idle: Duration, min_rate: u64) -> Backlog {
         let credit = Credit::new(Instant::now());
         Backlog { idle, pace: Pace::new(idle, min_rate), credit, taken: 0, timer: None, wait: None }
     }
 
-    /// Begins or continues a wait. `taken` returns how many bytes the client has taken since the connection began.
-    /// Resolves when the client has failed.
-    pub(super) fn poll_failure(&mut self, cx: &mut Context<'_>, taken: impl Fn() -> u64) -> Poll<Failure> {
+    /// Begins or continues a wait. `taken` returns the number of bytes taken since the connection began. Resolves when the
+    /// client has failed.
+    pub(super) fn poll_failure(&mut self, cx: &mut Context<'_>, taken: impl Fn() -> u64) -> Poll<TakeFailure> {
         let pause = (self.idle / LOOKS).max(Duration::from_millis(1));
         let wait = match self.wait {
             Some(wait) => wait,
             None => {
                 let now = Instant::now();
-                // What was taken while nothing waited lasts the client, too.
+                // Bytes that were taken without a wait earn credit too.
                 self.took(now, taken());
                 self.reset(now + pause);
                 *self.wait.insert(Wait { began: now, looked: now })
@@ -69,10 +69,10 @@ impl Backlog {
             let slow = self.look(now, taken());
             let end = self.credit.end(wait.began, self.idle);
             if end <= now {
-                return Poll::Ready(Failure::Stalled);
+                return Poll::Ready(TakeFailure::Stalled);
             }
             if slow {
-                return Poll::Ready(Failure::Slow);
+                return Poll::Ready(TakeFailure::Slow);
             }
             self.reset(end.min(now + pause));
         }
@@ -81,14 +81,14 @@ impl Backlog {
     /// Ends a wait, because the kernel accepts bytes again.
     ///
     /// # Errors
-    /// [`Failure::Slow`] if the client took too little of late.
-    pub(super) fn accepted(&mut self, taken: impl Fn() -> u64) -> Result<(), Failure> {
+    /// [`TakeFailure::Slow`] if the client recently took too little.
+    pub(super) fn accepted(&mut self, taken: impl Fn() -> u64) -> Result<(), TakeFailure> {
         let slow = self.wait.is_some() && self.pace.demands() && self.look(Instant::now(), taken());
         self.wait = None;
-        if slow { Err(Failure::Slow) } else { Ok(()) }
+        if slow { Err(TakeFailure::Slow) } else { Ok(()) }
     }
 
-    /// Notes what the client has taken since the last look; true if that is too little for the time that was waited.
+    /// Records the bytes taken since the last check. Returns true if they are too few for the time waited.
     fn look(&mut self, now: Instant, taken: u64) -> bool {
         let more = self.took(now, taken);
         let Some(wait) = &mut self.wait else { return false };
@@ -121,7 +121,7 @@ mod tests {
 
     const IDLE: Duration = Duration::from_millis(40);
 
-    async fn failure(backlog: &mut Backlog, taken: impl Fn() -> u64) -> Failure {
+    async fn failure(backlog: &mut Backlog, taken: impl Fn() -> u64) -> TakeFailure {
         poll_fn(|cx| backlog.poll_failure(cx, &taken)).await
     }
 
@@ -129,7 +129,7 @@ mod tests {
     async fn a_client_that_takes_nothing_is_stalled() {
         let began = Instant::now();
         let failure = failure(&mut Backlog::new(IDLE, 0), || 0).await;
-        assert_eq!(failure, Failure::Stalled);
+        assert_eq!(failure, TakeFailure::Stalled);
         assert!(began.elapsed() >= IDLE, "{:?}", began.elapsed());
     }
 
@@ -151,7 +151,7 @@ mod tests {
             taken.set(taken.get() + 1);
             taken.get()
         };
-        assert_eq!(failure(&mut Backlog::new(IDLE, 1 << 20), slow).await, Failure::Slow);
+        assert_eq!(failure(&mut Backlog::new(IDLE, 1 << 20), slow).await, TakeFailure::Slow);
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
         let began = Instant::now();
         let mut slow = Vec::new();
         for taken in 1..=5 {
-            // A wait of its own each time, in which the client takes one byte.
+            // A separate wait each time, in which the client takes one byte.
             backlog.wait = Some(Wait { began, looked: began });
             slow.push(backlog.look(began + IDLE / 4, taken));
         }

@@ -1,7 +1,7 @@
-//! The two bodies of an exchange.
+//! The request body and the response body of an exchange.
 //!
-//! Invariants: a request body ends cleanly only if the client ended it; a response body ends cleanly only if its
-//! guest returned cleanly. Everything else is an error on the body, and the other side sees a cut.
+//! Invariants: a request body ends cleanly only if the client ended it; a response body ends cleanly only if its guest
+//! returned cleanly. Any other end is an error on the body, so that the other side notices the cut.
 
 use super::access::Access;
 use super::cut::Cut;
@@ -22,7 +22,7 @@ use tokio::time::Sleep;
 use wasmtime_wasi_http::Error;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
-/// The body of a request, as the guest gets it.
+/// A request body, as its guest reads it.
 pub(super) struct RequestBody {
     body: Incoming,
     http2: bool,
@@ -43,7 +43,7 @@ impl RequestBody {
         RequestBody { body, http2, flow, idle, pace, timer: None, since: None, over: false }
     }
 
-    /// Begins the client's turn, or goes on with it; ready when it has lasted too long.
+    /// Begins or continues the client's turn. Ready when the turn has lasted too long.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let idle = self.idle;
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
@@ -55,7 +55,7 @@ impl RequestBody {
         timer.as_mut().poll(cx)
     }
 
-    /// Ends the client's turn with a piece of so many bytes.
+    /// Ends the client's turn with a piece of `bytes` bytes.
     fn took(&mut self, bytes: u64) -> Result<(), Error> {
         let waited = self.since.take().map_or(Duration::ZERO, |since| since.elapsed());
         self.flow.received.fetch_add(bytes, Ordering::Relaxed);
@@ -77,7 +77,7 @@ impl RequestBody {
                 Poll::Ready(Some(Ok(frame))) => {
                     let bytes = frame.data_ref().map_or(0, Bytes::len);
                     self.took(bytes as u64)?;
-                    // An empty frame is progress for nobody, and a stream of them must not look like one.
+                    // An empty frame is no progress. A client must not keep its request alive with empty frames.
                     if bytes > 0 || frame.is_trailers() {
                         return Poll::Ready(Some(Ok(frame)));
                     }
@@ -127,26 +127,26 @@ impl Drop for RequestBody {
     }
 }
 
-/// The body of a response.
+/// A response body.
 pub(super) struct ResponseBody {
-    content: Content,
+    content: ResponseSource,
     access: Access,
 }
 
-enum Content {
-    /// An answer of the host.
+enum ResponseSource {
+    /// A response of the host itself.
     Host(Full<Bytes>),
-    /// An answer of a guest.
+    /// A response of a guest.
     Guest(GuestBody),
 }
 
 impl ResponseBody {
     pub(super) fn host(content: Full<Bytes>, access: Access) -> ResponseBody {
-        ResponseBody { content: Content::Host(content), access }
+        ResponseBody { content: ResponseSource::Host(content), access }
     }
 
     pub(super) fn guest(content: GuestBody, access: Access) -> ResponseBody {
-        ResponseBody { content: Content::Guest(content), access }
+        ResponseBody { content: ResponseSource::Guest(content), access }
     }
 }
 
@@ -157,8 +157,8 @@ impl Body for ResponseBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.access.flow.piece_taken();
         let frame = match &mut self.content {
-            Content::Host(body) => ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(Error::from)),
-            Content::Guest(body) => ready!(Pin::new(body).poll_frame(cx)),
+            ResponseSource::Host(body) => ready!(Pin::new(body).poll_frame(cx)).map(|frame| frame.map_err(Error::from)),
+            ResponseSource::Guest(body) => ready!(Pin::new(body).poll_frame(cx)),
         };
         match &frame {
             Some(Ok(frame)) => {
@@ -166,7 +166,7 @@ impl Body for ResponseBody {
                 self.access.sent(bytes);
                 self.access.flow.piece_offered(bytes as u64);
             }
-            // The first reason stays, if there was one.
+            // An earlier reason takes precedence.
             Some(Err(_)) => self.access.flow.cut.give(Cut::GuestFailed),
             None => {}
         }
@@ -175,15 +175,15 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Host(body) => body.is_end_stream(),
-            Content::Guest(body) => body.rest.is_empty() && body.body.is_end_stream(),
+            ResponseSource::Host(body) => body.is_end_stream(),
+            ResponseSource::Guest(body) => body.rest.is_empty() && body.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Host(body) => body.size_hint(),
-            Content::Guest(body) => body.body.size_hint(),
+            ResponseSource::Host(body) => body.size_hint(),
+            ResponseSource::Guest(body) => body.body.size_hint(),
         }
     }
 }
@@ -191,33 +191,33 @@ impl Body for ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         let whole = match &self.content {
-            Content::Host(body) => body.is_end_stream(),
-            Content::Guest(body) => body.whole || body.left == Some(0),
+            ResponseSource::Host(body) => body.is_end_stream(),
+            ResponseSource::Guest(body) => body.whole || body.left == Some(0),
         };
-        // The last piece of a stream that was reset has not been taken.
+        // The last piece of a stream that was reset was not taken.
         if (!whole && !self.access.has_no_body()) || self.access.flow.cut.get().is_some() {
             self.access.cut(self.access.flow.why_cut());
         }
     }
 }
 
-/// What a guest writes. It waits at its end for how the guest ended. Of HTTP/2 it knows the client's pace; of HTTP/1 the
-/// socket does.
+/// A guest's response body. At its end, waits for the guest's outcome. Measures the client's pace over HTTP/2; over HTTP/1
+/// the socket does.
 pub(super) struct GuestBody {
     body: HyperOutgoingBody,
-    /// What the guest has written and the client has not been offered yet.
+    /// Bytes that the guest has written and the client was not offered yet.
     rest: Bytes,
-    /// Whether the end has been reached.
+    /// Whether the body was read to its end.
     whole: bool,
     flow: Arc<Flow>,
     pace: Pace,
-    /// Bytes of the announced length that are still to come.
+    /// Bytes of the announced length that are still missing.
     left: Option<u64>,
-    /// When the client's turn began, and with how many bytes.
+    /// When the client's turn began, and the size of its piece.
     since: Option<(Instant, u64)>,
     /// Resolves to a value if the guest returned cleanly.
     outcome: oneshot::Receiver<()>,
-    /// Tells the task of the guest, by being dropped, that the exchange is over.
+    /// Dropped to signal the guest's task that the exchange is over.
     _presence: oneshot::Sender<()>,
 }
 
@@ -244,7 +244,7 @@ impl GuestBody {
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
                 },
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                // The guest's body ends in the same way whether it was finished or dropped with the guest.
+                // The stream ends in the same way whether the guest finished it or was dropped.
                 None => {
                     return match ready!(Pin::new(&mut self.outcome).poll(cx)) {
                         Ok(()) => {
@@ -257,7 +257,7 @@ impl GuestBody {
             }
             let bytes = self.rest.len() as u64;
             if let Some(left) = &mut self.left {
-                // What goes beyond the announced length would be left off, and the rest be taken for the whole.
+                // HTTP would discard bytes beyond the announced length, and the client would take the rest for complete.
                 let Some(rest) = left.checked_sub(bytes) else {
                     return Poll::Ready(Some(Err(Error::HttpResponseBodySize(None))));
                 };
@@ -267,7 +267,7 @@ impl GuestBody {
         Poll::Ready(Some(Ok(Frame::data(self.offer()))))
     }
 
-    /// The next piece for the client.
+    /// Returns the next piece for the client.
     fn offer(&mut self) -> Bytes {
         if !self.flow.takes_turns() {
             let piece = std::mem::take(&mut self.rest);
@@ -279,7 +279,7 @@ impl GuestBody {
         self.rest.split_to(size)
     }
 
-    /// Counts the piece that the client has taken, if it had one.
+    /// Counts the piece that the client has taken, if any.
     fn took(&mut self) -> Result<(), Error> {
         let Some((since, bytes)) = self.since.take() else { return Ok(()) };
         self.flow.moved.fetch_add(bytes, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1 or HTTP/2, told apart by the client's first bytes.
+//! One connection: HTTP/1.1 or HTTP/2, as its first bytes decide.
 
 use super::cut::Cut;
 use super::limits::{
@@ -7,7 +7,7 @@ use super::limits::{
 };
 use super::peer::{Idle, Peer};
 use super::service;
-use super::state::State;
+use super::state::ServerState;
 use super::streams::Streams;
 use super::wire::Wire;
 use hyper::service::service_fn;
@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// Serves a connection until it ends, is idle for too long, or the server stops.
-pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<State>) {
+pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<ServerState>) {
     let socket = SockRef::from(&stream);
     if let Err(error) = socket.set_tcp_nodelay(true).and_then(|()| socket.set_tcp_notsent_lowat(UNSENT)) {
         tracing::debug!(%addr, %error, "cannot set TCP_NODELAY and TCP_NOTSENT_LOWAT");
@@ -44,7 +44,7 @@ pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<State>
         tokio::select! {
             result = connection.as_mut() => {
                 if let Err(error) = result {
-                    tracing::debug!(%addr, error = chain(&*error), "connection failed");
+                    tracing::debug!(%addr, error = chain(&*error), "the connection failed");
                 }
                 return;
             }
@@ -55,7 +55,7 @@ pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<State>
             () = state.stopping.cancelled(), if !stopping => {
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
-                // That waits for a head that has begun to arrive; this does not.
+                // `graceful_shutdown` waits for a head that has begun to arrive; this limit does not.
                 limit = Idle {
                     unasked: limit.unasked.min(STOPPING_IDLE),
                     between: limit.between.min(STOPPING_IDLE),
@@ -80,7 +80,7 @@ fn builder(settings: &Settings, connections: usize) -> auto::Builder<Streams> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        // The time runs from the end of the response before, which is why [`Idle`] has that of the first head.
+        // hyper counts from the end of the previous response, so [`Idle`] enforces the limit for the first head.
         .header_read_timeout(settings.head_timeout.max(settings.keep_alive))
         .max_headers(HEADERS)
         .max_buf_size(buffer);
@@ -92,7 +92,7 @@ fn builder(settings: &Settings, connections: usize) -> auto::Builder<Streams> {
         .max_frame_size(HTTP2_FRAME)
         .max_concurrent_streams(HTTP2_STREAMS)
         .max_header_list_size(HEAD_BYTES as u32)
-        // No pings: an answer to one waits behind all that a slow client has yet to read.
+        // No pings, because an answer to a ping waits behind everything that a slow client has yet to read.
         .max_send_buf_size(HTTP2_SEND_BUFFER);
     builder
 }

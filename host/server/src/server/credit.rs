@@ -1,17 +1,17 @@
-//! How long what a client has taken lasts it.
+//! The credit of a client for bytes that its system has buffered.
 //!
-//! A client's system takes megabytes at once, and acknowledges them, before its program has read them. It takes nothing more
-//! then until most of that is read, which is minutes for a slow program that never stands still. The server cannot tell
-//! that from standing still but by what went before.
+//! A client's system takes and acknowledges megabytes before the client's program reads them. Then it takes nothing until most
+//! of them are read, which is minutes for a slow program that never stalls. Only the earlier progress tells such a program
+//! from a stalled one.
 
 use super::limits::{CREDIT_MAX, SLOW_RATE};
 use std::time::{Duration, Instant};
 
-/// The time for which a client has something to read, if it reads [`SLOW_RATE`] bytes a second.
+/// The time until which a client has bytes to read, at [`SLOW_RATE`].
 #[derive(Debug)]
 pub(super) struct Credit {
     until: Instant,
-    /// When the client last took something, or was first asked to.
+    /// When the client last took bytes, or was first asked to.
     moved: Instant,
 }
 
@@ -20,14 +20,14 @@ impl Credit {
         Credit { until: now, moved: now }
     }
 
-    /// The client has taken so many bytes.
+    /// Adds credit for bytes that the client has taken.
     pub(super) fn took(&mut self, bytes: u64, now: Instant) {
         let lasts = Duration::from_secs_f64(bytes as f64 / SLOW_RATE as f64);
         (self.until, self.moved) = (self.until.max(now) + lasts, now);
     }
 
-    /// When a client has stalled that takes nothing more: after `idle` and what it has left, which is [`CREDIT_MAX`] times as
-    /// much at most. Its turn began at `since`.
+    /// Returns when a client that takes nothing more counts as stalled: after `idle` and its credit, which is at most
+    /// [`CREDIT_MAX`] times `idle`. The client's turn began at `since`.
     pub(super) fn end(&self, since: Instant, idle: Duration) -> Instant {
         let since = since.max(self.moved);
         since + idle + self.until.saturating_duration_since(since).min(idle * CREDIT_MAX)
@@ -47,7 +47,7 @@ mod tests {
         assert_eq!(credit.end(start, idle), start + second + idle + 15 * second);
         credit.took(15 * SLOW_RATE, start + 6 * second);
         assert_eq!(credit.end(start, idle), start + 31 * second + idle);
-        // It is used up when nothing waits for the client as well.
+        // Credit is also spent while no piece waits for the client.
         assert_eq!(credit.end(start + 21 * second, idle), start + 31 * second + idle);
         assert_eq!(credit.end(start + 100 * second, idle), start + 100 * second + idle);
         credit.took(1 << 30, start + 100 * second);

@@ -1,9 +1,9 @@
-//! Why a response was cut off.
+//! The reasons why a response is cut off.
 
 use std::fmt;
 use std::sync::OnceLock;
 
-/// Why a response did not reach its end.
+/// Why a response was cut off before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
     /// The client ended the connection or the stream.
@@ -12,9 +12,9 @@ pub(super) enum Cut {
     ClientStalled,
     /// The client took less than [`Settings::body_min_rate`](super::Settings::body_min_rate).
     ClientSlow,
-    /// The guest failed, or wrote something else than it announced.
+    /// The guest failed, or its body differs from the announced length.
     GuestFailed,
-    /// The server stopped, and the time for what still ran was over.
+    /// The server stopped, and its grace period was over.
     Stopping,
 }
 
@@ -30,13 +30,13 @@ impl fmt::Display for Cut {
     }
 }
 
-/// The first reason that somebody gave; the later ones are its consequences.
+/// The first reason that was given. Later reasons are its consequences.
 #[derive(Debug, Default)]
 pub(super) struct FirstCut(OnceLock<Cut>);
 
 impl FirstCut {
     pub(super) fn give(&self, cut: Cut) {
-        // A reason that was given before stays.
+        // An earlier reason stays.
         let _ = self.0.set(cut);
     }
 

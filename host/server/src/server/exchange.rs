@@ -1,15 +1,15 @@
-//! One request and its guest.
+//! Runs a guest for one request.
 //!
-//! Invariants: a guest is never dropped the moment its client goes, so that what it was doing settles; a guest that
-//! fails before its response has begun is a problem with the id of the request, one that fails afterwards a response
-//! that is cut off; why it failed stands in the log.
+//! Invariants: a guest is not dropped at the moment its client goes, but gets time to finish its work; a guest that fails
+//! before its response begins yields a problem with the request's id, one that fails later a response that is cut off; the
+//! log has the cause of each failure.
 
 use super::access::Access;
 use super::body::{GuestBody, RequestBody, ResponseBody};
 use super::flow::Flow;
 use super::limits::SETTLE;
 use super::problem::{busy, problem};
-use super::state::State;
+use super::state::ServerState;
 use crate::runtime::{GuestError, Runtime};
 use http::{Request, Response, StatusCode, header};
 use portico_store::chain;
@@ -18,12 +18,12 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
-/// What a guest gives as the head of its response.
+/// The head of a guest's response, or the guest's error code.
 type Answer = Result<Response<HyperOutgoingBody>, ErrorCode>;
 
-/// Runs a guest for a request, and answers when it has given the head of its response.
+/// Runs a guest for a request. Returns when the guest has set the head of its response.
 pub(super) async fn run(
-    state: &Arc<State>,
+    state: &Arc<ServerState>,
     id: Arc<str>,
     request: Request<RequestBody>,
     flow: Arc<Flow>,
@@ -33,7 +33,8 @@ pub(super) async fn run(
     let (answer, answered) = oneshot::channel();
     let (presence, departed) = oneshot::channel();
     let (outcome, ended) = oneshot::channel();
-    let task = Task { state: state.clone(), id: id.clone(), flow: flow.clone(), answer, departed, outcome, permit };
+    let task =
+        GuestTask { state: state.clone(), id: id.clone(), flow: flow.clone(), answer, departed, outcome, permit };
     let task = tokio::spawn(task.run(request));
     let response = match answered.await {
         Ok(Ok(response)) => {
@@ -45,7 +46,7 @@ pub(super) async fn run(
         }
         Ok(Err(code)) => {
             state.metrics.no_answer();
-            tracing::error!(request = &*id, ?code, "the guest answered with an error in place of a response");
+            tracing::error!(request = &*id, ?code, "the guest returned an error code instead of a response");
             problem(StatusCode::BAD_GATEWAY, "The portal could not answer this request.", &id)
         }
         Err(_) => match task.await {
@@ -57,7 +58,7 @@ pub(super) async fn run(
             other => {
                 if matches!(other, Ok(None)) {
                     state.metrics.no_answer();
-                    tracing::error!(request = &*id, "the guest returned without an answer");
+                    tracing::error!(request = &*id, "the guest returned without a response");
                 }
                 problem(StatusCode::INTERNAL_SERVER_ERROR, "The portal failed to answer this request.", &id)
             }
@@ -67,23 +68,23 @@ pub(super) async fn run(
     response.map(|body| ResponseBody::host(body, access))
 }
 
-/// What the task of a guest owns. The guest is dropped before its permit.
-struct Task {
-    state: Arc<State>,
+/// The task that runs a guest. Drops the guest before its permit.
+struct GuestTask {
+    state: Arc<ServerState>,
     id: Arc<str>,
     flow: Arc<Flow>,
     answer: oneshot::Sender<Answer>,
     /// Closes when the exchange is over.
     departed: oneshot::Receiver<()>,
-    /// Gets a value if the guest returns cleanly.
+    /// Receives a value if the guest returns cleanly.
     outcome: oneshot::Sender<()>,
     permit: OwnedSemaphorePermit,
 }
 
-impl Task {
-    /// Runs the guest to its end; why it failed, if it did.
+impl GuestTask {
+    /// Runs the guest to its end. Returns the error if the guest failed.
     async fn run(self, request: Request<RequestBody>) -> Option<GuestError> {
-        let Task { state, id, flow, answer, departed, outcome, permit } = self;
+        let GuestTask { state, id, flow, answer, departed, outcome, permit } = self;
         let runtime: &Runtime = &state.runtime;
         let result = {
             let mut guest = std::pin::pin!(runtime.serve(&id, flow.moved.clone(), request, answer));
@@ -96,7 +97,7 @@ impl Task {
         drop(permit);
         match result {
             Ok(()) => {
-                // Nobody may be there any more to hear it.
+                // The receiver is gone if the exchange is over.
                 let _ = outcome.send(());
                 None
             }
@@ -113,8 +114,8 @@ fn log(id: &str, error: &GuestError) {
     let cause = chain(error);
     match error {
         GuestError::NoSlot(_) | GuestError::Request(_) | GuestError::Dropped => {
-            tracing::warn!(request = id, error = cause, "guest not finished");
+            tracing::warn!(request = id, error = cause, "the guest did not finish");
         }
-        _ => tracing::error!(request = id, error = cause, "guest failed"),
+        _ => tracing::error!(request = id, error = cause, "the guest failed"),
     }
 }

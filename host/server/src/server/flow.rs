@@ -1,4 +1,4 @@
-//! What the parts of one exchange share: its two bodies, the task of its guest, and its connection.
+//! The state that the two bodies, the guest's task and the connection of an exchange share.
 
 use super::cut::{Cut, FirstCut};
 use super::metrics::Metrics;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What both bodies of an exchange, the task of its guest and its connection tell each other.
+/// The state that the two bodies, the guest's task and the connection of an exchange share.
 #[derive(Debug)]
 pub(super) struct Flow {
     /// Whether the request body was read to its end.
@@ -17,18 +17,18 @@ pub(super) struct Flow {
     pub(super) received: AtomicU64,
     /// Bytes of both bodies.
     pub(super) moved: Arc<AtomicU64>,
-    /// Of its connection.
+    /// The state of the connection's socket.
     pub(super) wire: Arc<WireState>,
-    /// Whose turn it is, of an HTTP/2 stream.
+    /// The turns of an HTTP/2 stream; absent for HTTP/1.
     turn: Option<Turn>,
-    /// Why the response was cut off, if it was not its connection that ended.
+    /// Why the response was cut off, unless the connection ended.
     pub(super) cut: FirstCut,
-    /// Those of the server, which count the exchange.
+    /// The server's metrics.
     pub(super) metrics: Arc<Metrics>,
 }
 
 impl Flow {
-    /// `turn` of an HTTP/2 stream.
+    /// Creates the state. `turn` is present for an HTTP/2 stream.
     pub(super) fn new(metrics: Arc<Metrics>, wire: Arc<WireState>, turn: Option<Turn>) -> Flow {
         Flow {
             metrics,
@@ -41,12 +41,12 @@ impl Flow {
         }
     }
 
-    /// Whether the request body was read to its end.
+    /// Reports whether the request body was read to its end.
     pub(super) fn is_read(&self) -> bool {
         self.read.load(Ordering::Relaxed)
     }
 
-    /// Notes whether the request body was read to its end. Of a body whose end nothing announces it never is.
+    /// Notes whether the request body was read to its end. A body of unknown length never is.
     pub(super) fn set_read(&self, read: bool) {
         self.read.store(read, Ordering::Relaxed);
     }
@@ -56,18 +56,18 @@ impl Flow {
         self.turn.is_some()
     }
 
-    /// Tells the turn of an HTTP/2 stream that its connection has got a piece of the response.
+    /// Begins the client's turn on an HTTP/2 stream: the connection has a piece of the response.
     pub(super) fn piece_offered(&self, bytes: u64) {
         self.turn.iter().for_each(|turn| turn.offer(bytes));
     }
 
-    /// Tells the turn of an HTTP/2 stream that its client has taken the piece before.
+    /// Ends the client's turn on an HTTP/2 stream: the client has taken the previous piece.
     pub(super) fn piece_taken(&self) {
         self.turn.iter().for_each(Turn::took);
     }
 
-    /// Resolves when the client of an HTTP/2 stream has taken nothing of the response for `idle`. Of HTTP/1 the socket
-    /// finds that.
+    /// Resolves when the client of an HTTP/2 stream has stalled for `idle`. Never resolves for HTTP/1, where the socket detects
+    /// stalls.
     pub(super) async fn stalled(&self, idle: Duration) {
         match &self.turn {
             Some(turn) => turn.stalled(idle).await,
@@ -75,7 +75,7 @@ impl Flow {
         }
     }
 
-    /// Why the response was cut off.
+    /// Returns why the response was cut off.
     pub(super) fn why_cut(&self) -> Cut {
         self.cut.get().or_else(|| self.wire.cut.get()).unwrap_or(Cut::ClientGone)
     }

@@ -1,10 +1,10 @@
-//! The server: its port, and its end.
+//! The server: its socket, its connections and its shutdown.
 
 use super::connection;
 use super::limits::{SETTLE, Settings};
 use super::metrics::{CONNECTION, Metrics, Passes};
 use super::readiness::Readiness;
-use super::state::State;
+use super::state::ServerState;
 use crate::runtime::Runtime;
 use portico_store::Backend;
 use prometheus_client::metrics::counter::Counter;
@@ -17,21 +17,21 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// Answer to a connection beyond [`Settings::max_connections`].
+/// The answer to a connection beyond [`Settings::max_connections`].
 const TOO_MANY_CONNECTIONS: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
-/// How long to wait after a failed accept, such as for want of descriptors.
+/// Pause after a failed accept, such as for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A server that has its port and does not accept yet.
+/// A server that listens, and does not accept connections yet.
 pub struct Server {
     listener: TcpListener,
-    state: Arc<State>,
+    state: Arc<ServerState>,
 }
 
 impl Server {
-    /// Takes a port. `backend` is the one that the guests of `runtime` have.
+    /// Binds the address. `backend` is the backend of the guests of `runtime`.
     ///
     /// # Errors
     /// If the address cannot be bound.
@@ -51,33 +51,33 @@ impl Server {
             let backend = backend.clone();
             async move { backend.ready().await }
         });
-        let state = State { runtime, readiness, settings, connections, requests, stopping, cutting, metrics };
+        let state = ServerState { runtime, readiness, settings, connections, requests, stopping, cutting, metrics };
         Ok(Server { listener, state: Arc::new(state) })
     }
 
-    /// The address that it listens on, with the port that the system chose for port 0.
+    /// Returns the address that the server listens on, with the actual port.
     ///
     /// # Errors
-    /// Those of the system.
+    /// Those of the operating system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Where to count what is done without a client, so that its metrics tell it.
+    /// Returns the counters of background tasks in the server's metrics.
     pub fn passes(&self) -> Passes {
         self.state.metrics.passes.clone()
     }
 
-    /// The metric that counts lost lines of the log.
+    /// Returns the counter of lost log lines in the server's metrics.
     pub fn lost_lines(&self) -> Counter {
         self.state.metrics.lost_lines.clone()
     }
 
-    /// Serves until `stop` resolves; then no connection is accepted any more, requests that run may finish within
-    /// [`Settings::shutdown_grace`], the rest is cut off and settles.
+    /// Serves until `stop` resolves. Then accepts no connection, lets running requests finish within
+    /// [`Settings::shutdown_grace`], and cuts off the rest.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Server { listener, state } = self;
-        // Also where the future of this function is dropped.
+        // A guard, so that dropping this future cuts off the connections too.
         let cutting = state.cutting.clone().drop_guard();
         let mut stop = std::pin::pin!(stop);
         let mut full = false;
@@ -87,7 +87,7 @@ impl Server {
                 () = &mut stop => break,
             };
             let (stream, addr) = match accepted {
-                // A client of IPv4 has an address of IPv4, on a socket of IPv6 as well.
+                // An IPv4 client has its IPv4 address even on an IPv6 socket.
                 Ok((stream, addr)) => (stream, SocketAddr::new(addr.ip().to_canonical(), addr.port())),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -113,7 +113,7 @@ impl Server {
         tracing::info!(grace_s = state.settings.shutdown_grace.as_secs(), "stopping");
         state.stopping.cancel();
         if !drained(&state.connections, state.settings.max_connections, state.settings.shutdown_grace).await {
-            tracing::warn!("cutting off what is still running");
+            tracing::warn!("cutting off the requests that still run");
         }
         drop(cutting);
         if !drained(&state.requests, state.settings.max_requests, SETTLE + ACCEPT_PAUSE).await {
@@ -122,17 +122,16 @@ impl Server {
     }
 }
 
-/// Waits until all permits are back; false if that takes longer than `limit`.
+/// Waits until all permits are returned. Returns false after `limit`.
 async fn drained(permits: &Semaphore, count: usize, limit: Duration) -> bool {
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     tokio::time::timeout(limit, permits.acquire_many(count)).await.is_ok()
 }
 
-/// Tells a client that there is no room for its connection, if it can be told at once. Only the first of many goes to
-/// the log.
+/// Answers 503 to a connection beyond the limit, if that is possible at once. Logs only the first of many.
 fn refuse(stream: &TcpStream, addr: SocketAddr, first: bool) {
     let told = stream.try_write(TOO_MANY_CONNECTIONS).is_ok();
     if first {
-        tracing::warn!(%addr, told, "too many connections; refusing them until one ends");
+        tracing::warn!(%addr, told, "too many connections; new ones are refused until one ends");
     }
 }

@@ -1,7 +1,7 @@
-//! What monitoring is told, in the text format of OpenMetrics, which Prometheus reads.
+//! The metrics, in the OpenMetrics text format that Prometheus reads.
 //!
-//! Invariant: the values of labels come from closed sets. Nothing that a client or a guest chooses, such as a path or a
-//! name, becomes one, so nobody can make the series grow.
+//! Invariant: label values come from closed sets. A client or guest cannot choose one, such as a path or a name, so the number
+//! of series is bounded.
 
 use super::limits::Settings;
 use crate::runtime::GuestError;
@@ -20,107 +20,107 @@ use std::time::{Duration, SystemTime};
 /// The media type of [`Metrics::text`].
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Upper bounds of the buckets of durations, in seconds: from an answer out of memory to an upload of an hour.
+/// Upper bounds of the duration buckets, in seconds: from an answer out of memory to an upload of an hour.
 const DURATIONS: [f64; 12] = [0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 120.0, 600.0, 3_600.0];
 
-/// What there may be no room for.
+/// The label values of refusals.
 pub(super) const CONNECTION: &str = "connection";
 /// See [`CONNECTION`].
 pub(super) const REQUEST: &str = "request";
 
-/// How guests fail.
+/// The label values of guest failures.
 const TRAP: &str = "trap";
 const DEADLINE: &str = "deadline";
 const INSTANTIATION: &str = "instantiation";
 const UNFINISHED: &str = "unfinished";
 const NO_ANSWER: &str = "no_answer";
 
-/// An exchange, as it is counted.
+/// The labels of an exchange.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Answered {
+struct ExchangeLabels {
     method: &'static str,
     status: u16,
 }
 
-/// What an exchange is for, as its duration is.
+/// The label of a duration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Asked {
+struct MethodLabel {
     method: &'static str,
 }
 
-/// What is refused for want of room.
+/// The label of a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Refused {
+struct RefusedLabel {
     what: &'static str,
 }
 
-/// How a guest failed.
+/// The label of a guest's failure.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Failed {
+struct FailureLabel {
     reason: &'static str,
 }
 
-/// What is done without a client.
+/// A background task of a server.
 #[derive(Clone, Copy, Debug)]
-pub enum Task {
+pub enum UpkeepTask {
     /// The portal's maintenance.
     Maintenance,
     /// The sweep of the store.
     Sweep,
 }
 
-/// A pass of a task.
+/// The labels of a run of a background task.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Pass {
+struct PassLabels {
     task: &'static str,
     outcome: &'static str,
 }
 
-/// How often what is done without a client was done, and failed.
+/// Counts runs and failures of background tasks.
 #[derive(Clone, Debug, Default)]
-pub struct Passes(Family<Pass, Counter>);
+pub struct Passes(Family<PassLabels, Counter>);
 
 impl Passes {
-    /// Counts a pass that is over.
-    pub fn count(&self, task: Task, done: bool) {
+    /// Counts a run that has ended.
+    pub fn count(&self, task: UpkeepTask, done: bool) {
         self.of(task, done).inc();
     }
 
-    /// Returns how many passes of a task succeeded.
+    /// Returns the number of successful runs of a task.
     #[cfg(test)]
-    pub(crate) fn counted(&self, task: Task) -> u64 {
+    pub(crate) fn counted(&self, task: UpkeepTask) -> u64 {
         self.of(task, true).get()
     }
 
-    fn of(&self, task: Task, done: bool) -> Counter {
+    fn of(&self, task: UpkeepTask, done: bool) -> Counter {
         let task = match task {
-            Task::Maintenance => "maintenance",
-            Task::Sweep => "sweep",
+            UpkeepTask::Maintenance => "maintenance",
+            UpkeepTask::Sweep => "sweep",
         };
-        self.0.get_or_create_owned(&Pass { task, outcome: if done { "done" } else { "failed" } })
+        self.0.get_or_create_owned(&PassLabels { task, outcome: if done { "done" } else { "failed" } })
     }
 }
 
-/// What a server counts, and how it stands.
+/// The counters and gauges of a server.
 #[derive(Debug)]
 pub(super) struct Metrics {
     registry: Registry,
-    exchanges: Family<Answered, Counter>,
-    durations: Family<Asked, Histogram>,
+    exchanges: Family<ExchangeLabels, Counter>,
+    durations: Family<MethodLabel, Histogram>,
     /// Bytes of request bodies that were read.
     pub(super) received: Counter,
     /// Bytes of response bodies that went to connections.
     pub(super) sent: Counter,
     /// Responses that were cut off.
     pub(super) cut: Counter,
-    /// Exchanges that go on.
+    /// Exchanges in progress.
     pub(super) running: Gauge,
     guests: Gauge,
     /// Connections that were accepted.
     pub(super) accepted: Counter,
     open: Gauge,
-    refused: Family<Refused, Counter>,
-    failed: Family<Failed, Counter>,
+    refused: Family<RefusedLabel, Counter>,
+    failed: Family<FailureLabel, Counter>,
     pub(super) passes: Passes,
     /// Lines of the log that were lost.
     pub(super) lost_lines: Counter,
@@ -145,14 +145,15 @@ impl Metrics {
             lost_lines: Counter::default(),
         };
         metrics.register(settings, store);
-        // An increase from nothing is none: what somebody wants to be woken for begins at 0.
+        // Prometheus sees no increase when a series first appears, so series to alert on begin at 0.
         for what in [CONNECTION, REQUEST] {
-            drop(metrics.refused.get_or_create(&Refused { what }));
+            drop(metrics.refused.get_or_create(&RefusedLabel { what }));
         }
         for reason in [TRAP, DEADLINE, INSTANTIATION, UNFINISHED, NO_ANSWER] {
-            drop(metrics.failed.get_or_create(&Failed { reason }));
+            drop(metrics.failed.get_or_create(&FailureLabel { reason }));
         }
-        for (task, done) in [Task::Maintenance, Task::Sweep].into_iter().flat_map(|task| [(task, true), (task, false)])
+        for (task, done) in
+            [UpkeepTask::Maintenance, UpkeepTask::Sweep].into_iter().flat_map(|task| [(task, true), (task, false)])
         {
             drop(metrics.passes.of(task, done));
         }
@@ -162,7 +163,7 @@ impl Metrics {
     fn register(&mut self, settings: &Settings, store: &StoreInfo) {
         let start = Gauge::<f64, AtomicU64>::default();
         start.set(SystemTime::UNIX_EPOCH.elapsed().map_or(0.0, |since| since.as_secs_f64()));
-        // Under the name that all processes have it.
+        // The conventional name for all processes.
         self.registry.register_with_unit("process_start_time", "When the process started", Unit::Seconds, start);
 
         let limit = |most: usize| {
@@ -173,49 +174,49 @@ impl Metrics {
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         let store = Info::new([("backend", store.backend.to_owned()), ("bucket", store.bucket.clone())]);
         let own = self.registry.sub_registry_with_prefix("portico");
-        own.register("build", "Which portico this is", build);
-        own.register("store", "Where things are stored", store);
+        own.register("build", "Version of portico", build);
+        own.register("store", "The store", store);
 
-        let help = "Requests that were answered, by method and status; 0 if the client had gone before the answer";
+        let help = "Answered requests by method and status; status 0 if the client had gone before the answer";
         own.register("http_requests", help, self.exchanges.clone());
-        let help = "From the head of a request to the end of its response";
+        let help = "Time from the head of a request to the end of its response";
         own.register_with_unit("http_request_duration", help, Unit::Seconds, self.durations.clone());
-        own.register_with_unit("http_received", "Content of requests", Unit::Bytes, self.received.clone());
-        own.register_with_unit("http_sent", "Content of responses", Unit::Bytes, self.sent.clone());
-        own.register("http_responses_cut", "Responses that were cut off in the middle", self.cut.clone());
-        own.register("http_requests_running", "Requests whose response has not ended", self.running.clone());
+        own.register_with_unit("http_received", "Received bytes of request bodies", Unit::Bytes, self.received.clone());
+        own.register_with_unit("http_sent", "Sent bytes of response bodies", Unit::Bytes, self.sent.clone());
+        own.register("http_responses_cut", "Responses that were cut off before their end", self.cut.clone());
+        own.register("http_requests_running", "Requests in progress", self.running.clone());
         own.register("guests_running", "Guests that run for requests", self.guests.clone());
         own.register("guests_limit", "Most guests at once", limit(settings.max_requests));
-        let help = "Guests that failed their request: by a trap, by too much processor time, and otherwise";
+        let help = "Guests that failed their request, by reason";
         own.register("guest_failures", help, self.failed.clone());
-        own.register("connections_accepted", "Connections that were accepted", self.accepted.clone());
-        own.register("connections_open", "Connections that are open", self.open.clone());
+        own.register("connections_accepted", "Accepted connections", self.accepted.clone());
+        own.register("connections_open", "Open connections", self.open.clone());
         own.register("connections_limit", "Most connections at once", limit(settings.max_connections));
-        own.register("refused", "What was refused for want of room", self.refused.clone());
-        let help = "Passes of the portal's maintenance and of the store's sweep";
+        own.register("refused", "Connections and requests that were refused at a limit", self.refused.clone());
+        let help = "Runs of the portal's maintenance and of the store's sweep";
         own.register("upkeep_passes", help, self.passes.0.clone());
-        let help = "Lines of the log that could not be written, or not as fast as they came";
+        let help = "Log lines that were lost: writes failed, or were slower than the log";
         own.register("log_lines_lost", help, self.lost_lines.clone());
     }
 
-    /// Counts an exchange that is over. Without a status its client had gone before the answer.
+    /// Counts an exchange that has ended. Without a status its client had gone before the answer.
     pub(super) fn exchanged(&self, method: &Method, status: Option<StatusCode>, took: Duration) {
         let method = name(method);
-        // A guest may answer any number; one that has no name counts as the first of its class.
+        // A guest may set any status. One without a name counts as the first of its class.
         let status = status.map_or(0, |status| match status.canonical_reason() {
             Some(_) => status.as_u16(),
             None => status.as_u16() / 100 * 100,
         });
-        self.exchanges.get_or_create(&Answered { method, status }).inc();
-        self.durations.get_or_create(&Asked { method }).observe(took.as_secs_f64());
+        self.exchanges.get_or_create(&ExchangeLabels { method, status }).inc();
+        self.durations.get_or_create(&MethodLabel { method }).observe(took.as_secs_f64());
     }
 
-    /// Counts something that was refused for want of room.
+    /// Counts a connection or request that was refused at a limit.
     pub(super) fn refused(&self, what: &'static str) {
-        self.refused.get_or_create(&Refused { what }).inc();
+        self.refused.get_or_create(&RefusedLabel { what }).inc();
     }
 
-    /// Counts a guest that failed its request. One whose client failed it, or found no room, has not.
+    /// Counts a guest's failure. Failures of the client, and a lack of slots, are not the guest's.
     pub(super) fn failed(&self, error: &GuestError) {
         let reason = match error {
             GuestError::NoSlot(_) => return self.refused(REQUEST),
@@ -225,20 +226,20 @@ impl Metrics {
             GuestError::Trap(_) => TRAP,
             GuestError::Unfinished => UNFINISHED,
         };
-        self.failed.get_or_create(&Failed { reason }).inc();
+        self.failed.get_or_create(&FailureLabel { reason }).inc();
     }
 
     /// Counts a guest that returned without a response.
     pub(super) fn no_answer(&self) {
-        self.failed.get_or_create(&Failed { reason: NO_ANSWER }).inc();
+        self.failed.get_or_create(&FailureLabel { reason: NO_ANSWER }).inc();
     }
 
-    /// All of it, while so many guests run and so many connections are open.
+    /// Returns the metrics as text, with the current numbers of guests and connections.
     pub(super) fn text(&self, guests: usize, connections: usize) -> String {
         self.guests.set(gauged(guests));
         self.open.set(gauged(connections));
         let mut text = String::new();
-        // A String takes whatever is written to it.
+        // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
     }
@@ -248,7 +249,7 @@ fn gauged(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// The name of a method; those that nobody needs here are one.
+/// Returns the label of a method. Methods that the server does not use share one label.
 fn name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

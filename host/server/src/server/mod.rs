@@ -1,7 +1,7 @@
 //! The HTTP server around a portal.
 //!
-//! Invariants: the host decides about connections, sizes and times, and the guest about everything else; no client
-//! can hold more than [`Settings`] and [`limits`] name; a server that stops finishes what runs, as far as it can.
+//! Invariants: the host decides about connections, sizes and times, the guest about everything else; no client can hold more
+//! than [`Settings`] and [`limits`] allow; a stopping server lets running requests finish within its grace period.
 
 mod access;
 mod backlog;
@@ -28,5 +28,5 @@ mod wire;
 
 pub use limits::Settings;
 pub use listener::Server;
-pub use metrics::{Passes, Task};
+pub use metrics::{Passes, UpkeepTask};
 pub use tokens::{BadToken, TOKEN_FILE_MAX, TOKEN_MAX, TOKEN_MIN, TokenError, Tokens};

@@ -1,15 +1,15 @@
-//! Whether a client keeps up with its body.
+//! Measures whether a client keeps up the lowest rate of its body.
 
 use std::time::Duration;
 
-/// A client was too slow.
+/// The client was too slow.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("slower than {rate} bytes a second")]
 pub(super) struct TooSlow {
     rate: u64,
 }
 
-/// Measures one direction of one body. Only time in which it is the client's turn counts.
+/// The pace of one direction of one body. Only time in the client's turn counts.
 #[derive(Debug)]
 pub(super) struct Pace {
     window: Duration,
@@ -19,20 +19,20 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Demands `min_rate` bytes a second over each `window` of waiting; 0 demands nothing.
+    /// Requires `min_rate` bytes a second over each `window` of waiting; 0 requires nothing.
     pub(super) fn new(window: Duration, min_rate: u64) -> Pace {
         Pace { window, min_rate, waited: Duration::ZERO, bytes: 0 }
     }
 
-    /// Whether anything is demanded.
+    /// Reports whether a rate is required.
     pub(super) fn demands(&self) -> bool {
         self.min_rate > 0
     }
 
-    /// Counts what the client moved, and the time that it took for that.
+    /// Counts bytes that the client moved, and the time it took.
     ///
     /// # Errors
-    /// [`TooSlow`] at the end of a window in which too little moved.
+    /// [`TooSlow`] at the end of a window with too few bytes.
     pub(super) fn moved(&mut self, bytes: u64, waited: Duration) -> Result<(), TooSlow> {
         self.bytes = self.bytes.saturating_add(bytes);
         self.waited = self.waited.saturating_add(waited);

@@ -1,4 +1,4 @@
-//! The client's side of a connection: what its requests share, and how long it has been idle.
+//! The client's side of a connection: shared state of its requests, and idle time.
 
 use super::limits::MOVING;
 use super::turn::Turns;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What the requests of a connection share.
+/// The state that the requests of a connection share.
 pub(super) struct Peer {
     pub(super) addr: SocketAddr,
     pub(super) wire: Arc<WireState>,
@@ -17,20 +17,20 @@ pub(super) struct Peer {
     busy: Mutex<Busy>,
 }
 
-/// How many requests are being answered, and since when that is none.
+/// The number of running requests, and the idle time.
 struct Busy {
     requests: usize,
     since: Instant,
-    /// Whether there has been a request.
+    /// Whether any request has arrived.
     asked: bool,
-    /// Bytes that were written when that was last looked at.
+    /// Bytes written at the last check.
     written: u64,
 }
 
-/// How long a connection may be idle.
+/// The idle times that a connection is allowed.
 #[derive(Clone, Copy)]
 pub(super) struct Idle {
-    /// Before the head of its first request has come.
+    /// Before the head of the first request.
     pub(super) unasked: Duration,
     /// After the response to a request.
     pub(super) between: Duration,
@@ -51,11 +51,11 @@ impl Peer {
         Ongoing(self.clone())
     }
 
-    /// When the connection will have been idle for too long, or is to be looked at again; `None` while a request is being
-    /// answered, or its answer is still being sent.
+    /// Returns when the connection will have been idle for too long, or must be checked again. Returns `None` while a request
+    /// runs or its answer is being sent.
     pub(super) fn idle_until(&self, limit: Idle) -> Option<Instant> {
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        // What is left of the responses to HTTP/2 goes out as the client makes room.
+        // Buffered HTTP/2 responses are sent as the client makes room.
         let written = self.wire.written.load(Ordering::Relaxed);
         if written - busy.written >= MOVING {
             (busy.written, busy.since) = (written, Instant::now());
@@ -65,7 +65,7 @@ impl Peer {
     }
 }
 
-/// A request that is being answered.
+/// Counts a running request until dropped.
 pub(super) struct Ongoing(Arc<Peer>);
 
 impl Drop for Ongoing {

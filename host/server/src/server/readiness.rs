@@ -1,7 +1,7 @@
-//! The answer of `/ready`, which anybody may ask for.
+//! The answer of `/ready`, which needs no token.
 //!
-//! Invariants: one look at the store runs at a time, however many ask; its answer serves all that ask while it runs and for
-//! [`READY_KEPT`] after its end; no client waits for a look that began more than [`READY_TIMEOUT`] ago.
+//! Invariants: at most one look at the store runs at a time; its result serves all requests that arrive while it runs, and for
+//! [`READY_KEPT`] after its end; no request waits for a look that began more than [`READY_TIMEOUT`] ago.
 
 use super::limits::{READY_KEPT, READY_TIMEOUT};
 use portico_store::{Result, chain};
@@ -15,18 +15,18 @@ use tokio::time::{Instant, timeout, timeout_at};
 type Looking = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 type Look = dyn Fn() -> Looking + Send + Sync;
 
-/// What a look at the store has found.
+/// The result of a look at the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It takes puts.
+    /// The store accepts writes.
     Ready,
-    /// It takes none.
+    /// The store rejects writes.
     NotReady,
-    /// It did not answer in time.
+    /// The store did not answer in time.
     Silent,
 }
 
-/// The looks at a store.
+/// The looks at a store, and the latest result.
 #[derive(Clone)]
 pub(super) struct Readiness {
     look: Arc<Look>,
@@ -37,14 +37,14 @@ pub(super) struct Readiness {
 
 #[derive(Default)]
 struct Looks {
-    /// When the look that runs began.
+    /// When the running look began.
     running: Option<Instant>,
-    /// When the latest one ended, and what it found.
+    /// When the latest look ended, and its result.
     latest: Option<(Instant, Verdict)>,
 }
 
 impl Readiness {
-    /// Looks at a store by that function.
+    /// Creates the state, with the function that looks at the store.
     pub(super) fn new<F>(look: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<()>> + Send + 'static,
@@ -53,7 +53,7 @@ impl Readiness {
         Readiness { look, looks: watch::Sender::default(), kept: READY_KEPT, timeout: READY_TIMEOUT }
     }
 
-    /// Returns what the latest look found, if it is recent; else what the next one finds.
+    /// Returns the latest result if it is recent, else the result of the next look.
     pub(super) async fn ask(&self) -> Verdict {
         let (mut known, mut began, mut begins) = (None, Instant::now(), false);
         self.looks.send_if_modified(|looks| {
@@ -69,7 +69,7 @@ impl Readiness {
             return verdict;
         }
         if begins {
-            // On a task of its own, because others wait for the look after this client has gone.
+            // A task of its own, because other requests wait for the look even after this client has gone.
             let ending = Ending { looks: self.looks.clone(), verdict: Verdict::NotReady };
             tokio::spawn(run(self.look.clone(), self.timeout, ending));
         }
@@ -87,7 +87,7 @@ async fn run(look: Arc<Look>, limit: Duration, mut ending: Ending) {
     let looked = match timeout(limit, &mut looking).await {
         Ok(looked) => looked,
         Err(_) => {
-            tracing::error!("the store did not say in time whether it is ready");
+            tracing::error!("the store did not answer the readiness check in time");
             looking.await
         }
     };
@@ -97,7 +97,7 @@ async fn run(look: Arc<Look>, limit: Duration, mut ending: Ending) {
     }
 }
 
-/// Ends a look when it is dropped, also after a panic.
+/// Ends a look on drop, also after a panic.
 struct Ending {
     looks: watch::Sender<Looks>,
     verdict: Verdict,
@@ -124,12 +124,12 @@ mod tests {
     struct Gated {
         readiness: Readiness,
         gate: Arc<Semaphore>,
-        /// How many there were.
+        /// Number of looks.
         count: Arc<AtomicUsize>,
     }
 
     impl Gated {
-        /// Looks whose `at`th one ends with that.
+        /// Looks of which the one with number `at` ends with `ends`.
         fn new(at: usize, ends: impl Fn() -> Result<()> + Copy + Send + Sync + 'static) -> Gated {
             let (gate, count) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
             let (inner_gate, inner_count) = (gate.clone(), count.clone());

@@ -1,4 +1,4 @@
-//! What the host decides about a request before a guest sees it.
+//! The host's decisions about a request, before a guest sees it.
 
 use super::access::Access;
 use super::body::{RequestBody, ResponseBody};
@@ -8,7 +8,7 @@ use super::metrics::{self, REQUEST};
 use super::peer::Peer;
 use super::problem::{busy, fixed, problem, read_only, text, unauthorized};
 use super::readiness::Verdict;
-use super::state::State;
+use super::state::ServerState;
 use super::turn::Turn;
 use super::{exchange, streams};
 use bytes::Bytes;
@@ -21,11 +21,15 @@ use std::sync::Arc;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Headers under this prefix are the host's word to the guest.
+/// Prefix of headers that only the host may set for a guest.
 const OWN_PREFIX: &str = "x-portico-";
 
 /// Answers a request.
-pub(super) async fn handle(state: Arc<State>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<ResponseBody> {
+pub(super) async fn handle(
+    state: Arc<ServerState>,
+    peer: Arc<Peer>,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
     let trusted = state.settings.trusted_proxies.contains(&peer.addr.ip());
     let id = request_id(trusted.then(|| request.headers()));
     let version = request.version();
@@ -60,10 +64,10 @@ pub(super) async fn handle(state: Arc<State>, peer: Arc<Peer>, request: Request<
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    // The client may still be sending what nobody is going to read.
+    // The client may still be sending a body that will not be read.
     if http1 && !flow.is_read() {
         if version == Version::HTTP_10 {
-            // In another version it would be told that the connection stays, too.
+            // hyper would announce a persistent connection in any other version.
             *response.version_mut() = version;
         }
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -71,8 +75,8 @@ pub(super) async fn handle(state: Arc<State>, peer: Arc<Peer>, request: Request<
     response
 }
 
-/// The answer to a request that no guest is asked about.
-async fn host_answer(state: &State, request: &Request<RequestBody>, id: &str) -> Option<Response<Full<Bytes>>> {
+/// Returns the host's own answer, if the request needs no guest.
+async fn host_answer(state: &ServerState, request: &Request<RequestBody>, id: &str) -> Option<Response<Full<Bytes>>> {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     match request.uri().path() {
         "/health" | "/ready" if !reads => return Some(read_only(id)),
@@ -81,12 +85,12 @@ async fn host_answer(state: &State, request: &Request<RequestBody>, id: &str) ->
         _ => {}
     }
     let Some(authority) = authority(request) else {
-        return Some(problem(StatusCode::BAD_REQUEST, "The request must name one host.", id));
+        return Some(problem(StatusCode::BAD_REQUEST, "The request must name exactly one host.", id));
     };
     match &state.settings.tokens {
         Some(tokens) if !tokens.admit(request.headers()) => return Some(unauthorized(id)),
         None if !is_loopback_name(authority.host()) => {
-            let detail = "This server answers to localhost only.";
+            let detail = "This server answers only to localhost.";
             return Some(problem(StatusCode::MISDIRECTED_REQUEST, detail, id));
         }
         _ => {}
@@ -99,11 +103,11 @@ async fn host_answer(state: &State, request: &Request<RequestBody>, id: &str) ->
         return Some(problem(StatusCode::URI_TOO_LONG, "The target is too long.", id));
     }
     if has_other_coding(request.headers()) {
-        let detail = "Of transfer codings only chunked is understood.";
+        let detail = "The only supported transfer coding is chunked.";
         return Some(problem(StatusCode::NOT_IMPLEMENTED, detail, id));
     }
     if lacks_length(request) {
-        let detail = "Content of HTTP/1.0 needs a Content-Length.";
+        let detail = "Over HTTP/1.0, content needs a Content-Length.";
         return Some(problem(StatusCode::LENGTH_REQUIRED, detail, id));
     }
     match request.uri().path() {
@@ -113,7 +117,7 @@ async fn host_answer(state: &State, request: &Request<RequestBody>, id: &str) ->
     }
 }
 
-async fn ready(state: &State, id: &str) -> Response<Full<Bytes>> {
+async fn ready(state: &ServerState, id: &str) -> Response<Full<Bytes>> {
     if state.stopping.is_cancelled() {
         return busy("The server is stopping.", id);
     }
@@ -124,7 +128,7 @@ async fn ready(state: &State, id: &str) -> Response<Full<Bytes>> {
     }
 }
 
-/// The request as a guest gets it: what only the host may say or know is taken out, and the id is put in.
+/// Prepares a request for a guest: removes headers that are the host's, and adds the request id.
 fn for_guest(mut request: Request<RequestBody>, id: &str) -> Request<RequestBody> {
     let headers = request.headers_mut();
     let own: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().starts_with(OWN_PREFIX)).cloned().collect();
@@ -138,7 +142,7 @@ fn for_guest(mut request: Request<RequestBody>, id: &str) -> Request<RequestBody
     request
 }
 
-/// The id that a trusted proxy gave, if it is short and plain; else 128 random bits in hexadecimal.
+/// Returns a trusted proxy's request id if it is short and plain, else 128 random bits in hexadecimal.
 fn request_id(trusted: Option<&HeaderMap>) -> Arc<str> {
     let plain = |id: &&str| {
         (1..=REQUEST_ID_MAX).contains(&id.len())
@@ -149,30 +153,30 @@ fn request_id(trusted: Option<&HeaderMap>) -> Arc<str> {
         Some(id) => id.into(),
         None => {
             let mut random = [0; 16];
-            // Without randomness the id is merely not unique; no secret rests on it.
+            // Without randomness the id is merely not unique; no secret depends on it.
             let _ = getrandom::fill(&mut random);
-            format!("{:032x}", u128::from_be_bytes(random)).into()
+            hex::encode(random).into()
         }
     }
 }
 
-/// Whether a body has another transfer coding than one chunked, which the connection has taken off. A guest would
-/// take what is still coded for the content.
+/// Reports whether a body has a transfer coding besides a single `chunked`, which the connection decodes. A guest would take
+/// coded bytes for the content.
 fn has_other_coding(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
     codings.next().is_some_and(|first| !chunked(first)) || codings.next().is_some()
 }
 
-/// Whether a request has content whose length nobody knows: HTTP/1.0 tells it in no other way than by a `Content-Length`
-/// (RFC 1945, 7.2). By the rules of HTTP/1.1 it would have none, and an empty file would be made.
+/// Reports whether a request has content of unknown length. HTTP/1.0 has no way to announce a length but `Content-Length`
+/// (RFC 1945, 7.2). Under HTTP/1.1 rules the content would be empty, and an empty file would be stored.
 fn lacks_length<B>(request: &Request<B>) -> bool {
     let has_content = matches!(*request.method(), Method::PUT | Method::PATCH);
     has_content && request.version() <= Version::HTTP_10 && !request.headers().contains_key(header::CONTENT_LENGTH)
 }
 
-/// What a request is for: the authority of its target, else its host (RFC 9112, 3.2 and 3.3). `None` if it names none,
-/// more than one, or a user besides.
+/// Returns the authority of the target, else of the `Host` header (RFC 9112, 3.2 and 3.3). Returns `None` for no host, for
+/// several, and for one with a user.
 fn authority<B>(request: &Request<B>) -> Option<Authority> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (host, None) = (hosts.next(), hosts.next()) else { return None };
@@ -183,8 +187,8 @@ fn authority<B>(request: &Request<B>) -> Option<Authority> {
     (!authority.as_str().contains('@')).then_some(authority)
 }
 
-/// Whether a name means this machine. A page of another site can make a browser send requests here under a name of
-/// its own that resolves to a loopback address; such a request carries that name.
+/// Reports whether a name means this machine. A page of another site can make a browser send requests here under a foreign
+/// name that resolves to a loopback address; such a request carries the foreign name.
 fn is_loopback_name(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         return address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback());
@@ -234,7 +238,7 @@ mod tests {
         ] {
             assert_eq!(authority(&request(target, hosts)), None, "{target} {hosts:?}");
         }
-        // The target counts if it names one.
+        // The target takes precedence.
         let named = authority(&request("http://example.com:80/", &["localhost"])).unwrap();
         assert_eq!(named.host(), "example.com");
     }

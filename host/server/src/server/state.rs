@@ -1,4 +1,4 @@
-//! What all connections of a server share.
+//! The shared state of a server's connections.
 
 use super::limits::Settings;
 use super::metrics::Metrics;
@@ -8,30 +8,30 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// What all connections share.
-pub(super) struct State {
+/// The shared state of a server's connections.
+pub(super) struct ServerState {
     pub(super) runtime: Runtime,
     pub(super) readiness: Readiness,
     pub(super) settings: Settings,
-    /// One permit for each connection that may be open.
+    /// A permit for each connection that may be open.
     pub(super) connections: Arc<Semaphore>,
-    /// One permit for each guest that may run.
+    /// A permit for each guest that may run.
     pub(super) requests: Arc<Semaphore>,
-    /// The server accepts no connection any more, and connections end when they have answered.
+    /// Cancelled at shutdown: no connection is accepted, and connections end after their current answers.
     pub(super) stopping: CancellationToken,
-    /// Connections end at once.
+    /// Cancelled at the end of the grace period: connections end at once.
     pub(super) cutting: CancellationToken,
     pub(super) metrics: Arc<Metrics>,
 }
 
-impl State {
-    /// What monitoring is told now.
+impl ServerState {
+    /// Returns the current metrics as text.
     pub(super) fn metrics(&self) -> String {
         let guests = self.settings.max_requests.saturating_sub(self.requests.available_permits());
         self.metrics.text(guests, self.open_connections())
     }
 
-    /// Connections that are open now.
+    /// Returns the number of open connections.
     pub(super) fn open_connections(&self) -> usize {
         self.settings.max_connections.saturating_sub(self.connections.available_permits())
     }

@@ -1,7 +1,7 @@
-//! Access tokens: who shows one is let in.
+//! Access tokens: a request with a known token is admitted.
 //!
-//! Invariants: of a token only its SHA-256 is kept; how long a comparison takes tells nothing of any token; no error and
-//! no log names one.
+//! Invariants: only the SHA-256 of a token is kept; the time of a comparison reveals nothing about tokens; no error and no log
+//! contains one.
 
 use crate::bounded;
 use http::{HeaderMap, header};
@@ -12,61 +12,61 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use subtle::{Choice, ConstantTimeEq};
 
-/// Shortest token, in characters. Of random letters and digits these are 190 bits.
+/// Shortest token, in characters. 32 random letters and digits have 190 bits.
 pub const TOKEN_MIN: usize = 32;
 
 /// Longest token, in characters.
 pub const TOKEN_MAX: usize = 512;
 
-/// Largest file of tokens, in bytes.
+/// Largest token file, in bytes.
 pub const TOKEN_FILE_MAX: u64 = 64 << 10;
 
-/// Permission bits of a file that others than its owner and group may read.
+/// Permission bit of files that all users of the machine may read.
 const READABLE_BY_OTHERS: u32 = 0o004;
 
-/// Why there are no tokens. None of them tells what a line holds.
+/// Why the tokens cannot be loaded. Contains no part of a line.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The file cannot be read, or is too large.
     #[error("cannot read it: {0}")]
     Read(#[from] io::Error),
-    /// A line is no token.
+    /// A line is not a token.
     #[error("line {line}: {reason}")]
     Line {
-        /// Its number, from 1.
+        /// The number of the line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The defect.
         reason: BadToken,
     },
-    /// The file has none.
-    #[error("it has no token in it")]
+    /// The file contains no token.
+    #[error("it contains no token")]
     Empty,
 }
 
-/// Why a text is no token.
+/// Why a text is not a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadToken {
-    /// Too short to be safe.
+    /// The token is too short to be safe.
     #[error("a token has at least {TOKEN_MIN} characters")]
     Short,
-    /// Too long for a header.
+    /// The token is too long for a header.
     #[error("a token has at most {TOKEN_MAX} characters")]
     Long,
-    /// It cannot stand in a header (RFC 6750, 2.1).
-    #[error("a token has letters, digits and -._~+/ only, and = at its end")]
+    /// The token has characters that a header does not allow (RFC 6750, 2.1).
+    #[error("a token may have only letters, digits and -._~+/, and = at its end")]
     Characters,
 }
 
-/// Tokens, each of which lets a client in.
+/// A set of tokens, each of which admits a client.
 #[derive(Clone)]
 pub struct Tokens {
     digests: Vec<Digest>,
-    /// Where they come from, if every user of the machine may read it.
+    /// The path of the token file, if every user of the machine may read it.
     exposed: Option<PathBuf>,
 }
 
 impl Tokens {
-    /// A single one.
+    /// Creates a set of one token.
     ///
     /// # Errors
     /// [`BadToken`].
@@ -75,7 +75,7 @@ impl Tokens {
         Ok(Tokens { digests: vec![digest(token)], exposed: None })
     }
 
-    /// Reads a file that has a token in each line. Blank lines, and those that begin with `#`, are left out.
+    /// Reads a file with one token per line. Ignores blank lines, and lines that begin with `#`.
     ///
     /// # Errors
     /// [`TokenError`].
@@ -86,12 +86,12 @@ impl Tokens {
         Ok(Tokens { digests: parse(&content)?, exposed: exposed.then(|| path.to_owned()) })
     }
 
-    /// The file that they come from, if every user of the machine may read it.
+    /// Returns the path of the token file, if every user of the machine may read it.
     pub fn exposed_in(&self) -> Option<&Path> {
         self.exposed.as_deref()
     }
 
-    /// Whether the headers of a request show one: in one `Authorization: Bearer TOKEN` (RFC 6750, 2.1).
+    /// Reports whether the headers carry a known token, in a single `Authorization: Bearer TOKEN` (RFC 6750, 2.1).
     pub(super) fn admit(&self, headers: &HeaderMap) -> bool {
         let mut shown = headers.get_all(header::AUTHORIZATION).iter();
         let (Some(shown), None) = (shown.next(), shown.next()) else { return false };
@@ -101,7 +101,7 @@ impl Tokens {
 
     fn include(&self, token: &str) -> bool {
         let shown = digest(token).0;
-        // All of them are looked at, so that the time does not tell which one it is.
+        // All tokens are compared, so that the time does not reveal which one matches.
         let equal = self.digests.iter().map(|known| known.0.ct_eq(&shown));
         equal.fold(Choice::from(0), |any, this| any | this).into()
     }

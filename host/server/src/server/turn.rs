@@ -1,7 +1,7 @@
-//! Whether the client of an HTTP/2 stream takes its response.
+//! Measures whether the client of an HTTP/2 stream takes its response.
 //!
-//! Invariant: a stream of which the client takes nothing is stalled, however fast the client takes others; a stream that
-//! only shares a slow connection with others is not. Of a connection that stands still as a whole the socket decides.
+//! Invariant: a stream is stalled if its client takes nothing of it, however fast the client takes other streams. A stream
+//! that only shares a slow connection is not stalled. If the whole connection stalls, the socket decides.
 
 use super::credit::Credit;
 use super::limits::{HTTP2_SHARE, LOOKS};
@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What the streams of a connection share.
+/// The shared state of a connection's streams.
 #[derive(Debug)]
 pub(super) struct Turns {
     start: Instant,
     wire: Arc<WireState>,
-    /// Streams that are open.
+    /// Open streams.
     open: AtomicUsize,
-    /// When a piece of any response was last taken, in milliseconds after `start`.
+    /// When the client last took a piece of any response, in milliseconds after `start`.
     taken: AtomicU64,
 }
 
@@ -31,12 +31,11 @@ impl Turns {
     }
 }
 
-/// One stream.
+/// The turns of one stream: its client's or its guest's.
 #[derive(Debug)]
 pub(super) struct Turn {
     turns: Arc<Turns>,
-    /// Since when the client has not taken the next piece, in milliseconds after the start plus one; 0 while it is not
-    /// the client's turn.
+    /// Since when the next piece waits for the client, in milliseconds after the start plus one; 0 during the guest's turn.
     waiting: AtomicU64,
     /// Size of that piece, in bytes.
     piece: AtomicU64,
@@ -50,13 +49,13 @@ impl Turn {
         Turn { turns: turns.clone(), waiting: AtomicU64::new(0), piece: AtomicU64::new(0), credit }
     }
 
-    /// Begins the client's turn: there is a piece of so many bytes for it.
+    /// Begins the client's turn, with a piece of `bytes` bytes.
     pub(super) fn offer(&self, bytes: u64) {
         self.piece.store(bytes, Ordering::Relaxed);
         self.waiting.store(self.turns.now() + 1, Ordering::Relaxed);
     }
 
-    /// Ends the client's turn, if it is: it has taken the piece.
+    /// Ends the client's turn, if it has begun: the client has taken the piece.
     pub(super) fn took(&self) {
         if self.waiting.swap(0, Ordering::Relaxed) != 0 {
             let mut credit = self.credit.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,7 +64,8 @@ impl Turn {
         }
     }
 
-    /// Resolves when the client has not taken a piece for `idle`, and has read what it took before, and it is this stream and not the connection that stands.
+    /// Resolves when the client has taken no piece of this stream for `idle`, although it has read the earlier pieces and the
+    /// connection moves.
     pub(super) async fn stalled(&self, idle: Duration) {
         loop {
             let since = self.waiting.load(Ordering::Relaxed);
@@ -85,8 +85,8 @@ impl Turn {
         }
     }
 
-    /// Whether the client could have taken the piece that it has been offered at `since`: it has taken enough of others
-    /// since, or the connection has room for it. False as soon as it takes it.
+    /// Reports whether the client could have taken the piece offered at `since`: it has taken enough of other streams since
+    /// then, or the connection has room. Returns false as soon as the client takes the piece.
     async fn is_passed_by(&self, since: u64, idle: Duration) -> bool {
         let turns = &*self.turns;
         let written = || turns.wire.written.load(Ordering::Relaxed);
@@ -141,7 +141,7 @@ mod tests {
         turns.wire.sending.store(true, Ordering::Relaxed);
         assert!(!stalls(&turn).await, "the socket decides");
         let write = async {
-            // Enough for one stream, and then for both.
+            // Enough for one stream, then for both.
             for bytes in [HTTP2_SHARE, HTTP2_SHARE] {
                 tokio::time::sleep(IDLE * 2).await;
                 turns.wire.written.fetch_add(bytes, Ordering::Relaxed);

@@ -1,6 +1,6 @@
-//! The socket of a connection: it fails when its client takes nothing more, and closes so that the last answer arrives.
+//! The socket of a connection. Detects stalled clients, and closes so that the last answer arrives.
 
-use super::backlog::{Backlog, Failure};
+use super::backlog::{Backlog, TakeFailure};
 use super::cut::{Cut, FirstCut};
 use super::limits::{LINGER_BYTES, LINGER_TIME, Settings};
 use super::outgoing::unacknowledged;
@@ -13,23 +13,23 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// What a socket and the requests on it tell each other.
+/// The state that a socket shares with its requests.
 #[derive(Debug, Default)]
 pub(super) struct WireState {
-    /// Whether a request body was left unread.
+    /// Whether a request body was not read to its end.
     pub(super) unread: AtomicBool,
-    /// Whether the last answer is still on its way: bytes wait for the client to read, or the socket lingers.
+    /// Whether the last answer is still being sent: bytes wait for the client, or the socket lingers.
     pub(super) sending: AtomicBool,
     /// Bytes that the kernel has accepted.
     pub(super) written: AtomicU64,
-    /// Why the connection was ended, if it was not the client that ended it.
+    /// Why the server ended the connection, if it did.
     pub(super) cut: FirstCut,
 }
 
-/// A socket that fails when its client takes nothing of what is written, or too little, and with a lingering close.
+/// A socket that fails if its client takes too little, and that closes with a linger.
 ///
-/// A socket that is closed while received bytes lie unread resets the connection, and what was sent last may be lost
-/// with it. So if a request was left unread, closing ends our direction, then reads on for a while.
+/// Closing a socket with unread received bytes resets the connection, and the last sent bytes may be lost. So after an unread
+/// request the socket first shuts down its sending side, then reads and discards for a while.
 pub(super) struct Wire {
     stream: TcpStream,
     backlog: Backlog,
@@ -49,14 +49,14 @@ impl Wire {
         Wire { stream, backlog, state, closing: Closing::Not }
     }
 
-    /// Passes the result of a write on, or fails it when the client has failed to take what was written.
+    /// Passes a write result through, or fails the write if the client has failed to take earlier ones.
     fn while_taken(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.state.sending.store(written.is_pending(), Ordering::Relaxed);
         if let Poll::Ready(Ok(bytes)) = written {
             self.state.written.fetch_add(bytes as u64, Ordering::Relaxed);
         }
         let (stream, state) = (&self.stream, &self.state);
-        // Where the system does not tell what is unacknowledged, nothing seems to move.
+        // Without a count of unacknowledged bytes nothing seems to move.
         let taken = || state.written.load(Ordering::Relaxed).saturating_sub(unacknowledged(stream).unwrap_or(0));
         let failure = if written.is_pending() {
             ready!(self.backlog.poll_failure(cx, taken))
@@ -67,8 +67,8 @@ impl Wire {
             }
         };
         let (cut, reason) = match failure {
-            Failure::Stalled => (Cut::ClientStalled, "the client takes nothing more"),
-            Failure::Slow => (Cut::ClientSlow, "the client takes too little"),
+            TakeFailure::Stalled => (Cut::ClientStalled, "the client takes nothing more"),
+            TakeFailure::Slow => (Cut::ClientSlow, "the client takes too little"),
         };
         self.state.cut.give(cut);
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, reason)))

@@ -6,7 +6,7 @@ use portico_store::local::{LocalOptions, LocalStore};
 use portico_test_artifacts::HOSTILE;
 use tempfile::TempDir;
 
-/// A store in a folder of its own, which goes with the first value.
+/// Opens a store in a folder of its own, which the first value removes on drop.
 async fn store() -> (TempDir, Arc<LocalStore>) {
     let folder = tempfile::tempdir().unwrap();
     let store = LocalStore::open(folder.path(), LocalOptions::default()).await.unwrap();
@@ -19,7 +19,7 @@ async fn portal(component: &[u8]) -> (TempDir, Runtime) {
     (folder, Runtime::new(component, store, Scope::root(), limits).unwrap())
 }
 
-/// The portal whose second step does what it is told.
+/// Runs the maintenance of a portal whose second step ends as `second` says.
 async fn maintain_hostile(second: &str) -> Result<Option<Maintained>, MaintenanceError> {
     let (_folder, portal) = portal(HOSTILE).await;
     maintain(&portal.with_config([("second-step", second)])).await
@@ -61,7 +61,7 @@ async fn the_timer_ends_when_it_is_told_and_lets_go_of_the_store() {
     let passes = Passes::default();
     let upkeep = Upkeep::start(runtime, store.clone(), Duration::from_millis(1), passes.clone());
     let swept = async {
-        while passes.counted(Task::Sweep) < 3 {
+        while passes.counted(UpkeepTask::Sweep) < 3 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };

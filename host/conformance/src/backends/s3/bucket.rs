@@ -1,4 +1,4 @@
-//! What any program can do with a bucket: list it, read it, empty a prefix of it.
+//! Plain operations on a bucket: listing, reading, and emptying a prefix.
 
 use crate::stores::BoxError;
 use aws_sdk_s3::Client;
@@ -7,10 +7,10 @@ use portico_s3::Location;
 use portico_store::{Digest, Sha256};
 use tokio::task::JoinSet;
 
-/// Requests at once.
+/// Requests in flight at once.
 const AT_ONCE: usize = 16;
 
-/// The keys below a location, each without the prefix and with the size that the listing tells, in order.
+/// Lists the keys below a location in order, without the prefix, with their listed sizes.
 pub(super) async fn list(client: &Client, location: &Location) -> Result<Vec<(String, u64)>, BoxError> {
     let mut keys = Vec::new();
     let listing = client.list_objects_v2().bucket(&location.bucket).prefix(&location.prefix);
@@ -18,15 +18,15 @@ pub(super) async fn list(client: &Client, location: &Location) -> Result<Vec<(St
     while let Some(page) = pages.next().await {
         for object in page?.contents() {
             let (key, size) = (object.key().unwrap_or_default(), object.size().unwrap_or_default());
-            let key = key.strip_prefix(&location.prefix).ok_or("a key that was not asked for is listed")?;
+            let key = key.strip_prefix(&location.prefix).ok_or("the listing has a key without the prefix")?;
             keys.push((key.to_owned(), size.try_into()?));
         }
     }
     Ok(keys)
 }
 
-/// Unfinished multipart uploads below a location: keys without the prefix, and ids. All of the bucket are listed, because
-/// MinIO takes the prefix of this listing for a whole key.
+/// Lists unfinished multipart uploads below a location: keys without the prefix, and ids. Lists the whole bucket, because
+/// MinIO takes the prefix of this listing for a complete key.
 pub(super) async fn uploads(client: &Client, location: &Location) -> Result<Vec<(String, String)>, BoxError> {
     let mut uploads = Vec::new();
     let (mut key_marker, mut id_marker) = (None, None);
@@ -46,13 +46,13 @@ pub(super) async fn uploads(client: &Client, location: &Location) -> Result<Vec<
     }
 }
 
-/// The bytes of an object.
+/// Reads an object.
 pub(super) async fn read(client: &Client, location: &Location, key: &str) -> Result<Vec<u8>, BoxError> {
     let object = client.get_object().bucket(&location.bucket).key(format!("{}{key}", location.prefix)).send().await?;
     Ok(object.body.collect().await?.to_vec())
 }
 
-/// The size and digest of the bytes of an object.
+/// Returns size and digest of an object.
 pub(super) async fn digest(client: &Client, location: &Location, key: &str) -> Result<(u64, Digest), BoxError> {
     let object = client.get_object().bucket(&location.bucket).key(format!("{}{key}", location.prefix)).send().await?;
     let (mut body, mut size, mut sha256) = (object.body, 0, Sha256::new());
@@ -63,7 +63,7 @@ pub(super) async fn digest(client: &Client, location: &Location, key: &str) -> R
     Ok((size, sha256.finish()))
 }
 
-/// Does something with each key, several at once. The answers are in the order of the keys.
+/// Applies `one` to each key, several at once. Results are in the order of the keys.
 pub(super) async fn each<T, F>(keys: Vec<String>, one: impl Fn(String) -> F) -> Result<Vec<(String, T)>, BoxError>
 where
     T: Send + 'static,
@@ -87,7 +87,7 @@ where
     Ok(answers)
 }
 
-/// Removes all that is below a location.
+/// Removes all objects and uploads below a location.
 pub(super) async fn remove(client: &Client, location: &Location) -> Result<(), BoxError> {
     for (key, upload) in uploads(client, location).await? {
         let key = format!("{}{key}", location.prefix);
@@ -100,7 +100,7 @@ pub(super) async fn remove(client: &Client, location: &Location) -> Result<(), B
         }
         let deleted = client.delete_objects().bucket(&location.bucket).delete(delete.build()?).send().await?;
         if let Some(error) = deleted.errors().first() {
-            return Err(format!("{} stays: {error:?}", error.key().unwrap_or_default()).into());
+            return Err(format!("cannot remove {}: {error:?}", error.key().unwrap_or_default()).into());
         }
     }
     Ok(())

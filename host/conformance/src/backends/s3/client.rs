@@ -1,4 +1,4 @@
-//! A client of the SDK for the server of a store.
+//! An SDK client for the server of a store.
 
 use crate::stores::BoxError;
 use aws_config::{BehaviorVersion, Region};
@@ -8,7 +8,7 @@ use aws_smithy_http_client::Builder as HttpClient;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use portico_s3::S3Options;
 
-/// A client that reaches what a store of these options reaches, with nothing of the backend's own ways.
+/// Creates a client for the server of these options, without the backend's own code.
 pub(super) async fn of(options: &S3Options) -> Result<Client, BoxError> {
     let mut tls = TlsContext::builder();
     if let Some(file) = &options.ca_file {

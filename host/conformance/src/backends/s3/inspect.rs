@@ -1,7 +1,7 @@
-//! What a bucket holds of a store: slots that say what exists, and the data that they speak of.
+//! Reads a store's bucket directly: its slots, and the data that they refer to.
 //!
-//! A slot begins with a line of JSON. In a live slot of an object or part `data` names the token of its data, whose key
-//! is that of the slot under another first word, `!` and the token.
+//! A slot begins with a line of JSON. In a live slot of an object or part, `data` is the token of the data. The key of the data
+//! is the slot's key with another first segment, then `!` and the token.
 
 use super::bucket;
 use crate::stores::{BoxError, Found, FoundObject, FoundPart};
@@ -11,12 +11,12 @@ use portico_store::{Digest, Scope};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Slots that say that something exists are at least as long as this, in bytes, and all others are shorter.
+/// Size in bytes that separates live slots, which are at least as large, from all others.
 const LIVE_MIN: u64 = 256;
 
-/// What a slot says, as far as it matters here.
+/// The members of a slot that matter here.
 #[derive(Deserialize)]
-struct Slot {
+struct SlotLine {
     portico: u32,
     state: String,
     token: String,
@@ -25,10 +25,10 @@ struct Slot {
     sha256: Option<String>,
 }
 
-/// Data that is there: size and digest.
-type Data = BTreeMap<String, (u64, Digest)>;
+/// The data by key: size and digest.
+type FoundData = BTreeMap<String, (u64, Digest)>;
 
-/// Looks at all that is below the locations of a store.
+/// Reads everything below the locations of a store.
 pub(super) async fn inspect(client: &Client, locations: &[&Location]) -> Result<Found, BoxError> {
     let mut found = Found::default();
     for location in locations {
@@ -39,7 +39,7 @@ pub(super) async fn inspect(client: &Client, locations: &[&Location]) -> Result<
                 ("receipt" | "part" | "record", _) => slots.push(key.clone()),
                 ("final" | "temp", _) => data.push(key.clone()),
                 ("format" | "owner", "") => {}
-                _ => found.faults.push(format!("{key} belongs to nothing")),
+                _ => found.faults.push(format!("{key} is of no known kind")),
             }
         }
         for (key, _) in bucket::uploads(client, location).await? {
@@ -56,7 +56,7 @@ pub(super) async fn inspect(client: &Client, locations: &[&Location]) -> Result<
             let (client, location, key) = own(key);
             async move { bucket::digest(&client, &location, &key).await }
         });
-        let mut data: Data = data.await?.into_iter().collect();
+        let mut data: FoundData = data.await?.into_iter().collect();
         for (key, (size, _)) in &data {
             if sizes[key] != *size {
                 found.faults.push(format!("{key} is listed with {} bytes and has {size}", sizes[key]));
@@ -67,35 +67,35 @@ pub(super) async fn inspect(client: &Client, locations: &[&Location]) -> Result<
                 found.faults.push(format!("{key}: {fault}"));
             }
         }
-        found.faults.extend(data.keys().map(|key| format!("{key} is there and no slot speaks of it")));
+        found.faults.extend(data.keys().map(|key| format!("{key} has no slot")));
     }
     Ok(found)
 }
 
-/// Looks at one slot.
+/// Checks one slot.
 fn slot(
     location: &Location,
     key: &str,
     body: &[u8],
     listed: u64,
-    data: &mut Data,
+    data: &mut FoundData,
     found: &mut Found,
 ) -> Result<(), BoxError> {
-    let (kind, rest) = key.split_once('/').ok_or("no key of a slot")?;
-    let (scope, name) = rest.split_once('/').ok_or("no key of a slot")?;
-    let scope = Scope::from_written(scope).ok_or("no scope")?;
+    let (kind, rest) = key.split_once('/').ok_or("not the key of a slot")?;
+    let (scope, name) = rest.split_once('/').ok_or("not the key of a slot")?;
+    let scope = Scope::from_written(scope).ok_or("invalid scope")?;
     let line = body.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let slot: Slot = serde_json::from_slice(line)?;
+    let slot: SlotLine = serde_json::from_slice(line)?;
     if slot.portico != 1 || slot.token.is_empty() {
         return Err("not a slot of this version".into());
     }
     let live = match (kind, slot.state.as_str()) {
         (_, "live") => true,
         (_, "free" | "sealed") | ("receipt", "gone") => false,
-        (_, state) => return Err(format!("it is {state}").into()),
+        (_, state) => return Err(format!("unknown state {state}").into()),
     };
     if listed != body.len() as u64 || live != (listed >= LIVE_MIN) {
-        return Err(format!("it is {} and has {} bytes, listed as {listed}", slot.state, body.len()).into());
+        return Err(format!("a slot that is {} has {} bytes, listed as {listed}", slot.state, body.len()).into());
     }
     found.scopes.insert(scope.clone());
     let of = match kind {
@@ -106,17 +106,17 @@ fn slot(
     if !live {
         return Ok(());
     }
-    let token = slot.data.ok_or("it speaks of no data")?;
+    let token = slot.data.ok_or("it names no data")?;
     let data_key = format!("{of}/{rest}!{token}");
-    let (size, sha256) = data.remove(&data_key).ok_or_else(|| format!("{data_key} is not there"))?;
+    let (size, sha256) = data.remove(&data_key).ok_or_else(|| format!("{data_key} does not exist"))?;
     if slot.size != Some(size) || slot.sha256.is_some_and(|there| there != sha256.to_hex()) {
-        found.faults.push(format!("{data_key} is not what its slot says"));
+        found.faults.push(format!("{data_key} differs from its slot"));
     }
     if kind == "receipt" {
         let key = format!("{}{data_key}", location.prefix);
         found.objects.push(FoundObject::new(scope, &location.bucket, key, size, sha256));
     } else {
-        let (session, number) = name.split_once('!').ok_or("no key of a part")?;
+        let (session, number) = name.split_once('!').ok_or("not the key of a part")?;
         let key = format!("{session}/{}/{token}", number.parse::<u32>()?);
         found.parts.push(FoundPart::new(scope, key, size, sha256));
     }

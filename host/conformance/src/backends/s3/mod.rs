@@ -1,6 +1,6 @@
-//! The S3 backend, and what is really in its bucket.
+//! The S3 backend, and a direct look at its bucket.
 //!
-//! It is looked at without the backend's code: by a client of the SDK, as any program sees it.
+//! The look uses none of the backend's code, only a client of the SDK.
 
 mod bucket;
 mod client;
@@ -16,10 +16,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-/// How long a host may have to do in the background after its last user has gone.
+/// Longest wait for the background tasks of a host after its last user is dropped.
 const SETTLE: Duration = Duration::from_secs(20);
 
-/// Stores below a prefix of their own each, beneath a location.
+/// Creates stores below a location, each with a new prefix.
 pub struct S3 {
     name: String,
     options: S3Options,
@@ -28,7 +28,7 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// Stores of these options. Of the options only the prefixes and the largest size are others in each store.
+    /// Creates stores with these options, except for the prefixes and the largest object size.
     pub fn new(name: impl Into<String>, options: S3Options) -> S3 {
         let mut capabilities = vec!["small-limit", "large"];
         if !options.single_runner {
@@ -59,37 +59,38 @@ impl TestBackend for S3 {
             ..self.options.clone()
         };
         let client = self.client.get_or_try_init(|| client::of(&self.options)).await?.clone();
-        Ok(Box::new(Prefix { options, client, hosts: Mutex::default() }))
+        Ok(Box::new(S3TestStore { options, client, hosts: Mutex::default() }))
     }
 }
 
-struct Prefix {
+struct S3TestStore {
     options: S3Options,
     client: Client,
-    /// What was opened and may still have something to do.
+    /// Hosts that were opened and may have background tasks.
     hosts: Mutex<Vec<Arc<S3Store>>>,
 }
 
-impl Prefix {
-    /// Where anything of it is.
+impl S3TestStore {
+    /// Returns the locations that the store uses.
     fn locations(&self) -> Vec<&Location> {
         let temp = self.options.temp.iter().filter(|temp| **temp != self.options.location);
         std::iter::once(&self.options.location).chain(temp).collect()
     }
 
-    /// Waits until no host does anything any more.
+    /// Waits for the background tasks of all hosts.
     async fn settle(&self) -> Result<(), BoxError> {
         let hosts = std::mem::take(&mut *self.hosts.lock().unwrap_or_else(PoisonError::into_inner));
         for host in hosts {
             let settled = tokio::time::timeout(SETTLE, host.settle()).await;
-            settled.map_err(|_| format!("a host still does something {SETTLE:?} after its last user has gone"))?;
+            settled
+                .map_err(|_| format!("a host still has background tasks {SETTLE:?} after its last user was dropped"))?;
         }
         Ok(())
     }
 }
 
 #[async_trait]
-impl TestStore for Prefix {
+impl TestStore for S3TestStore {
     async fn open(&self) -> Result<Arc<dyn Backend>, BoxError> {
         let host = Arc::new(S3Store::open(self.options.clone()).await?);
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner).push(host.clone());

@@ -1,7 +1,7 @@
 use super::*;
 use wasmtime::{Config, Engine, Linker, Module};
 
-/// What the guests of these tests can import: a call that answers at once, and one that takes [`NAP`].
+/// The imports of the test guests: a call that returns at once, and a call that takes [`NAP`].
 fn linker(engine: &Engine) -> Linker<()> {
     let mut linker = Linker::new(engine);
     linker.func_wrap("host", "now", || 7_i64).unwrap();
@@ -84,8 +84,8 @@ async fn the_budget_is_for_all_stretches_together() {
     assert_killed(SPIN_BETWEEN_NAPS).await;
 }
 
-/// Both spin on the one thread that there is, so both get their turns only if each yields, and each gets its whole
-/// budget only if it does not pay for the other.
+/// Both guests spin on the only thread. Both get turns only if each yields, and each gets its whole budget only if neither
+/// pays for the other.
 #[tokio::test(flavor = "current_thread")]
 async fn guests_take_turns_and_pay_for_themselves() {
     let engine = engine();
