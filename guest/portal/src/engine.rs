@@ -10,7 +10,7 @@ use crate::{
     session::{ABORTED, Announced, End, Received, Session},
     settings::Settings,
 };
-use portico_guest::{Digest, Error, FinalOptions, InputStream, PartOptions, Store, StoredObject, TempPart};
+use portico_guest::{Digest, Error, FinalOptions, InputStream, ListedPart, PartOptions, Store, StoredObject, TempPart};
 use std::time::Duration;
 
 /// The metadata that keeps a file's original name.
@@ -141,7 +141,7 @@ impl Engine {
     }
 
     /// Its parts, by number.
-    pub(crate) fn parts(&self, id: &str) -> Result<Vec<TempPart>, Refusal> {
+    pub(crate) fn parts(&self, id: &str) -> Result<Vec<ListedPart>, Refusal> {
         Ok(self.store.parts(id).collect::<Result<_, _>>()?)
     }
 

@@ -154,7 +154,6 @@ impl fmt::Display for Argument {
         f.write_str(match self {
             Argument::Scope => "scope",
             Argument::SessionId => "session-id",
-            Argument::PartNumber => "part-number",
             Argument::TempKey => "temp-key",
             Argument::FileId => "file-id",
             Argument::Range => "range",

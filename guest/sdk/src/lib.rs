@@ -47,9 +47,10 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let store = Store::open();
-//! let found = store.stat_final("squares")?;
+//! let squares = store.open_final("squares")?;
+//! println!("{} bytes", squares.receipt().size);
 //! let mut text = String::new();
-//! match store.get_final_stream(&found.bucket, &found.key, 100..200)?.read_to_string(&mut text) {
+//! match squares.stream(100..200)?.read_to_string(&mut text) {
 //!     Ok(_) => println!("{text}"),
 //!     Err(error) => match Error::of_io(&error) {
 //!         Some(Error::Unavailable { retry_after }) => println!("again after {retry_after:?}"),
@@ -90,6 +91,7 @@ mod digest;
 mod error;
 mod options;
 mod pages;
+mod reader;
 mod receipt;
 mod store;
 mod streams;
@@ -103,7 +105,8 @@ pub use digest::{Digest, DigestFormError};
 pub use error::{Argument, Error, Result};
 pub use options::{Expected, FinalOptions, IfExists, PartOptions};
 pub use pages::{Entries, Page};
-pub use receipt::{Record, StoredObject, TempPart};
+pub use reader::FinalReader;
+pub use receipt::{ListedPart, Record, StoredObject, TempPart};
 pub use store::{Store, StoreInfo};
 pub use streams::{ReadStream, Sink};
 pub use writer::{FinalWriter, PartWriter};

@@ -13,7 +13,7 @@ pub struct Page<T> {
 }
 
 /// Entries that an [`Entries`] asks for at a time.
-pub(crate) const PAGE_SIZE: u32 = 250;
+pub(crate) const PAGE_SIZE: u32 = 1_000;
 
 /// All entries of a listing, fetched a page at a time as they are wanted. What is written or deleted meanwhile
 /// may or may not show. Ends after the first error.

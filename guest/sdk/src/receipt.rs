@@ -29,6 +29,23 @@ impl From<wit::TempPart> for TempPart {
     }
 }
 
+/// A temporary part in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedPart {
+    /// The key of the write.
+    pub temp_key: String,
+    /// The part's number in the session.
+    pub part_number: u32,
+    /// The size in bytes.
+    pub size: u64,
+}
+
+impl From<wit::ListedPart> for ListedPart {
+    fn from(wit::ListedPart { temp_key, part_number, size }: wit::ListedPart) -> Self {
+        ListedPart { temp_key, part_number, size }
+    }
+}
+
 /// A final object that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredObject {

@@ -1,8 +1,8 @@
 //! The store: each operation of the contract under its own name, with Rust's types.
 
 use crate::{
-    Entries, FinalOptions, FinalWriter, Page, PartOptions, PartWriter, ReadStream, Record, Result, StoredObject,
-    TempPart,
+    Entries, FinalOptions, FinalReader, FinalWriter, ListedPart, Page, PartOptions, PartWriter, ReadStream, Record,
+    Result, StoredObject, TempPart,
     bindings::{portico::storage::storage as wit, wasi::io::streams::InputStream},
     options::byte_range,
     pages::PAGE_SIZE,
@@ -69,6 +69,14 @@ impl Store {
         Ok(ReadStream::new(self.0.get_temp_part_stream(temp_key, byte_range(range))?))
     }
 
+    /// Returns the receipt of a part.
+    ///
+    /// # Errors
+    /// `InvalidArgument(TempKey)`; `NotFound`.
+    pub fn stat_temp_part(&self, temp_key: &str) -> Result<TempPart> {
+        Ok(self.0.stat_temp_part(temp_key)?.into())
+    }
+
     /// Deletes the part of that key. Idempotent: true if this call deleted it, false if there was none.
     ///
     /// # Errors
@@ -81,13 +89,13 @@ impl Store {
     ///
     /// # Errors
     /// `InvalidArgument(SessionId | Cursor | Limit)`.
-    pub fn list_temp_parts(&self, session_id: &str, after: Option<&str>, limit: u32) -> Result<Page<TempPart>> {
+    pub fn list_temp_parts(&self, session_id: &str, after: Option<&str>, limit: u32) -> Result<Page<ListedPart>> {
         let page = self.0.list_temp_parts(session_id, after, limit)?;
-        Ok(Page { items: page.parts.into_iter().map(TempPart::from).collect(), next: page.next })
+        Ok(Page { items: page.parts.into_iter().map(ListedPart::from).collect(), next: page.next })
     }
 
     /// All parts of a session, by ascending part number.
-    pub fn parts<'s>(&'s self, session_id: &'s str) -> Entries<'s, TempPart> {
+    pub fn parts<'s>(&'s self, session_id: &'s str) -> Entries<'s, ListedPart> {
         Entries::new(move |after| self.list_temp_parts(session_id, after, PAGE_SIZE))
     }
 
@@ -162,12 +170,29 @@ impl Store {
         Ok(ReadStream::new(self.0.get_final_stream(bucket, key, byte_range(range))?))
     }
 
+    /// Opens a final object for its receipt and any number of streams.
+    ///
+    /// # Errors
+    /// `InvalidArgument(FileId)`; `NotFound`; `Gone`.
+    pub fn open_final(&self, file_id: &str) -> Result<FinalReader> {
+        Ok(FinalReader::new(self.0.open_final(file_id)?))
+    }
+
     /// The receipt of a final object.
     ///
     /// # Errors
     /// `InvalidArgument(FileId)`; `NotFound`; `Gone`.
     pub fn stat_final(&self, file_id: &str) -> Result<StoredObject> {
         Ok(self.0.stat_final(file_id)?.into())
+    }
+
+    /// Returns the receipts of at most 1,000 final objects, in the order of the ids; `None` where no object exists.
+    ///
+    /// # Errors
+    /// `InvalidArgument(FileId | Limit)`.
+    pub fn stat_finals(&self, file_ids: &[String]) -> Result<Vec<Option<StoredObject>>> {
+        let receipts = self.0.stat_finals(file_ids)?;
+        Ok(receipts.into_iter().map(|receipt| receipt.map(StoredObject::from)).collect())
     }
 
     /// Deletes a final object; its id stays taken and answers `Gone`. Idempotent: true if this call deleted it,
@@ -179,18 +204,22 @@ impl Store {
         Ok(self.0.delete_final(bucket, key)?)
     }
 
-    /// A page of the final objects of this scope, by file id in byte order. `limit` is 1 to 1,000.
+    /// Lists the ids of the final objects of this scope in byte order. `limit` is 1 to 1,000.
     ///
     /// # Errors
     /// `InvalidArgument(Cursor | Limit)`.
-    pub fn list_finals(&self, after: Option<&str>, limit: u32) -> Result<Page<StoredObject>> {
+    pub fn list_finals(&self, after: Option<&str>, limit: u32) -> Result<Page<String>> {
         let page = self.0.list_finals(after, limit)?;
-        Ok(Page { items: page.objects.into_iter().map(StoredObject::from).collect(), next: page.next })
+        Ok(Page { items: page.file_ids, next: page.next })
     }
 
-    /// All final objects of this scope, by file id in byte order.
+    /// The receipts of all final objects of this scope, by file id in byte order. Objects that are deleted during the
+    /// walk may be left out.
     pub fn finals(&self) -> Entries<'_, StoredObject> {
-        Entries::new(|after| self.list_finals(after, PAGE_SIZE))
+        Entries::new(|after| {
+            let Page { items, next } = self.list_finals(after, PAGE_SIZE)?;
+            Ok(Page { items: self.stat_finals(&items)?.into_iter().flatten().collect(), next })
+        })
     }
 
     /// Makes sure that nothing can come to exist under a file id any more. True if this call decided that; false

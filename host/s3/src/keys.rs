@@ -118,6 +118,10 @@ impl Keys {
         below(&self.temp, format_args!("temp/{scope}/{}!{:010}!{}", key.session, key.number, key.token))
     }
 
+    pub(crate) fn session_data(&self, scope: &Scope, session: &SessionId) -> Place {
+        below(&self.temp, format_args!("temp/{scope}/{session}!"))
+    }
+
     pub(crate) fn all_temp_data(&self) -> Place {
         below(&self.temp, format_args!("temp/"))
     }

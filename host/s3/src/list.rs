@@ -2,16 +2,21 @@
 
 use crate::keys::{Place, parse_part};
 use crate::objects::{KEYS_MAX, Listed, Listing};
-use crate::put_final::{Found, answer, found};
+use crate::put_final;
 use crate::put_part::live;
 use crate::receipt::Content;
 use crate::slot::{LIVE_MIN, Slot, State, WIDTH};
 use crate::store::Inner;
 use portico_store::{
-    Argument, Cursor, Error, FileId, FinalReceipt, Page, PartReceipt, RecordName, Result, Scope, SessionId, TempKey,
+    Argument, Cursor, Error, FileId, FinalReceipt, ListedPart, Page, RecordName, Result, Scope, SessionId, TempKey,
+    Token,
 };
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::task::JoinSet;
+
+/// Parts of a page whose slots are read at once. Two more listings cost no more requests than that.
+const READ_MAX: usize = 2;
 
 /// The slots of parts that come next in a session, live and free, at most [`KEYS_MAX`] of them; and the number after
 /// which to go on, if there may be more.
@@ -24,7 +29,7 @@ pub(crate) async fn part_slots(
     let prefix = inner.keys.session_parts(scope, session);
     let after = after.map(|number| inner.keys.part(scope, session, number).key);
     let (listed, more) = inner.client.list(&prefix, after.as_deref(), KEYS_MAX).await?;
-    let number = |listed: &Listed| listed.key.strip_prefix(&prefix.key).and_then(|number| number.parse::<u32>().ok());
+    let number = |listed: &Listed| number_of(&prefix, listed);
     let last = listed.last().and_then(number);
     let slots = slots(inner, &prefix.bucket, listed).await?;
     let slots = slots
@@ -35,6 +40,17 @@ pub(crate) async fn part_slots(
     Ok((slots, last.filter(|_| more)))
 }
 
+/// The number of a part by the key of its slot.
+fn number_of(prefix: &Place, listed: &Listed) -> Option<u32> {
+    listed.key.strip_prefix(&prefix.key)?.parse().ok()
+}
+
+/// A slot that this process has seen, if it is unchanged in a listing.
+fn known(inner: &Inner, bucket: &str, listed: &Listed) -> Option<Slot> {
+    let place = Place { bucket: bucket.to_owned(), key: listed.key.clone() };
+    inner.cache.get(&place).filter(|slot| !slot.etag.is_empty() && slot.etag == listed.etag)
+}
+
 /// Reads the slots of a listing, [`WIDTH`] at a time. What is not there any more is left out.
 async fn slots(inner: &Arc<Inner>, bucket: &str, listed: Vec<Listed>) -> Result<Vec<(Listed, Slot)>> {
     let mut read = Vec::with_capacity(listed.len());
@@ -43,12 +59,11 @@ async fn slots(inner: &Arc<Inner>, bucket: &str, listed: Vec<Listed>) -> Result<
     loop {
         while running.len() < WIDTH {
             let Some((at, listed)) = listed.next() else { break };
-            let place = Place { bucket: bucket.to_owned(), key: listed.key.clone() };
-            let known = inner.cache.get(&place).filter(|slot| !slot.etag.is_empty() && slot.etag == listed.etag);
-            if let Some(slot) = known {
+            if let Some(slot) = known(inner, bucket, &listed) {
                 read.push((at, (listed, slot)));
                 continue;
             }
+            let place = Place { bucket: bucket.to_owned(), key: listed.key.clone() };
             let inner = inner.clone();
             running.spawn(async move {
                 let slot = inner.slots.get(&place).await?;
@@ -90,52 +105,106 @@ async fn live_slots(
     Ok((found, false))
 }
 
-/// The entries that come next below a prefix, at most `limit`, and whether there may be more after the last of them. What
-/// has been deleted since it was listed makes room for what comes after it, so that a page with more after it is full.
-async fn page<T>(
-    inner: &Arc<Inner>,
-    prefix: &Place,
-    mut after: Option<String>,
-    limit: u32,
-    entry: impl Fn(&Listed, Slot) -> Result<Option<T>>,
-) -> Result<(Vec<T>, bool)> {
-    let mut entries = Vec::new();
-    let mut wanted = limit;
-    loop {
-        let (listed, more) = live_slots(inner, prefix, after, wanted).await?;
-        after = listed.last().map(|listed| listed.key.clone());
-        for (listed, slot) in slots(inner, &prefix.bucket, listed).await? {
-            if let Some(entry) = entry(&listed, slot)? {
-                wanted -= 1;
-                entries.push(entry);
-            }
-        }
-        if !more || wanted == 0 {
-            return Ok((entries, more));
-        }
-    }
-}
-
+/// Lists parts without reading their slots, where the keys tell all.
+///
+/// Three listings of one range of numbers follow each other: slots, data, slots again. A slot that is live with the same
+/// entity tag in both listings of slots existed throughout, because each write of a slot has a token of its own. So its
+/// data existed while data was listed. If the number has one data object only, that is the part's: its key has the token
+/// and its listing the size. The slot of any other number is read.
 pub(crate) async fn parts(
     inner: &Arc<Inner>,
     scope: &Scope,
     session: &SessionId,
     after: Option<&Cursor>,
     limit: u32,
-) -> Result<Page<PartReceipt>> {
+) -> Result<Page<ListedPart>> {
     let after = after.map(|cursor| cursor.as_str().parse::<u32>()).transpose();
     let after = after.map_err(|_| Error::InvalidArgument(Argument::Cursor))?;
     let prefix = inner.keys.session_parts(scope, session);
-    let after = after.map(|number| inner.keys.part(scope, session, number).key);
-    let entry = |listed: &Listed, slot| {
-        let number = listed.key.strip_prefix(&prefix.key).and_then(|number| number.parse::<u32>().ok());
-        let (Some(part), Some(number)) = (live(Some(slot)), number) else { return Ok(None) };
-        let key = TempKey { session: session.clone(), number, token: part.token()? };
-        part.receipt(key, false).map(Some)
+    let mut after = after.map(|number| inner.keys.part(scope, session, number).key);
+    let mut entries: Vec<ListedPart> = Vec::new();
+    // Parts that were deleted since they were listed make room for later ones: a page with more after it is full.
+    loop {
+        let wanted = limit - u32::try_from(entries.len()).unwrap_or(limit);
+        let (listed, more) = live_slots(inner, &prefix, after, wanted).await?;
+        after = listed.last().map(|listed| listed.key.clone());
+        entries.extend(parts_of(inner, scope, session, listed).await?);
+        if !more || entries.len() == limit as usize {
+            let next = cursor(more, entries.last().map(|part| part.key.number.to_string()))?;
+            return Ok(Page { entries, next });
+        }
+    }
+}
+
+/// The parts of slots that were listed, in their order, without those that have been deleted since.
+async fn parts_of(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    session: &SessionId,
+    listed: Vec<Listed>,
+) -> Result<Vec<ListedPart>> {
+    let prefix = inner.keys.session_parts(scope, session);
+    let unseen: Vec<&Listed> = listed.iter().filter(|listed| known(inner, &prefix.bucket, listed).is_none()).collect();
+    let mut parts = match unseen.len() {
+        0..=READ_MAX => BTreeMap::new(),
+        _ => plain_parts(inner, scope, session, &unseen).await?,
     };
-    let (entries, more) = page(inner, &prefix, after, limit, entry).await?;
-    let next = cursor(more, entries.last().map(|part| part.key.number.to_string()))?;
-    Ok(Page { entries, next })
+    let is_open = |listed: &Listed| number_of(&prefix, listed).is_some_and(|number| !parts.contains_key(&number));
+    let open = listed.into_iter().filter(is_open).collect();
+    for (listed, slot) in slots(inner, &prefix.bucket, open).await? {
+        if let (Some(number), Some(part)) = (number_of(&prefix, &listed), live(Some(slot))) {
+            let key = TempKey { session: session.clone(), number, token: part.token()? };
+            parts.insert(number, ListedPart { key, size: part.size });
+        }
+    }
+    Ok(parts.into_values().collect())
+}
+
+/// The parts, by number, that two more listings tell of slots which were listed before.
+async fn plain_parts(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    session: &SessionId,
+    before: &[&Listed],
+) -> Result<BTreeMap<u32, ListedPart>> {
+    let prefix = inner.keys.session_parts(scope, session);
+    let end = |listed: Option<&&Listed>| listed.and_then(|listed| number_of(&prefix, listed));
+    let (Some(first), Some(last)) = (end(before.first()), end(before.last())) else { return Ok(BTreeMap::new()) };
+
+    let data_prefix = inner.keys.session_data(scope, session);
+    let mut listing = Listing::new(&inner.client, data_prefix.clone(), Some(format!("{}{first:010}", data_prefix.key)));
+    // A number with several data objects has none here.
+    let mut data: BTreeMap<u32, Option<ListedPart>> = BTreeMap::new();
+    while let Some(Listed { key, size, .. }) = listing.next().await? {
+        let rest = key.strip_prefix(&data_prefix.key).and_then(|rest| rest.split_once('!'));
+        let Some((Ok(number), Ok(token))) = rest.map(|(number, token)| (number.parse(), Token::parse(token))) else {
+            continue;
+        };
+        if number > last {
+            break;
+        }
+        let part = ListedPart { key: TempKey { session: session.clone(), number, token }, size };
+        data.entry(number).and_modify(|several| *several = None).or_insert(Some(part));
+        if number == last && listing.ends_page() {
+            // Whether this number has more would cost a request, as reading its slot does.
+            data.remove(&last);
+            break;
+        }
+    }
+
+    let start = first.checked_sub(1).map(|number| inner.keys.part(scope, session, number).key);
+    let mut listing = Listing::new(&inner.client, prefix.clone(), start);
+    let mut after = HashMap::new();
+    while let Some(listed) = listing.next().await? {
+        let is_last = number_of(&prefix, &listed).is_none_or(|number| number >= last);
+        after.insert(listed.key, listed.etag);
+        if is_last {
+            break;
+        }
+    }
+    let unchanged = before.iter().filter(|slot| !slot.etag.is_empty() && after.get(&slot.key) == Some(&slot.etag));
+    let numbers = unchanged.filter_map(|slot| number_of(&prefix, slot));
+    Ok(numbers.filter_map(|number| Some((number, data.remove(&number)??))).collect())
 }
 
 pub(crate) async fn sessions(
@@ -179,19 +248,41 @@ pub(crate) async fn finals(
     scope: &Scope,
     after: Option<&Cursor>,
     limit: u32,
-) -> Result<Page<FinalReceipt>> {
+) -> Result<Page<FileId>> {
     let prefix = inner.keys.receipts(scope);
     let after = after.map(|cursor| format!("{}{cursor}", prefix.key));
-    let entry = |listed: &Listed, slot| {
-        let file = listed.key.strip_prefix(&prefix.key).and_then(|id| FileId::parse(id).ok());
-        match (file, found(Some(slot))?) {
-            (Some(file), Found::Live(there, _)) => answer(inner, scope, &file, &there, false).map(Some),
-            _ => Ok(None),
-        }
-    };
-    let (entries, more) = page(inner, &prefix, after, limit, entry).await?;
-    let next = cursor(more, entries.last().map(|object| object.file.to_string()))?;
+    let (listed, more) = live_slots(inner, &prefix, after, limit).await?;
+    let id = |listed: &Listed| listed.key.strip_prefix(&prefix.key).and_then(|id| FileId::parse(id).ok());
+    let entries: Vec<FileId> = listed.iter().filter_map(id).collect();
+    let next = cursor(more, entries.last().map(ToString::to_string))?;
     Ok(Page { entries, next })
+}
+
+/// The receipts of final objects, read [`WIDTH`] at a time.
+pub(crate) async fn receipts(inner: &Arc<Inner>, scope: &Scope, files: &[FileId]) -> Result<Vec<Option<FinalReceipt>>> {
+    let mut receipts = vec![None; files.len()];
+    let mut running = JoinSet::new();
+    let mut files = files.iter().cloned().enumerate();
+    loop {
+        while running.len() < WIDTH {
+            let Some((at, file)) = files.next() else { break };
+            let (inner, scope) = (inner.clone(), scope.clone());
+            running.spawn(async move {
+                match put_final::stat(&inner, &scope, &file).await {
+                    Ok(receipt) => Ok((at, Some(receipt))),
+                    Err(Error::NotFound | Error::Gone(_)) => Ok((at, None)),
+                    Err(error) => Err(error),
+                }
+            });
+        }
+        match running.join_next().await {
+            Some(done) => {
+                let (at, receipt) = done.map_err(Error::internal)??;
+                receipts[at] = receipt;
+            }
+            None => return Ok(receipts),
+        }
+    }
 }
 
 pub(crate) async fn records(

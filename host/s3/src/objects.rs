@@ -360,6 +360,11 @@ impl<'a> Listing<'a> {
         Listing { client, prefix, after, page: Vec::new().into_iter(), more: true }
     }
 
+    /// Whether the next entry costs a request.
+    pub(crate) fn ends_page(&self) -> bool {
+        self.more && self.page.len() == 0
+    }
+
     pub(crate) async fn next(&mut self) -> Result<Option<Listed>, Failure> {
         loop {
             if let Some(listed) = self.page.next() {

@@ -2,14 +2,18 @@
 
 use crate::failure::{Failure, Kind};
 use crate::keys::Place;
-use crate::put_final::data_of;
+use crate::put_final::{data_of, stat};
 use crate::put_part::live;
+use crate::receipt::Part;
 use crate::store::Inner;
 use async_trait::async_trait;
 use aws_sdk_s3::primitives::ByteStream as Answer;
 use bytes::Bytes;
 use portico_store::stream::ByteStream;
-use portico_store::{Blake3, ByteRange, Digest, Error, FinalKey, Result, Scope, Sha256, TempKey};
+use portico_store::{
+    Blake3, ByteRange, Digest, Error, FileId, FinalKey, FinalReader, FinalReceipt, PartReceipt, Result, Scope, Sha256,
+    TempKey,
+};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,19 +24,25 @@ pub(crate) async fn part(
     key: &TempKey,
     range: ByteRange,
 ) -> Result<Box<dyn ByteStream>> {
-    let size = async || {
-        let slot = inner.slots.get(&inner.keys.part(scope, &key.session, key.number)).await?;
-        let part = live(slot).filter(|part| part.data == key.token.as_str());
-        part.map(|part| part.size).ok_or(Error::NotFound)
-    };
-    let whole = size().await?;
-    let (start, end) = range.within(whole)?;
-    let source = Source { place: inner.keys.temp_data(scope, key), size: whole };
+    let size = there(inner, scope, key).await?.size;
+    let (start, end) = range.within(size)?;
+    let source = Source { place: inner.keys.temp_data(scope, key), size };
     match open(inner, source, start..end).await {
         // It went with its receipt since that was read; or it is lost.
-        Err(Error::NotFound) => Err(size().await.err().unwrap_or_else(|| lost(&key))),
+        Err(Error::NotFound) => Err(there(inner, scope, key).await.err().unwrap_or_else(|| lost(&key))),
         opened => opened,
     }
+}
+
+/// Returns the receipt of a part.
+pub(crate) async fn stat_part(inner: &Inner, scope: &Scope, key: &TempKey) -> Result<PartReceipt> {
+    there(inner, scope, key).await?.receipt(key.clone(), false)
+}
+
+/// Reads the slot of a part.
+async fn there(inner: &Inner, scope: &Scope, key: &TempKey) -> Result<Part> {
+    let slot = inner.slots.get(&inner.keys.part(scope, &key.session, key.number)).await?;
+    live(slot).filter(|part| part.data == key.token.as_str()).ok_or(Error::NotFound)
 }
 
 pub(crate) async fn final_object(
@@ -42,10 +52,47 @@ pub(crate) async fn final_object(
     range: ByteRange,
 ) -> Result<Box<dyn ByteStream>> {
     let (place, size) = data_of(inner, scope, key).await?;
-    let (start, end) = range.within(size)?;
-    match open(inner, Source { place, size }, start..end).await {
+    open_data(inner, scope, key, Source { place, size }, range).await
+}
+
+/// Opens a stream of a final object whose receipt has been read.
+async fn open_data(
+    inner: &Arc<Inner>,
+    scope: &Scope,
+    key: &FinalKey,
+    source: Source,
+    range: ByteRange,
+) -> Result<Box<dyn ByteStream>> {
+    let (start, end) = range.within(source.size)?;
+    match open(inner, source, start..end).await {
         Err(Error::NotFound) => Err(data_of(inner, scope, key).await.err().unwrap_or_else(|| lost(&key.key))),
         opened => opened,
+    }
+}
+
+/// Opens a final object: one request now, and one for each stream.
+pub(crate) async fn open_final(inner: &Arc<Inner>, scope: &Scope, file: &FileId) -> Result<Box<dyn FinalReader>> {
+    let receipt = stat(inner, scope, file).await?;
+    Ok(Box::new(OpenFinal { inner: inner.clone(), scope: scope.clone(), receipt }))
+}
+
+/// An open final object. Its key names one write, so each stream is of that write's content.
+struct OpenFinal {
+    inner: Arc<Inner>,
+    scope: Scope,
+    receipt: FinalReceipt,
+}
+
+#[async_trait]
+impl FinalReader for OpenFinal {
+    fn receipt(&self) -> &FinalReceipt {
+        &self.receipt
+    }
+
+    async fn stream(&self, range: ByteRange) -> Result<Box<dyn ByteStream>> {
+        let FinalReceipt { key: FinalKey { bucket, key }, size, .. } = &self.receipt;
+        let place = Place { bucket: bucket.clone(), key: key.clone() };
+        open_data(&self.inner, &self.scope, &self.receipt.key, Source { place, size: *size }, range).await
     }
 }
 

@@ -20,8 +20,9 @@ use portico_store::catching::Catchers;
 use portico_store::lane::Puts;
 use portico_store::stream::ByteStream;
 use portico_store::{
-    Backend, ByteRange, Cursor, Error, FileId, FinalKey, FinalOptions, FinalReceipt, Info, Page, PartOptions,
-    PartReceipt, Purged, Reason, Record, RecordName, Result, Scope, SessionId, SweepReport, TempKey, Writer,
+    Backend, ByteRange, Cursor, Error, FileId, FinalKey, FinalOptions, FinalReader, FinalReceipt, Info, ListedPart,
+    Page, PartOptions, PartReceipt, Purged, Reason, Record, RecordName, Result, Scope, SessionId, SweepReport, TempKey,
+    Writer,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -176,6 +177,11 @@ impl Backend for S3Store {
         read::part(&self.inner, scope, key, range).await
     }
 
+    async fn stat_part(&self, scope: &Scope, key: &TempKey) -> Result<PartReceipt> {
+        self.inner.registry.consumed(scope, &key.session).await;
+        read::stat_part(&self.inner, scope, key).await
+    }
+
     async fn delete_part(&self, scope: &Scope, key: &TempKey) -> Result<bool> {
         self.inner.registry.consumed(scope, &key.session).await;
         put_part::delete(&self.inner, scope, key).await
@@ -187,7 +193,7 @@ impl Backend for S3Store {
         session: &SessionId,
         after: Option<&Cursor>,
         limit: u32,
-    ) -> Result<Page<PartReceipt>> {
+    ) -> Result<Page<ListedPart>> {
         self.inner.registry.consumed(scope, session).await;
         list::parts(&self.inner, scope, session, after, limit).await
     }
@@ -230,15 +236,23 @@ impl Backend for S3Store {
         read::final_object(&self.inner, scope, key, range).await
     }
 
+    async fn open_final(&self, scope: &Scope, file: &FileId) -> Result<Box<dyn FinalReader>> {
+        read::open_final(&self.inner, scope, file).await
+    }
+
     async fn stat_final(&self, scope: &Scope, file: &FileId) -> Result<FinalReceipt> {
         put_final::stat(&self.inner, scope, file).await
+    }
+
+    async fn stat_finals(&self, scope: &Scope, files: &[FileId]) -> Result<Vec<Option<FinalReceipt>>> {
+        list::receipts(&self.inner, scope, files).await
     }
 
     async fn delete_final(&self, scope: &Scope, key: &FinalKey) -> Result<bool> {
         put_final::delete(&self.inner, scope, key).await
     }
 
-    async fn list_finals(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<FinalReceipt>> {
+    async fn list_finals(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<FileId>> {
         list::finals(&self.inner, scope, after, limit).await
     }
 

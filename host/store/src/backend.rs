@@ -36,6 +36,9 @@ pub trait Backend: Send + Sync + 'static {
     /// Opens a part for reading.
     async fn read_part(&self, scope: &Scope, key: &TempKey, range: ByteRange) -> Result<Box<dyn ByteStream>>;
 
+    /// Returns the receipt of a part.
+    async fn stat_part(&self, scope: &Scope, key: &TempKey) -> Result<PartReceipt>;
+
     /// Deletes a part; true if the part existed.
     async fn delete_part(&self, scope: &Scope, key: &TempKey) -> Result<bool>;
 
@@ -47,7 +50,7 @@ pub trait Backend: Send + Sync + 'static {
         session: &SessionId,
         after: Option<&Cursor>,
         limit: u32,
-    ) -> Result<Page<PartReceipt>>;
+    ) -> Result<Page<ListedPart>>;
 
     /// Returns a page of the sessions that have parts, by ascending id.
     async fn list_sessions(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<SessionId>>;
@@ -80,15 +83,21 @@ pub trait Backend: Send + Sync + 'static {
     /// Opens a final object for reading.
     async fn read_final(&self, scope: &Scope, key: &FinalKey, range: ByteRange) -> Result<Box<dyn ByteStream>>;
 
+    /// Opens a final object for its receipt and any number of streams.
+    async fn open_final(&self, scope: &Scope, file: &FileId) -> Result<Box<dyn FinalReader>>;
+
     /// Returns the receipt of a final object.
     async fn stat_final(&self, scope: &Scope, file: &FileId) -> Result<FinalReceipt>;
+
+    /// Returns the receipts of at most [`limits::PAGE_MAX`] final objects, in order; `None` where no object exists.
+    async fn stat_finals(&self, scope: &Scope, files: &[FileId]) -> Result<Vec<Option<FinalReceipt>>>;
 
     /// Replaces a final object's receipt by a tombstone with the reason `deleted`, then removes its data; true if
     /// this call did it.
     async fn delete_final(&self, scope: &Scope, key: &FinalKey) -> Result<bool>;
 
-    /// Returns a page of the final objects by ascending id.
-    async fn list_finals(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<FinalReceipt>>;
+    /// Returns a page of the ids of final objects, ascending.
+    async fn list_finals(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<FileId>>;
 
     /// Creates a tombstone where neither a receipt nor a tombstone exists; true if this call did it.
     async fn void_final(&self, scope: &Scope, file: &FileId, reason: &Reason) -> Result<bool>;
@@ -138,6 +147,38 @@ pub trait Writer<R>: Send {
     /// Checks the digest that this call or the options expect, and makes the content visible. The caller,
     /// [`crate::Upload`], has checked the sizes.
     async fn finish(self: Box<Self>, expected: Expected) -> Result<R>;
+}
+
+/// A final object, opened for reading.
+///
+/// It serves the content of this one object, never that of a later one under the same id.
+#[async_trait]
+pub trait FinalReader: Send + Sync {
+    /// The receipt of the object as it was opened.
+    fn receipt(&self) -> &FinalReceipt;
+
+    /// Opens a stream of the object, which continues to its end even if the object is deleted or the reader is dropped.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] and [`Error::OutOfRange`] for the range. [`Error::Gone`] or [`Error::NotFound`] if the
+    /// object was deleted since it was opened, on backends that do not keep its data for open readers.
+    async fn stream(&self, range: ByteRange) -> Result<Box<dyn ByteStream>>;
+}
+
+/// Returns a page of the receipts of final objects by ascending id. A page may have fewer entries than `limit`, because
+/// objects that are deleted between the listing and the look at their receipts are left out.
+///
+/// # Errors
+/// Those of [`Backend::list_finals`] and [`Backend::stat_finals`].
+pub async fn list_final_receipts(
+    backend: &dyn Backend,
+    scope: &Scope,
+    after: Option<&Cursor>,
+    limit: u32,
+) -> Result<Page<FinalReceipt>> {
+    let Page { entries, next } = backend.list_finals(scope, after, limit).await?;
+    let receipts = backend.stat_finals(scope, &entries).await?;
+    Ok(Page { entries: receipts.into_iter().flatten().collect(), next })
 }
 
 /// A description of a backend.
@@ -268,6 +309,15 @@ pub struct PartReceipt {
     pub offset: Option<u64>,
     /// The put found the same content stored, and stored nothing.
     pub replayed: bool,
+}
+
+/// A part in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedPart {
+    /// The key of the write.
+    pub key: TempKey,
+    /// Size in bytes.
+    pub size: u64,
 }
 
 /// A final object that exists.

@@ -89,7 +89,6 @@ pub enum Error {
 pub enum Argument {
     Scope,
     SessionId,
-    PartNumber,
     TempKey,
     FileId,
     Range,
@@ -110,7 +109,6 @@ impl std::fmt::Display for Argument {
         f.write_str(match self {
             Argument::Scope => "scope",
             Argument::SessionId => "session-id",
-            Argument::PartNumber => "part-number",
             Argument::TempKey => "temp-key",
             Argument::FileId => "file-id",
             Argument::Range => "range",
@@ -139,15 +137,9 @@ impl Error {
         Error::Unavailable { retry_after: None, cause: cause.into() }
     }
 
-    /// The error and its causes, in one line, for a log.
+    /// The error and its causes in one line, for a log.
     pub fn told(&self) -> String {
-        let mut told = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            told = format!("{told}: {error}");
-            cause = error.source();
-        }
-        told
+        chain(self)
     }
 
     /// A copy of the error, for a writer that failed and is called again. The first error carries the cause.
@@ -172,4 +164,16 @@ impl Error {
             Error::Internal(_) => Error::Internal(cause()),
         }
     }
+}
+
+/// Returns an error and its causes in one line, for a person: `outer: cause: cause of the cause`.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }

@@ -45,7 +45,7 @@ async fn pages_of_any_length_make_the_whole() {
     delete(&store, "m").await.unwrap();
     for limit in 1..=8 {
         let finals = pages(limit, async |after, limit| store.list_finals(&scope(), after.as_ref(), limit).await).await;
-        assert_eq!(finals.iter().map(|object| object.file.as_str()).collect::<Vec<_>>(), ids, "pages of {limit}");
+        assert_eq!(finals.iter().map(|file| file.as_str()).collect::<Vec<_>>(), ids, "pages of {limit}");
         let sessions =
             pages(limit, async |after, limit| store.list_sessions(&scope(), after.as_ref(), limit).await).await;
         let names: Vec<&str> = sessions.iter().map(|session| session.as_str()).collect();
@@ -67,7 +67,7 @@ async fn pages_of_any_length_make_the_whole() {
     let page = store.list_finals(&scope(), None, 2).await.unwrap();
     delete(&store, "a").await.unwrap();
     let next = store.list_finals(&scope(), page.next.as_ref(), 1).await.unwrap();
-    assert_eq!(next.entries[0].file.as_str(), "a.b");
+    assert_eq!(next.entries[0].as_str(), "a.b");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,7 +37,7 @@ async fn filled(root: &Path) {
 /// Looks that all objects are there again, and that the store works.
 async fn check_objects(root: &Path, made: SystemTime) {
     let store = open(root).await.unwrap();
-    let listed = store.list_finals(&scope(), None, 10).await.unwrap();
+    let listed = portico_store::list_final_receipts(&store, &scope(), None, 10).await.unwrap();
     let ids: Vec<&str> = listed.entries.iter().map(|object| object.file.as_str()).collect();
     assert_eq!(ids, ["empty", "large"]);
     for (object, expected) in listed.entries.iter().zip([Vec::new(), content(1, 3_000_000)]) {

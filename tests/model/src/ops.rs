@@ -11,6 +11,7 @@ pub(crate) enum Op {
     PutFinal { file: File, content: Content, how: How },
     DeletePart { slot: Slot, which: Which },
     ReadPart { slot: Slot, which: Which },
+    StatPart { slot: Slot, which: Which },
     ListParts { session: Session, page: u32 },
     ListSessions { scope: Scope, page: u32 },
     ListFinals { scope: Scope, page: u32 },
@@ -113,7 +114,7 @@ impl Op {
         let record = pick(rng, &names.records).clone();
         let scope = pick(rng, &names.scopes).clone();
         let page = *pick(rng, &[1, 2, 1_000]);
-        match rng.u32(..120) {
+        match rng.u32(..122) {
             0..32 => Self::put_part(rng, names, slot),
             32..40 => {
                 let content = match rng.u8(..3) {
@@ -140,6 +141,7 @@ impl Op {
             104..109 => Op::ReplaceRecord { record, which: which(rng) },
             109..111 => Op::DeleteRecord { record, which: rng.bool().then(|| which(rng)) },
             111..115 => Op::GetRecord { record },
+            115..117 => Op::StatPart { slot, which: which(rng) },
             _ => Op::Sweep,
         }
     }

@@ -114,6 +114,8 @@ pub(crate) enum FileAct {
     Made { maker: u64, stamp: Stamp },
     /// A put or assembly was refused because of the object there; with a stamp, only of content that is not that.
     Conflict { other_than: Option<Stamp> },
+    /// An object is there, says a listing.
+    Listed,
     /// An object is there.
     Seen { maker: u64, stamp: Stamp },
     /// A tombstone is there.
@@ -145,6 +147,7 @@ impl State for FileState {
             FileAct::Conflict { other_than } => {
                 same(matches!(self, FileState::Object { stamp, .. } if other_than.as_ref() != Some(stamp)))
             }
+            FileAct::Listed => same(matches!(self, FileState::Object { .. })),
             FileAct::Seen { maker, stamp } => same(*self == FileState::Object { maker: *maker, stamp: *stamp }),
             FileAct::Gone { reason } => same(*self == FileState::Gone { reason: reason.clone() }),
             FileAct::Absent => same(empty),

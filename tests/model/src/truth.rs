@@ -6,8 +6,8 @@ use crate::names::{File, NUMBERS, Names, Rec, Slot};
 use crate::perform::small::writer_of;
 use crate::spec::{FileAct, FileState, RecordAct, RecordState, SlotAct, SlotState, Write};
 use portico_store::{
-    Backend, ByteRange, Cursor, Error, FileId, FinalReceipt, Page, PartReceipt, Record, RecordName, Result, Scope,
-    SessionId, limits,
+    Backend, ByteRange, Cursor, Error, FileId, FinalReceipt, ListedPart, Page, PartReceipt, Record, RecordName, Result,
+    Scope, SessionId, limits,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,7 +61,11 @@ impl Truth {
             if parts.is_empty() {
                 self.wrong.push(format!("session {scope}:{session} is listed and has no parts"));
             }
-            for part in parts {
+            for ListedPart { key, size } in parts {
+                let part = store.stat_part(scope, &key).await?;
+                if (&part.key, part.size) != (&key, size) {
+                    self.wrong.push(format!("{key} of {size} bytes is listed, and its receipt is {part:?}"));
+                }
                 let mut stream = store.read_part(scope, &part.key, ByteRange::default()).await?;
                 let content = drain(&mut *stream, &mut fastrand::Rng::with_seed(0)).await?;
                 let stamp = Stamp::of(&content);
@@ -77,15 +81,23 @@ impl Truth {
     async fn read_finals(&mut self, store: &dyn Backend, scope: &Scope) -> Result<()> {
         let finals =
             self.pages(format!("finals of {scope}"), async |after, limit| store.list_finals(scope, after, limit).await);
-        for receipt in finals.await? {
-            let mut stream = store.read_final(scope, &receipt.key, ByteRange::default()).await?;
+        let finals = finals.await?;
+        let receipts = store.stat_finals(scope, &finals).await?;
+        for (file, receipt) in finals.into_iter().zip(receipts) {
+            let reader = store.open_final(scope, &file).await?;
+            let opened = reader.receipt().clone();
+            if receipt.as_ref() != Some(&opened) {
+                self.wrong.push(format!("{opened:?} was opened, and its receipt is {receipt:?}"));
+            }
+            let receipt = opened;
+            let mut stream = reader.stream(ByteRange::default()).await?;
             let content = drain(&mut *stream, &mut fastrand::Rng::with_seed(0)).await?;
             if Stamp::of(&content) != Stamp::from(&receipt) {
                 self.wrong.push(format!("{receipt:?} has content {:?}", Stamp::of(&content)));
             }
             let stated = store.stat_final(scope, &receipt.file).await?;
             if stated != receipt {
-                self.wrong.push(format!("{receipt:?} is listed, and its receipt is {stated:?}"));
+                self.wrong.push(format!("{receipt:?} was opened, and its receipt is {stated:?}"));
             }
             self.finals.insert((scope.clone(), receipt.file.clone()), (receipt, content));
         }

@@ -28,7 +28,7 @@ use crate::{
 use percent_encoding::percent_decode_str;
 use portico_guest::{Argument, Error, FinalOptions, Store, StoredObject};
 use serde::Serialize;
-use std::time::SystemTime;
+use std::{borrow::Cow, time::SystemTime};
 
 /// The routes of this protocol.
 pub(super) const ROUTES: &[Route] = &[
@@ -87,8 +87,10 @@ fn list(request: &Request, _: &[&str]) -> Result<Response, Problem> {
         Error::InvalidArgument(Argument::Cursor) => Problem::invalid("after", "not the `next` of any page"),
         error => error.into(),
     })?;
+    // A file that was deleted since it was listed is left out.
+    let objects = store.stat_finals(&page.items)?;
     let info = store.info();
-    let files = page.items.iter().map(|object| Receipt::new(object, &info.backend)).collect();
+    let files = objects.iter().flatten().map(|object| Receipt::new(object, &info.backend)).collect();
     let listed = Listed { files, next: page.next.as_deref() };
     Ok(Response::new(200).header("cache-control", "no-store").json("application/json", &listed))
 }
@@ -118,9 +120,9 @@ fn put(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
 }
 
 fn get(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
-    let store = Store::open();
-    let object = find(&store, parameters[0])?;
-    let validators = Validators::of(&object, clock::now());
+    let reader = Store::open().open_final(&file_id(parameters[0])?)?;
+    let object = reader.receipt();
+    let validators = Validators::of(object, clock::now());
     match request.conditions().verdict(Some(&validators), true) {
         Verdict::Proceed => {}
         Verdict::NotModified => return Ok(about(Response::new(304), &validators)),
@@ -128,7 +130,7 @@ fn get(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
     }
     if request.method() == "HEAD" {
         // A range is of GET alone (RFC 9110, 14.2).
-        return Ok(represent(Response::new(200), &object, &validators).withheld(object.size));
+        return Ok(represent(Response::new(200), object, &validators).withheld(object.size));
     }
     let ranged = validators.hold_for_range(request.field("if-range").as_deref());
     let range = if ranged { request.field("range") } else { None };
@@ -137,17 +139,17 @@ fn get(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
         Selection::Part { first, end } => (206, first, end),
         Selection::Unsatisfiable => return Err(Error::OutOfRange { size: object.size }.into()),
     };
-    let content = store.get_final_stream(&object.bucket, &object.key, first..end)?.into_inner();
+    let content = reader.stream(first..end)?.into_inner();
     let mut response = Response::new(status);
     if status == 206 {
         response = response.header("content-range", ranges::content_range(first, end, object.size));
     }
-    Ok(represent(response, &object, &validators).stream(content, end - first))
+    Ok(represent(response, object, &validators).stream(content, end - first))
 }
 
 fn delete(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
     let store = Store::open();
-    let object = find(&store, parameters[0])?;
+    let object = store.stat_final(&file_id(parameters[0])?)?;
     if request.conditions().verdict(Some(&Validators::of(&object, clock::now())), false) == Verdict::Failed {
         return Err(Kind::PreconditionFailed.into());
     }
@@ -156,10 +158,9 @@ fn delete(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
     if deleted { Ok(Response::new(204)) } else { Err(Kind::Gone.into()) }
 }
 
-/// The file of an id as it stands in a path.
-fn find(store: &Store, segment: &str) -> Result<StoredObject, Problem> {
-    let file_id = percent_decode_str(segment).decode_utf8().map_err(|_| Kind::NotFound)?;
-    Ok(store.stat_final(&file_id)?)
+/// The file id in a path.
+fn file_id(segment: &str) -> Result<Cow<'_, str>, Problem> {
+    Ok(percent_decode_str(segment).decode_utf8().map_err(|_| Kind::NotFound)?)
 }
 
 /// What a 304 repeats of a 200 (RFC 9110, 15.4.5). A file can be deleted, so caches ask each time.

@@ -3,8 +3,8 @@
 use crate::support::{Framed, MIB, content, options, read, sha256, sized};
 use portico_s3::S3Store;
 use portico_store::{
-    Backend, ByteRange, Cursor, Error, FileId, FinalKey, IfExists, PartOptions, PartReceipt, Reason, RecordName,
-    Result, Scope, SessionId, TempKey, assemble_final, put_final, put_part, stream,
+    Backend, ByteRange, Cursor, Error, FileId, FinalKey, IfExists, ListedPart, PartOptions, Reason, RecordName, Result,
+    Scope, SessionId, TempKey, assemble_final, put_final, put_part, stream,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ fn name() -> RecordName {
     RecordName::parse("a/record").unwrap()
 }
 
-async fn parts(store: &S3Store, scope: &Scope) -> Vec<PartReceipt> {
+async fn parts(store: &S3Store, scope: &Scope) -> Vec<ListedPart> {
     store.list_parts(scope, &session(), None::<&Cursor>, 100).await.unwrap().entries
 }
 
@@ -229,7 +229,7 @@ impl Operation {
             }
             _ => match stat {
                 Ok(there) => {
-                    assert_eq!(listed, vec![there.clone()]);
+                    assert_eq!(listed, vec![there.file.clone()]);
                     assert!(read(store, scope, &there.key).await.unwrap() == prepared.content, "other content");
                     Seen::After
                 }

@@ -132,6 +132,8 @@ async fn operations(store: &S3Store, kept: &Kept) -> Vec<(&'static str, Error)> 
     failed("stat_final of nothing", store.stat_final(scope, &file("nothing")).await.map(drop));
     failed("stat_final of a tombstone", store.stat_final(scope, &file("void")).await.map(drop));
     failed("read_final", store.read_final(scope, &kept.object, ByteRange::default()).await.map(drop));
+    failed("open_final", store.open_final(scope, &file("kept")).await.map(drop));
+    failed("stat_finals", store.stat_finals(scope, &[file("nothing"), file("kept")]).await.map(drop));
     failed("delete_final", store.delete_final(scope, &kept.object).await.map(drop));
     failed("list_finals", store.list_finals(scope, None, 10).await.map(drop));
     failed("void_final", store.void_final(scope, &file("new"), void).await.map(drop));
@@ -139,6 +141,7 @@ async fn operations(store: &S3Store, kept: &Kept) -> Vec<(&'static str, Error)> 
     failed("purge_gone", store.purge_gone(scope, u64::MAX, None).await.map(drop));
     failed("read_part", store.read_part(scope, &kept.part, ByteRange::default()).await.map(drop));
     failed("read_part of none", store.read_part(scope, &other, ByteRange::default()).await.map(drop));
+    failed("stat_part", store.stat_part(scope, &kept.part).await.map(drop));
     failed("delete_part", store.delete_part(scope, &kept.part).await.map(drop));
     failed("list_parts", store.list_parts(scope, &session(), None, 10).await.map(drop));
     failed("list_sessions", store.list_sessions(scope, None, 10).await.map(drop));

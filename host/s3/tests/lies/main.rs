@@ -388,7 +388,7 @@ async fn small_pages() {
     let (store, scope) = (&store, &scope());
     for limit in [1, 7, 8, 100] {
         let listed = all!(|after: Option<Cursor>| async move { store.list_finals(scope, after.as_ref(), limit).await });
-        assert_eq!(listed.iter().map(|put| put.file.to_string()).collect::<Vec<_>>(), names);
+        assert_eq!(listed.iter().map(ToString::to_string).collect::<Vec<_>>(), names);
         let listed =
             all!(|after: Option<Cursor>| async move { store.list_records(scope, "", after.as_ref(), limit).await });
         assert_eq!(listed.iter().map(ToString::to_string).collect::<Vec<_>>(), names);

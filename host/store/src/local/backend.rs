@@ -2,23 +2,13 @@
 
 use crate::local::files::layout;
 use crate::local::index::{finals, parts, records};
-use crate::local::operations::assemble;
-use crate::local::operations::ended;
-use crate::local::operations::publish;
-use crate::local::operations::put_final;
-use crate::local::operations::put_part;
-use crate::local::operations::read;
-use crate::local::operations::ready;
-use crate::local::operations::sweep;
-use crate::local::shared::Inner;
-use crate::local::shared::LocalStore;
-use crate::local::shared::blocking;
-use crate::local::shared::detached;
-use crate::local::shared::now_ms;
+use crate::local::operations::{assemble, ended, publish, put_final, put_part, read, ready, sweep};
+use crate::local::shared::{Inner, LocalStore, blocking, detached, now_ms};
 use crate::stream::ByteStream;
 use crate::{
-    Argument, Backend, ByteRange, Cursor, Error, FileId, FinalKey, FinalOptions, FinalReceipt, Info, Page, PartOptions,
-    PartReceipt, Purged, Reason, Record, RecordName, Result, Scope, SessionId, SweepReport, TempKey, Writer,
+    Argument, Backend, ByteRange, Cursor, Error, FileId, FinalKey, FinalOptions, FinalReader, FinalReceipt, Info,
+    ListedPart, Page, PartOptions, PartReceipt, Purged, Reason, Record, RecordName, Result, Scope, SessionId,
+    SweepReport, TempKey, Writer,
 };
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -56,6 +46,11 @@ impl Backend for LocalStore {
         read::part(&self.inner, scope, key, range).await
     }
 
+    async fn stat_part(&self, scope: &Scope, key: &TempKey) -> Result<PartReceipt> {
+        self.inner.sessions.are_parts_certain(scope, &key.session)?;
+        read::row(&self.inner, scope, key).await?.map(put_part::receipt).ok_or(Error::NotFound)
+    }
+
     async fn delete_part(&self, scope: &Scope, key: &TempKey) -> Result<bool> {
         self.inner.sessions.are_parts_certain(scope, &key.session)?;
         let (of, key) = (scope.clone(), key.clone());
@@ -74,14 +69,13 @@ impl Backend for LocalStore {
         session: &SessionId,
         after: Option<&Cursor>,
         limit: u32,
-    ) -> Result<Page<PartReceipt>> {
+    ) -> Result<Page<ListedPart>> {
         let after = after.map(|cursor| cursor.as_str().parse::<u32>()).transpose();
         let after = after.map_err(|_| Error::InvalidArgument(Argument::Cursor))?;
         self.inner.sessions.are_parts_certain(scope, session)?;
         let (scope, session) = (scope.clone(), session.clone());
         let rows = self.read(move |conn| parts::list(conn, &scope, &session, after, limit + 1)).await?;
-        page(rows, limit, |row| row.key.number.to_string())
-            .map(|page| Page { entries: page.entries.into_iter().map(put_part::receipt).collect(), next: page.next })
+        page(rows, limit, |part| part.key.number.to_string())
     }
 
     async fn list_sessions(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<SessionId>> {
@@ -125,12 +119,24 @@ impl Backend for LocalStore {
         read::final_object(&self.inner, scope, key, range).await
     }
 
+    async fn open_final(&self, scope: &Scope, file: &FileId) -> Result<Box<dyn FinalReader>> {
+        read::open_final(&self.inner, scope, file).await
+    }
+
     async fn stat_final(&self, scope: &Scope, file: &FileId) -> Result<FinalReceipt> {
-        match publish::stat(&self.inner, scope, file).await? {
-            Some(finals::FinalRow::Live(receipt)) => Ok(receipt),
-            Some(finals::FinalRow::Gone(reason)) => Err(Error::Gone(reason)),
-            None => Err(Error::NotFound),
+        finals::FinalRow::live(publish::stat(&self.inner, scope, file).await?)
+    }
+
+    async fn stat_finals(&self, scope: &Scope, files: &[FileId]) -> Result<Vec<Option<FinalReceipt>>> {
+        for file in files {
+            self.inner.names.is_certain(scope, file)?;
         }
+        let (scope, files) = (scope.clone(), files.to_vec());
+        let receipt = move |conn: &Connection, file: &FileId| match finals::get(conn, &scope, file)? {
+            Some(finals::FinalRow::Live(receipt)) => Ok(Some(receipt)),
+            Some(finals::FinalRow::Gone(_)) | None => Ok(None),
+        };
+        self.read(move |conn| files.iter().map(|file| receipt(conn, file)).collect()).await
     }
 
     async fn delete_final(&self, scope: &Scope, key: &FinalKey) -> Result<bool> {
@@ -138,10 +144,10 @@ impl Backend for LocalStore {
         detached(async move { ended::delete(&inner, &scope, &key).await }).await
     }
 
-    async fn list_finals(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<FinalReceipt>> {
+    async fn list_finals(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<FileId>> {
         let (scope, after) = (scope.clone(), after.cloned());
         let after = move |conn: &Connection| finals::list(conn, &scope, after.as_ref().map(Cursor::as_str), limit + 1);
-        page(self.read(after).await?, limit, |receipt| receipt.file.as_str().to_owned())
+        page(self.read(after).await?, limit, |file| file.as_str().to_owned())
     }
 
     async fn void_final(&self, scope: &Scope, file: &FileId, reason: &Reason) -> Result<bool> {

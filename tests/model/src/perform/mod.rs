@@ -198,7 +198,13 @@ impl Host {
     }
 
     async fn read_final(&self, file: &File, piece: bool, rng: &mut fastrand::Rng) -> Outcome {
-        let Some(receipt) = self.stat(file).await? else { return Ok(()) };
+        let (receipt, reader) = if rng.bool() {
+            let Some(reader) = self.open_final(file).await? else { return Ok(()) };
+            (reader.receipt().clone(), Some(reader))
+        } else {
+            let Some(receipt) = self.stat(file).await? else { return Ok(()) };
+            (receipt, None)
+        };
         let range = if piece {
             let start = rng.u64(..=receipt.size);
             ByteRange { start, end: rng.bool().then(|| rng.u64(start..=receipt.size)) }
@@ -207,7 +213,10 @@ impl Host {
         };
         let what = format!("read final {} {range:?}", file_name(file));
         let id = self.history.call(Entry { what, ..Entry::default() });
-        let opened = self.backend.read_final(&file.0, &receipt.key, range).await;
+        let opened = match &reader {
+            Some(reader) => reader.stream(range).await,
+            None => self.backend.read_final(&file.0, &receipt.key, range).await,
+        };
         let now = self.history.now();
         let mut stream = match opened {
             Ok(stream) => stream,
@@ -230,8 +239,9 @@ impl Host {
             self.history.wrong(id, format!("its stream is not the content of {stamp:?} that was sent"));
         }
         let maker = self.maker(id, file, &receipt).unwrap_or_default();
-        let act = At::File(file.clone(), FileAct::Seen { maker, stamp });
-        self.history.answer_at(id, now, format!("{} bytes", read.len()), vec![act], None);
+        // A reader may serve an object that has been deleted since it was opened.
+        let act = reader.is_none().then(|| At::File(file.clone(), FileAct::Seen { maker, stamp }));
+        self.history.answer_at(id, now, format!("{} bytes", read.len()), act.into_iter().collect(), None);
         Ok(())
     }
 }

@@ -6,12 +6,13 @@ use crate::history::{At, Entry, Id};
 use crate::names::{File, NUMBERS, Rec, Session, Slot};
 use crate::ops::{Op, Which};
 use crate::spec::{FileAct, RecordAct, SlotAct};
-use portico_store::{Error, FinalReceipt, Reason};
+use portico_store::{Error, FinalReader, FinalReceipt, Reason};
 
 impl Host {
     pub(super) async fn perform_small(&self, op: Op, rng: &mut fastrand::Rng) -> Outcome {
         match op {
             Op::ListParts { session, page } => self.list_parts(&session, page).await,
+            Op::StatPart { slot, which } => self.stat_part(&slot, which).await,
             Op::ListSessions { scope, page } => self.list_sessions(&scope, page).await,
             Op::ListFinals { scope, page } => self.list_finals(&scope, &self.names.files, page).await,
             Op::ListRecords { scope, prefix, page } => {
@@ -61,6 +62,20 @@ impl Host {
     pub(super) async fn stat(&self, file: &File) -> Result<Option<FinalReceipt>, Error> {
         let id = self.begin(format!("stat {}", file_name(file)));
         let result = self.backend.stat_final(&file.0, &file.1).await;
+        self.stated(id, file, result)
+    }
+
+    /// Opens a final object, if there is one.
+    pub(super) async fn open_final(&self, file: &File) -> Result<Option<Box<dyn FinalReader>>, Error> {
+        let id = self.begin(format!("open {}", file_name(file)));
+        match self.backend.open_final(&file.0, &file.1).await {
+            Ok(reader) => Ok(self.stated(id, file, Ok(reader.receipt().clone()))?.map(|_| reader)),
+            Err(error) => self.stated(id, file, Err(error)).map(|_| None),
+        }
+    }
+
+    /// Notes the receipt of a final object.
+    fn stated(&self, id: Id, file: &File, result: Result<FinalReceipt, Error>) -> Result<Option<FinalReceipt>, Error> {
         let (act, receipt) = match &result {
             Ok(receipt) => {
                 let maker = self.maker(id, file, receipt).unwrap_or_default();

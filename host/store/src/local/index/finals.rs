@@ -1,7 +1,7 @@
 //! Rows of final objects, and tombstones.
 
 use crate::local::files::layout;
-use crate::{Digest, FileId, FinalReceipt, Result, Scope};
+use crate::{Digest, Error, FileId, FinalReceipt, Result, Scope};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 /// The state of a file id.
@@ -10,6 +10,20 @@ pub(crate) enum FinalRow {
     Live(FinalReceipt),
     /// A tombstone, with its reason.
     Gone(String),
+}
+
+impl FinalRow {
+    /// Returns the receipt of an object.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] for a tombstone, [`Error::NotFound`] for nothing.
+    pub(crate) fn live(row: Option<FinalRow>) -> Result<FinalReceipt> {
+        match row {
+            Some(FinalRow::Live(receipt)) => Ok(receipt),
+            Some(FinalRow::Gone(reason)) => Err(Error::Gone(reason)),
+            None => Err(Error::NotFound),
+        }
+    }
 }
 
 macro_rules! columns {
@@ -22,7 +36,7 @@ macro_rules! columns {
 pub(crate) const GET: &str = concat!(columns!(), " FROM finals WHERE scope = ?1 AND file = ?2");
 pub(crate) const EXISTS: &str = "SELECT 1 FROM finals WHERE scope = ?1 AND file = ?2";
 pub(crate) const LIST: &str =
-    concat!(columns!(), " FROM finals WHERE scope = ?1 AND file > ?2 AND gone IS NULL ORDER BY file LIMIT ?3");
+    "SELECT file FROM finals WHERE scope = ?1 AND file > ?2 AND gone IS NULL ORDER BY file LIMIT ?3";
 pub(crate) const NEXT_OF_ALL: &str = concat!(
     columns!(),
     ", scope FROM finals WHERE (scope, file) > (?1, ?2) AND gone IS NULL ORDER BY scope, file LIMIT ?3"
@@ -156,17 +170,12 @@ pub(crate) fn forget(conn: &Connection, scope: &Scope, file: &FileId, before_ms:
     Ok(conn.prepare_cached(sql)?.execute(params![scope.as_str(), file.as_str(), before, removed])? == 1)
 }
 
-/// Objects by id, from the one after `after`.
-pub(crate) fn list(conn: &Connection, scope: &Scope, after: Option<&str>, limit: u32) -> Result<Vec<FinalReceipt>> {
+/// The ids of objects, from the one after `after`.
+pub(crate) fn list(conn: &Connection, scope: &Scope, after: Option<&str>, limit: u32) -> Result<Vec<FileId>> {
     let mut statement = conn.prepare_cached(LIST)?;
-    let rows = statement.query_map(params![scope.as_str(), after.unwrap_or(""), limit], |found| row(scope, found))?;
-    let mut objects = Vec::new();
-    for found in rows {
-        if let FinalRow::Live(receipt) = found? {
-            objects.push(receipt);
-        }
-    }
-    Ok(objects)
+    let ids =
+        statement.query_map(params![scope.as_str(), after.unwrap_or(""), limit], |row| row.get::<_, String>(0))?;
+    ids.map(|id| FileId::parse(&id?)).collect()
 }
 
 /// Objects of all scopes by scope and id, from the one after `after`.

@@ -1,6 +1,8 @@
 //! Rows of parts.
 
-use crate::{Argument, Chain, Digest, Error, Result, Scope, SessionId, Sha256State, TempKey, Token, limits};
+use crate::{
+    Argument, Chain, Digest, Error, ListedPart, Result, Scope, SessionId, Sha256State, TempKey, Token, limits,
+};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use std::collections::{BTreeMap, HashSet};
 
@@ -172,8 +174,8 @@ pub(crate) const TOKENS: &str =
 pub(crate) const WITHDRAW: &str = "INSERT INTO withdrawn SELECT scope, session, starts, starts + size FROM parts
     WHERE scope = ?1 AND session = ?2 AND number BETWEEN ?3 AND ?4 AND placed = 1";
 pub(crate) const GET: &str = concat!(columns!(), " FROM parts WHERE scope = ?1 AND session = ?2 AND number = ?3");
-pub(crate) const LIST: &str =
-    concat!(columns!(), " FROM parts WHERE scope = ?1 AND session = ?2 AND number > ?3 ORDER BY number LIMIT ?4");
+pub(crate) const LIST: &str = "SELECT number, token, size FROM parts
+    WHERE scope = ?1 AND session = ?2 AND number > ?3 ORDER BY number LIMIT ?4";
 pub(crate) const NEXT_OF_ALL: &str = concat!(
     columns!(),
     ", scope FROM parts WHERE (scope, session, number) > (?1, ?2, ?3) ORDER BY scope, session, number LIMIT ?4"
@@ -211,11 +213,17 @@ pub(crate) fn list(
     session: &SessionId,
     after: Option<u32>,
     limit: u32,
-) -> Result<Vec<PartRow>> {
+) -> Result<Vec<ListedPart>> {
     let after = after.map_or(-1, i64::from);
     let mut statement = conn.prepare_cached(LIST)?;
-    let rows = statement.query_map(params![scope.as_str(), session.as_str(), after, limit], row)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let rows = statement.query_map(params![scope.as_str(), session.as_str(), after, limit], |row| {
+        Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?))
+    })?;
+    rows.map(|row| {
+        let (number, token, size) = row?;
+        Ok(ListedPart { key: TempKey { session: session.clone(), number, token: Token::parse(&token)? }, size })
+    })
+    .collect()
 }
 
 /// Parts of all scopes by scope, session and number, from the one after `after`.

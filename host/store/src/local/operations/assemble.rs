@@ -16,8 +16,7 @@ use crate::local::operations::publish::{compare_existing, publish, stat};
 use crate::local::operations::put_final::receipt;
 use crate::local::operations::read;
 use crate::local::sessions::Seal;
-use crate::local::shared::Inner;
-use crate::local::shared::blocking;
+use crate::local::shared::{Inner, blocking};
 use crate::{
     Digest, Error, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, SessionId, Sha256, TempKey, Token,
 };

@@ -3,13 +3,13 @@
 use crate::local::files::aside::Opened;
 use crate::local::files::disk::Disk;
 use crate::local::files::layout;
-use crate::local::index::finals::FinalRow;
+use crate::local::index::finals::{self, FinalRow};
 use crate::local::index::parts::{self, PartFile, PartRow};
-use crate::local::operations::publish::stat;
 use crate::local::shared::Inner;
-use crate::local::shared::blocking;
 use crate::stream::ByteStream;
-use crate::{ByteRange, Digest, Error, FinalKey, Result, Scope, Sha256, TempKey, limits};
+use crate::{
+    ByteRange, Digest, Error, FileId, FinalKey, FinalReader, FinalReceipt, Result, Scope, Sha256, TempKey, limits,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::Connection;
@@ -130,7 +130,41 @@ pub(crate) async fn part(
     Ok(Box::new(FileStream::new(Arc::new(file), base + start, base + end)))
 }
 
+/// An open final object. The file stays readable when its name goes.
+struct FinalFile {
+    receipt: FinalReceipt,
+    file: Arc<Opened>,
+}
+
+#[async_trait]
+impl FinalReader for FinalFile {
+    fn receipt(&self) -> &FinalReceipt {
+        &self.receipt
+    }
+
+    async fn stream(&self, range: ByteRange) -> Result<Box<dyn ByteStream>> {
+        let (start, end) = range.within(self.receipt.size)?;
+        Ok(Box::new(FileStream::new(self.file.clone(), start, end)))
+    }
+}
+
 /// Opens a final object.
+pub(crate) async fn open_final(inner: &Arc<Inner>, scope: &Scope, file: &FileId) -> Result<Box<dyn FinalReader>> {
+    inner.names.is_certain(scope, file)?;
+    let (disk, scope, id) = (inner.disk.clone(), scope.clone(), file.clone());
+    let open = move |conn: &Connection| {
+        let receipt = || FinalRow::live(finals::get(conn, &scope, &id)?);
+        let found = receipt()?;
+        match disk.open_read(&layout::final_path(&scope, &id))? {
+            Some(file) => Ok(FinalFile { receipt: found, file: Arc::new(file) }),
+            // Deleted since its row was read, or lost.
+            None => Err(receipt().err().unwrap_or_else(|| Error::internal(format!("the data of {id} is missing")))),
+        }
+    };
+    Ok(Box::new(inner.index.read(open).await?))
+}
+
+/// Opens a stream of a final object.
 pub(crate) async fn final_object(
     inner: &Arc<Inner>,
     scope: &Scope,
@@ -138,21 +172,5 @@ pub(crate) async fn final_object(
     range: ByteRange,
 ) -> Result<Box<dyn ByteStream>> {
     let id = layout::file_of(scope, key).ok_or(Error::NotFound)?;
-    let receipt = match stat(inner, scope, &id).await? {
-        Some(FinalRow::Live(receipt)) => receipt,
-        Some(FinalRow::Gone(reason)) => return Err(Error::Gone(reason)),
-        None => return Err(Error::NotFound),
-    };
-    let (start, end) = range.within(receipt.size)?;
-    match open(inner, layout::final_path(scope, &id)).await? {
-        Some(file) => Ok(Box::new(FileStream::new(Arc::new(file), start, end))),
-        None => match stat(inner, scope, &id).await? {
-            Some(FinalRow::Gone(reason)) => Err(Error::Gone(reason)),
-            _ => Err(Error::internal(format!("the data of {} is missing", key.key))),
-        },
-    }
-}
-
-async fn open(inner: &Arc<Inner>, path: PathBuf) -> Result<Option<Opened>> {
-    blocking(inner, move |inner| inner.disk.open_read(&path)).await
+    open_final(inner, scope, &id).await?.stream(range).await
 }

@@ -250,7 +250,7 @@ fn finals_are_listed_in_byte_order_without_tombstones() {
     finals::void(&conn, &scope(), &file("b"), "r", 1).unwrap();
     let list = |after: Option<&str>, limit| -> Vec<String> {
         let objects = finals::list(&conn, &scope(), after, limit).unwrap();
-        objects.iter().map(|object| object.file.as_str().to_owned()).collect()
+        objects.iter().map(|file| file.as_str().to_owned()).collect()
     };
     assert_eq!(list(None, 100), ["B", "a", "a.b", "aa", "~"]);
     assert_eq!(list(None, 2), ["B", "a"]);

@@ -1,0 +1,237 @@
+//! What the programs share: the table of cases, content, and checks.
+//!
+//! A program is a file of `src/bin`, its cases are functions from a [`Store`] of their own, and [`cases!`] makes a
+//! `main` of them. What a case stores and does not take away again it must name with [`keep_object`] or [`keep_part`];
+//! the runner finds anything else in the store and fails the case.
+
+pub mod bindings;
+mod content;
+pub mod hosts;
+mod pattern;
+
+pub use bindings::portico::conformance::fixture;
+pub use content::{Content, Piece, endless, pattern};
+pub use portico_guest::{
+    Argument, Digest, Error, Expected, FinalOptions, FinalReader, FinalWriter, InputStream, ListedPart, OutputStream,
+    PartOptions, PartWriter, ReadStream, Record, Result, Store, StoredObject, TempPart,
+};
+
+use std::fmt::Debug;
+use std::io::Write as _;
+
+/// Writes the `main` of a program: the names of its cases, each with what it needs in brackets.
+///
+/// ```ignore
+/// cases! { empty, two_writers [instances=2], too_large [needs=small-limit] }
+/// ```
+#[macro_export]
+macro_rules! cases {
+    ($($name:ident $([$($key:ident = $value:expr),+])?),+ $(,)?) => {
+        fn main() {
+            $crate::main(&[$((
+                concat!(stringify!($name) $($(, " ", stringify!($key), "=", $value)+)?),
+                $name as fn(&$crate::Store),
+            )),+]);
+        }
+    };
+}
+
+/// The line that a program prints of a case, and the case.
+pub type Case = (&'static str, fn(&Store));
+
+/// Prints the names of the cases, or runs the one that is named.
+///
+/// # Panics
+/// If no case has that name.
+pub fn main(cases: &[Case]) {
+    match std::env::args().nth(1) {
+        None => {
+            for (line, _) in cases {
+                writeln!(std::io::stdout(), "{line}").expect("a standard output");
+            }
+        }
+        Some(name) => {
+            let named = |(line, _): &&Case| line.split(' ').next() == Some(&name);
+            let (_, run) = cases.iter().find(named).unwrap_or_else(|| panic!("no case {name}"));
+            run(&Store::open());
+        }
+    }
+}
+
+/// Stores content as a final object, without options, and checks the receipt.
+///
+/// # Panics
+/// If it fails.
+#[track_caller]
+pub fn put(store: &Store, file_id: &str, content: &Content) -> StoredObject {
+    let object = store.put_final(file_id, content.source(), FinalOptions::new()).expect("a put");
+    assert_eq!((object.file_id.as_str(), object.replayed), (file_id, false));
+    assert_object(&object, content);
+    object
+}
+
+/// Stores content as a part, without options, and checks the receipt.
+///
+/// # Panics
+/// If it fails.
+#[track_caller]
+pub fn put_part(store: &Store, session: &str, number: u32, content: &Content) -> TempPart {
+    put_part_with(store, session, number, content, PartOptions::new())
+}
+
+/// Stores content as a part at its place in the object, and checks the receipt.
+///
+/// # Panics
+/// If it fails.
+#[track_caller]
+pub fn put_placed(store: &Store, session: &str, number: u32, content: &Content, offset: u64) -> TempPart {
+    put_part_with(store, session, number, content, PartOptions::new().size(content.size()).offset(offset))
+}
+
+#[track_caller]
+fn put_part_with(store: &Store, session: &str, number: u32, content: &Content, options: PartOptions) -> TempPart {
+    let offset = options.offset;
+    let part = store.put_temp_part(session, number, content.source(), options).expect("a put");
+    let found = (part.part_number, part.size, part.sha256, part.offset, part.replayed);
+    assert_eq!(found, (number, content.size(), None, offset, false));
+    part
+}
+
+/// Checks that a receipt speaks of this content.
+///
+/// # Panics
+/// If it does not.
+#[track_caller]
+pub fn assert_object(object: &StoredObject, content: &Content) {
+    assert_eq!((object.size, object.sha256), (content.size(), content.sha256()), "of {object:?}");
+}
+
+/// Checks that an object is there, by its stat and by its bytes, and says that it stays.
+///
+/// # Panics
+/// If it is not there.
+#[track_caller]
+pub fn keep_object(store: &Store, object: &StoredObject, content: &Content) {
+    assert_object(object, content);
+    let there = store.stat_final(&object.file_id).expect("an object");
+    assert_eq!(there, StoredObject { replayed: false, ..object.clone() });
+    assert_eq!(*store.open_final(&object.file_id).expect("an object").receipt(), there);
+    content.assert_read(read(store, object));
+    fixture::keep_object(&object.bucket, &object.key, content.pieces());
+}
+
+/// Checks that a part of the widest scope is there by its bytes, and says that it stays.
+///
+/// # Panics
+/// If it is not there.
+#[track_caller]
+pub fn keep_part(store: &Store, part: &TempPart, content: &Content) {
+    content.assert_read(read_part(store, part));
+    fixture::keep_part(&[], &part.temp_key, content.pieces());
+}
+
+/// The whole of an object.
+///
+/// # Panics
+/// If it is not there.
+#[track_caller]
+#[must_use]
+pub fn read(store: &Store, object: &StoredObject) -> ReadStream {
+    store.get_final_stream(&object.bucket, &object.key, ..).expect("a stream")
+}
+
+/// The whole of a part.
+///
+/// # Panics
+/// If it is not there.
+#[track_caller]
+#[must_use]
+pub fn read_part(store: &Store, part: &TempPart) -> ReadStream {
+    store.get_temp_part_stream(&part.temp_key, ..).expect("a stream")
+}
+
+/// A part as listings show it.
+#[must_use]
+pub fn listed(part: &TempPart) -> ListedPart {
+    ListedPart { temp_key: part.temp_key.clone(), part_number: part.part_number, size: part.size }
+}
+
+/// The parts of a session, as a listing shows them.
+///
+/// # Panics
+/// If they cannot be listed.
+#[track_caller]
+#[must_use]
+pub fn parts_of(store: &Store, session: &str) -> Vec<ListedPart> {
+    store.parts(session).collect::<Result<_>>().expect("a listing")
+}
+
+/// Checks that a session has these parts and no other, and their receipts.
+///
+/// # Panics
+/// If it does not.
+#[track_caller]
+pub fn assert_parts<'a>(store: &Store, session: &str, parts: impl IntoIterator<Item = &'a TempPart>) {
+    let parts: Vec<&TempPart> = parts.into_iter().collect();
+    let expected: Vec<ListedPart> = parts.iter().map(|part| listed(part)).collect();
+    assert_eq!(parts_of(store, session), expected, "parts of {session}");
+    for part in parts {
+        assert_eq!(store.stat_temp_part(&part.temp_key).as_ref(), Ok(part));
+    }
+}
+
+/// Checks that a scope has these objects and no other.
+///
+/// # Panics
+/// If it does not.
+#[track_caller]
+pub fn assert_finals<'a>(store: &Store, objects: impl IntoIterator<Item = &'a StoredObject>) {
+    let found: Vec<StoredObject> = store.finals().collect::<Result<_>>().expect("a listing");
+    assert_eq!(found.iter().collect::<Vec<_>>(), objects.into_iter().collect::<Vec<_>>());
+}
+
+/// Checks that a file id is free: never used, never voided.
+///
+/// # Panics
+/// If it is not.
+#[track_caller]
+pub fn assert_free(store: &Store, file_id: &str) {
+    refused(store.stat_final(file_id), Error::NotFound);
+}
+
+/// Checks that an operation failed with this error.
+///
+/// # Panics
+/// If it did not.
+#[track_caller]
+pub fn refused<T: Debug>(result: Result<T>, error: Error) {
+    match result {
+        Ok(value) => panic!("{value:?} instead of {error:?}"),
+        Err(found) => assert_eq!(found, error),
+    }
+}
+
+/// Checks that an operation failed because of this argument.
+///
+/// # Panics
+/// If it did not.
+#[track_caller]
+pub fn refused_argument<T: Debug>(result: Result<T>, argument: Argument) {
+    refused(result, Error::InvalidArgument(argument));
+}
+
+/// The storage error that a stream failed with.
+///
+/// # Panics
+/// If it did not fail with one.
+#[track_caller]
+pub fn stream_error<T: Debug>(result: std::io::Result<T>) -> Error {
+    let error = result.expect_err("a failure of the stream");
+    Error::of_io(&error).cloned().unwrap_or_else(|| panic!("{error:?} is no error of the storage"))
+}
+
+/// An error of an object or session that is gone for this reason.
+#[must_use]
+pub fn gone(reason: &str) -> Error {
+    Error::Gone { reason: reason.to_owned() }
+}

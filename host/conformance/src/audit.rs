@@ -1,0 +1,209 @@
+//! What a store holds after a case, against what the instances said of it.
+//!
+//! It is looked at four times: by the listings of each host, in the storage itself, by the listings after it was closed
+//! and opened, and in the storage again after a sweep. All four must agree with what was said, and with each other.
+
+use crate::board::Claims;
+use crate::source;
+use crate::stores::{BoxError, Found, FoundObject, FoundPart, TestStore};
+use portico_store::{
+    Backend, Cursor, FinalReceipt, ListedPart, Page, Record, Result, Scope, SessionId, Sha256, list_final_receipts,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Entries that a listing is asked for at a time.
+const PAGE: u32 = 100;
+
+/// What the instances said that stays in the store.
+pub(crate) struct Claimed {
+    scopes: BTreeSet<Scope>,
+    objects: Vec<(String, String, Content)>,
+    parts: Vec<(Scope, String, Content)>,
+    faults: Vec<String>,
+}
+
+/// Size in bytes and digest in hexadecimal digits.
+type Content = (u64, String);
+
+impl Claimed {
+    pub(crate) fn new(claims: Claims) -> Self {
+        let mut claimed = Claimed {
+            scopes: BTreeSet::from([Scope::root()]),
+            objects: Vec::new(),
+            parts: Vec::new(),
+            faults: Vec::new(),
+        };
+        for claim in claims.objects {
+            claimed.objects.push((claim.bucket, claim.key, content(&claim.content)));
+        }
+        for claim in claims.parts {
+            match claim.scope.iter().try_fold(Scope::root(), |scope, name| scope.narrow(name)) {
+                Ok(scope) => claimed.parts.push((scope, claim.temp_key, content(&claim.content))),
+                Err(error) => claimed.faults.push(format!("a claim in {:?}: {error}", claim.scope)),
+            }
+        }
+        claimed
+    }
+}
+
+fn content(pieces: &[crate::bindings::portico::conformance::fixture::Piece]) -> Content {
+    let mut sha256 = Sha256::new();
+    let mut buffer = vec![0; 64 << 10];
+    for piece in pieces {
+        let mut done = 0;
+        while done < piece.size {
+            let count = usize::try_from(piece.size - done).unwrap_or(usize::MAX).min(buffer.len());
+            source::fill(piece.seed, piece.start + done, &mut buffer[..count]);
+            sha256.update(&buffer[..count]);
+            done += count as u64;
+        }
+    }
+    (pieces.iter().map(|piece| piece.size).sum(), sha256.finish().to_hex())
+}
+
+/// Looks at a store, and closes its hosts. Answers what is wrong.
+pub(crate) async fn audit(
+    test_store: &dyn TestStore,
+    hosts: Vec<Arc<dyn Backend>>,
+    claimed: &Claimed,
+) -> Result<Vec<String>, BoxError> {
+    let mut faults = claimed.faults.clone();
+    let before = listings(&*hosts[0], &claimed.scopes).await?;
+    for other in &hosts[1..] {
+        let there = listings(&**other, &claimed.scopes).await?;
+        if there != before {
+            faults.push(format!("one host lists {before:?}, and another {there:?}"));
+        }
+    }
+    drop(hosts);
+    let found = sorted(test_store.inspect().await?);
+    faults.extend(found.faults.iter().cloned());
+    compare(&found, claimed, &mut faults);
+
+    let store = test_store.open().await?;
+    let after = listings(&*store, &claimed.scopes).await?;
+    for (scope, there) in &before {
+        if after.get(scope) != Some(there) {
+            faults
+                .push(format!("{scope} lists after it was opened again {:?}, and before {there:?}", after.get(scope)));
+        }
+    }
+    compare_listings(&found, &listings(&*store, &found.scopes).await?, &mut faults);
+    let swept = store.sweep().await?;
+    if swept.removed > 0 || !swept.foreign.is_empty() {
+        faults.push(format!("a sweep finds something: {swept:?}"));
+    }
+    drop(store);
+    let again = sorted(test_store.inspect().await?);
+    if again != found {
+        faults.push(format!("after it was opened again and swept there is {again:?}, and before {found:?}"));
+    }
+    Ok(faults)
+}
+
+fn sorted(mut found: Found) -> Found {
+    found.objects.sort();
+    found.parts.sort();
+    found
+}
+
+/// What lies there against what was said.
+fn compare(found: &Found, claimed: &Claimed, faults: &mut Vec<String>) {
+    let mut objects: Vec<&FoundObject> = found.objects.iter().collect();
+    for (bucket, key, content) in &claimed.objects {
+        match objects.iter().position(|there| there.bucket == *bucket && there.key == *key) {
+            Some(at) => {
+                let there = objects.swap_remove(at);
+                check(format_args!("object {bucket} {key}"), (there.size, &there.sha256), content, faults);
+            }
+            None => faults.push(format!("object {bucket} {key} is not there, or was claimed twice")),
+        }
+    }
+    faults.extend(objects.iter().map(|there| format!("an object is there that nobody claims: {there:?}")));
+
+    let mut parts: Vec<&FoundPart> = found.parts.iter().collect();
+    for (scope, temp_key, content) in &claimed.parts {
+        match parts.iter().position(|there| there.scope == *scope && there.temp_key == *temp_key) {
+            Some(at) => {
+                let there = parts.swap_remove(at);
+                check(format_args!("part {temp_key} in {scope}"), (there.size, &there.sha256), content, faults);
+            }
+            None => faults.push(format!("part {temp_key} in {scope} is not there, or was claimed twice")),
+        }
+    }
+    faults.extend(parts.iter().map(|there| format!("a part is there that nobody claims: {there:?}")));
+}
+
+fn check(what: std::fmt::Arguments<'_>, (size, sha256): (u64, &str), content: &Content, faults: &mut Vec<String>) {
+    if size != content.0 {
+        faults.push(format!("{what} has {size} bytes and not {}", content.0));
+    } else if sha256 != content.1 {
+        faults.push(format!("{what} has other bytes than were claimed"));
+    }
+}
+
+/// What lies there against what the listings say.
+fn compare_listings(found: &Found, listings: &BTreeMap<Scope, Listing>, faults: &mut Vec<String>) {
+    let mut objects = Vec::new();
+    let mut parts = Vec::new();
+    for (scope, listing) in listings {
+        for object in &listing.objects {
+            let (bucket, key) = (&object.key.bucket, &object.key.key);
+            objects.push(FoundObject::new(scope.clone(), bucket, key, object.size, object.sha256));
+        }
+        for part in &listing.parts {
+            parts.push((scope.clone(), part.key.to_string(), part.size));
+        }
+    }
+    objects.sort();
+    parts.sort();
+    let there: Vec<_> = found.parts.iter().map(|part| (part.scope.clone(), part.temp_key.clone(), part.size)).collect();
+    if objects != found.objects {
+        faults.push(format!("listed are the objects {objects:?}, and there are {:?}", found.objects));
+    }
+    if parts != there {
+        faults.push(format!("listed are the parts {parts:?}, and there are {there:?}"));
+    }
+}
+
+/// Everything that the listings of a scope say.
+#[derive(Debug, PartialEq, Eq)]
+struct Listing {
+    objects: Vec<FinalReceipt>,
+    parts: Vec<ListedPart>,
+    records: Vec<Record>,
+}
+
+async fn listings(store: &dyn Backend, scopes: &BTreeSet<Scope>) -> Result<BTreeMap<Scope, Listing>> {
+    let mut listings = BTreeMap::new();
+    for scope in scopes {
+        let objects = all(async |after| list_final_receipts(store, scope, after.as_ref(), PAGE).await).await?;
+        let sessions: Vec<SessionId> =
+            all(async |after| store.list_sessions(scope, after.as_ref(), PAGE).await).await?;
+        let mut parts = Vec::new();
+        for session in &sessions {
+            parts.extend(all(async |after| store.list_parts(scope, session, after.as_ref(), PAGE).await).await?);
+        }
+        let names = all(async |after| store.list_records(scope, "", after.as_ref(), PAGE).await).await?;
+        let mut records = Vec::new();
+        for name in &names {
+            records.push(store.get_record(scope, name).await?);
+        }
+        listings.insert(scope.clone(), Listing { objects, parts, records });
+    }
+    Ok(listings)
+}
+
+async fn all<T>(page: impl AsyncFn(Option<Cursor>) -> Result<Page<T>>) -> Result<Vec<T>> {
+    let mut entries = Vec::new();
+    let mut after = None;
+    loop {
+        let page = page(after).await?;
+        entries.extend(page.entries);
+        after = page.next;
+        if after.is_none() {
+            return Ok(entries);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What `portico check` tries of a store: all that a portal does with one.
+
+use portico_store::{
+    Backend, ByteRange, Cursor, Error, Expected, FileId, FinalKey, FinalOptions, Page, PartOptions, RecordName, Result,
+    Scope, SessionId, TempKey, Token, assemble_final, list_final_receipts, put_final, put_part, stream,
+};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Content of what is put.
+const CONTENT: &[u8] = b"portico check";
+
+/// Age from which things of another trial are those of one that was killed.
+const OLD: Duration = Duration::from_secs(60 * 60);
+
+/// Entries of a listing that are asked for at a time.
+const PAGE: u32 = 100;
+
+/// Puts, assembles, reads and deletes in a scope that is for trials alone, and leaves nothing there. Several processes may do
+/// it at once.
+pub(super) async fn try_out(store: &dyn Backend) -> Result<()> {
+    store.ready().await?;
+    let trial =
+        Trial { store, scope: Scope::root().narrow("portico-check")?, name: format!("{}-{}", now(), Token::random()?) };
+    let tried = trial.run().await;
+    let cleared = trial.clear().await;
+    tried.and(cleared)
+}
+
+/// In seconds since the Unix epoch.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+struct Trial<'a> {
+    store: &'a dyn Backend,
+    scope: Scope,
+    /// What the names of all its things begin with: its time, and a random token.
+    name: String,
+}
+
+impl Trial<'_> {
+    async fn run(&self) -> Result<()> {
+        let Trial { store, scope, name } = self;
+        let put = put_final(*store, scope, &FileId::parse(name)?, &mut content(), FinalOptions::default()).await?;
+        self.compare_final(&put.key).await?;
+
+        // One part in a place of its own, and one that is made an object.
+        let session = SessionId::parse(name)?;
+        let alone = put_part(*store, scope, &session, 1, &mut content(), PartOptions::default()).await?;
+        self.compare_part(&alone.key).await?;
+        self.store.delete_part(scope, &alone.key).await?;
+        let expected = Expected { size: Some(CONTENT.len() as u64), sha256: None };
+        let placed = PartOptions { expected, offset: Some(0), ..PartOptions::default() };
+        let part = put_part(*store, scope, &session, 2, &mut content(), placed).await?;
+        self.compare_part(&part.key).await?;
+        let assembled = FileId::parse(&format!("{name}.assembled"))?;
+        let made = assemble_final(*store, scope, &assembled, &[part.key], FinalOptions::default()).await?;
+        self.compare_final(&made.key).await?;
+
+        let record = RecordName::parse(name)?;
+        let version = store.create_record(scope, &record, CONTENT).await?;
+        let version = store.replace_record(scope, &record, &version, CONTENT).await?;
+        same(&store.get_record(scope, &record).await?.value)?;
+        store.delete_record(scope, &record, Some(&version)).await.map(drop)
+    }
+
+    async fn compare_final(&self, key: &FinalKey) -> Result<()> {
+        let mut read = self.store.read_final(&self.scope, key, ByteRange::default()).await?;
+        same(&stream::collect(&mut *read, CONTENT.len()).await?)
+    }
+
+    async fn compare_part(&self, key: &TempKey) -> Result<()> {
+        let mut read = self.store.read_part(&self.scope, key, ByteRange::default()).await?;
+        same(&stream::collect(&mut *read, CONTENT.len()).await?)
+    }
+
+    /// Removes all that this trial has made, and what others that were killed have left.
+    async fn clear(&self) -> Result<()> {
+        let Trial { store, scope, .. } = self;
+        let sessions =
+            all(async |after: Option<Cursor>| store.list_sessions(scope, after.as_ref(), PAGE).await).await?;
+        for session in sessions.iter().filter(|session| self.is_due(session.as_str())) {
+            store.delete_session(scope, session).await?;
+        }
+        let records =
+            all(async |after: Option<Cursor>| store.list_records(scope, "", after.as_ref(), PAGE).await).await?;
+        for record in records.iter().filter(|record| self.is_due(record.as_str())) {
+            store.delete_record(scope, record, None).await?;
+        }
+        let finals =
+            all(async |after: Option<Cursor>| list_final_receipts(*store, scope, after.as_ref(), PAGE).await).await?;
+        for object in finals.iter().filter(|object| self.is_due(object.file.as_str())) {
+            store.delete_final(scope, &object.key).await?;
+        }
+        let mut after = None;
+        loop {
+            // Ids here are never used twice, so that no tombstone has anything to keep away.
+            after = store.purge_gone(scope, u64::MAX, after.as_ref()).await?.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn is_due(&self, name: &str) -> bool {
+        let made = name.split('-').next().and_then(|time| time.parse::<u64>().ok()).unwrap_or(0);
+        name.starts_with(&self.name) || made.saturating_add(OLD.as_secs()) < now()
+    }
+}
+
+fn content() -> impl stream::ByteStream {
+    stream::from_bytes(CONTENT)
+}
+
+fn same(content: &[u8]) -> Result<()> {
+    if content == CONTENT { Ok(()) } else { Err(Error::internal("what was read is not what was written")) }
+}
+
+/// All entries of a listing.
+async fn all<T>(page: impl AsyncFn(Option<Cursor>) -> Result<Page<T>>) -> Result<Vec<T>> {
+    let (mut entries, mut after) = (Vec::new(), None);
+    loop {
+        let Page { entries: more, next } = page(after).await?;
+        entries.extend(more);
+        after = next;
+        if after.is_none() {
+            return Ok(entries);
+        }
+    }
+}
