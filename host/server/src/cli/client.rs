@@ -180,5 +180,5 @@ impl Own {
 fn secret() -> Result<String, Error> {
     let mut random = [0; 32];
     getrandom::fill(&mut random).map_err(|error| Error::Start(std::io::Error::other(error)))?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(random))
 }
