@@ -39,7 +39,7 @@ impl Backend for LocalStore {
         number: u32,
         options: PartOptions,
     ) -> Result<Box<dyn Writer<PartReceipt>>> {
-        put_part::begin(&self.inner, scope, session, number, options).await
+        put_part::begin_part(&self.inner, scope, session, number, options).await
     }
 
     async fn read_part(&self, scope: &Scope, key: &TempKey, range: ByteRange) -> Result<Box<dyn ByteStream>> {
@@ -101,7 +101,7 @@ impl Backend for LocalStore {
         file: &FileId,
         options: FinalOptions,
     ) -> Result<Box<dyn Writer<FinalReceipt>>> {
-        put_final::begin(&self.inner, scope, file, options).await
+        put_final::begin_final(&self.inner, scope, file, options).await
     }
 
     async fn assemble(

@@ -38,7 +38,7 @@ pub(crate) async fn assemble(
     let aside = Aside::default();
     let made = make(inner, scope, file, list, options, &aside).await;
     // An unused new file is removed before the caller continues.
-    aside.settled().await;
+    aside.wait().await;
     made
 }
 

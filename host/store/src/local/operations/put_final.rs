@@ -23,7 +23,7 @@ struct FinalWriter {
     aside: Aside,
 }
 
-pub(crate) async fn begin(
+pub(crate) async fn begin_final(
     inner: &Arc<Inner>,
     scope: &Scope,
     file: &FileId,
@@ -67,7 +67,7 @@ impl Writer<FinalReceipt> for FinalWriter {
         let aside = self.aside.clone();
         let finished = self.finish_put(expected).await;
         // The staged name is removed before the caller continues.
-        aside.settled().await;
+        aside.wait().await;
         finished
     }
 }
