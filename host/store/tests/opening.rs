@@ -3,7 +3,7 @@
 mod support;
 
 use portico_store::local::OpenError;
-use portico_store::{Backend, Error, RecordName};
+use portico_store::{Backend, Error, RecordName, chain};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -360,17 +360,6 @@ async fn a_store_that_found_no_room_while_it_was_made_is_made_when_there_is_some
     check_filled(tmpfs.path()).await;
 }
 
-/// The message for people: the error and its causes.
-fn told(error: &OpenError) -> String {
-    let mut told = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        told = format!("{told}: {error}");
-        cause = error.source();
-    }
-    told
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn without_room_for_another_file_the_cause_and_its_path_are_told_once() {
     let test = "without_room_for_another_file_the_cause_and_its_path_are_told_once";
@@ -383,9 +372,8 @@ async fn without_room_for_another_file_the_cause_and_its_path_are_told_once() {
     assert!(made < 1_000, "there is room for more files than there may be");
     let full = |error: &OpenError| matches!(error, OpenError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull);
     let error = refused(tmpfs.path(), "no file can be made", full).await;
-    let told = told(&error);
     let path = tmpfs.path().join("index.sqlite-wal").display().to_string();
-    assert_eq!(told, format!("{path}: No space left on device (os error 28)"));
+    assert_eq!(chain(&error), format!("{path}: No space left on device (os error 28)"));
     std::fs::remove_dir_all(&others).unwrap();
     check_filled(tmpfs.path()).await;
 }
@@ -404,7 +392,7 @@ async fn an_index_that_may_not_be_written_is_told_once_with_its_path() {
     set("+i");
     let denied = |error: &OpenError| matches!(error, OpenError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied);
     let error = refused(tmpfs.path(), "an index that can't be written", denied).await;
-    assert_eq!(told(&error), format!("{}: Operation not permitted (os error 1)", index.display()));
+    assert_eq!(chain(&error), format!("{}: Operation not permitted (os error 1)", index.display()));
     set("-i");
     check_filled(tmpfs.path()).await;
 }
