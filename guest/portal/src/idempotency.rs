@@ -99,15 +99,11 @@ fn secret(engine: &Engine) -> Result<Vec<u8>, Refusal> {
 fn record(secret: &[u8], key: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key of any length");
     mac.update(key.as_bytes());
-    format!("idempotency/{}", hex(&mac.finalize().into_bytes()))
+    format!("idempotency/{}", hex::encode(mac.finalize().into_bytes()))
 }
 
 fn asked(file: &Announced) -> String {
-    hex(&Sha256::digest(serde_json::to_vec(file).expect("a document of texts and numbers")))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(serde_json::to_vec(file).expect("a document of texts and numbers")))
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ impl From<[u8; Digest::LEN]> for Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -53,15 +53,8 @@ impl FromStr for Digest {
     type Err = DigestFormError;
 
     fn from_str(text: &str) -> Result<Self, DigestFormError> {
-        let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(DigestFormError);
-        let text = text.as_bytes();
-        if text.len() != 2 * Self::LEN {
-            return Err(DigestFormError);
-        }
         let mut bytes = [0; Self::LEN];
-        for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-            *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
-        }
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| DigestFormError)?;
         Ok(Digest(bytes))
     }
 }

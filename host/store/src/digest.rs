@@ -14,20 +14,13 @@ pub struct Digest(pub [u8; 32]);
 impl Digest {
     /// The lower-case hexadecimal form, 64 digits.
     pub fn to_hex(&self) -> String {
-        hex(&self.0)
+        hex::encode(self.0)
     }
 
     /// Reads 64 hexadecimal digits.
     pub fn from_hex(text: &str) -> Option<Self> {
-        let digit = |byte: u8| (byte as char).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         let mut value = [0; 32];
-        if text.len() != 64 {
-            return None;
-        }
-        for (byte, pair) in value.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-        }
-        Some(Digest(value))
+        hex::decode_to_slice(text, &mut value).ok().map(|()| Digest(value))
     }
 }
 
@@ -37,14 +30,6 @@ impl TryFrom<&[u8]> for Digest {
     fn try_from(bytes: &[u8]) -> Result<Self, Self::Error> {
         bytes.try_into().map(Digest)
     }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A running SHA-256 (FIPS 180-4).

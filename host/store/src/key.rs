@@ -81,7 +81,7 @@ impl Token {
     pub fn random() -> Result<Self> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(Error::internal)?;
-        Ok(Token(crate::digest::hex(&bytes)))
+        Ok(Token(hex::encode(bytes)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Parts that come out of order are hashed while others still arrive, and nobody waits for that.
+//! Parts that arrive out of order are hashed in the background, and no caller waits for that.
 
 mod support;
 
@@ -14,7 +14,7 @@ use support::{content, file, open, options, part, scope, session};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_the_order_nothing_is_left_to_read_back() {
-    // More than a step of the catcher, less, and nothing.
+    // More than a step of the background hasher, less, and nothing.
     let sizes = [300_000, 9 * MIB, 1, 0, 70_000, 300_000, 5 * MIB, 1_000, 64, 300_001, 0, 200_000];
     let parts = Parts::of(&sizes);
     let four_lanes: Vec<usize> = (0..3).flat_map(|lane| (0..4).rev().map(move |at| lane * 4 + at)).collect();
@@ -47,7 +47,7 @@ async fn in_order_nothing_is_read_at_all() {
     assert_eq!(store.counters().hash_caught_up, 0);
 }
 
-/// Four at a time, each of which begins with the next part when it is done with one.
+/// Four clients, each of which sends the next part when its last one is stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn four_in_parallel_are_caught_up_with() {
     let dir = tempfile::tempdir().unwrap();
@@ -78,12 +78,12 @@ async fn four_in_parallel_are_caught_up_with() {
     assert_eq!(read_back(&store, &parts, &keys).await, 0);
 }
 
-/// The parts of a session end in any order, and an assembly that comes while the catcher is at work halts it.
+/// The parts of a session end in any order, and an assembly that begins while the background hasher works halts it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_assembly_waits_for_no_catcher() {
     const STEP: usize = limits::CATCH_STEP as usize;
     let dir = tempfile::tempdir().unwrap();
-    // The first part is hashed on its way, the second in one step, and two steps of the third are done.
+    // The first part is hashed on arrival, the second in one step, and two steps of the third are done.
     let (store, hold) = Hold::at_read(dir.path(), 3).await;
     let parts = Parts::of(&[1_000, 2_000, 3 * STEP, 3_000]);
     let keys = parts.put_all(&store, [3, 2, 1, 0]).await;
@@ -109,7 +109,7 @@ async fn clearing_a_session_ends_it() {
     hold.release();
     store.caught_up().await;
     assert_eq!(hold.taken(), 2);
-    // The same names again are others.
+    // The same names again stand for new parts.
     let parts = Parts::many(4, 2_000);
     let keys = parts.put_all(&store, [3, 2, 1, 0]).await;
     store.caught_up().await;
@@ -130,10 +130,10 @@ async fn dropping_the_store_ends_it() {
     assert_eq!(hold.taken(), 2);
 }
 
-/// While the part is being read it is deleted, or another one is put in its place: what was read is of no use then.
+/// While the part is being read it is deleted, or another one is put in its place: the hash so far is useless then.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_goes_meanwhile_does_no_harm() {
-    // The part that goes, and the reading at which it goes: of itself, of the one before it, of the one after it.
+    // The part that goes, and the read at which it goes: its own, that of its predecessor, that of its successor.
     for (gone, at) in [(2, 1), (2, 0), (2, 2), (0, 0), (0, 2), (5, 4)] {
         let dir = tempfile::tempdir().unwrap();
         let (store, hold) = Hold::at_read(dir.path(), at).await;
@@ -155,7 +155,7 @@ async fn the_room_of_a_deleted_part_is_free_although_it_was_being_read() {
     const STEP: usize = limits::CATCH_STEP as usize;
     let dir = tempfile::tempdir().unwrap();
     let (store, hold) = Hold::at_read(dir.path(), 1).await;
-    // Without its size a part has a file of its own.
+    // Without a size a part has a file of its own.
     let options = PartOptions { offset: Some(1_000), ..PartOptions::default() };
     let mut upload = Upload::part(&store, &scope(), &session("s"), 2, options).await.unwrap();
     upload.write(content(2, 8 * STEP).into()).await.unwrap();
@@ -168,7 +168,7 @@ async fn the_room_of_a_deleted_part_is_free_although_it_was_being_read() {
     assert_eq!(hold.taken(), 2, "it is not read to its end");
 }
 
-/// What a killed process had not caught up with is noticed by the first part that comes after it.
+/// The first part after a kill finds the parts that the killed process had not hashed.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_kill_it_goes_on() {
     let dir = tempfile::tempdir().unwrap();
@@ -190,7 +190,7 @@ async fn after_a_kill_it_goes_on() {
     assert_eq!(read_back(&store, &parts, &keys).await, 0);
 }
 
-/// An assembly that fails leaves the session open, and what comes then is caught up with again.
+/// A failed assembly leaves the session open, and later parts are hashed in the background again.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_failed_assembly_it_goes_on() {
     let dir = tempfile::tempdir().unwrap();
@@ -212,8 +212,8 @@ async fn after_a_failed_assembly_it_goes_on() {
     assert_eq!(read_back(&store, &parts, &keys).await, before);
 }
 
-/// Three clients put the parts of one session, each its own in order. Some are cut off and begun again, some deleted and put
-/// again with other content. At once after the last of them the digest of the whole is right.
+/// Three clients put the parts of one session, each its own in order. Some puts are cut off and repeated, some parts
+/// deleted and put again with other content. Right after the last of them the digest of the whole is correct.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn whatever_clients_do_side_by_side_the_digest_is_right() {
     const CLIENTS: usize = 3;
@@ -250,7 +250,7 @@ async fn whatever_clients_do_side_by_side_the_digest_is_right() {
     }
 }
 
-/// Puts a part, maybe not at once, and maybe another one in the end. Answers what is there then.
+/// Puts a part, perhaps after a failed attempt, and perhaps another one in the end. Returns the final one.
 async fn put_somehow(
     store: &LocalStore,
     random: &mut fastrand::Rng,

@@ -1,4 +1,5 @@
-//! A filesystem without room: what needs some is refused and leaves nothing, what frees some works.
+//! A filesystem without room: operations that need room are refused and leave nothing, operations that free room
+//! succeed.
 
 mod support;
 
@@ -16,7 +17,7 @@ const DISK: u64 = 24 << 10;
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// Puts objects until none fits any more, large ones first; answers their number. Each refusal leaves nothing.
+/// Puts objects until none fits any more, large ones first; returns their number. Each refusal leaves nothing.
 async fn fill(store: &LocalStore, root: &Path, prefix: &str) -> usize {
     let mut number = 0;
     for size in [MIB, 64 * KIB, 4 * KIB, 1] {
@@ -36,7 +37,7 @@ async fn fill(store: &LocalStore, root: &Path, prefix: &str) -> usize {
     number
 }
 
-/// Takes the last of the room, also what the store left because it was too little for what it was asked to store.
+/// Takes the last of the room, also what was too little for the store's objects.
 fn stuff(root: &Path) {
     use std::io::Write;
     let mut file = std::fs::File::create(root.join("lost+found")).unwrap();
@@ -108,13 +109,13 @@ async fn everything_that_frees_room_works_when_there_is_none_at_all() {
     }
     assert!(is_full(&store.replace_record(&scope(), &record("kept"), &version, &[1; 60 << 10]).await));
 
-    // No object has data, so nothing of this frees more than a row.
+    // No object has data, so each of these frees only a row.
     for number in 0..100 {
         assert!(delete(&store, &format!("small{number}")).await.unwrap());
         assert!(store.delete_record(&scope(), &record(&format!("r{number}")), None).await.unwrap());
         let reason = Reason::parse("expired").unwrap();
         assert!(store.void_final(&scope(), &file(&format!("void{number}")), &reason).await.unwrap());
-        // The log may have been cut back, which makes room; what was given up is not for puts.
+        // The log may have been cut back, which frees room; the reserve is not for puts.
         let stored = put(&store, &format!("maybe{number}"), content(1, 1)).await;
         let whole = std::fs::metadata(root.join("reserve")).unwrap().len() > 0;
         assert!(is_full(&stored) || (stored.is_ok() && whole), "{stored:?}, reserve {whole}");
@@ -146,7 +147,7 @@ async fn puts_that_go_on_do_not_take_what_a_delete_needs() {
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let mut puts = Vec::new();
     for writer in 0..4 {
-        // Together more than what is kept for deletes.
+        // Together more than the reserve.
         let (store, stop, large) = (store.clone(), stop.clone(), content(3, 4 * MIB));
         puts.push(tokio::spawn(async move {
             let mut refused = 0;
@@ -177,7 +178,7 @@ async fn an_assembly_without_room_changes_nothing_and_works_later() {
     let root = disk.path();
     let store = open(root).await.unwrap();
     put(&store, "room", content(0, 4 * MIB)).await.unwrap();
-    // Parts of two sessions can't become an object without being copied.
+    // Parts of two sessions can't become an object without a copy.
     let mut keys: Vec<TempKey> = Vec::new();
     for (of, number) in [("s", 0), ("s", 1), ("t", 0)] {
         keys.push(part(&store, of, number, None, content(number as u8, MIB)).await.unwrap().key);
@@ -202,7 +203,7 @@ async fn an_assembly_without_room_changes_nothing_and_works_later() {
     assert_eq!(made.size, 3 * MIB as u64);
     let expected: Vec<u8> = [0, 1, 0].into_iter().flat_map(|seed| content(seed, MIB)).collect();
     assert_eq!(get(&store, "whole").await.unwrap(), expected);
-    // In place it needs no more than a name and a row.
+    // In place it needs only a name and a row.
     assemble_final(&store, &scope(), &file("placed"), &placed, FinalOptions::default()).await.unwrap();
     assert_eq!(store.counters().assembly_copied, 3 * MIB as u64, "only what had to be copied, and once");
     assert!(store.list_sessions(&scope(), None, 10).await.unwrap().entries.is_empty());
@@ -220,7 +221,7 @@ async fn a_part_without_room_gives_back_what_it_took() {
         assert!(is_full(&refused), "{refused:?}");
         assert!(before - free() < 64, "{} pages are gone", before - free());
     }
-    // The same for content that is not what was expected.
+    // The same for content with a wrong digest.
     let mut options = PartOptions { offset: Some(MIB as u64), ..PartOptions::default() };
     options.expected.size = Some(MIB as u64);
     options.expected.sha256 = Some(portico_store::Digest([0; 32]));
@@ -256,7 +257,7 @@ async fn a_rebuild_without_room_leaves_the_store_as_it_was() {
 /// Set in the process that runs with a limit on the size of files.
 const LIMITED: &str = "PORTICO_TEST_LIMITED";
 
-/// The same for a limit of the process, which any user can set: the largest file that it may write.
+/// The same for a limit of the process, which any user can set: its largest file.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_on_the_size_of_files_is_a_lack_of_room_too() {
     let test = "a_limit_on_the_size_of_files_is_a_lack_of_room_too";

@@ -14,7 +14,7 @@ async fn check(root: &Path) {
     assert_eq!(get(&open(root).await.unwrap(), "a").await.unwrap(), content(1, 1_000));
 }
 
-/// A process of its own that has a store; this same test, told so by its environment.
+/// A process that has a store: this test, selected by its environment.
 struct Holder(Child);
 
 const HOLDS: &str = "PORTICO_TEST_HOLDS";
@@ -70,7 +70,7 @@ async fn a_second_process_waits_or_is_told_who_has_the_store() {
     assert!(child.wait().unwrap().success());
     check(dir.path()).await;
 
-    // A killed process has nothing any more.
+    // A killed process holds nothing.
     let Holder(mut child) = Holder::start(dir.path());
     child.kill().unwrap();
     child.wait().unwrap();

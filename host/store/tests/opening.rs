@@ -1,9 +1,9 @@
-//! Opening a folder that is a store, that is not one, that is damaged or full of traps.
+//! Opening a folder that is a store, is none, is damaged, or is full of traps.
 
 mod support;
 
 use portico_store::local::OpenError;
-use portico_store::{Backend, Error, RecordName};
+use portico_store::{Backend, Error, RecordName, chain};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -24,7 +24,7 @@ async fn filled(root: &Path) {
     store.create_record(&scope(), &RecordName::parse("r").unwrap(), b"value").await.unwrap();
 }
 
-/// Looks that everything of [`filled`] is there.
+/// Checks that everything of [`filled`] exists.
 async fn check_filled(root: &Path) {
     let store = open(root).await.unwrap();
     assert_eq!(get(&store, "a").await.unwrap(), content(1, 100_000));
@@ -47,7 +47,7 @@ async fn a_missing_nested_or_empty_folder_becomes_a_store() {
         check_filled(&root).await;
         std::fs::remove_dir_all(dir.path().join("x")).unwrap();
     }
-    // The way to it may lead through symlinks.
+    // The path to it may lead through symlinks.
     std::fs::create_dir(dir.path().join("real")).unwrap();
     symlink(dir.path().join("real"), dir.path().join("alias")).unwrap();
     filled(&dir.path().join("alias/store")).await;
@@ -84,7 +84,7 @@ async fn what_is_not_a_store_is_refused_as_it_is() {
     let Err(error) = open(&root).await else { panic!("opened a file") };
     assert!(matches!(error, OpenError::WrongKind { .. }), "{error:?}");
     assert_eq!(std::fs::read(&root).unwrap(), b"a file");
-    // What a filesystem puts into its own root is nobody's.
+    // Some filesystems put this into their own root.
     std::fs::remove_file(&root).unwrap();
     std::fs::create_dir_all(root.join("lost+found")).unwrap();
     filled(&root).await;
@@ -291,7 +291,7 @@ async fn a_store_in_the_making_is_made_to_its_end() {
     let index = std::fs::read(whole.join("index.sqlite")).unwrap();
     let format = std::fs::read(whole.join("format")).unwrap();
 
-    // What each step leaves if the process dies after it, in the order in which they are done.
+    // The remains of each step of the creation, in order, if the process dies after it.
     type Step<'a> = (&'a str, Option<&'a [u8]>);
     let steps: [&[Step<'_>]; 9] = [
         &[],
@@ -341,7 +341,7 @@ async fn a_store_that_found_no_room_while_it_was_made_is_made_when_there_is_some
     let test = "a_store_that_found_no_room_while_it_was_made_is_made_when_there_is_some";
     let Some(tmpfs) = Tmpfs::mount(4, test) else { return };
     let mut refusals = 0;
-    // As much room as ends each step of the making in turn.
+    // The amounts of room at which each step of the creation fails in turn.
     for pages in 1..64 {
         tmpfs.resize(pages * 4);
         match open(tmpfs.path()).await {
@@ -360,17 +360,6 @@ async fn a_store_that_found_no_room_while_it_was_made_is_made_when_there_is_some
     check_filled(tmpfs.path()).await;
 }
 
-/// What people are told: the error and its causes.
-fn told(error: &OpenError) -> String {
-    let mut told = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        told = format!("{told}: {error}");
-        cause = error.source();
-    }
-    told
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn without_room_for_another_file_the_cause_and_its_path_are_told_once() {
     let test = "without_room_for_another_file_the_cause_and_its_path_are_told_once";
@@ -383,9 +372,8 @@ async fn without_room_for_another_file_the_cause_and_its_path_are_told_once() {
     assert!(made < 1_000, "there is room for more files than there may be");
     let full = |error: &OpenError| matches!(error, OpenError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull);
     let error = refused(tmpfs.path(), "no file can be made", full).await;
-    let told = told(&error);
     let path = tmpfs.path().join("index.sqlite-wal").display().to_string();
-    assert_eq!(told, format!("{path}: No space left on device (os error 28)"));
+    assert_eq!(chain(&error), format!("{path}: No space left on device (os error 28)"));
     std::fs::remove_dir_all(&others).unwrap();
     check_filled(tmpfs.path()).await;
 }
@@ -404,7 +392,7 @@ async fn an_index_that_may_not_be_written_is_told_once_with_its_path() {
     set("+i");
     let denied = |error: &OpenError| matches!(error, OpenError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied);
     let error = refused(tmpfs.path(), "an index that can't be written", denied).await;
-    assert_eq!(told(&error), format!("{}: Operation not permitted (os error 1)", index.display()));
+    assert_eq!(chain(&error), format!("{}: Operation not permitted (os error 1)", index.display()));
     set("-i");
     check_filled(tmpfs.path()).await;
 }

@@ -1,4 +1,4 @@
-//! Making the index again from the final objects.
+//! Rebuilding the index from the final objects.
 
 mod support;
 
@@ -34,7 +34,7 @@ async fn filled(root: &Path) {
     store.create_record(&scope(), &RecordName::parse("r").unwrap(), b"value").await.unwrap();
 }
 
-/// Looks that all objects are there again, and that the store works.
+/// Checks that all objects exist again, and that the store works.
 async fn check_objects(root: &Path, made: SystemTime) {
     let store = open(root).await.unwrap();
     let listed = portico_store::list_final_receipts(&store, &scope(), None, 10).await.unwrap();
@@ -188,7 +188,7 @@ async fn what_is_no_store_and_what_was_never_finished_is_not_taken_in() {
     filled(&root).await;
     std::fs::write(root.join("index.sqlite"), "damaged").unwrap();
     let finals = root.join("final/main");
-    // Named, and not yet known: one that was staged, one that was its session's own file.
+    // Named, and without a row: one that was staged, one that was its session's own file.
     let staged = root.join("staging/0123456789abcdef0123456789abcdef");
     std::fs::write(&staged, "unfinished").unwrap();
     std::fs::hard_link(&staged, finals.join("unfinished")).unwrap();

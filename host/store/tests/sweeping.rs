@@ -1,4 +1,4 @@
-//! Sweeps that run beside everything else: nothing acknowledged vanishes, and at the end nothing is left over.
+//! Sweeps that run beside everything else: nothing acknowledged vanishes, and no garbage is left in the end.
 
 mod support;
 
@@ -15,7 +15,7 @@ use support::*;
 
 const LASTS: Duration = Duration::from_secs(3);
 
-/// Numbers that look random (xorshift64), the same in each run.
+/// Pseudo-random numbers (xorshift64), the same in each run.
 struct Random(u64);
 
 impl Random {
@@ -32,7 +32,7 @@ impl Random {
     }
 }
 
-/// Objects that must be there in the end, and their content.
+/// Objects that must exist in the end, and their content.
 type Kept = BTreeMap<String, Vec<u8>>;
 
 /// Puts, re-puts and deletes objects.
@@ -59,7 +59,7 @@ async fn objects(store: Arc<LocalStore>, task: u64, until: Instant) -> Kept {
                 assert!(matches!(get(&store, &id).await, Err(Error::Gone(_))));
             }
             _ => {
-                // Given up half-way.
+                // Abandoned half-way.
                 let options = FinalOptions::default();
                 let mut upload =
                     portico_store::Upload::final_object(&*store, &scope(), &file("never"), options).await.unwrap();

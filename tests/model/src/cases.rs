@@ -1,17 +1,17 @@
-//! Operations of every kind, with what must be there for them, to be tried one by one and two by two.
+//! Operations of every kind with their preconditions, for trials alone and in pairs.
 
 use crate::content::Content;
 use crate::names::{File, NUMBERS, Names, Slot};
 use crate::ops::{Claimed, How, Op, Which};
 use portico_store::IfExists;
 
-/// An operation and what is done before it.
+/// An operation and the operations before it.
 #[derive(Clone)]
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) setup: Vec<Op>,
     pub(crate) op: Op,
-    /// What a client does that never got the answer; without anything here, the same again.
+    /// The client's operations after a lost answer; if empty, the same operation again.
     pub(crate) retry: Vec<Op>,
 }
 
@@ -42,7 +42,7 @@ impl Ops<'_> {
         Content::of(self.0.size(session, number), seed)
     }
 
-    /// A part at its place.
+    /// A part at its offset.
     pub(crate) fn placed(&self, session: usize, number: u32, seed: u64) -> Op {
         Op::PutPart {
             slot: self.slot(session, number),
@@ -53,7 +53,7 @@ impl Ops<'_> {
         }
     }
 
-    /// A part that does not say where it belongs.
+    /// A part without an offset.
     pub(crate) fn anywhere(&self, session: usize, number: u32, seed: u64) -> Op {
         Op::PutPart {
             slot: self.slot(session, number),
@@ -64,13 +64,13 @@ impl Ops<'_> {
         }
     }
 
-    /// A part at its place, as long as nothing is under a file id.
+    /// A part at its offset, unless something exists under a file id.
     pub(crate) fn unless(&self, file: usize, session: usize, number: u32) -> Op {
         let Op::PutPart { slot, content, offset, how, .. } = self.placed(session, number, 0) else { unreachable!() };
         Op::PutPart { slot, content, offset, unless: Some(self.file(file)), how }
     }
 
-    /// A part at its place whose source fails.
+    /// A part at its offset whose source fails.
     pub(crate) fn cut_off(&self, session: usize, number: u32) -> Op {
         let size = self.0.size(session, number);
         Op::PutPart {
@@ -82,7 +82,7 @@ impl Ops<'_> {
         }
     }
 
-    /// All parts of a session at their places, in their order.
+    /// All parts of a session at their offsets, in order.
     pub(crate) fn session(&self, session: usize) -> Vec<Op> {
         (1..=NUMBERS).map(|number| self.placed(session, number, 0)).collect()
     }
@@ -112,10 +112,10 @@ impl Ops<'_> {
     }
 }
 
-/// All parts of the first session, in their order.
+/// All parts of the first session, in order.
 pub(crate) const ALL: [(usize, u32); 4] = [(0, 1), (0, 2), (0, 3), (0, 4)];
 
-/// A case for each kind of operation, and for each way that it may go.
+/// A case for each kind of operation, and for each of its outcomes.
 pub(crate) fn all(names: &Names) -> Vec<Case> {
     let ops = Ops(names);
     let record = names.records[0].clone();

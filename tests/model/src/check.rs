@@ -1,4 +1,4 @@
-//! Whether a life's history has an order that explains it, name by name.
+//! Checks that an order explains the history of a life, name by name.
 
 use crate::history::{Assembly, At, Entry, Excuse, Id, Inner};
 use crate::linear::{Event, State, explains};
@@ -8,7 +8,7 @@ use crate::truth::Truth;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-/// An act with the call that it is of.
+/// An act and its call.
 type Noted<A> = (Id, Event<A>);
 
 /// The events of a life at each name.
@@ -19,21 +19,21 @@ struct Events {
     records: BTreeMap<Rec, Vec<Noted<RecordAct>>>,
 }
 
-/// A life that is over.
+/// A life that has ended.
 pub(crate) struct Life<'a> {
     pub(crate) names: &'a Names,
-    /// What was found before it.
+    /// The state before it.
     pub(crate) start: &'a Truth,
-    /// What was found after it.
+    /// The state after it.
     pub(crate) found: &'a Truth,
-    /// When it had ended.
+    /// The time of its end.
     pub(crate) over: u64,
     /// Whether parts always go together with the object that is made of them.
     pub(crate) atomic: bool,
 }
 
 impl Life<'_> {
-    /// Whether what was found after it agrees with its history. Answers what does not.
+    /// Compares the state after the life with its history. Returns the contradictions.
     pub(crate) fn check(&self, history: &mut Inner) -> Vec<String> {
         let mut problems = std::mem::take(&mut history.wrong);
         problems.extend(self.found.wrong.iter().cloned());
@@ -81,7 +81,7 @@ impl Life<'_> {
         events
     }
 
-    /// Whether an assembly that never answered has used up its parts: it must have, it may have, or, with no object to
+    /// Whether an assembly that never returned has used up its parts: it must have, it may have, or, with no object to
     /// show for it, it may not have (`None`).
     fn took_parts(&self, id: Id, assembly: &Assembly, known: &BTreeSet<Id>) -> Option<bool> {
         match self.found.file(&assembly.file) {
@@ -92,7 +92,7 @@ impl Life<'_> {
         }
     }
 
-    /// Whether what excuses an answer was so.
+    /// Whether the excuse of an answer holds.
     fn look_for_excuses(&self, history: &Inner, events: &Events, problems: &mut Vec<String>) {
         for (id, entry) in &history.entries {
             let excused = match &entry.excuse {
@@ -115,7 +115,7 @@ impl Life<'_> {
         })
     }
 
-    /// Whether an act could be among the others at its name.
+    /// Whether an act fits among the others at its name.
     fn could_be(&self, entry: &Entry, at: &At, events: &Events) -> bool {
         let At::Slot(slot, act) = at else { return false };
         let mut all = events.slots.get(slot).map(|noted| plain(noted)).unwrap_or_default();
@@ -149,7 +149,7 @@ fn add(events: &mut Events, history: &Inner, id: Id, entry: &Entry, at: &At, hap
     }
 }
 
-/// The operations whose object somebody saw.
+/// The operations whose object was observed.
 fn makers_seen(history: &Inner) -> BTreeSet<Id> {
     let acts = history.entries.values().filter(|entry| entry.end.is_some()).flat_map(|entry| &entry.acts);
     acts.filter_map(|at| match at {
@@ -173,7 +173,7 @@ fn plain<A: Clone>(noted: &[Noted<A>]) -> Vec<Event<A>> {
     noted.iter().map(event).collect()
 }
 
-/// What happened at a name, for a person.
+/// The events at a name, for a person.
 fn story<S: Debug, A: Debug>(name: &str, start: &S, noted: &[Noted<A>], history: &Inner) -> String {
     let mut lines = vec![format!("no order explains what happened at {name}, which was {start:?}:")];
     let mut noted: Vec<_> = noted.iter().collect();

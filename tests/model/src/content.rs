@@ -1,11 +1,11 @@
-//! Content: made from a size and a seed, sent by sources that dawdle, and told apart by its digest.
+//! Content: generated from a size and a seed, sent by slow sources, and identified by its digest.
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use portico_store::stream::ByteStream;
 use portico_store::{Digest, Error, Result, Sha256};
 
-/// What tells contents apart.
+/// The identity of content.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Stamp {
     /// Size in bytes.
@@ -39,9 +39,9 @@ pub struct Content {
 }
 
 impl Content {
-    /// The content of a size and a seed; of different seeds it differs, except that nothing is nothing.
+    /// The content of a size and a seed. Different seeds give different content, unless it is empty.
     pub fn of(size: usize, seed: u64) -> Self {
-        // Repeated, because it is made often; over a length that is no multiple of any length that matters.
+        // Repeated, because generation is frequent; the period is a multiple of no length that matters.
         let mut block = vec![0; size.min(65_537)];
         fastrand::Rng::with_seed(seed ^ (size as u64) << 20).fill(&mut block);
         let mut bytes = Vec::with_capacity(size);
@@ -64,16 +64,16 @@ impl std::fmt::Debug for Content {
     }
 }
 
-/// A source that sends content in pieces of any size and lets others run in between.
+/// A source that sends content in pieces of any size and yields in between.
 pub(crate) struct Source {
     rest: Bytes,
-    /// Where it fails instead of ending.
+    /// The offset at which it fails instead of ending.
     fails: bool,
     rng: fastrand::Rng,
 }
 
 impl Source {
-    /// Sends `content`, or as many bytes of it as `cut` says and then fails.
+    /// Sends `content`, or its first `cut` bytes and then fails.
     pub(crate) fn new(content: &Content, cut: Option<usize>, rng: fastrand::Rng) -> Self {
         let rest = content.bytes.slice(..cut.unwrap_or(content.bytes.len()).min(content.bytes.len()));
         Source { rest, fails: cut.is_some(), rng }
@@ -95,7 +95,7 @@ impl ByteStream for Source {
     }
 }
 
-/// Reads a stream to its end, letting others run in between; answers its stamp, and its bytes.
+/// Reads a stream to its end and yields in between; returns its stamp, and its bytes.
 pub(crate) async fn drain(stream: &mut dyn ByteStream, rng: &mut fastrand::Rng) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     while let Some(chunk) = stream.next().await? {

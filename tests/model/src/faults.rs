@@ -1,4 +1,4 @@
-//! When a host dies, and how its steps are spread in time.
+//! The death of a host, and the timing of its steps.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Asked by a host before and after each thing that it changes.
+/// The observer of a host's steps, called before and after each of its changes.
 #[derive(Default)]
 pub struct Faults {
     state: Mutex<State>,
@@ -18,24 +18,24 @@ pub struct Faults {
 #[derive(Default)]
 struct State {
     taken: u64,
-    /// The step at which something happens, and what.
+    /// The planned step, and its event.
     plan: Option<(u64, Event)>,
     is_held: bool,
     jitter: Option<Jitter>,
     /// How often each step was taken.
     names: BTreeMap<&'static str, u64>,
-    /// The step at which it happened.
+    /// The step at which the event happened.
     happened_at: Option<&'static str>,
 }
 
-/// What happens at a step.
+/// An event at a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Event {
     Dies,
     Held,
 }
 
-/// Steps that are held up, so that others overtake them: any of them a little, those of some names more.
+/// Steps that are delayed, so that others overtake them: any of them a little, those of some names more.
 struct Jitter {
     rng: fastrand::Rng,
     slow: u64,
@@ -55,33 +55,33 @@ impl Jitter {
 }
 
 impl Faults {
-    /// A host to which nothing happens until that is planned.
+    /// A host without any event until one is planned.
     pub fn none() -> Self {
         Self::default()
     }
 
     pub(crate) fn random(dies_at: Option<u64>, mut rng: fastrand::Rng) -> Self {
-        // Beyond the remainders of the sums: none of them.
+        // Beyond the remainders of the sums: no name is slow.
         let slow = rng.u64(..10);
         let plan = dies_at.map(|step| (step, Event::Dies));
         let state = State { plan, jitter: Some(Jitter { rng, slow }), ..State::default() };
         Faults { state: Mutex::new(state), ..Faults::default() }
     }
 
-    /// Lets the host die when it has taken so many more steps.
+    /// Plans the host's death after this many more steps.
     pub(crate) fn die_after(&self, steps: u64) {
         let mut state = self.lock();
         state.plan = Some((state.taken + steps, Event::Dies));
     }
 
-    /// Holds up whoever takes the step after so many more, until [`Faults::release`].
+    /// Blocks the caller of the step after this many more, until [`Faults::release`].
     pub(crate) fn hold_after(&self, steps: u64) {
         let mut state = self.lock();
         state.plan = Some((state.taken + steps, Event::Held));
         state.is_held = true;
     }
 
-    /// Resolves when somebody is held up.
+    /// Resolves when a caller is blocked.
     pub(crate) async fn held(&self) {
         loop {
             let reached = self.reached.notified();
@@ -92,13 +92,13 @@ impl Faults {
         }
     }
 
-    /// Holds up nobody any more.
+    /// Unblocks all callers.
     pub(crate) fn release(&self) {
         self.lock().is_held = false;
         self.released.notify_all();
     }
 
-    /// Whether the host is dead at this step and from there on. May block.
+    /// Takes a step; true if the host is dead from here on. May block.
     pub fn step(&self, name: &'static str) -> bool {
         let mut state = self.lock();
         if self.is_dead() {
@@ -117,7 +117,7 @@ impl Faults {
                 state.happened_at = Some(name);
                 drop(state);
                 self.reached.notify_waiters();
-                // The step may be taken on a thread that others need.
+                // Other tasks may need this thread.
                 tokio::task::block_in_place(|| {
                     let held = self.released.wait_while(self.lock(), |state| state.is_held);
                     drop(held.unwrap_or_else(PoisonError::into_inner));
@@ -128,7 +128,7 @@ impl Faults {
         }
         let held_up = state.jitter.as_mut().and_then(|jitter| jitter.micros(name));
         drop(state);
-        // Not a wait for anything: it lets others overtake.
+        // A delay that waits for nothing: it lets other steps overtake.
         if let Some(micros) = held_up {
             std::thread::sleep(Duration::from_micros(micros));
         }
@@ -140,7 +140,7 @@ impl Faults {
         self.dead.load(Ordering::SeqCst)
     }
 
-    /// The step at which the host died or somebody was held up.
+    /// The step at which the host died or a caller was blocked.
     pub(crate) fn happened_at(&self) -> Option<&'static str> {
         self.lock().happened_at
     }

@@ -1,4 +1,4 @@
-//! What may lie in the folder of a local store, looked at without the store's help.
+//! The folder of a local store, inspected without the store.
 
 use crate::Truth;
 use std::collections::BTreeSet;
@@ -7,9 +7,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Holds the folder of a store, which is open and does nothing, against what the store says that it has: each object is
-/// a plain file with its content and no other name, each part's bytes are in a file of its own or at its offset in its
-/// session's file, and there is nothing else. Answers a line for each thing that is not so.
+/// Compares the folder of an open and idle store with what the store lists: each object is a plain file with its
+/// content and no other name, each part's bytes are in a file of its own or at its offset in its session's file, and
+/// nothing else exists. Returns a line for each difference.
 pub fn audit(root: &Path, truth: &Truth) -> Vec<String> {
     let mut wrong = Vec::new();
     if let Err(error) = audit_all(root, truth, &mut wrong) {

@@ -1,4 +1,4 @@
-//! What was called, when, and what was answered.
+//! The calls, their times and their answers.
 
 use crate::content::{Content, Stamp};
 use crate::faults::Faults;
@@ -20,23 +20,24 @@ pub(crate) enum At {
 /// One call.
 #[derive(Default)]
 pub(crate) struct Entry {
-    /// What was called, for a person.
+    /// The call, for a person.
     pub(crate) what: String,
-    /// What it answered, for a person.
+    /// The answer, for a person.
     pub(crate) answer: String,
-    /// When it was called.
+    /// The time of the call.
     pub(crate) call: u64,
-    /// When it had answered; `None` if it never did.
+    /// The time of the answer; `None` if none came.
     pub(crate) end: Option<u64>,
-    /// What it did or saw, if it answered; else what it may have done.
+    /// The acts that the answer reports; without an answer, the acts that may have happened.
     pub(crate) acts: Vec<At>,
-    /// Sessions whose running puts it ends.
+    /// Sessions whose running puts the call ends.
     pub(crate) ends_puts: Vec<Session>,
-    /// What it assembles.
+    /// The object and parts of an assembly.
     pub(crate) assembly: Option<Assembly>,
-    /// What its answer is excused by, beside its acts.
+    /// What excuses the answer, beside its acts.
     pub(crate) excuse: Option<Excuse>,
-    /// The host that does it in the background, and has done it when that is settled, unless it has died.
+    /// The host that continues the call in the background. The work is done when that host is idle, unless the host has
+    /// died.
     pub(crate) later: Option<Arc<Faults>>,
 }
 
@@ -49,29 +50,29 @@ impl Entry {
     }
 }
 
-/// An assembly, for what its parts and its object have to do with each other.
+/// An assembly, for the relation between its parts and its object.
 #[derive(Clone, Debug)]
 pub(crate) struct Assembly {
     pub(crate) file: File,
-    /// It may have found its object there, made by another.
+    /// The object may exist already, made by another call.
     pub(crate) may_replay: bool,
 }
 
-/// What must have been so for an answer to be right.
+/// A condition under which an answer is right.
 #[derive(Clone, Debug)]
 pub(crate) enum Excuse {
-    /// Something ended the puts of that session meanwhile.
+    /// A call ended the puts of that session meanwhile.
     Interrupted(Session),
-    /// An assembly of one of those sessions went on meanwhile; else the acts hold.
+    /// An assembly of one of those sessions ran meanwhile; otherwise the acts hold.
     OtherAssembly(Vec<Session>),
     /// At least one of those acts.
     OneOf(Vec<At>),
 }
 
-/// The number of a call, and of what it makes.
+/// The number of a call, and of what the call makes.
 pub(crate) type Id = u64;
 
-/// The history of one life of the store, and what is known of earlier ones.
+/// The history of one life of the store, and the known facts of earlier lives.
 #[derive(Default)]
 pub(crate) struct History(Mutex<Inner>);
 
@@ -81,14 +82,14 @@ pub(crate) struct Inner {
     /// The calls of this life.
     pub(crate) entries: BTreeMap<Id, Entry>,
     next: Id,
-    /// What can't be, whatever the order.
+    /// Contradictions in any order.
     pub(crate) wrong: Vec<String>,
-    /// Tokens that puts have answered, of all lives, with their content.
+    /// Tokens that puts returned in all lives, with their content.
     answered: HashMap<String, (Slot, Stamp)>,
-    /// Tokens that others saw.
+    /// Tokens that other calls observed.
     seen: HashMap<String, (Slot, Stamp)>,
     versions: HashMap<String, Id>,
-    /// Contents that somebody sent or assembled.
+    /// Contents that were sent or assembled.
     contents: HashMap<Digest, Bytes>,
     /// Keys of parts, latest last.
     keys: HashMap<Slot, Vec<TempKey>>,
@@ -97,13 +98,13 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    /// A moment later than all before.
+    /// Returns a time later than all before.
     pub(crate) fn tick(&mut self) -> u64 {
         self.clock += 1;
         self.clock
     }
 
-    /// Whether the put that made a write has answered.
+    /// Whether the put of a write has returned.
     pub(crate) fn is_answered(&self, token: &str) -> bool {
         self.answered.contains_key(token)
     }
@@ -114,7 +115,7 @@ impl History {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a call; `entry` says what it may do if it never answers.
+    /// Records a call; `entry` says what it may do if it never returns.
     pub(crate) fn call(&self, mut entry: Entry) -> Id {
         let mut inner = self.lock();
         entry.call = inner.tick();
@@ -124,33 +125,33 @@ impl History {
         id
     }
 
-    /// A number for a call that is noted afterwards by [`History::call_as`].
+    /// Reserves a number for a call that [`History::call_as`] records later.
     pub(crate) fn reserve(&self) -> Id {
         let mut inner = self.lock();
         inner.next += 1;
         inner.next
     }
 
-    /// Notes a call under a reserved number.
+    /// Records a call under a reserved number.
     pub(crate) fn call_as(&self, id: Id, mut entry: Entry) {
         let mut inner = self.lock();
         entry.call = inner.tick();
         inner.entries.insert(id, entry);
     }
 
-    /// Notes what a call may have done from here on if it never answers.
+    /// Records the acts that a call may have done from now on if it never returns.
     pub(crate) fn may_do(&self, id: Id, acts: Vec<At>) {
         if let Some(entry) = self.lock().entries.get_mut(&id) {
             entry.acts = acts;
         }
     }
 
-    /// This moment.
+    /// The current time.
     pub(crate) fn now(&self) -> u64 {
         self.lock().tick()
     }
 
-    /// Notes an answer that came at a moment, and what it says was done or seen.
+    /// Records an answer at a time, and the acts that it reports.
     pub(crate) fn answer_at(&self, id: Id, end: u64, answer: String, acts: Vec<At>, excuse: Option<Excuse>) {
         if let Some(entry) = self.lock().entries.get_mut(&id) {
             entry.end = Some(end);
@@ -160,18 +161,18 @@ impl History {
         }
     }
 
-    /// Notes an answer.
+    /// Records an answer.
     pub(crate) fn answer(&self, id: Id, answer: String, acts: Vec<At>) {
         let now = self.now();
         self.answer_at(id, now, answer, acts, None);
     }
 
-    /// Notes what a call goes on to do after its answer, since when it may have done it, and on which host.
+    /// Records the acts that a call continues after its answer, from when on, and on which host.
     pub(crate) fn goes_on(&self, id: Id, acts: Vec<At>, host: &Arc<Faults>) {
         self.beside(id, acts, Some(host.clone()));
     }
 
-    /// Notes what a call may have done that its answer does not tell.
+    /// Records acts of a call that its answer does not report.
     pub(crate) fn may_have_done(&self, id: Id, acts: Vec<At>) {
         self.beside(id, acts, None);
     }
@@ -184,7 +185,7 @@ impl History {
         inner.entries.insert(beside, Entry { what, call, acts, later, ..Entry::default() });
     }
 
-    /// Notes that all hosts have settled.
+    /// Records that all hosts are idle.
     pub(crate) fn settled(&self) {
         let mut inner = self.lock();
         let now = inner.tick();
@@ -196,14 +197,14 @@ impl History {
         }
     }
 
-    /// Notes an answer that can't be right, whatever the order.
+    /// Records an answer that is wrong in any order.
     pub(crate) fn wrong(&self, id: Id, why: impl std::fmt::Display) {
         let mut inner = self.lock();
         let what = inner.entries.get(&id).map(|entry| entry.what.clone()).unwrap_or_default();
         inner.wrong.push(format!("#{id} {what}: {why}"));
     }
 
-    /// Notes the token that a put answered.
+    /// Records the token that a put returned.
     pub(crate) fn stored(&self, id: Id, slot: &Slot, key: &TempKey, stamp: Stamp) {
         let mut inner = self.lock();
         if inner.answered.insert(key.token.to_string(), (slot.clone(), stamp)).is_some() {
@@ -213,7 +214,7 @@ impl History {
         self.saw_key(slot, key);
     }
 
-    /// Notes a key that somebody saw.
+    /// Records an observed key.
     pub(crate) fn saw_key(&self, slot: &Slot, key: &TempKey) {
         let mut inner = self.lock();
         let keys = inner.keys.entry(slot.clone()).or_default();
@@ -221,7 +222,7 @@ impl History {
         keys.push(key.clone());
     }
 
-    /// Notes the content that somebody read of a write.
+    /// Records the content that a read found of a write.
     pub(crate) fn saw_content(&self, id: Id, slot: &Slot, token: &str, stamp: Stamp) {
         let mut inner = self.lock();
         let before = inner.seen.insert(token.to_owned(), (slot.clone(), stamp));
@@ -237,22 +238,22 @@ impl History {
         Some(Content { bytes: inner.contents.get(&stamp.sha256)?.clone(), stamp: *stamp })
     }
 
-    /// Notes content that somebody sends.
+    /// Records content that is sent.
     pub(crate) fn sends(&self, content: &Content) {
         self.lock().contents.insert(content.stamp.sha256, content.bytes.clone());
     }
 
-    /// Content that somebody sent or assembled.
+    /// Content that was sent or assembled.
     pub(crate) fn content(&self, stamp: &Stamp) -> Option<Bytes> {
         self.lock().contents.get(&stamp.sha256).cloned()
     }
 
-    /// The keys seen of a part number, latest last.
+    /// The observed keys of a part number, latest last.
     pub(crate) fn keys(&self, slot: &Slot) -> Vec<TempKey> {
         self.lock().keys.get(slot).cloned().unwrap_or_default()
     }
 
-    /// Notes a version that a write answered or somebody saw, with the call that wrote it.
+    /// Records a returned or observed version, with the call that wrote it.
     pub(crate) fn saw_version(&self, id: Id, record: &Rec, version: &str, writer: Id) {
         let mut inner = self.lock();
         if inner.versions.insert(version.to_owned(), writer).is_some_and(|before| before != writer) {
@@ -263,17 +264,17 @@ impl History {
         versions.push(version.to_owned());
     }
 
-    /// Notes where an object is.
+    /// Records the location of an object.
     pub(crate) fn saw_final(&self, file: &File, key: &FinalKey) {
         self.lock().final_keys.insert(file.clone(), key.clone());
     }
 
-    /// Where an object is or was, if somebody saw it.
+    /// The observed location of an object, past or present.
     pub(crate) fn final_key(&self, file: &File) -> Option<FinalKey> {
         self.lock().final_keys.get(file).cloned()
     }
 
-    /// The versions seen of a record, latest last.
+    /// The observed versions of a record, latest last.
     pub(crate) fn versions(&self, record: &Rec) -> Vec<String> {
         self.lock().record_versions.get(record).cloned().unwrap_or_default()
     }

@@ -54,54 +54,53 @@ use portico_store::Backend;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the model needs to know of a backend: how its hosts are opened, and how one looks beneath its interface. What the
-/// contract leaves to a backend with several hosts is a question with an answer here, which is that of a backend that has
-/// one.
+/// A backend under test: how its hosts are opened, and how the store beneath its interface is inspected. Questions that
+/// the contract leaves to backends with several hosts have default answers, those of a backend with one.
 #[async_trait]
 pub trait World: Send + Sync {
-    /// How many hosts share the store.
+    /// The number of hosts that share the store.
     fn hosts(&self) -> usize {
         1
     }
 
-    /// Whether an assembly makes its object and ends its parts in one act. Where it does not, its parts end later, unless its
-    /// host dies before, and another host may delete a part, or use it too, while it is being used.
+    /// Whether an assembly makes its object and ends its parts in one act. Otherwise its parts end later, unless its
+    /// host dies before, and another host may delete or use a part meanwhile.
     fn assembly_is_atomic(&self) -> bool {
         true
     }
 
-    /// Waits until nothing goes on in the background of hosts.
+    /// Waits until no host works in the background.
     async fn settle(&self) {}
 
-    /// Whether `unavailable` says that nothing was done. Where it does not, the operation may have been done.
+    /// Whether `unavailable` says that nothing was done. Otherwise the operation may have been done.
     fn failures_are_certain(&self) -> bool {
         true
     }
 
-    /// Whether opening a store changes what an earlier life left in it, so that crashes of it are worth many trials.
+    /// Whether opening a store repairs what an earlier life left, so that crashes of the opening are worth many trials.
     fn opening_repairs(&self) -> bool {
         true
     }
 
-    /// Sizes in bytes at which the backend begins to do something else, to be tried beside those of all backends.
+    /// Sizes in bytes at which the backend changes its behaviour, beside those of all backends.
     fn sizes(&self) -> &'static [usize] {
         &[]
     }
 
-    /// How long an operation takes at most that waits for nobody.
+    /// The longest time of an operation that waits for no other.
     fn patience(&self) -> Duration {
         Duration::from_millis(60)
     }
 
-    /// Opens a host on the store. It asks [`Faults::step`] before and after each thing that it changes, and once that
-    /// has answered true, it changes nothing any more. An earlier value of the same host has been dropped; what may
-    /// still go on of it has ended when this answers.
+    /// Opens a host on the store. The host calls [`Faults::step`] before and after each of its changes, and changes
+    /// nothing more once that has returned true. An earlier value of the same host was dropped; its remaining work has
+    /// ended when this returns.
     ///
     /// # Errors
-    /// A line that tells why the store can't be opened.
+    /// A line that says why the store can't be opened.
     async fn open(&self, host: usize, faults: &Arc<Faults>) -> Result<Arc<dyn Backend>, String>;
 
-    /// Looks beneath the interface, while one host is open and nothing runs. Answers a line for each thing that is
-    /// there and should not be, or the other way round.
+    /// Inspects the store beneath the interface, while one host is open and idle. Returns a line for each thing that
+    /// should not exist, or is missing.
     async fn audit(&self, truth: &Truth) -> Vec<String>;
 }

@@ -1,18 +1,18 @@
-//! Whether a history of one name has an order that explains it.
+//! Checks that an order explains the history of one name.
 //!
-//! The search of Wing and Gong ("Testing and verifying concurrent objects", 1993) with Lowe's memory of what was seen
-//! before ("Testing for linearizability", 2017). A history here is that of one name over a short time, so it is small.
+//! The search of Wing and Gong ("Testing and verifying concurrent objects", 1993) with Lowe's cache of visited states
+//! ("Testing for linearizability", 2017). A history here is that of one name over a short time, so it is small.
 
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::hash::Hash;
 
-/// What is true of one name.
+/// The state of one name.
 pub(crate) trait State: Clone + Eq + Hash + Debug {
-    /// What is done to it, or seen of it, with its outcome.
+    /// An operation on it or an observation of it, with the outcome.
     type Act: Debug;
 
-    /// Whether an act is only seen, and changes nothing in any state.
+    /// Whether an act is an observation, and changes no state.
     fn only_seen(act: &Self::Act) -> bool;
 
     /// The state after an act; `None` if the act can't have that outcome here.
@@ -22,17 +22,17 @@ pub(crate) trait State: Clone + Eq + Hash + Debug {
 /// An act between its call and its answer.
 #[derive(Debug)]
 pub(crate) struct Event<A> {
-    /// When it was called.
+    /// The time of its call.
     pub(crate) call: u64,
-    /// When it had answered, or when it can't happen any more.
+    /// The time of its answer, or after which it can't happen any more.
     pub(crate) end: u64,
-    /// Whether it did happen; else it may or may not have.
+    /// Whether it did happen; otherwise it may have.
     pub(crate) happened: bool,
-    /// What was done.
+    /// The act.
     pub(crate) act: A,
 }
 
-/// Whether there is an order of events, beginning with a state, that explains all of them.
+/// Whether an order of the events, beginning with a state, explains all of them.
 pub(crate) fn explains<S: State>(start: &S, events: &[Event<S::Act>]) -> bool {
     let mut search = Search { events, seen: HashSet::new() };
     search.go(start.clone(), vec![false; events.len()], 0)
@@ -44,9 +44,9 @@ struct Search<'a, S: State> {
 }
 
 impl<S: State> Search<'_, S> {
-    /// `now` is the latest call among what has been placed in the order.
+    /// `now` is the latest call among the placed events.
     fn go(&mut self, state: S, mut placed: Vec<bool>, mut now: u64) -> bool {
-        // What is only seen can be placed as early as it can be; no order is lost by it.
+        // An observation can be placed as early as possible; no order is lost by it.
         loop {
             let mut moved = false;
             for at in self.next(&placed, now) {
@@ -85,7 +85,8 @@ impl<S: State> Search<'_, S> {
         false
     }
 
-    /// What may come next: called before everything that is left and did happen has answered, and not over yet.
+    /// The events that may come next: called before every remaining event that did happen has returned, and not over
+    /// yet.
     fn next(&self, placed: &[bool], now: u64) -> Vec<usize> {
         let left = |at: &usize| !placed[*at];
         let first_end = (0..self.events.len())

@@ -1,4 +1,4 @@
-//! The names that a history is about: few, so that tasks meet at them.
+//! The names of a history: few, so that tasks meet at them.
 
 use crate::content::Content;
 use bytes::Bytes;
@@ -20,27 +20,27 @@ pub(crate) struct File(pub(crate) Scope, pub(crate) FileId);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Rec(pub(crate) Scope, pub(crate) RecordName);
 
-/// Part numbers are 1 to this.
+/// The largest part number; the smallest is 1.
 pub(crate) const NUMBERS: u32 = 4;
 
-/// All names of a run, with what the parts of its sessions are meant to be.
+/// All names of a run, with the planned parts of its sessions.
 pub(crate) struct Names {
     pub(crate) scopes: Vec<Scope>,
     pub(crate) sessions: Vec<Session>,
     pub(crate) files: Vec<File>,
     pub(crate) records: Vec<Rec>,
-    /// For each session the sizes in bytes that parts 1 to [`NUMBERS`] are meant to have.
+    /// For each session the planned sizes of parts 1 to [`NUMBERS`], in bytes.
     pub(crate) sizes: Vec<[usize; NUMBERS as usize]>,
 }
 
 impl Names {
-    /// The sessions and records of a run. Files come with [`Names::add_files`].
+    /// The sessions and records of a run. [`Names::add_files`] adds files.
     pub(crate) fn new(mut size: impl FnMut() -> usize) -> Self {
         let root = Scope::root();
         let narrow = root.narrow("t").expect("a scope");
         let session = |scope: &Scope, id| Session(scope.clone(), SessionId::parse(id).expect("an id"));
         let record = |scope: &Scope, name| Rec(scope.clone(), RecordName::parse(name).expect("a name"));
-        // The same ids in both scopes: they have nothing to do with each other.
+        // The same ids in both scopes, which are unrelated.
         let sessions = vec![session(&root, "a"), session(&root, "b"), session(&narrow, "a")];
         let records = vec![record(&root, "x/1"), record(&root, "x/2"), record(&narrow, "x/1")];
         // Sessions of one scope can be assembled to the same content.
@@ -49,7 +49,7 @@ impl Names {
         Names { scopes: vec![root, narrow], sessions, files: Vec::new(), records, sizes }
     }
 
-    /// Adds file ids that nothing was done to yet, one in each scope under the same name and one more.
+    /// Adds unused file ids: one in each scope under the same name and one more.
     pub(crate) fn add_files(&mut self, life: usize) {
         for (scope, name) in [(0, "f"), (0, "g"), (1, "f")] {
             let id = FileId::parse(&format!("{name}{life}")).expect("an id");
@@ -57,23 +57,23 @@ impl Names {
         }
     }
 
-    /// The offset that a part is meant to have, in bytes.
+    /// The planned offset of a part, in bytes.
     pub(crate) fn offset(&self, session: usize, number: u32) -> u64 {
         self.sizes[session][..number as usize - 1].iter().map(|size| *size as u64).sum()
     }
 
-    /// The size that a part is meant to have, in bytes.
+    /// The planned size of a part, in bytes.
     pub(crate) fn size(&self, session: usize, number: u32) -> usize {
         self.sizes[session][number as usize - 1]
     }
 
-    /// The content that an assembly of a session makes if its parts are as they are meant to be.
+    /// The content that an assembly of a session makes if its parts are as planned.
     pub(crate) fn whole(&self, session: usize) -> Content {
         let pieces = self.sizes[session].iter().map(|size| Content::of(*size, 0).bytes);
         Content::from(Bytes::from(pieces.collect::<Vec<_>>().concat()))
     }
 
-    /// Where a session stands in the list of sessions.
+    /// The index of a session in the list of sessions.
     pub(crate) fn index(&self, session: &Session) -> usize {
         self.sessions.iter().position(|there| there == session).expect("a session of this run")
     }

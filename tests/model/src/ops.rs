@@ -1,4 +1,4 @@
-//! What tasks do: operations as data, and their random choice.
+//! The operations of tasks, as data, and their random choice.
 
 use crate::content::Content;
 use crate::names::{File, NUMBERS, Names, Rec, Session, Slot};
@@ -30,19 +30,19 @@ pub(crate) enum Op {
     Sweep,
 }
 
-/// How content is sent, and what is said of it.
+/// How content is sent, and what its caller claims.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct How {
     pub(crate) if_exists: IfExists,
     pub(crate) size: Claimed,
     pub(crate) sha256: Claimed,
-    /// What is claimed is claimed at the end, not at the beginning.
+    /// The claim is made at the end, not at the beginning.
     pub(crate) late: bool,
-    /// The source fails after so many bytes.
+    /// The offset at which the source fails.
     pub(crate) cut: Option<usize>,
 }
 
-/// What is claimed of content beforehand.
+/// What is claimed of content in advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Claimed {
     Nothing,
@@ -50,7 +50,7 @@ pub(crate) enum Claimed {
     Lie,
 }
 
-/// Which of the keys or versions that were seen of a name.
+/// Which of the observed keys or versions of a name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Which {
     Latest,
@@ -59,7 +59,7 @@ pub(crate) enum Which {
 }
 
 impl How {
-    /// Sends all, and claims the truth where the contract needs it.
+    /// Sends all content, and claims the truth where the contract needs a claim.
     pub(crate) fn plain(if_exists: IfExists) -> Self {
         How { if_exists, size: Claimed::Truth, sha256: Claimed::Nothing, late: false, cut: None }
     }
@@ -80,7 +80,7 @@ impl How {
     }
 }
 
-/// A size in bytes: mostly small, often at a border of what a backend gathers, seldom one of these.
+/// A size in bytes: mostly small, often at a border of a backend's buffers, seldom one of these.
 pub(crate) fn random_size(rng: &mut fastrand::Rng, also: &[usize]) -> usize {
     match rng.u8(..20) {
         _ if !also.is_empty() && rng.u8(..16) == 0 => *pick(rng, also),
@@ -108,7 +108,7 @@ impl Op {
     pub(crate) fn random(rng: &mut fastrand::Rng, names: &Names) -> Op {
         let session = pick(rng, &names.sessions).clone();
         let slot = Slot(session.clone(), rng.u32(1..=NUMBERS));
-        // The files of this life are the last ones; those before are mostly decided.
+        // The files of this life are the last ones; earlier ones are mostly decided.
         let recent = names.files.len().saturating_sub(3);
         let file = if rng.u8(..6) == 0 { pick(rng, &names.files) } else { pick(rng, &names.files[recent..]) }.clone();
         let record = pick(rng, &names.records).clone();
@@ -146,7 +146,7 @@ impl Op {
         }
     }
 
-    /// What a client often does next: it tries a part again, and finalizes.
+    /// A client's frequent next operation: the part again, or a finalize.
     pub(crate) fn followed_by(&self, done: bool, rng: &mut fastrand::Rng, names: &Names) -> Option<Op> {
         let Op::PutPart { slot, .. } = self else { return None };
         if rng.bool() {
@@ -167,7 +167,7 @@ impl Op {
         (rng.u8(..3) == 0).then(|| Self::assemble(rng, names, &slot.0, file))
     }
 
-    /// A part, mostly of the size and at the offset that it is meant to have, with one of two contents.
+    /// A part, mostly of the planned size at the planned offset, with one of two contents.
     fn put_part(rng: &mut fastrand::Rng, names: &Names, slot: Slot) -> Op {
         let at = names.index(&slot.0);
         let size = if rng.u8(..10) == 0 { random_size(rng, &[]) } else { names.size(at, slot.1) };
@@ -186,9 +186,9 @@ impl Op {
         Op::PutPart { slot, content, offset, unless, how }
     }
 
-    /// An assembly, mostly of all parts of one session in their order.
+    /// An assembly, mostly of all parts of one session in order.
     fn assemble(rng: &mut fastrand::Rng, names: &Names, session: &Session, file: File) -> Op {
-        // The parts of a session go into a file of its own scope.
+        // The parts of a session become a file of its own scope.
         let sessions: Vec<&Session> = names.sessions.iter().filter(|there| there.0 == file.0).collect();
         let session = if session.0 == file.0 { session } else { *pick(rng, &sessions) };
         let slots =

@@ -1,11 +1,11 @@
-//! What a local store must have asked the system for before it answers, as far as a log of its calls can tell.
+//! The system calls that a local store must make before it returns, as far as a log of the calls can show.
 
 use crate::strace::Call;
 use portico_store::limits::WRITE_CHUNK;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// What a traced process did.
+/// The log of a traced process.
 pub struct Trace {
     /// The folder of its store.
     pub root: PathBuf,
@@ -14,15 +14,15 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// The calls of a process that has a store in a folder.
+    /// The calls of a process whose store is in a folder.
     pub fn new(root: PathBuf, calls: Vec<Call>) -> Self {
         Trace { root, calls }
     }
 
-    /// The call by which the process sent a text, as strace shows it, to whoever waits for it.
+    /// The call by which the process sent a text, as strace shows it, to its caller.
     ///
     /// # Errors
-    /// That there is none.
+    /// The text was never sent.
     pub fn said(&self, text: &str) -> Result<&Call, String> {
         let sends = |call: &&Call| matches!(&*call.name, "write" | "writev" | "sendto" | "sendmsg");
         let said = self.calls.iter().filter(sends).find(|call| call.args.contains(text));
@@ -32,7 +32,7 @@ impl Trace {
     /// The first such call that begins after another has ended, and ends before a third begins.
     ///
     /// # Errors
-    /// That there is none; `what` says what it should have been.
+    /// No such call exists; `what` names it.
     pub fn between(
         &self,
         what: &str,
@@ -55,11 +55,11 @@ impl Trace {
         self.calls.iter().filter(move |call| call.ended > after && call.begun < before && is(call))
     }
 
-    /// A range of bytes of a file has been written, in whole, once, in short writes ([`WRITE_CHUNK`]), and synced through the
-    /// same descriptor. Answers the sync.
+    /// Checks that a range of bytes of a file was written once, completely and in short writes ([`WRITE_CHUNK`]), and
+    /// synced through the same descriptor. Returns the sync.
     ///
     /// # Errors
-    /// What is missing, or comes too early or twice.
+    /// A call that is missing, early or repeated.
     pub fn written(&self, path: &Path, range: Range<u64>, from: &Call, answer: &Call) -> Result<&Call, String> {
         let writes: Vec<&Call> = self.all(from, answer, |call| call.is_write() && call.is_on(path)).collect();
         let chunk = |at: u64| at / WRITE_CHUNK as u64;
@@ -87,10 +87,10 @@ impl Trace {
         if same { Ok(sync) } else { Err(format!("{last:?} and {sync:?} are not of one descriptor")) }
     }
 
-    /// After a call something was committed, and the commit was durable before an answer. Answers its sync.
+    /// Checks that a commit followed a call, and was durable before an answer. Returns its sync.
     ///
     /// # Errors
-    /// What is missing or comes too early.
+    /// A call that is missing or early.
     pub fn committed(&self, from: &Call, after: &Call, answer: &Call) -> Result<&Call, String> {
         let log = self.root.join("index.sqlite-wal");
         let writes: Vec<&Call> = self.all(from, answer, |call| call.is_write() && call.is_on(&log)).collect();
@@ -101,10 +101,10 @@ impl Trace {
         self.between("sync of the index", last, answer, |call| call.is_sync() && call.is_on(&log))
     }
 
-    /// Every folder that was made had its name synced before an answer.
+    /// Checks that the name of every new folder was synced before an answer.
     ///
     /// # Errors
-    /// The folder that had not.
+    /// The folder whose name was not.
     pub fn folders(&self, from: &Call, answer: &Call) -> Result<(), String> {
         for made in self.all(from, answer, |call| call.name.starts_with("mkdir")) {
             let (_, parent) = made.descriptor().ok_or_else(|| format!("a folder made nowhere: {made:?}"))?;
@@ -113,11 +113,11 @@ impl Trace {
         Ok(())
     }
 
-    /// A final object of that many bytes, which arrived between two calls, was written, synced, linked, and committed,
-    /// in this order.
+    /// Checks that a final object of that size, which arrived between two calls, was written, synced, linked, and
+    /// committed, in this order.
     ///
     /// # Errors
-    /// What is missing or comes too early.
+    /// A call that is missing or early.
     pub fn final_object(&self, opened: &Call, answer: &Call, file: &str, size: u64) -> Result<(), String> {
         let staging = self.root.join("staging");
         let first = self.between("write", opened, answer, |call| call.is_write() && call.is_beneath(&staging))?;
@@ -127,10 +127,11 @@ impl Trace {
         self.published(staged, file, synced, opened, answer)
     }
 
-    /// A synced file got its final name, then that name was synced, then the row was, then the answer came.
+    /// Checks that a synced file got its final name, then the name was synced, then the row, and then the answer was
+    /// sent.
     ///
     /// # Errors
-    /// What is missing or comes too early.
+    /// A call that is missing or early.
     pub fn published(
         &self,
         from: &Path,

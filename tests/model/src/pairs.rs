@@ -1,4 +1,4 @@
-//! Two operations at once: the first is held up at each of its steps in turn, while the second is done.
+//! Two operations at once: the first is blocked at each of its steps in turn, while the second runs.
 
 use crate::cases::{self, ALL, Ops};
 use crate::names::Names;
@@ -8,14 +8,14 @@ use crate::{Settings, World, parallel};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longest time of one pair: beyond it somebody waits for ever.
+/// The longest time of one pair: beyond it the model reports a deadlock.
 const PAIR_MAX: Duration = Duration::from_secs(60);
 /// The name of a retry with an assembly after it.
 const RETRY: &str = "retry and assemble";
-/// One of so many pairs is tried where there is little time.
+/// One of this many pairs is tried where time is short.
 const STRIDE: usize = 23;
 
-/// Two operations, and whether the caller of the first goes away while it is held up.
+/// Two operations, and whether the caller of the first is dropped while it is blocked.
 #[derive(Clone)]
 struct Pair {
     first: (&'static str, Op),
@@ -25,11 +25,11 @@ struct Pair {
     host: usize,
 }
 
-/// Tries pairs, each on stores of its own: all of them, or, without time for that, every so many of them from a random
-/// one on, and the essential ones.
+/// Tries pairs, each on stores of its own: all of them, or, where time is short, every n-th from a random one on, and
+/// the essential ones.
 ///
 /// # Errors
-/// The story of the first pair that can't be explained.
+/// The story of the first pair that no order explains.
 pub async fn every_pair<W: World + 'static>(
     world: impl Fn() -> W + Clone + Send + 'static,
     settings: Settings,
@@ -57,7 +57,7 @@ pub async fn every_pair<W: World + 'static>(
 }
 
 impl Pair {
-    /// What every client does whose put has got stuck, and what is lost if the stuck write lands after all.
+    /// The retry of a client whose put is stuck, which would lose data if the stuck write landed after all.
     fn is_essential(&self) -> bool {
         self.abandoned && self.first.0 == "put other placed part" && self.second.0 == RETRY
     }
@@ -69,8 +69,7 @@ impl Pair {
     }
 }
 
-/// What is there before: a session with one part missing, another that is whole, an object, a record, and something for
-/// a sweep.
+/// The state before: a session with one part missing, a complete session, an object, a record, and garbage for a sweep.
 fn setup(ops: &Ops<'_>) -> Vec<Op> {
     let mut setup = vec![ops.placed(0, 1, 0), ops.placed(0, 3, 0), ops.placed(0, 4, 0)];
     setup.extend(ops.session(1));
@@ -107,7 +106,7 @@ fn pairs(names: &Names, hosts: usize) -> Vec<Pair> {
     ];
     let mut pairs = Vec::new();
     for first in &kinds {
-        // What a client does whose put has got stuck: the part again, and then the whole.
+        // The retry of a client whose put is stuck: the part again, and then the whole.
         let retry = vec![ops.placed(0, 2, 0), ops.list(0), ops.assemble(f, &ALL)];
         let seconds = kinds.iter().map(|(name, op)| (*name, vec![op.clone()])).chain([(RETRY, retry)]);
         for second in seconds {
@@ -121,7 +120,7 @@ fn pairs(names: &Names, hosts: usize) -> Vec<Pair> {
     pairs
 }
 
-/// One pair, the first held up at a step; `false` if it has not so many.
+/// One pair, the first blocked at a step; `false` if it has fewer steps.
 async fn hold(world: &dyn World, names: &Arc<Names>, pair: &Pair, step: u64) -> Result<bool, String> {
     let mut stage = Stage::new(world, names);
     let host = stage.open(0).await?;
@@ -159,7 +158,7 @@ async fn hold(world: &dyn World, names: &Arc<Names>, pair: &Pair, step: u64) -> 
     let waited = tokio::time::timeout(world.patience(), &mut second).await;
     host.faults.release();
     if !answered {
-        // It may have been abandoned, but not have panicked.
+        // The call may have been abandoned, but must not have panicked.
         if let Err(error) = first.await
             && error.is_panic()
         {

@@ -3,13 +3,13 @@
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinSet};
 
-/// Trials at once: more than there are processors, since some of them wait.
+/// Trials at once: more than processors, because some of them wait.
 const AT_ONCE: usize = 6;
 
-/// Tries each item. The trials run on threads of their own, because what they wait for need not be sent to others.
+/// Tries each item. The trials run on threads of their own, because their futures need not be `Send`.
 ///
 /// # Errors
-/// The first trial's that fails.
+/// That of the first failed trial.
 pub(crate) async fn each<T: Send + 'static, F: Future<Output = Result<(), String>>>(
     items: impl IntoIterator<Item = T>,
     trial: impl Fn(T) -> F + Clone + Send + 'static,

@@ -1,4 +1,4 @@
-//! Random histories: lives of a store, each ended at will or at a random step.
+//! Random histories: lives of a store, each ended normally or at a random step.
 
 use crate::check::Life;
 use crate::faults::Faults;
@@ -15,28 +15,28 @@ use tokio::task::JoinSet;
 
 /// Tasks of one life.
 const TASKS: usize = 6;
-/// Most operations of one task.
+/// Largest number of operations of one task.
 const OPERATIONS: usize = 12;
-/// Most lives of one store.
+/// Largest number of lives of one store.
 const LIVES: usize = 4;
-/// Longest time of one life: beyond it somebody waits for ever.
+/// The longest time of one life: beyond it the model reports a deadlock.
 const LIFE_MAX: Duration = Duration::from_secs(120);
 
-/// How many histories, and which.
+/// The number of histories, and their seeds.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// How many stores are tried.
+    /// The number of stores.
     pub runs: u64,
     /// The seed of the first; each further one has the next.
     pub seed: u64,
-    /// There is time for all that can be tried.
+    /// Whether there is time for every trial.
     pub thorough: bool,
 }
 
 impl Settings {
-    /// So many runs from a random seed, unless the environment says otherwise: `PORTICO_TEST_RUNS` is their number, and
-    /// means that there is time; `PORTICO_TEST_SEED` alone stands for one run, which has the same plan again, if not the
-    /// same order in which its tasks meet.
+    /// This many runs from a random seed, unless the environment says otherwise: `PORTICO_TEST_RUNS` is their number,
+    /// and means that there is time; `PORTICO_TEST_SEED` alone stands for one run, which repeats the plan, if not the
+    /// order in which its tasks meet.
     ///
     /// # Panics
     /// If one of them is not a number.
@@ -57,7 +57,7 @@ impl Settings {
 /// Tries random histories, each on a store of its own.
 ///
 /// # Errors
-/// The story of the first history that can't be explained, with the seed that repeats its plan.
+/// The story of the first history that no order explains, with the seed that repeats its plan.
 pub async fn random<W: World + 'static>(
     world: impl Fn() -> W + Clone + Send + 'static,
     settings: Settings,
@@ -89,8 +89,8 @@ async fn one(world: &dyn World, seed: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// One life of the store: its hosts, and tasks that do operations on them until they have done enough or their host is
-/// dead. A host that dies while it is opened does nothing. Answers the steps at which hosts died.
+/// One life of the store: its hosts, and tasks that run operations on them until they have done enough or their host is
+/// dead. A host that dies during its opening does nothing. Returns the steps at which hosts died.
 async fn live(
     world: &dyn World,
     history: &Arc<History>,
@@ -135,7 +135,7 @@ async fn live(
                 let op = next.take().unwrap_or_else(|| Op::random(&mut rng, &host.names));
                 let polls = if abandons && rng.u8(..5) == 0 { rng.u32(..40) } else { u32::MAX };
                 let mut of_op = rng.fork();
-                // What it answered is in the history.
+                // The history has its answer.
                 let ended = abandon(host.perform(op.clone(), &mut of_op), polls).await;
                 next = op.followed_by(ended.is_some_and(|result| result.is_ok()), &mut rng, &host.names);
             }
@@ -153,7 +153,7 @@ fn open_calls(history: &History) -> String {
     open.map(|(id, entry)| format!("  #{id} {} has not answered\n", entry.what)).collect()
 }
 
-/// Opens the store again after a life, and holds what is there against its history. Answers what is there.
+/// Opens the store again after a life, and compares its state with the history. Returns the state.
 pub(crate) async fn close(
     world: &dyn World,
     history: &Arc<History>,

@@ -1,35 +1,35 @@
-//! What each name can be, and what the contract lets an operation answer there.
+//! The states of each name, and the answers that the contract allows in them.
 //!
-//! An operation that concerns several names (an assembly, the deletion of a session, a page of a listing) is an act at
-//! each of them.
+//! An operation on several names (an assembly, the deletion of a session, a page of a listing) is an act at each of
+//! them.
 
 use crate::content::Stamp;
 use crate::linear::State;
 
-/// What stands under a part number.
+/// The state of a part number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum SlotState {
     Empty,
     Part { write: Write, stamp: Stamp },
 }
 
-/// Which write made a part: known by its token, or, until somebody sees that, by the put that never answered.
+/// The write of a part: known by its token, or, until the token is observed, by the put that never returned.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Write {
     Token(String),
     Unanswered(u64),
 }
 
-/// What is done to or seen of a part number.
+/// An act on a part number.
 #[derive(Clone, Debug)]
 pub(crate) enum SlotAct {
     /// A put stored its content.
     Put { write: Write, stamp: Stamp },
-    /// A put found its content there.
+    /// A put found its content stored.
     Replayed { token: String, stamp: Stamp, answered: bool },
-    /// A put was refused because of what is there; with a stamp, only content that is not that.
+    /// A put was refused because of the existing part; with a stamp, only if the content differs.
     Conflict { other_than: Option<Stamp> },
-    /// A read or listing saw a part. `answered`: the put that made it has answered its token.
+    /// A read or listing saw a part. `answered`: the put that made it has returned its token.
     Seen { token: String, stamp: Stamp, answered: bool },
     /// The same of a listing that does not tell the content.
     Listed { token: String, size: u64, answered: bool },

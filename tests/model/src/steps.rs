@@ -1,7 +1,7 @@
 //! Each operation alone, with a crash at each of its steps in turn, and with a second crash at each step of the opening
 //! after it.
 //!
-//! Afterwards the whole of its effect is there or nothing, and doing it again leads to where it leads undisturbed.
+//! Afterwards the whole of its effect exists or nothing, and a retry leads to the same state as an undisturbed run.
 
 use crate::cases::{self, Case};
 use crate::faults::Faults;
@@ -15,10 +15,10 @@ use crate::{World, parallel};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Beyond so many steps an operation does not end.
+/// The largest number of steps of an operation.
 const STEPS_MAX: u64 = 500;
 
-/// Lets a host die at every step of every operation, each time on a store of its own. Answers the names of all steps.
+/// Kills a host at every step of every operation, each time on a store of its own. Returns the names of all steps.
 ///
 /// # Errors
 /// The story of the first crash that was not survived.
@@ -70,8 +70,8 @@ impl<'a> Stage<'a> {
         Ok(Host { backend, faults, history: self.history.clone(), names: self.names.clone(), promises })
     }
 
-    /// Does operations that must all be done, or be cut off as they are meant to, and waits for what goes on behind their
-    /// answers: the steps that are counted from here on are those of what comes next.
+    /// Runs operations that must all succeed, or be cut off as planned, and waits for their background work: the steps
+    /// that are counted from here on are those of the next operation.
     pub(crate) async fn prepare(&self, host: &Host, ops: &[Op]) -> Result<(), String> {
         for op in ops {
             let result = host.perform(op.clone(), &mut fastrand::Rng::with_seed(1)).await;
@@ -86,14 +86,14 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Ends the life of the host, which has been dropped, and looks at what is there.
+    /// Ends the life of the host, which was dropped, and inspects the state.
     pub(crate) async fn close(&mut self) -> Result<(), String> {
         self.start = close(self.world, &self.history, &self.names, &self.start).await?;
         Ok(())
     }
 }
 
-/// What is there after the operation when nothing happens to it.
+/// The state after an undisturbed operation.
 async fn undisturbed(world: &dyn World, names: &Arc<Names>, case: &Case) -> Result<Vec<String>, String> {
     let mut stage = Stage::new(world, names);
     let host = stage.open(0).await?;
@@ -105,7 +105,7 @@ async fn undisturbed(world: &dyn World, names: &Arc<Names>, case: &Case) -> Resu
     Ok(stage.start.summary())
 }
 
-/// What a client does in the end where an assembly that died may have left some of its parts.
+/// The last operations of a client after an assembly that died and may have left some of its parts.
 fn clearing(world: &dyn World, op: &Op) -> Vec<Op> {
     match op {
         Op::Assemble { parts, .. } if !world.assembly_is_atomic() => {
@@ -116,7 +116,7 @@ fn clearing(world: &dyn World, op: &Op) -> Vec<Op> {
     }
 }
 
-/// One crash at a step of the operation, if it has so many, which is answered with the names of the steps taken.
+/// One crash at a step of the operation, if it has so many; returns the names of the steps taken.
 async fn crash(
     world: &dyn World,
     names: &Arc<Names>,
@@ -134,7 +134,7 @@ async fn crash(
     let mut seen = host.faults.names();
     drop(host);
 
-    // The opening dies too, at a later step each time, until it has no more.
+    // The opening dies too, at a later step each time, until it has no more steps.
     let openings = if world.opening_repairs() || step == 0 { STEPS_MAX } else { 0 };
     for step in 0..openings {
         let faults = Arc::new(Faults::none());
@@ -152,7 +152,7 @@ async fn crash(
     let host = stage.open(0).await?;
     let again = std::slice::from_ref(&case.op);
     for op in if case.retry.is_empty() { again } else { &case.retry[..] } {
-        // Some of what it did may be done already; where it leads is what counts.
+        // Some of its effects may exist already; the final state counts.
         let _ = host.perform(op.clone(), &mut fastrand::Rng::with_seed(1)).await;
     }
     stage.prepare(&host, &clearing(world, &case.op)).await?;

@@ -1,18 +1,18 @@
-//! Logs of `strace -f -y`, read as calls with their beginning and their end.
+//! Logs of `strace -f -y`, parsed into calls with their begin and end.
 //!
-//! What a store has promised to survive is a matter of the order in which it asked the system for things; a kill cannot
-//! show that order, a log of the calls can.
+//! What survives a loss of power depends on the order of a store's system calls; a kill cannot show that order, a log
+//! of the calls can.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The calls that change or sync files, move bytes, or answer.
+/// The calls that change or sync files, move bytes, or send answers.
 pub const CALLS: &str = "openat,openat2,pwritev,pwritev2,pwrite64,writev,write,read,readv,pread64,preadv,preadv2,fdatasync,\
                          fsync,link,linkat,unlink,unlinkat,mkdir,mkdirat,rename,renameat,renameat2,ftruncate,fallocate,\
                          copy_file_range,sendfile,splice,sendto,sendmsg";
 
-/// What to say where there is no strace.
+/// The message where strace is missing.
 pub const MISSING: &str = "strace is not installed; on Debian and Ubuntu: apt-get install strace";
 
 /// Whether strace is installed.
@@ -20,7 +20,7 @@ pub fn is_installed() -> bool {
     Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
-/// Whether strace is missing where that is forgiven: people see that such a test did not run, and in CI it fails.
+/// Whether strace is missing outside of CI: there such a test is reported as ignored, and in CI it fails.
 pub fn is_missing_without_ci() -> bool {
     !is_installed() && std::env::var_os("CI").is_none_or(|value| value != "true")
 }
@@ -32,7 +32,7 @@ pub fn command(log: &Path, program: &Path) -> Command {
     command
 }
 
-/// The same, with strace as the program's child: the process that is started is the program.
+/// The same, with strace as the program's child: the started process is the program.
 pub fn command_as_its_child(log: &Path, program: &Path) -> Command {
     let inner = command(log, program);
     let mut command = Command::new("strace");
@@ -45,30 +45,30 @@ pub fn command_as_its_child(log: &Path, program: &Path) -> Command {
 pub struct Call {
     /// Its name.
     pub name: String,
-    /// What stands between its parentheses.
+    /// The text between its parentheses.
     pub args: String,
-    /// What it answered.
+    /// Its result.
     pub result: i64,
-    /// The line on which it began.
+    /// The line of its begin.
     pub begun: usize,
-    /// The line on which it had ended.
+    /// The line of its end.
     pub ended: usize,
 }
 
 impl Call {
-    /// The number of the descriptor that it is about, and the path that strace says it has.
+    /// Its first descriptor's number, and the path that strace prints for it.
     pub fn descriptor(&self) -> Option<(u32, &Path)> {
         let (number, rest) = self.args.split_once('<')?;
         let (path, _) = rest.split_once('>')?;
         Some((number.parse().ok()?, Path::new(path)))
     }
 
-    /// Whether it writes bytes that come from the process.
+    /// Whether it writes bytes of the process.
     pub fn is_write(&self) -> bool {
         matches!(&*self.name, "pwritev" | "pwritev2" | "pwrite64" | "writev" | "write")
     }
 
-    /// Whether it read, or copied within the system, some bytes.
+    /// Whether it read bytes, or copied them within the system.
     pub fn moves_bytes(&self) -> bool {
         let moves = self.name.contains("read") || matches!(&*self.name, "copy_file_range" | "sendfile" | "splice");
         moves && self.result > 0
@@ -79,12 +79,12 @@ impl Call {
         matches!(&*self.name, "fdatasync" | "fsync")
     }
 
-    /// Whether it is about a file or folder, or about what is beneath one.
+    /// Whether it names a file or folder, or something beneath one.
     pub fn is_beneath(&self, path: &Path) -> bool {
         self.descriptor().is_some_and(|(_, there)| there.starts_with(path))
     }
 
-    /// Whether it is about exactly that file or folder.
+    /// Whether it names exactly that file or folder.
     pub fn is_on(&self, path: &Path) -> bool {
         self.descriptor().is_some_and(|(_, there)| there == path)
     }
@@ -95,10 +95,10 @@ impl Call {
     }
 }
 
-/// Reads a log. Calls that failed or never ended are left out.
+/// Parses a log. Calls that failed or never ended are left out.
 ///
 /// # Panics
-/// If a line is not understood: then it is not known what is missing.
+/// If a line is unknown, because a call could be missing then.
 pub fn read(log: &str) -> Vec<Call> {
     let mut calls = Vec::new();
     let mut begun: HashMap<&str, (usize, String)> = HashMap::new();
@@ -135,7 +135,7 @@ fn parse(text: &str, begun: usize, ended: usize) -> Option<Call> {
         panic!("not a call: {text:?}");
     });
     let number: String = result.chars().take_while(|c| c.is_ascii_digit()).collect();
-    // A failure is a negative number, a call that a signal or the end cut off a question mark.
+    // A failure is a negative number; a call that a signal or the end interrupted has a question mark.
     let result = number.parse().ok()?;
     Some(Call { name: name.to_owned(), args: args.to_owned(), result, begun, ended })
 }

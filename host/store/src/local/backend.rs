@@ -2,19 +2,8 @@
 
 use crate::local::files::layout;
 use crate::local::index::{finals, parts, records};
-use crate::local::operations::assemble;
-use crate::local::operations::ended;
-use crate::local::operations::publish;
-use crate::local::operations::put_final;
-use crate::local::operations::put_part;
-use crate::local::operations::read;
-use crate::local::operations::ready;
-use crate::local::operations::sweep;
-use crate::local::shared::Inner;
-use crate::local::shared::LocalStore;
-use crate::local::shared::blocking;
-use crate::local::shared::detached;
-use crate::local::shared::now_ms;
+use crate::local::operations::{assemble, ended, publish, put_final, put_part, read, ready, sweep};
+use crate::local::shared::{Inner, LocalStore, blocking, detached, now_ms};
 use crate::stream::ByteStream;
 use crate::{
     Argument, Backend, ByteRange, Cursor, Error, FileId, FinalKey, FinalOptions, FinalReader, FinalReceipt, Info,
@@ -50,7 +39,7 @@ impl Backend for LocalStore {
         number: u32,
         options: PartOptions,
     ) -> Result<Box<dyn Writer<PartReceipt>>> {
-        put_part::begin(&self.inner, scope, session, number, options).await
+        put_part::begin_part(&self.inner, scope, session, number, options).await
     }
 
     async fn read_part(&self, scope: &Scope, key: &TempKey, range: ByteRange) -> Result<Box<dyn ByteStream>> {
@@ -112,7 +101,7 @@ impl Backend for LocalStore {
         file: &FileId,
         options: FinalOptions,
     ) -> Result<Box<dyn Writer<FinalReceipt>>> {
-        put_final::begin(&self.inner, scope, file, options).await
+        put_final::begin_final(&self.inner, scope, file, options).await
     }
 
     async fn assemble(

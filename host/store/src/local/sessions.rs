@@ -2,7 +2,7 @@
 //!
 //! Invariants, which make it safe to write parts straight into a session's file:
 //! - two claims of one session never overlap, and none is given while the session is sealed;
-//! - after a gate is interrupted and has settled, no byte is written and nothing is committed through it;
+//! - after a gate is interrupted and idle, no byte is written and nothing is committed through it;
 //! - whoever removes, truncates or publishes a session's file holds its seal and has waited for its gates, those of
 //!   dropped puts whose claims are still there included: so nobody can be writing to it;
 //! - a session's file that was made here and holds no part goes with the last claim on it, under a seal.
@@ -91,7 +91,7 @@ impl Gate {
         self.0.notify();
     }
 
-    async fn settled(&self) {
+    async fn idle(&self) {
         self.0.until(|state| (state.busy == 0).then_some(())).await;
     }
 }
@@ -108,7 +108,7 @@ impl Drop for Passage {
 
 impl Sessions {
     /// Registers a put, until the returned value is dropped.
-    pub(crate) fn begin(&self, scope: &Scope, session: &SessionId) -> Running {
+    pub(crate) fn register(&self, scope: &Scope, session: &SessionId) -> Running {
         let name = (scope.clone(), session.clone());
         let (gate, aside) = (Arc::default(), Aside::default());
         let running = Running { sessions: self.clone(), name, gate, aside, in_doubt: AtomicBool::new(false) };
@@ -181,7 +181,7 @@ impl Sessions {
             gate.interrupt();
         }
         for gate in &gates {
-            gate.settled().await;
+            gate.idle().await;
         }
     }
 

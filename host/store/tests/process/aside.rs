@@ -1,5 +1,5 @@
-//! What takes long for a large file, and what a `Drop` has to do: removing a name, closing a file that has none, punching a
-//! hole. None of it is done on an async thread. The traced process has one of those, its main thread.
+//! Blocking work of a `Drop` that takes long for a large file: removing a name, closing a file without one, punching a
+//! hole. None of it runs on an async thread. The traced process has one of those, its main thread.
 
 use crate::order::TRACE_MAX;
 use crate::{TASK, say};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// Size of each content, in bytes.
 const SIZE: usize = 2 << 20;
 
-/// The test. Where strace is missing, people see that it did not run, and CI fails.
+/// The test. Without strace it is reported as ignored, and in CI it fails.
 pub(crate) fn trial() -> Trial {
     let ignored = strace::is_missing_without_ci();
     let test = || if strace::is_installed() { traced() } else { Err(strace::MISSING.to_owned()) };
@@ -58,7 +58,7 @@ fn traced() -> Result<(), String> {
         ("a hole that is punched", &|line| line.contains("FALLOC_FL_PUNCH_HOLE"), 2),
         ("a file without a name that is closed", &|line| line.contains("close(") && line.contains("(deleted)"), 1),
     ];
-    // Until the store is closed, which the main thread does itself.
+    // Until the store is closed, by the main thread itself.
     let closing = text.lines().position(|line| line.contains("close(") && line.contains("/closing>"));
     let lines: Vec<&str> = text.lines().take(closing.ok_or("it does not close the store")?).collect();
     for (what, is_it, at_least) in kinds {
@@ -73,7 +73,7 @@ fn traced() -> Result<(), String> {
     Ok(())
 }
 
-/// The process that is traced: puts that are refused or dropped, and a download of what is deleted meanwhile.
+/// The traced process: refused and dropped puts, and a download of an object that is deleted meanwhile.
 pub(crate) mod dropping {
     use super::*;
 
@@ -93,7 +93,7 @@ pub(crate) mod dropping {
             let refused = put_part(&store, &scope, &session, number, &mut stream::from_bytes(content()), options).await;
             assert!(matches!(refused, Err(Error::DigestMismatch)), "{refused:?}");
         }
-        // What a client leaves that goes away.
+        // The remains of a client that disconnects.
         for (number, offset) in [(3, None), (4, Some(SIZE as u64))] {
             let options = PartOptions { expected: size, offset, ..PartOptions::default() };
             let mut writer = store.begin_part(&scope, &session, number, options).await.expect("a writer");
@@ -109,12 +109,12 @@ pub(crate) mod dropping {
         assert!(store.delete_final(&scope, &key).await.expect("a deletion"));
         drop(download);
         settle(root).await;
-        // Seen in the log of calls.
+        // Visible in the log of calls.
         drop(std::fs::File::create(root.join("lost+found").with_file_name("closing")).expect("a file"));
         say("done");
     }
 
-    /// Waits until nothing is left of what was dropped.
+    /// Waits until the remains of dropped puts are removed.
     async fn settle(root: &Path) {
         let since = Instant::now();
         let open = || {

@@ -22,41 +22,42 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// Faults of each kind that are tried of a run, where the environment does not say how many.
+/// Faults of each kind that are tried of a run, unless the environment says otherwise.
 const FAULTS: u64 = 6;
 /// Ids that a process works on: each kind of id twice.
 const IDS: u64 = 8;
-/// Records that are made beside an id, in a life in which the log is to be written back. With [`FILLER`] they fill it.
+/// Records beside an id, in a life whose log is to be written back. With [`FILLER`] they fill the log.
 const FILLERS: u64 = 12;
 /// Size of such a record, in bytes.
 const FILLER: usize = 60 << 10;
-/// Longest time in which a process says nothing.
+/// The longest silence of a process.
 const STEP_MAX: Duration = Duration::from_secs(60);
 
-/// Most bytes of a part that is read back.
+/// Largest part that is read back, in bytes.
 const SIZE_MAX: usize = 1 << 20;
-/// How the names of such records begin.
+/// The prefix of the names of such records.
 const FILLER_NAME: &str = "filler-";
 
-/// What is done with a store and its disk.
+/// The life of a store and its disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
-    /// The store is there and open when the fault may come; one process.
+    /// The store is open when the fault may come; one process.
     Open,
-    /// As that, and another process goes on with the store on the mounted filesystem. The index's log is written back.
+    /// The same, and another process continues with the store on the mounted filesystem. The index's log is written
+    /// back.
     OpenAgain,
-    /// There is no store yet when the fault may come, and another process goes on with what there is.
+    /// No store exists when the fault may come, and another process continues with the remains.
     New,
 }
 
-/// How it ends.
+/// The end of the life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     PowerLoss,
     Unmount,
 }
 
-/// The tests. Where such a disk can't be had, people see that they did not run, and CI fails.
+/// The tests. Without such a disk they are reported as ignored, and in CI they fail.
 pub(crate) fn trials() -> Vec<Trial> {
     let missing = portico_test_disk::missing();
     let ignored = missing.is_some() && portico_test_disk::may_be_missing();
@@ -79,7 +80,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Tries the faults of a run, after one without any, which tells how many there can be.
+/// Tries the faults of a run, after a run without any, which counts the possible ones.
 fn each_fault(life: Life) -> Result<(), String> {
     let Counts { writes, flushes } = one_run(life, None, End::PowerLoss)?;
     if writes < 50 || flushes < 20 {
@@ -103,8 +104,8 @@ fn each_fault(life: Life) -> Result<(), String> {
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
 }
 
-/// Runs the processes, and looks what is there afterwards. Answers what has reached the disk from where a fault may come on,
-/// up to the end of the first process.
+/// Runs the processes, and inspects the result. Returns the writes and flushes from where a fault may come on, up to
+/// the end of the first process.
 fn one_run(life: Life, fault: Option<Fault>, end: End) -> Result<Counts, String> {
     let told = |what: &str| {
         let what = what.to_owned();
@@ -165,7 +166,7 @@ fn one_run(life: Life, fault: Option<Fault>, end: End) -> Result<Counts, String>
     Err(format!("the kernel gave up: {gave_up}\n  {}\n  said: {}", problems.join("\n  "), said.join("; ")))
 }
 
-/// The second part comes first, and its bytes are lost. The page in which the first one ends is the one in which it begins.
+/// The second part comes first, and its bytes are lost. The first part ends in the page in which the second begins.
 #[tokio::main]
 async fn shared_page() -> Result<(), String> {
     let mut disk = Disk::new().map_err(|error| error.to_string())?;
@@ -180,7 +181,7 @@ async fn shared_page() -> Result<(), String> {
         let mut source = stream::from_bytes(content);
         put_part(&store, &scope, &session, number as u32, &mut source, options).await
     };
-    // The file is there before anything fails, and stays, because a part is in it.
+    // The file exists before the fault, and stays, because it holds a part.
     let far = PartOptions {
         offset: Some(1 << 20),
         expected: Expected { size: Some(9), sha256: None },
@@ -234,7 +235,7 @@ async fn look(root: &Path, said: &Said) -> Vec<String> {
     }
 }
 
-/// A process that works on a store, and when it has said what.
+/// A process that works on a store, and its lines with their times.
 struct Process {
     child: Child,
     hear: Receiver<(Instant, String)>,
@@ -259,7 +260,7 @@ impl Process {
         Process { child, hear, lines: Vec::new(), reader }
     }
 
-    /// Waits until it says one of these; whether it was the first of them.
+    /// Waits for one of these words; true if it was the first of them.
     fn until(&mut self, words: &[&str]) -> Result<bool, String> {
         loop {
             let (at, line) = self.hear.recv_timeout(STEP_MAX).map_err(|error| {
@@ -287,7 +288,7 @@ impl Process {
     }
 }
 
-/// The process that works on a store.
+/// The working process.
 pub(crate) mod working {
     use super::*;
     use crate::kill::Step;
@@ -315,12 +316,12 @@ pub(crate) mod working {
         }
     }
 
-    /// Until it is told to go on, or killed.
+    /// Until a signal to continue, or a kill.
     fn wait() {
         std::io::stdin().lines().next();
     }
 
-    /// Makes records of which nothing is said, so that the index's log becomes long.
+    /// Creates records that no line mentions, so that the index's log becomes long.
     async fn fill(store: &LocalStore, id: u64, fillers: u64) {
         for number in 0..fillers {
             let name = RecordName::parse(&format!("{FILLER_NAME}{id}-{number}")).expect("a name");
@@ -328,7 +329,7 @@ pub(crate) mod working {
         }
     }
 
-    /// Takes the steps of an id up to the first that fails. What only makes something is tried twice, as a client does.
+    /// Takes the steps of an id up to the first that fails. A creation is tried twice, as by a client.
     async fn work(store: &LocalStore, id: u64) {
         let mut keys = killed::Keys::new();
         for step in in_disorder(id) {
@@ -343,7 +344,7 @@ pub(crate) mod working {
                 return;
             }
             say(&format!("={id} {step:?}"));
-            // What is noted of a part that came out of order is committed without being synced.
+            // The chain of an out-of-order part is committed without a sync.
             store.caught_up().await;
         }
     }

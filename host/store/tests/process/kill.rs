@@ -1,8 +1,8 @@
-//! `kill -9` at any moment of puts, assemblies and deletes: what was answered is there, whole; what was not is there whole
-//! or not at all; nothing else is there.
+//! `kill -9` at any moment of puts, assemblies and deletes: acknowledged things exist, whole; others exist whole or not
+//! at all; nothing else exists.
 //!
-//! The process says what it begins and what was answered, and the pipe keeps what it has said. `PORTICO_TEST_KILLS` is
-//! how often it is killed.
+//! The process reports what it begins and what was acknowledged, and the pipe keeps its lines. `PORTICO_TEST_KILLS` is
+//! the number of kills.
 
 use libtest_mimic::{Failed, Trial};
 use portico_model::{Content, Stamp, Truth, folder};
@@ -14,26 +14,26 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Kills where the environment does not say how many.
+/// Kills, unless the environment says otherwise.
 const KILLS: u64 = 10;
-/// Kills of one store, which is looked at in whole after each.
+/// Kills of one store, which is inspected after each.
 const KILLS_OF_A_STORE: u64 = 10;
 /// Longest life of a process once its store is open.
 const LIFE_MAX: Duration = Duration::from_millis(250);
-/// Longest time in which a process says nothing.
+/// The longest silence of a process.
 const STEP_MAX: Duration = Duration::from_secs(60);
-/// The kinds of steps, as they are said.
+/// The kinds of steps, as reported.
 const KINDS: [&str; 6] = [" Put", " Part(1)", " DeletePart", " Assemble", " Delete", " Record"];
 /// Workers of a process.
 const WORKERS: u64 = 5;
 /// Parts of a session.
 const PARTS: u32 = 4;
-/// The part that does not say where it belongs.
+/// The part without an offset.
 const ANYWHERE: u32 = 3;
 /// The part that is deleted again in some sessions.
 const DELETED: u32 = 2;
 
-/// What a worker does with an id. Each id is used once, in this order of its steps.
+/// A worker's step with an id. Each id is used once, in this order of its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Step {
     /// Puts the object.
@@ -91,7 +91,7 @@ async fn one_store(rounds: std::ops::Range<u64>) -> Result<(), Vec<String>> {
     let mut said = Said::default();
     let last = rounds.end - 1;
     for round in rounds {
-        // The last one lives until it has done something of each kind.
+        // The last one lives until it has done a step of each kind.
         let kinds: &[&str] = if round == last { &KINDS } else { &[] };
         said.note(&until_killed(dir.path(), round, kinds));
         let store = LocalStore::open(dir.path(), LocalOptions::default()).await.expect("the store opens again");
@@ -105,8 +105,8 @@ async fn one_store(rounds: std::ops::Range<u64>) -> Result<(), Vec<String>> {
     Ok(())
 }
 
-/// Starts the process on a store and kills it at some moment, when it was answered for all of these kinds of steps;
-/// answers what it has said.
+/// Starts the process on a store and kills it at some moment, after acknowledgements of all of these kinds of steps;
+/// returns its lines.
 fn until_killed(root: &Path, round: u64, kinds: &[&str]) -> Vec<String> {
     let program = std::env::current_exe().expect("this program");
     let mut command = Command::new(program);
@@ -115,12 +115,12 @@ fn until_killed(root: &Path, round: u64, kinds: &[&str]) -> Vec<String> {
     let out = BufReader::new(child.stdout.take().expect("its output"));
     let (said, hear) = std::sync::mpsc::channel();
     let reader = std::thread::spawn(move || {
-        // Nobody hears the rest.
+        // No reader is left for the rest.
         out.lines().map_while(Result::ok).for_each(|line| said.send(line).unwrap_or(()));
     });
     let moment = getrandom::u64().expect("a random number");
     let mut lines: Vec<String> = Vec::new();
-    // Some die while the store is being opened.
+    // Some die during the opening of the store.
     while (!moment.is_multiple_of(4) && lines.is_empty())
         || kinds.iter().any(|kind| !lines.iter().any(|line| line.starts_with('=') && line.ends_with(kind)))
     {
@@ -134,7 +134,7 @@ fn until_killed(root: &Path, round: u64, kinds: &[&str]) -> Vec<String> {
     lines
 }
 
-/// What the processes have begun, and what they were answered.
+/// The steps that the processes have begun, and those that were acknowledged.
 #[derive(Default)]
 pub(crate) struct Said {
     begun: BTreeSet<(u64, Step)>,
@@ -142,7 +142,7 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// Notes what was said of steps.
+    /// Records the reported steps.
     pub(crate) fn note(&mut self, lines: &[String]) {
         for line in lines.iter().filter(|line| line.starts_with(['+', '='])) {
             let (id, step) = line[1..].split_once(' ').expect("an id and a step");
@@ -157,7 +157,7 @@ impl Said {
         }
     }
 
-    /// What may be there of something that one step makes and others take away again: it must be, it may be, or not.
+    /// Whether something exists that one step makes and others remove: it must, it may, or it must not.
     fn state(&self, id: u64, makes: Step, takes: &[Step]) -> May {
         let is = |set: &BTreeSet<(u64, Step)>, step| set.contains(&(id, step));
         if !is(&self.begun, makes) || takes.iter().any(|step| is(&self.done, *step)) {
@@ -169,7 +169,7 @@ impl Said {
         }
     }
 
-    /// Holds what is there against what was said. Answers what does not agree.
+    /// Compares the store with the reports. Returns the contradictions.
     pub(crate) async fn check(&self, store: &LocalStore, truth: &Truth) -> Vec<String> {
         let mut problems = truth.wrong.clone();
         let ids: BTreeSet<u64> = self.begun.iter().map(|(id, _)| *id).collect();
@@ -193,7 +193,7 @@ impl Said {
                 let taken: Vec<Step> = steps.iter().copied().filter(takes).collect();
                 let part = truth.parts.get(&(Scope::root(), session(id), number));
                 let stamp = part.map(|(_, content)| Stamp::of(content));
-                // Parts go together with the coming of their object, and not without it.
+                // Parts go together with the creation of their object.
                 let may = match taken[..] {
                     [Step::Assemble] if object.is_some() || gone => May::NotBe,
                     [Step::Assemble] => self.state(id, Step::Part(number), &[]),
@@ -231,7 +231,7 @@ impl May {
     }
 }
 
-/// The process that is killed.
+/// The killed process.
 pub(crate) mod killed {
     use super::*;
     use crate::say;
@@ -267,7 +267,7 @@ pub(crate) mod killed {
     /// The keys of an id's parts, by number.
     pub(crate) type Keys = BTreeMap<u32, TempKey>;
 
-    /// Takes a step of an id, which has come as far as that.
+    /// Takes a step of an id.
     pub(crate) async fn take(store: &LocalStore, id: u64, step: Step, keys: &mut Keys) -> Result<()> {
         let (scope, file) = (Scope::root(), file(id));
         match step {

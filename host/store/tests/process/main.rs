@@ -1,5 +1,5 @@
-//! What only another process can show: the order in which it asks the system for things, and what is there after it was
-//! killed. The other process is this program, with a task.
+//! Tests that need another process: the order of its system calls, and the state after its kill. The other process is
+//! this program, with a task.
 
 use libtest_mimic::Arguments;
 use std::io::Write;
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// Tells something to the process that started this one: at once, and in one piece.
+/// Sends a line to the parent process: at once, and in one piece.
 fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush()).expect("an output");

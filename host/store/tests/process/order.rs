@@ -1,5 +1,5 @@
-//! The order of system calls up to an answer: write, sync, link, sync of the folder, commit, answer. A kill does not show
-//! it, since what a killed process has written stays; a power failure would.
+//! The order of system calls up to an answer: write, sync, link, sync of the folder, commit, answer. A kill does not
+//! show it, because the writes of a killed process stay; a power failure would.
 
 use libtest_mimic::{Failed, Trial};
 use portico_model::order::Trace;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Longest time of a traced process.
 pub(crate) const TRACE_MAX: Duration = Duration::from_secs(60);
 
-/// The tests. Where strace is missing, people see that they did not run, and CI fails.
+/// The tests. Without strace they are reported as ignored, and in CI they fail.
 pub(crate) fn trials() -> Vec<Trial> {
     let ignored = strace::is_missing_without_ci();
     let trial = |name: &str, test: fn() -> Result<(), String>| {
@@ -28,7 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// The process that is traced.
+/// The traced process.
 pub(crate) mod traced {
     use super::{PART, PARTS, WHOLE};
     use crate::say;
@@ -71,10 +71,10 @@ pub(crate) mod traced {
 const WHOLE: u64 = 1_200_000;
 /// Size of a part, in bytes: more than one batch.
 const PART: u64 = 700_000;
-/// How many parts.
+/// The number of parts.
 const PARTS: u64 = 3;
 
-/// What a process did with a task.
+/// The log of a process with a task.
 fn trace(task: &str) -> Result<Trace, String> {
     let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
     let root = dir.path().canonicalize().map_err(|error| error.to_string())?;
@@ -101,7 +101,7 @@ fn trace(task: &str) -> Result<Trace, String> {
     Ok(Trace::new(store, strace::read(&log)))
 }
 
-/// The moment at which the process said something.
+/// The call that sent a line.
 fn said<'a>(trace: &'a Trace, text: &str) -> Result<&'a Call, String> {
     trace.said(&format!("\"{text}\\n\""))
 }
@@ -170,7 +170,7 @@ fn without_durability() -> Result<(), String> {
     Ok(())
 }
 
-/// Takes each write, sync and link out of a good trace, and moves it behind the answer: the checks must notice each.
+/// Takes each write, sync and link out of a good trace, or moves it behind the answer: the checks must fail each time.
 fn missing_steps() -> Result<(), String> {
     type Check = fn(&Trace) -> Result<(), String>;
     for (task, first, last, check) in [
@@ -201,7 +201,7 @@ fn missing_steps() -> Result<(), String> {
     Ok(())
 }
 
-/// Makes one of the first two writes of a good trace: the check must notice it.
+/// Merges the first two writes of a good trace: the check must fail.
 fn long_write() -> Result<(), String> {
     let mut trace = trace("final")?;
     check_final_object(&trace)?;
@@ -219,8 +219,8 @@ fn long_write() -> Result<(), String> {
     }
 }
 
-/// The calls between two others without which something could be lost: all that change or sync the store's files,
-/// but of the index only the syncs of its commits.
+/// The calls between two others without which data could be lost: all that change or sync the store's files, but of the
+/// index only the syncs of its commits.
 fn steps_of(trace: &Trace, from: &Call, to: &Call) -> Vec<usize> {
     let log = trace.root.join("index.sqlite-wal");
     let mut header = false;
@@ -230,7 +230,7 @@ fn steps_of(trace: &Trace, from: &Call, to: &Call) -> Vec<usize> {
             continue;
         }
         let step = if call.is_on(&log) {
-            // The log's own header of 32 bytes is synced apart, whenever the log begins.
+            // The log's own header of 32 bytes is synced separately, whenever the log starts over.
             let of_header = std::mem::replace(&mut header, call.is_write() && call.result == 32);
             call.is_sync() && !of_header
         } else {

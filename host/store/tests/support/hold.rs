@@ -1,4 +1,4 @@
-//! Steps of a store that wait until they are told to go on.
+//! Steps of a store that block until they are released.
 
 use portico_store::local::{LocalOptions, LocalStore};
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-/// Longest time of anything here that must end by itself.
+/// The longest time of anything that must end by itself.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
-/// A step of a store, at which somebody is held up.
+/// A step of a store that blocks its caller.
 #[derive(Default)]
 pub(crate) struct Hold {
     taken: AtomicUsize,
@@ -18,12 +18,12 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
-    /// A store whose work is held up when it is about to read for the so-many-th time.
+    /// A store that blocks at its n-th read, counted from 0.
     pub(crate) async fn at_read(path: &Path, at: usize) -> (LocalStore, Arc<Hold>) {
         Hold::open(path, "read", at, LocalOptions::default()).await
     }
 
-    /// A store whose work is held up at a step, when it comes there for the so-many-th time.
+    /// A store that blocks at the n-th occurrence of a step, counted from 0.
     pub(crate) async fn open(
         path: &Path,
         held: &'static str,
@@ -45,7 +45,7 @@ impl Hold {
         (LocalStore::open_with_fault(path, options, fault).await.expect("a store"), hold)
     }
 
-    /// Waits until somebody is held up.
+    /// Waits until a caller is blocked.
     pub(crate) async fn reached(self: &Arc<Self>) {
         let here = self.clone();
         let reached = tokio::task::spawn_blocking(move || {

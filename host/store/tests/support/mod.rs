@@ -1,4 +1,4 @@
-//! What the tests of the local store share.
+//! Helpers of the local store's tests.
 
 #![allow(dead_code, reason = "each test uses some of it")]
 
@@ -34,7 +34,7 @@ pub(crate) fn file(name: &str) -> FileId {
     FileId::parse(name).expect("a file id")
 }
 
-/// Bytes that look like nothing else.
+/// Distinctive bytes.
 pub(crate) fn content(seed: u8, len: usize) -> Vec<u8> {
     (0..len).map(|at| (at % 251) as u8 ^ seed ^ (at >> 8) as u8).collect()
 }
@@ -44,7 +44,7 @@ pub(crate) async fn put(store: &LocalStore, id: &str, content: Vec<u8>) -> Resul
     put_final(store, &scope(), &file(id), &mut stream::from_bytes(content), FinalOptions::default()).await
 }
 
-/// Puts a part, in its place if it is told where.
+/// Puts a part, at its offset if one is given.
 pub(crate) async fn part(
     store: &LocalStore,
     of: &str,
@@ -56,7 +56,7 @@ pub(crate) async fn part(
     put_part(store, &scope(), &session(of), number, &mut stream::from_bytes(content), options).await
 }
 
-/// Options of a part of a known size, in its place if it is told where.
+/// Options of a part of a known size, at its offset if one is given.
 pub(crate) fn options(offset: Option<u64>, size: usize) -> PartOptions {
     let expected = Expected { size: Some(size as u64), ..Expected::default() };
     PartOptions { offset, expected, ..PartOptions::default() }
@@ -105,7 +105,7 @@ pub(crate) fn paths(root: &Path) -> Vec<String> {
     snapshot(root).keys().map(relative).collect()
 }
 
-/// Looks that a folder is refused for the expected reason, and is as it was.
+/// Checks that a folder is refused for the expected reason, and is unchanged.
 pub(crate) async fn refused(root: &Path, what: &str, expected: impl Fn(&OpenError) -> bool) -> OpenError {
     let before = snapshot(root);
     let Err(error) = open(root).await else { panic!("{what}: opened") };
@@ -120,12 +120,12 @@ pub(crate) async fn refused(root: &Path, what: &str, expected: impl Fn(&OpenErro
 /// Set in a test that runs in a namespace of its own.
 const IN_NAMESPACE: &str = "PORTICO_TEST_IN_NAMESPACE";
 
-/// A filesystem in memory with a size of its own.
+/// A filesystem in memory with a limited size.
 pub(crate) struct Tmpfs(tempfile::TempDir);
 
 impl Tmpfs {
-    /// Mounts one of that many KiB, for the test of that name. Where this process may not, the test is run once more in
-    /// a namespace in which it may, and `None` says that it has passed there.
+    /// Mounts one of that many KiB, for the test of that name. Without the right to mount, the test is repeated in a
+    /// namespace that has it, and `None` says that it has passed there.
     pub(crate) fn mount(kib: u64, test: &str) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a folder");
         let options = CString::new(format!("size={kib}k,mode=0755")).expect("options");
@@ -154,7 +154,7 @@ impl Tmpfs {
         self.remount(MountFlags::empty(), &format!("size={kib}k"));
     }
 
-    /// Lets so many files be in it and no more.
+    /// Limits the number of its files.
     pub(crate) fn limit_files(&self, files: u64) {
         self.remount(MountFlags::empty(), &format!("nr_inodes={files}"));
     }

@@ -1,4 +1,4 @@
-//! Parts of one session, and what an assembly of them has to read back.
+//! Parts of one session, and the bytes that an assembly of them reads back.
 
 use super::{content, file, part, scope};
 use portico_store::local::LocalStore;
@@ -32,13 +32,13 @@ impl Parts {
         sha256.finish()
     }
 
-    /// Puts one of them, by its place in the list.
+    /// Puts one of them, by its index.
     pub(crate) async fn put(&self, store: &LocalStore, at: usize) -> TempKey {
         let put = part(store, "s", at as u32 + 1, Some(self.offset(at)), self.0[at].clone()).await;
         put.expect("a part").key
     }
 
-    /// Puts them one after the other, in this order. Answers their keys in theirs.
+    /// Puts them one after the other, in this order. Returns their keys in the order of the parts.
     pub(crate) async fn put_all(&self, store: &LocalStore, order: impl IntoIterator<Item = usize>) -> Vec<TempKey> {
         let mut keys = vec![None; self.0.len()];
         for at in order {
@@ -52,7 +52,7 @@ pub(crate) async fn assemble(store: &LocalStore, keys: &[TempKey]) -> Result<Fin
     assemble_final(store, &scope(), &file("f"), keys, FinalOptions::default()).await
 }
 
-/// Assembles parts; answers the bytes that had to be read back for it.
+/// Assembles parts; returns the bytes that the assembly read back.
 pub(crate) async fn read_back(store: &LocalStore, parts: &Parts, keys: &[TempKey]) -> u64 {
     let receipt = assemble(store, keys).await.expect("an object");
     assert_eq!((receipt.size, receipt.sha256), (parts.size(), parts.sha256()));

@@ -20,7 +20,8 @@ impl Host {
     ) -> Outcome {
         let parts: Vec<(Slot, TempKey)> =
             parts.iter().filter_map(|(slot, which)| Some((slot.clone(), self.key(slot, *which)?))).collect();
-        // What is claimed of the whole needs the content of each part; of a write that never answered it must be read.
+        // A claim about the whole needs the content of each part; the content of a write that never returned must be
+        // read.
         for (slot, key) in &parts {
             if self.history.content_of(key.token.as_str()).is_none() {
                 let _ = self.read_part(slot, Which::Latest, rng).await;
@@ -28,7 +29,7 @@ impl Host {
         }
         let pieces: Option<Vec<Content>> =
             parts.iter().map(|(_, key)| self.history.content_of(key.token.as_str())).collect();
-        // Content that nobody can read any more is of a part that is not there: the answer must be that.
+        // Unreadable content belongs to a missing part, which the answer must report.
         let content =
             Content::from(Bytes::from(pieces.unwrap_or_default().iter().fold(Vec::new(), |mut whole, piece| {
                 whole.extend_from_slice(&piece.bytes);
@@ -60,7 +61,7 @@ impl Host {
             self.history.wrong(id, "assembled what it should have refused");
         }
         if self.faults.is_dead() && !self.promises.assembly_is_atomic {
-            // It died between the object and the end of the parts, or before: nobody got this answer.
+            // The host died between the object and the end of the parts, or before, so no caller got this answer.
             return result.map(drop);
         }
         let (acts, excuse) = match &result {
@@ -112,14 +113,14 @@ fn taken(parts: &[(Slot, TempKey)]) -> impl Iterator<Item = At> {
         .map(|(slot, key)| At::Slot(slot.clone(), SlotAct::Taken { token: key.token.to_string(), answered: false }))
 }
 
-/// Each was there.
+/// Each existed.
 fn used(parts: &[(Slot, TempKey)]) -> impl Iterator<Item = At> {
     parts
         .iter()
         .map(|(slot, key)| At::Slot(slot.clone(), SlotAct::Used { token: key.token.to_string(), answered: false }))
 }
 
-/// Each is there no more.
+/// Each exists no more.
 fn ended(parts: &[(Slot, TempKey)]) -> impl Iterator<Item = At> {
     parts.iter().map(|(slot, key)| At::Slot(slot.clone(), SlotAct::Ended { token: key.token.to_string() }))
 }

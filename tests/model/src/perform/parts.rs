@@ -71,7 +71,7 @@ impl Host {
                 let now = self.history.now();
                 self.history.answer_at(id, now, "interrupted".to_owned(), Vec::new(), excuse);
             }
-            // What it was compared with was deleted meanwhile.
+            // The part of the comparison was deleted meanwhile.
             Err(error @ Error::Unavailable { .. })
                 if how.if_exists == IfExists::SameContentOk && !self.is_in_doubt(error) =>
             {
@@ -82,8 +82,8 @@ impl Host {
         result.map(drop)
     }
 
-    /// Notes that a part was refused because there was something under a file id. Where nothing is atomic it may have been
-    /// there until it was taken away.
+    /// Records that a part was refused because something existed under a file id. Where the backend is not atomic, it
+    /// may have existed until it was removed.
     fn ended(&self, id: Id, slot: &Slot, file: File, stamp: Stamp) {
         self.history.answer(id, "ended".to_owned(), vec![At::File(file, FileAct::Decided)]);
         if !self.promises.assembly_is_atomic {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Starts a background hasher for what is due. Best effort.
-pub(crate) fn begin(inner: &Arc<Inner>, scope: &Scope, session: &SessionId, due: Due) {
+pub(crate) fn start(inner: &Arc<Inner>, scope: &Scope, session: &SessionId, due: Due) {
     let mut catcher = CatchUp {
         inner: inner.clone(),
         scope: scope.clone(),

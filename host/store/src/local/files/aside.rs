@@ -31,7 +31,7 @@ impl Aside {
     }
 
     /// Returns when no work is left.
-    pub(crate) async fn settled(&self) {
+    pub(crate) async fn wait(&self) {
         self.0.until(|left| (*left == 0).then_some(())).await;
     }
 }

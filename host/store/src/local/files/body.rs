@@ -93,7 +93,7 @@ impl<S: Sink> Body<S> {
         let pushed = self.push(frames).await;
         if pushed.is_err() {
             self.sink = None;
-            aside.settled().await;
+            aside.wait().await;
         }
         pushed
     }

@@ -17,7 +17,7 @@ impl FinalRow {
     ///
     /// # Errors
     /// [`Error::Gone`] for a tombstone, [`Error::NotFound`] for nothing.
-    pub(in crate::local) fn live(row: Option<FinalRow>) -> Result<FinalReceipt> {
+    pub(crate) fn live(row: Option<FinalRow>) -> Result<FinalReceipt> {
         match row {
             Some(FinalRow::Live(receipt)) => Ok(receipt),
             Some(FinalRow::Gone(reason)) => Err(Error::Gone(reason)),

@@ -148,7 +148,7 @@ fn look(path: &Path, len: Option<u64>) -> Result<String, IndexFault> {
     let conn = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     conn.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
-    settle(&conn, true)?;
+    configure(&conn, true)?;
     let id = schema::check(&conn)?;
     let page: u64 = conn.query_row("PRAGMA page_size", [], |row| row.get(0))?;
     match len {
@@ -176,7 +176,7 @@ impl Index {
     ) -> Result<Self, IndexFault> {
         let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, durable)?;
         use_log(&conn).map_err(IndexFault::Fault)?;
-        let writer = writer::Writer::new(conn, reserve, health.clone(), durable)?;
+        let writer = writer::IndexWriter::new(conn, reserve, health.clone(), durable)?;
         let readers = (0..READERS)
             .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, durable))
             .collect::<Result<Vec<_>, _>>()?;
@@ -233,7 +233,7 @@ impl Index {
         &self,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (change, answered) = self.begin(Kind::Keeps, work)?;
+        let (change, answered) = self.prepare(Kind::Keeps, work)?;
         self.queue()?.blocking_send(change).map_err(|_| closed())?;
         self.end(answered.blocking_recv())
     }
@@ -243,12 +243,12 @@ impl Index {
         kind: Kind,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (change, answered) = self.begin(kind, work)?;
+        let (change, answered) = self.prepare(kind, work)?;
         self.queue()?.send(change).await.map_err(|_| closed())?;
         self.end(answered.await)
     }
 
-    fn begin<T: Send + 'static>(
+    fn prepare<T: Send + 'static>(
         &self,
         kind: Kind,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
@@ -337,7 +337,7 @@ pub(crate) fn in_doubt(error: &Error) -> bool {
 
 fn connect(path: &Path, mode: OpenFlags, durable: bool) -> Result<Connection, IndexFault> {
     let conn = Connection::open_with_flags(path, flags(mode))?;
-    settle(&conn, durable)?;
+    configure(&conn, durable)?;
     Ok(conn)
 }
 
@@ -346,7 +346,7 @@ fn flags(mode: OpenFlags) -> OpenFlags {
 }
 
 /// Settings of a connection.
-fn settle(conn: &Connection, durable: bool) -> Result<(), IndexFault> {
+fn configure(conn: &Connection, durable: bool) -> Result<(), IndexFault> {
     conn.busy_timeout(std::time::Duration::from_secs(10))?;
     // Each query has one plan, whatever its values. Without this SQLite plans again for each range and each limit.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

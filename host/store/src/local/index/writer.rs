@@ -114,7 +114,7 @@ fn alone<T>(conn: &Connection, health: &Health, work: impl Fn(&Connection) -> Re
 }
 
 /// The thread's connection, and the state of the store that it needs.
-pub(crate) struct Writer {
+pub(crate) struct IndexWriter {
     conn: Connection,
     reserve: Arc<Reserve>,
     health: Arc<Health>,
@@ -124,7 +124,7 @@ pub(crate) struct Writer {
     log: Arc<AtomicI32>,
 }
 
-impl Writer {
+impl IndexWriter {
     /// A writer with a connection of its own.
     pub(crate) fn new(
         mut conn: Connection,
@@ -138,7 +138,7 @@ impl Writer {
             noted.store(pages, Ordering::Relaxed);
             Ok(())
         }))?;
-        Ok(Writer { conn, reserve, health, durable, log })
+        Ok(IndexWriter { conn, reserve, health, durable, log })
     }
 
     /// Processes changes until all senders are dropped.

@@ -16,8 +16,7 @@ use crate::local::operations::publish::{compare_existing, publish, stat};
 use crate::local::operations::put_final::receipt;
 use crate::local::operations::read;
 use crate::local::sessions::Seal;
-use crate::local::shared::Inner;
-use crate::local::shared::blocking;
+use crate::local::shared::{Inner, blocking};
 use crate::{
     Digest, Error, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, SessionId, Sha256, TempKey, Token,
 };
@@ -39,7 +38,7 @@ pub(crate) async fn assemble(
     let aside = Aside::default();
     let made = make(inner, scope, file, list, options, &aside).await;
     // An unused new file is removed before the caller continues.
-    aside.settled().await;
+    aside.wait().await;
     made
 }
 

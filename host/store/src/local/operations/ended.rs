@@ -7,9 +7,7 @@ use crate::limits::PAGE_MAX;
 use crate::local::files::layout;
 use crate::local::index::finals;
 use crate::local::operations::publish;
-use crate::local::shared::Inner;
-use crate::local::shared::blocking;
-use crate::local::shared::now_ms;
+use crate::local::shared::{Inner, blocking, now_ms};
 use crate::{Cursor, Error, FileId, FinalKey, Purged, Result, Scope};
 use std::sync::Arc;
 

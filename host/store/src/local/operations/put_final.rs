@@ -7,9 +7,7 @@ use crate::local::files::layout;
 use crate::local::files::staging::StagedFile;
 use crate::local::index::finals::FinalRow;
 use crate::local::operations::publish::{compare_existing, publish, stat};
-use crate::local::shared::Inner;
-use crate::local::shared::blocking;
-use crate::local::shared::now_ms;
+use crate::local::shared::{Inner, blocking, now_ms};
 use crate::{Digest, Error, Expected, FileId, FinalOptions, FinalReceipt, IfExists, Result, Scope, Sha256, Writer};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,7 +23,7 @@ struct FinalWriter {
     aside: Aside,
 }
 
-pub(crate) async fn begin(
+pub(crate) async fn begin_final(
     inner: &Arc<Inner>,
     scope: &Scope,
     file: &FileId,
@@ -69,7 +67,7 @@ impl Writer<FinalReceipt> for FinalWriter {
         let aside = self.aside.clone();
         let finished = self.finish_put(expected).await;
         // The staged name is removed before the caller continues.
-        aside.settled().await;
+        aside.wait().await;
         finished
     }
 }

@@ -31,48 +31,48 @@ struct PartWriter {
     scope: Scope,
     key: TempKey,
     options: PartOptions,
-    body: Body<Place>,
+    body: Body<Destination>,
     /// The digest of everything before the part, if its content is hashed on from there.
     before: Option<Digest>,
     running: Running,
 }
 
 /// The destination of a part's content.
-enum Place {
+enum Destination {
     /// To the disk.
     Write(Target),
     /// A comparison: the number is taken, and the content may be the same.
     Compare(StoredPart),
 }
 
-impl Sink for Place {
+impl Sink for Destination {
     fn take(&self, at: u64, frames: &[Bytes]) -> Result<()> {
         match self {
-            Place::Write(target) => target.take(at, frames),
-            Place::Compare(stored) => stored.take(at, frames),
+            Destination::Write(target) => target.take(at, frames),
+            Destination::Compare(stored) => stored.take(at, frames),
         }
     }
 }
 
-pub(crate) async fn begin(
+pub(crate) async fn begin_part(
     inner: &Arc<Inner>,
     scope: &Scope,
     session: &SessionId,
     number: u32,
     options: PartOptions,
 ) -> Result<Box<dyn Writer<PartReceipt>>> {
-    let running = inner.sessions.begin(scope, session);
+    let running = inner.sessions.register(scope, session);
     let key = TempKey { session: session.clone(), number, token: Token::random()? };
     let sha256 = options.needs_sha256().then(Sha256::new);
-    let (sink, chain) = match begun(inner, scope, &key, &options, &running).await? {
-        Begun::New(target, before) => (Place::Write(*target), before),
-        Begun::There(there) => {
+    let (sink, chain) = match look_up(inner, scope, &key, &options, &running).await? {
+        Start::New(target, before) => (Destination::Write(*target), before),
+        Start::There(there) => {
             let other_size = options.expected.size.is_some_and(|size| size != there.size);
             if options.if_exists == IfExists::Fail || other_size {
                 return Err(Error::Conflict);
             }
             let stored = StoredPart::open(inner, scope, there).await?.ok_or_else(deleted)?;
-            (Place::Compare(stored), None)
+            (Destination::Compare(stored), None)
         }
     };
     Ok(Box::new(PartWriter {
@@ -87,20 +87,20 @@ pub(crate) async fn begin(
 }
 
 /// The start of a put.
-enum Begun {
+enum Start {
     /// A target, and the digest of everything before the part, if it is known.
     New(Box<Target>, Option<Sha256>),
     /// The part that has the number.
     There(PartRow),
 }
 
-async fn begun(
+async fn look_up(
     inner: &Arc<Inner>,
     scope: &Scope,
     key: &TempKey,
     options: &PartOptions,
     running: &Running,
-) -> Result<Begun> {
+) -> Result<Start> {
     // The claim comes first: whatever another put committed before it is in the index by the time of the look.
     let claim = claim(inner, options, running);
     let (range, offset) = (claim.as_ref().map(Claim::range), options.offset);
@@ -121,10 +121,10 @@ async fn begun(
     let (inner, gate, aside) = (inner.clone(), running.gate().clone(), running.aside().clone());
     let index = inner.index.clone();
     let begin = move |(there, is_used, before): (_, bool, Option<Sha256>)| match there {
-        Some(there) => Ok(Begun::There(there)),
+        Some(there) => Ok(Start::There(there)),
         None => {
             let claim = claim.filter(|_| !is_used);
-            Ok(Begun::New(Box::new(target(&inner, placed, own, claim, gate, &aside)?), before))
+            Ok(Start::New(Box::new(target(&inner, placed, own, claim, gate, &aside)?), before))
         }
     };
     index.read_then(look, begin).await
@@ -197,7 +197,7 @@ impl Writer<PartReceipt> for PartWriter {
         let aside = self.running.aside().clone();
         let finished = self.finish_put(expected).await;
         // Discarded data is removed before the caller continues.
-        aside.settled().await;
+        aside.wait().await;
         finished
     }
 }
@@ -213,12 +213,12 @@ impl PartWriter {
         let stored = tokio::task::spawn_blocking(move || {
             let Taken { sink, size, hashes } = whole.take()?;
             match sink {
-                Place::Write(target) => {
+                Destination::Write(target) => {
                     let part = NewPart { scope: of, key, size, options, before, hashes };
                     part.store(&here, target, expected, &running)
                 }
-                Place::Compare(stored) if !stored.is_same(size) => Err(Error::Conflict),
-                Place::Compare(stored) => Ok(Stored::Same(stored.row.key, hashes.sha256.map(Sha256::finish))),
+                Destination::Compare(stored) if !stored.is_same(size) => Err(Error::Conflict),
+                Destination::Compare(stored) => Ok(Stored::Same(stored.row.key, hashes.sha256.map(Sha256::finish))),
             }
         });
         match stored.await.map_err(Error::internal)?? {
@@ -288,7 +288,7 @@ impl NewPart {
                 target.name.into_iter().for_each(OwnName::keep);
                 // The claim ends here, after the row exists.
                 target.claim.into_iter().for_each(OwnRange::keep);
-                catch_up::begin(inner, &scope, &row.key.session, due);
+                catch_up::start(inner, &scope, &row.key.session, due);
                 Ok(Stored::New(row))
             }
             Ok(Err(there)) => Ok(Stored::Late(Box::new(Late { there, ours: row, target, _passage: passage }))),

@@ -8,8 +8,7 @@ use crate::local::files::aside::Aside;
 use crate::local::files::body::Sink;
 use crate::local::files::layout::{self, FINAL, INDEX, STAGING, TEMP};
 use crate::local::index::trials;
-use crate::local::shared::Inner;
-use crate::local::shared::blocking;
+use crate::local::shared::{Inner, blocking};
 use crate::{Error, FileId, Result, Scope, SessionId, Token};
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -86,7 +85,7 @@ fn store_parts(inner: &Arc<Inner>) -> Result<()> {
     let session = SessionId::parse(token.as_str())?;
     for scope in scopes(inner, TEMP)? {
         // A sweep leaves a session with a running put alone.
-        let _running = inner.sessions.begin(&scope, &session);
+        let _running = inner.sessions.register(&scope, &session);
         let (dir, path) = (layout::session_dir(&scope, &session), layout::own(&scope, &session, &token));
         let in_temp = |what| {
             let dir = Path::new(TEMP).join(scope.as_str());

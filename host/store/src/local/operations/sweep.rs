@@ -7,8 +7,7 @@
 use crate::local::files::layout;
 use crate::local::index::{finals, parts};
 use crate::local::operations::ended::Removed;
-use crate::local::shared::Inner;
-use crate::local::shared::blocking;
+use crate::local::shared::{Inner, blocking};
 use crate::{Error, FileId, Result, Scope, SessionId, SweepReport, Token};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

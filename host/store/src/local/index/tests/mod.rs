@@ -41,7 +41,7 @@ fn folder() -> Arc<Folder> {
 /// A connection to new tables.
 fn tables() -> Connection {
     let conn = Connection::open_in_memory().unwrap();
-    settle(&conn, false).unwrap();
+    configure(&conn, false).unwrap();
     schema::create(&conn, ID).unwrap();
     conn
 }

@@ -172,7 +172,7 @@ fn after_a_failed_commit_nothing_is_made_or_written_back_any_more() {
     conn.execute_batch("PRAGMA foreign_keys = ON").unwrap();
     let reserve = Arc::new(Reserve::open(tempfile::tempfile().unwrap()).unwrap());
     let health = Arc::new(Health::default());
-    let writer = super::super::writer::Writer::new(conn, reserve, health.clone(), true).unwrap();
+    let writer = super::super::writer::IndexWriter::new(conn, reserve, health.clone(), true).unwrap();
     let (changes, queue) = mpsc::channel(1);
     let thread = std::thread::spawn(move || writer.run(queue));
     let make = |kind, sql: &'static str| {
