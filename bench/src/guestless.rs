@@ -1,7 +1,6 @@
 //! The other side of the comparison with a guest: an HTTP server of the same settings, which pumps a body into the
 //! store itself. It knows `PUT /files/{name}` and `DELETE /files/{id}`, and no more.
 
-use crate::harness::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -10,7 +9,8 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use portico_host::server::limits::HTTP1_BUFFER;
+use portico_bench_harness::Result;
+use portico_server::server::limits::HTTP1_BUFFER;
 use portico_store::local::{Durability, LocalOptions, LocalStore};
 use portico_store::{Backend, Error, Expected, FileId, FinalOptions, Scope, Token, put_final, stream::ByteStream};
 use std::convert::Infallible;

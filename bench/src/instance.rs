@@ -1,11 +1,11 @@
 //! What a fresh instance for each request costs.
 
-use crate::Bench;
-use crate::harness::Result;
-use crate::harness::report::{Report, Row};
-use crate::harness::turns::{median, quantile};
-use portico_host::cli::BUILT_IN_PORTAL;
-use portico_host::runtime::{Limits, Runtime};
+use crate::context::Bench;
+use portico_bench_harness::Result;
+use portico_bench_harness::report::{Report, Row};
+use portico_bench_harness::turns::{median, quantile};
+use portico_server::cli::BUILT_IN_PORTAL;
+use portico_server::runtime::{Limits, Runtime};
 use portico_store::Scope;
 use portico_store::local::{LocalOptions, LocalStore};
 use std::sync::Arc;

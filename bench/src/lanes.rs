@@ -1,12 +1,12 @@
 //! What is left to hash when the last part of a parallel upload is there: the finalize, against hashing the whole file.
 
-use crate::Bench;
-use crate::harness::content::size;
-use crate::harness::process::{Server, portico};
-use crate::harness::report::{Report, Row, Target};
-use crate::harness::turns::{alternate, median, spread};
-use crate::harness::uploads::Session;
-use crate::harness::{MIB, Result};
+use crate::context::Bench;
+use portico_bench_harness::content::size;
+use portico_bench_harness::process::{Server, portico};
+use portico_bench_harness::report::{Report, Row, Target};
+use portico_bench_harness::turns::{alternate, median, spread};
+use portico_bench_harness::uploads::Session;
+use portico_bench_harness::{MIB, Result};
 use std::time::Instant;
 
 /// Bytes of a part: the portal's default.

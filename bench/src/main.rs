@@ -4,68 +4,23 @@
 //! fails the run only with `--check`.
 
 mod assembly;
+mod context;
 mod guestless;
 mod instance;
 mod lanes;
 mod memory;
 mod portal;
 mod sessions;
+mod small;
 mod start;
 mod tusd;
 
-use clap::Parser;
-use harness::content::Content;
-use harness::report::{Report, machine};
-use harness::{MIB, Result};
-use portico_bench_harness as harness;
-use std::path::PathBuf;
+use clap::Parser as _;
+use context::{Args, Bench};
+use portico_bench_harness::content::Content;
+use portico_bench_harness::report::{Report, machine};
+use portico_bench_harness::{MIB, Result};
 use std::process::ExitCode;
-
-/// Measures Portico side by side with its peers.
-#[derive(Parser)]
-struct Args {
-    /// The release binary of portico.
-    #[arg(long)]
-    portico: PathBuf,
-    /// The tusd to compare with; that comparison is skipped where there is none.
-    #[arg(long)]
-    tusd: Option<PathBuf>,
-    /// Its version, which it does not know itself when the Go proxy gave its sources.
-    #[arg(long, default_value = "of unknown version")]
-    tusd_version: String,
-    /// The folder for scratch files; it needs three times `--size` of room.
-    #[arg(long, default_value = "target")]
-    dir: PathBuf,
-    /// Size of the large upload, in MiB.
-    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..))]
-    size: u64,
-    /// Size of the upload whose peak memory is looked at, in GiB.
-    #[arg(long, env = "PORTICO_BENCH_GIB", default_value_t = 1)]
-    memory_size: u64,
-    /// Rounds of each comparison that count.
-    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..))]
-    rounds: u64,
-    /// Only the comparisons whose name begins with one of these: portal, tusd, assembly, lanes, sessions, instance,
-    /// start, memory.
-    only: Vec<String>,
-    /// Exit with 1 if a target is missed or a comparison skipped.
-    #[arg(long)]
-    check: bool,
-    /// Serve a store without a guest, for the comparison with one.
-    #[arg(long, hide = true)]
-    serve_guestless: Option<PathBuf>,
-}
-
-/// What every comparison is given.
-struct Bench {
-    args: Args,
-    /// A folder that is removed at the end.
-    dir: PathBuf,
-    content: Content,
-    rounds: usize,
-    /// Bytes of the large upload.
-    size: u64,
-}
 
 fn main() -> Result<ExitCode> {
     let args = Args::parse();
@@ -95,9 +50,10 @@ fn run(args: Args) -> Result<bool> {
         args,
     };
     type Comparison = fn(&Bench, &mut Report) -> Result<()>;
-    let all: [(&str, Comparison); 8] = [
+    let all: [(&str, Comparison); 9] = [
         ("portal", portal::compare),
         ("tusd", tusd::compare),
+        ("small", small::compare),
         ("assembly", assembly::compare),
         ("lanes", lanes::compare),
         ("sessions", sessions::compare),

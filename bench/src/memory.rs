@@ -1,14 +1,14 @@
 //! What memory uploads take: one small, one large, whole and in parts, and many slow ones at once; and what the client that
 //! sends them takes.
 
-use crate::Bench;
-use crate::harness::client::{self, Exchange};
-use crate::harness::content::size;
-use crate::harness::process::{Server, portico, run};
-use crate::harness::report::{Report, Row};
-use crate::harness::uploads::Session;
-use crate::harness::{MIB, Result};
+use crate::context::Bench;
 use crate::portal::NOT_DURABLE;
+use portico_bench_harness::client::{self, Exchange};
+use portico_bench_harness::content::size;
+use portico_bench_harness::process::{Server, portico, run};
+use portico_bench_harness::report::{Report, Row};
+use portico_bench_harness::uploads::Session;
+use portico_bench_harness::{MIB, Result};
 use std::fs::File;
 use std::process::Command;
 use std::time::Duration;

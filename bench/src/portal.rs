@@ -1,12 +1,12 @@
 //! What the sandbox costs: a PUT through the portal, against the same host code without a guest.
 
-use crate::Bench;
-use crate::harness::Result;
-use crate::harness::content::{rate, size};
-use crate::harness::process::{Server, portico};
-use crate::harness::report::{Report, Row, Target};
-use crate::harness::turns::{alternate, median, spread};
-use crate::harness::uploads::put;
+use crate::context::Bench;
+use portico_bench_harness::Result;
+use portico_bench_harness::content::{rate, size};
+use portico_bench_harness::process::{Server, portico};
+use portico_bench_harness::report::{Report, Row, Target};
+use portico_bench_harness::turns::{alternate, median, spread};
+use portico_bench_harness::uploads::put;
 use std::process::Command;
 
 /// Arguments of a server that syncs nothing, so that a comparison shows what is done and not what a disk can do.

@@ -1,13 +1,13 @@
 //! What it costs to tell of a session, and to make its file: it grows with its parts and not with its bytes.
 
-use crate::Bench;
-use crate::harness::content::size;
-use crate::harness::process::{Server, portico};
-use crate::harness::report::{Report, Row, Target};
-use crate::harness::turns::{median, rotate, spread};
-use crate::harness::uploads::Session;
-use crate::harness::{MIB, Result};
+use crate::context::Bench;
 use crate::portal::NOT_DURABLE;
+use portico_bench_harness::content::size;
+use portico_bench_harness::process::{Server, portico};
+use portico_bench_harness::report::{Report, Row, Target};
+use portico_bench_harness::turns::{median, rotate, spread};
+use portico_bench_harness::uploads::Session;
+use portico_bench_harness::{MIB, Result};
 use std::time::Instant;
 
 /// Parts of the session of many, of which S3 takes no more either.

@@ -1,10 +1,10 @@
 //! How long a server takes from its start to its listening socket, and what memory that takes.
 
-use crate::Bench;
-use crate::harness::process::{Server, portico};
-use crate::harness::report::{Report, Row};
-use crate::harness::turns::{median, quantile};
-use crate::harness::{MIB, Result};
+use crate::context::Bench;
+use portico_bench_harness::process::{Server, portico};
+use portico_bench_harness::report::{Report, Row};
+use portico_bench_harness::turns::{median, quantile};
+use portico_bench_harness::{MIB, Result};
 use std::time::Instant;
 
 /// Starts that count.

@@ -1,19 +1,19 @@
 //! The peer: a PUT, and a session of parts, with SHA-256, against tusd storing the same bytes with one PATCH, and with one
 //! for each part, and no hash.
 
-use crate::Bench;
-use crate::harness::content::{rate, size};
-use crate::harness::process::{Server, free_addr, portico};
-use crate::harness::report::{Report, Row, Target};
-use crate::harness::turns::{Times, alternate, median, spread};
-use crate::harness::uploads::{parts, patch, patches, put};
-use crate::harness::{MIB, Result};
+use crate::context::Bench;
 use crate::portal::NOT_DURABLE;
+use portico_bench_harness::content::{rate, size};
+use portico_bench_harness::process::{Server, free_addr, portico};
+use portico_bench_harness::report::{Report, Row, Target};
+use portico_bench_harness::turns::{Times, alternate, median, spread};
+use portico_bench_harness::uploads::{parts, patch, patches, put};
+use portico_bench_harness::{MIB, Result};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-fn command(tusd: &Path, addr: SocketAddr, dir: &Path) -> Command {
+pub(crate) fn command(tusd: &Path, addr: SocketAddr, dir: &Path) -> Command {
     let mut command = Command::new(tusd);
     command.args(["-host", &addr.ip().to_string(), "-port", &addr.port().to_string(), "-upload-dir"]).arg(dir);
     command

@@ -69,6 +69,11 @@ impl Server {
         peak(self.child.id()).ok_or_else(|| "the kernel tells no peak".into())
     }
 
+    /// Seconds of processor time that the process and its threads have used, to a hundredth; see `utime` and `stime` in proc(5).
+    pub fn cpu(&self) -> Result<f64> {
+        ticks(&self.proc("stat"), [14, 15])
+    }
+
     /// Forgets the peak; see `clear_refs` in proc(5).
     pub fn reset_peak(&self) -> Result<()> {
         Ok(std::fs::write(self.proc("clear_refs"), "5")?)
@@ -136,13 +141,18 @@ pub fn run(mut command: Command, log: &Path) -> Result<(Cost, String)> {
 
 /// Seconds of processor time of all children that have ended, and of theirs; see `cutime` and `cstime` in proc(5).
 fn children_cpu() -> Result<f64> {
+    ticks(Path::new("/proc/self/stat"), [16, 17])
+}
+
+/// The sum of two times of a `stat` file of proc(5), in seconds. The fields are counted from 1.
+fn ticks(stat: &Path, fields: [usize; 2]) -> Result<f64> {
     /// Linux tells user space processor time in hundredths of a second, whatever it counts in itself.
     const TICKS: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let stat = std::fs::read_to_string(stat)?;
     // The name of the program, in parentheses, is the second field, and the only one that may have spaces.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |field: usize| fields.get(field - 3).and_then(|text| text.parse().ok()).unwrap_or(f64::NAN);
-    Ok((ticks(16) + ticks(17)) / TICKS)
+    let all: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |field: usize| all.get(field - 3).and_then(|text| text.parse().ok()).unwrap_or(f64::NAN);
+    Ok(fields.into_iter().map(ticks).sum::<f64>() / TICKS)
 }
 
 fn start(command: &mut Command, log: &Path) -> Result<Child> {

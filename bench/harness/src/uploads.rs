@@ -123,7 +123,28 @@ pub fn patches(to: SocketAddr, content: &Content, size: u64, part: u64) -> Resul
 /// The path of a new upload of a tusd.
 fn create(to: SocketAddr, size: u64) -> Result<String> {
     let created = client::ask(to, "POST", "/files/", &format!("{RESUMABLE}Upload-Length: {size}\r\n"))?.expect(201)?;
-    let location = created.header("location").ok_or("tusd gave no location")?;
+    path_of(&created)
+}
+
+/// Puts one small file on an open connection to a portal, and returns its path.
+pub fn put_small(connection: &mut KeptAlive, content: &Content, size: u64) -> Result<String> {
+    let answer = connection.send("PUT", "/files/small", "", content, size)?.expect(201)?;
+    Ok(format!("/files/{}", answer.field("file_id")?))
+}
+
+/// Creates one small upload of a tusd with its content, in one request (creation-with-upload), and returns its path.
+pub fn create_small(connection: &mut KeptAlive, content: &Content, size: u64) -> Result<String> {
+    let headers = format!("{RESUMABLE}Upload-Length: {size}\r\nContent-Type: application/offset+octet-stream\r\n");
+    let answer = connection.send("POST", "/files/", &headers, content, size)?.expect(201)?;
+    if answer.header("upload-offset") != Some(size.to_string().as_str()) {
+        return Err("tusd did not store the whole".into());
+    }
+    path_of(&answer)
+}
+
+/// The path in the `Location` of an answer of a tusd.
+fn path_of(answer: &client::Answer) -> Result<String> {
+    let location = answer.header("location").ok_or("tusd gave no location")?;
     Ok(location.find("/files/").map(|at| location[at..].to_owned()).ok_or("tusd gave another location")?)
 }
 

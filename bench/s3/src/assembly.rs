@@ -1,16 +1,16 @@
 //! What it costs to make an object of parts that arrived in order, against the server's own copy of those parts.
 
-use crate::Bench;
 use crate::bucket::{Bucket, named};
-use crate::harness::content::size;
-use crate::harness::report::{Report, Row, Target};
-use crate::harness::turns::{median, rotate, settle, spread};
-use crate::harness::{MIB, Result};
+use crate::context::Bench;
 use crate::minio::{ACCESS_KEY, REGION, SECRET_KEY, endpoint};
 use crate::recorder::Recorder;
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
+use portico_bench_harness::content::size;
+use portico_bench_harness::report::{Report, Row, Target};
+use portico_bench_harness::turns::{median, rotate, settle, spread};
+use portico_bench_harness::{MIB, Result};
 use portico_s3::{Location, S3Options, S3Store, Traffic};
 use portico_store::{
     Backend, Expected, FileId, FinalOptions, PartOptions, Scope, SessionId, TempKey, Token, assemble_final, put_part,
@@ -103,7 +103,7 @@ impl Sides<'_> {
                 running.spawn(async move {
                     let result = request.send().await.map_err(named)?.copy_part_result.ok_or("nothing was copied")?;
                     let part = CompletedPart::builder().part_number(number).set_e_tag(result.e_tag).build();
-                    Ok::<_, crate::harness::Error>((number, part))
+                    Ok::<_, portico_bench_harness::Error>((number, part))
                 });
             }
             let Some(done) = running.join_next().await else { break };

@@ -1,6 +1,5 @@
 //! A bucket, by a plain SDK client, from threads that are not async.
 
-use crate::harness::{Error, Result};
 use crate::minio::{ACCESS_KEY, REGION, SECRET_KEY, endpoint};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -8,6 +7,7 @@ use aws_sdk_s3::config::{
     BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
 };
 use aws_smithy_http_client::Builder;
+use portico_bench_harness::{Error, Result};
 use std::net::SocketAddr;
 use tokio::runtime::Runtime;
 

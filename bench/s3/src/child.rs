@@ -1,10 +1,10 @@
 //! This program as one that is measured: it opens a store and puts one file.
 
-use crate::harness::Result;
 use crate::minio::REGION;
 use async_trait::async_trait;
 use bytes::Bytes;
 use clap::Parser;
+use portico_bench_harness::Result;
 use portico_s3::{Location, PayloadSigning, S3Options, S3Store};
 use portico_store::stream::ByteStream;
 use portico_store::{Error, Expected, FileId, FinalOptions, Scope, put_final};

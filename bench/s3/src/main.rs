@@ -6,6 +6,7 @@
 mod assembly;
 mod bucket;
 mod child;
+mod context;
 mod memory;
 mod minio;
 mod recorder;
@@ -13,69 +14,13 @@ mod serve;
 mod store;
 mod tools;
 
-use clap::Parser;
+use clap::Parser as _;
+use context::{Args, Bench};
 use minio::Minio;
-use portico_bench_harness as harness;
 use portico_bench_harness::content::Content;
 use portico_bench_harness::report::{Report, file_system, machine};
 use portico_bench_harness::{MIB, Result};
-use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Measures Portico's S3 backend side by side with its peers, on a MinIO of its own.
-#[derive(Parser)]
-struct Args {
-    /// The release binary of portico.
-    #[arg(long)]
-    portico: PathBuf,
-    /// The MinIO to store in.
-    #[arg(long)]
-    minio: PathBuf,
-    /// The folder with the programs `aws`, `s5cmd` and `rclone`; that comparison is skipped where one is missing.
-    #[arg(long)]
-    tools: Option<PathBuf>,
-    /// The tusd to compare with; that comparison is skipped where there is none.
-    #[arg(long)]
-    tusd: Option<PathBuf>,
-    /// Its version, which it does not know itself when the Go proxy gave its sources.
-    #[arg(long, default_value = "of unknown version")]
-    tusd_version: String,
-    /// The folder for scratch files; it needs twice `--size` of room.
-    #[arg(long, default_value = "target")]
-    dir: PathBuf,
-    /// The folder for MinIO's data, if it is not that for scratch files; it needs three times `--size`, or
-    /// `--memory-size`, of room. In memory, measurements show what is done and not what a disk can do.
-    #[arg(long)]
-    data: Option<PathBuf>,
-    /// Size of the large upload, in MiB.
-    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..))]
-    size: u64,
-    /// Size of the upload whose peak memory is looked at, in GiB.
-    #[arg(long, env = "PORTICO_BENCH_GIB", default_value_t = 5)]
-    memory_size: u64,
-    /// Rounds of each comparison that count.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
-    rounds: u64,
-    /// Only the comparisons whose name begins with one of these: store, serve, assembly, memory.
-    only: Vec<String>,
-    /// Exit with 1 if a target is missed or a comparison skipped.
-    #[arg(long)]
-    check: bool,
-}
-
-/// What every comparison is given.
-struct Bench {
-    args: Args,
-    /// A folder that is removed at the end.
-    dir: PathBuf,
-    /// The folder of MinIO's data, too.
-    data: PathBuf,
-    minio: Minio,
-    content: Content,
-    rounds: usize,
-    /// Bytes of the large upload.
-    size: u64,
-}
 
 fn main() -> Result<ExitCode> {
     if let Some(done) = child::run_if_asked() {

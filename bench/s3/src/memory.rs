@@ -1,12 +1,12 @@
 //! What memory a large upload to S3 takes, whole and in parts, against a smaller one.
 
-use crate::Bench;
 use crate::bucket::Bucket;
-use crate::harness::content::size;
-use crate::harness::report::{Report, Row};
-use crate::harness::uploads::{Session, put};
-use crate::harness::{MIB, Result};
+use crate::context::Bench;
 use crate::serve::portico;
+use portico_bench_harness::content::size;
+use portico_bench_harness::report::{Report, Row};
+use portico_bench_harness::uploads::{Session, put};
+use portico_bench_harness::{MIB, Result};
 
 const BUCKET: &str = "bench-memory";
 

@@ -1,7 +1,7 @@
 //! The MinIO of a run. It is killed when its value is dropped.
 
-use crate::harness::process::{Server, free_addr};
-use crate::harness::{Result, client};
+use portico_bench_harness::process::{Server, free_addr};
+use portico_bench_harness::{Result, client};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;

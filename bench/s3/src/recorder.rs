@@ -1,6 +1,6 @@
 //! A proxy before a server that tells what clients send: how content is signed and checked, and how many bytes pass.
 
-use crate::harness::Result;
+use portico_bench_harness::Result;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -1,15 +1,15 @@
 //! A server before the store: `portico serve` with one PUT, against tusd with its S3 store and one PATCH.
 
-use crate::Bench;
 use crate::bucket::Bucket;
-use crate::harness::Result;
-use crate::harness::content::{rate, size};
-use crate::harness::process::{Server, free_addr, portico_on};
-use crate::harness::report::{Report, Row, Target, available, file_system};
-use crate::harness::turns::{median, rotate, spread};
-use crate::harness::uploads::{patch, put};
+use crate::context::Bench;
 use crate::minio::{Minio, REGION, endpoint, give_access};
 use crate::recorder::Recorder;
+use portico_bench_harness::Result;
+use portico_bench_harness::content::{rate, size};
+use portico_bench_harness::process::{Server, free_addr, portico_on};
+use portico_bench_harness::report::{Report, Row, Target, available, file_system};
+use portico_bench_harness::turns::{median, rotate, spread};
+use portico_bench_harness::uploads::{patch, put};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;

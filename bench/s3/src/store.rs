@@ -1,16 +1,16 @@
 //! The store crate alone: a program that puts one file, against three that others use for that.
 
-use crate::Bench;
 use crate::bucket::Bucket;
 use crate::child;
-use crate::harness::content::size;
-use crate::harness::process::{Cost, run};
-use crate::harness::report::{Report, Row, Target};
-use crate::harness::turns::{median, rotate, spread};
-use crate::harness::{MIB, Result};
+use crate::context::Bench;
 use crate::minio::{endpoint, give_access};
 use crate::recorder::Recorder;
 use crate::tools::{self, Tool};
+use portico_bench_harness::content::size;
+use portico_bench_harness::process::{Cost, run};
+use portico_bench_harness::report::{Report, Row, Target};
+use portico_bench_harness::turns::{median, rotate, spread};
+use portico_bench_harness::{MIB, Result};
 use std::fs::File;
 use std::net::SocketAddr;
 

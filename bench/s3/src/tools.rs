@@ -1,7 +1,7 @@
 //! The programs that the store alone is measured against, as their users call them.
 
-use crate::harness::Result;
 use crate::minio::{endpoint, give_access};
+use portico_bench_harness::Result;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,7 +1,7 @@
 //! Runs the example as its user would, with guests that know nothing of it.
 
 use portico_store::Sha256;
-use portico_test_artifacts::{EXAMPLES, PROGRAMS};
+use portico_test_artifacts::{EXAMPLES, HOSTILE};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ impl Place {
     }
 
     fn of_store_stdin() -> Self {
-        Place::of(EXAMPLES.iter().find(|example| example.name == "store-stdin").expect("an example").component)
+        Place::of(EXAMPLES.iter().find(|(name, _)| *name == "store-stdin").expect("an example").1)
     }
 
     fn store(&self) -> PathBuf {
@@ -89,7 +89,7 @@ fn a_guest_that_fails_stores_nothing() {
 
 #[test]
 fn a_guest_that_wants_what_nobody_offers_does_not_start() {
-    let place = Place::of(PROGRAMS[0].component);
+    let place = Place::of(HOSTILE);
     let output = place.run(&["case"], b"");
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr);

@@ -1,7 +1,7 @@
-//! What a backend implements.
+//! The trait that a backend implements.
 //!
-//! Invariant: nothing here or beneath names a wasmtime or WIT type, and nothing above knows which backend it has.
-//! The semantics of each method are those of the method of the same purpose in `portico:storage`.
+//! Invariant: nothing in this file or beneath it names a wasmtime or WIT type, and nothing above knows which backend
+//! runs. Each method means what the method of the same purpose in `portico:storage` means.
 
 use crate::stream::ByteStream;
 use crate::{Argument, Error};
@@ -17,11 +17,11 @@ use bytes::Bytes;
 /// `assemble`, `delete_*`, `void_final`, records) leaves either the whole effect or none.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
-    /// What this backend is.
+    /// Describes this backend.
     fn info(&self) -> Info;
 
-    /// Asks the backend whether puts would succeed now. It does in small what a put does, as far as that leaves nothing
-    /// behind and costs little; see the backend.
+    /// Checks whether puts would succeed now, by a small trial of what a put does. Each backend says how far its trial
+    /// goes.
     async fn ready(&self) -> Result<()>;
 
     /// Begins a part. Its content goes through the writer; [`crate::put_part`] does all of it for a stream.
@@ -39,10 +39,11 @@ pub trait Backend: Send + Sync + 'static {
     /// Returns the receipt of a part.
     async fn stat_part(&self, scope: &Scope, key: &TempKey) -> Result<PartReceipt>;
 
-    /// Deletes a part; true if it was there.
+    /// Deletes a part; true if the part existed.
     async fn delete_part(&self, scope: &Scope, key: &TempKey) -> Result<bool>;
 
-    /// A page of at most `limit` parts of a session by ascending number. `limit` is 1 to [`limits::PAGE_MAX`].
+    /// Returns a page of the parts of a session by ascending number, at most `limit`. `limit` is 1 to
+    /// [`limits::PAGE_MAX`].
     async fn list_parts(
         &self,
         scope: &Scope,
@@ -51,14 +52,14 @@ pub trait Backend: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Page<ListedPart>>;
 
-    /// A page of the sessions that have parts, by ascending id.
+    /// Returns a page of the sessions that have parts, by ascending id.
     async fn list_sessions(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<SessionId>>;
 
-    /// Interrupts the running puts of a session and deletes its parts; answers their number.
+    /// Interrupts the running puts of a session and deletes its parts; returns their number.
     async fn delete_session(&self, scope: &Scope, session: &SessionId) -> Result<u32>;
 
-    /// Ends the running puts of a session in this process, and returns when none of them can write or commit any
-    /// more. A writer that somebody holds without using it does not delay it.
+    /// Ends the running puts of a session in this process, and returns when none of them can write or commit any more.
+    /// An idle writer does not delay the call.
     async fn interrupt(&self, scope: &Scope, session: &SessionId) -> Result<()>;
 
     /// Begins a final object.
@@ -85,7 +86,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Opens a final object for its receipt and any number of streams.
     async fn open_final(&self, scope: &Scope, file: &FileId) -> Result<Box<dyn FinalReader>>;
 
-    /// The receipt of a final object.
+    /// Returns the receipt of a final object.
     async fn stat_final(&self, scope: &Scope, file: &FileId) -> Result<FinalReceipt>;
 
     /// Returns the receipts of at most [`limits::PAGE_MAX`] final objects, in order; `None` where no object exists.
@@ -95,28 +96,28 @@ pub trait Backend: Send + Sync + 'static {
     /// this call did it.
     async fn delete_final(&self, scope: &Scope, key: &FinalKey) -> Result<bool>;
 
-    /// A page of the ids of final objects, ascending.
+    /// Returns a page of the ids of final objects, ascending.
     async fn list_finals(&self, scope: &Scope, after: Option<&Cursor>, limit: u32) -> Result<Page<FileId>>;
 
-    /// Puts a tombstone where no receipt or tombstone is; true if this call did it.
+    /// Creates a tombstone where neither a receipt nor a tombstone exists; true if this call did it.
     async fn void_final(&self, scope: &Scope, file: &FileId, reason: &Reason) -> Result<bool>;
 
-    /// A step of removing tombstones that were put before a time, in milliseconds since the Unix epoch.
+    /// Removes a page of the tombstones that were created before a time, in milliseconds since the Unix epoch.
     async fn purge_gone(&self, scope: &Scope, before_ms: u64, after: Option<&Cursor>) -> Result<Purged>;
 
-    /// Creates a record of at most [`limits::RECORD_VALUE_MAX`] bytes; answers its version.
+    /// Creates a record of at most [`limits::RECORD_VALUE_MAX`] bytes; returns its version.
     async fn create_record(&self, scope: &Scope, name: &RecordName, value: &[u8]) -> Result<String>;
 
-    /// A record as it is now.
+    /// Returns the current version of a record.
     async fn get_record(&self, scope: &Scope, name: &RecordName) -> Result<Record>;
 
-    /// Replaces a record of that version; answers the new one.
+    /// Replaces the given version of a record; returns the new version.
     async fn replace_record(&self, scope: &Scope, name: &RecordName, version: &str, value: &[u8]) -> Result<String>;
 
-    /// Deletes a record, of that version if one is given; true if it was there.
+    /// Deletes a record, or only its given version; true if the record existed.
     async fn delete_record(&self, scope: &Scope, name: &RecordName, version: Option<&str>) -> Result<bool>;
 
-    /// A page of the records whose names begin with `prefix`, by ascending name.
+    /// Returns a page of the records whose names begin with `prefix`, by ascending name.
     async fn list_records(
         &self,
         scope: &Scope,
@@ -125,27 +126,26 @@ pub trait Backend: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Page<RecordName>>;
 
-    /// Removes what killed or failed operations left behind, and nothing that a running one needs.
+    /// Removes what killed or failed operations left behind, and nothing that a running operation needs.
     async fn sweep(&self) -> Result<SweepReport>;
 }
 
 /// Content on its way into a backend. Dropping it without [`Writer::finish`] discards it.
 #[async_trait]
 pub trait Writer<R>: Send {
-    /// Appends a chunk. It may answer before the bytes are written, and waits while too many are not.
+    /// Appends a chunk. It may return before the bytes are written, and waits while too many bytes are in flight.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] after [`Backend::interrupt`], and faults of the backend. The writer has failed then,
-    /// and can only be dropped.
+    /// [`Error::Interrupted`] after [`Backend::interrupt`], and faults of the backend. The writer has failed then, and
+    /// can only be dropped.
     async fn write(&mut self, chunk: Bytes) -> Result<()>;
 
-    /// Resolves with the reason when the backend ends this writer while it waits for its source:
-    /// [`Error::Interrupted`] after [`Backend::interrupt`], [`Error::Unavailable`] where others need the memory that it
-    /// holds.
+    /// Resolves with the cause when the backend ends this writer while the writer waits for its source:
+    /// [`Error::Interrupted`] after [`Backend::interrupt`], [`Error::Unavailable`] where other uploads need its memory.
     async fn interrupted(&self) -> Error;
 
-    /// Checks the digest that is expected here or was when it began, and makes the content visible. The sizes have
-    /// been checked by the caller, [`crate::Upload`].
+    /// Checks the digest that this call or the options expect, and makes the content visible. The caller,
+    /// [`crate::Upload`], has checked the sizes.
     async fn finish(self: Box<Self>, expected: Expected) -> Result<R>;
 }
 
@@ -181,7 +181,7 @@ pub async fn list_final_receipts(
     Ok(Page { entries: receipts.into_iter().flatten().collect(), next })
 }
 
-/// What a backend is.
+/// A description of a backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
     /// Its kind: `local` or `s3`.
@@ -190,11 +190,11 @@ pub struct Info {
     pub bucket: String,
     /// Largest content of one put, in bytes.
     pub max_object_size: u64,
-    /// One line for a person: kind, place, what matters of its settings.
+    /// One line for a person: kind, location, and the settings that matter.
     pub summary: String,
 }
 
-/// What the caller knows of content beforehand.
+/// What the caller knows of the content in advance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// Size in bytes.
@@ -204,7 +204,7 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// Both sets of expectations together; `None` if they contradict each other.
+    /// Merges both sets of expectations; `None` if they contradict each other.
     pub fn and(self, other: Expected) -> Option<Expected> {
         fn both<T: PartialEq>(a: Option<T>, b: Option<T>) -> Option<Option<T>> {
             match (a, b) {
@@ -216,33 +216,33 @@ impl Expected {
     }
 }
 
-/// What to do when the name is taken.
+/// The behaviour when the name is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IfExists {
     /// Fail with [`Error::Conflict`].
     #[default]
     Fail,
-    /// The same content answers the stored receipt, other content [`Error::Conflict`].
+    /// The same content returns the stored receipt, other content [`Error::Conflict`].
     SameContentOk,
 }
 
 /// Options of a part.
 #[derive(Clone, Debug, Default)]
 pub struct PartOptions {
-    /// What is known of the content.
+    /// The known properties of the content.
     pub expected: Expected,
-    /// What to do when the number is taken.
+    /// The behaviour when the number is taken.
     pub if_exists: IfExists,
     /// Offset in bytes in the assembled object, if known.
     pub offset: Option<u64>,
     /// Compute the part's SHA-256 for the receipt.
     pub want_sha256: bool,
-    /// Fail with [`Error::Ended`] if something is under this file id.
+    /// Fail with [`Error::Ended`] if an object or a tombstone exists under this file id.
     pub unless_final: Option<FileId>,
 }
 
 impl PartOptions {
-    /// Whether the part's own SHA-256 is computed as it arrives: for its receipt, or because another one would be refused.
+    /// Whether the part's own SHA-256 is computed on arrival: for its receipt, or to compare it with the expected one.
     pub fn needs_sha256(&self) -> bool {
         self.want_sha256 || self.expected.sha256.is_some()
     }
@@ -251,9 +251,9 @@ impl PartOptions {
 /// Options of a final object.
 #[derive(Clone, Debug, Default)]
 pub struct FinalOptions {
-    /// What is known of the content.
+    /// The known properties of the content.
     pub expected: Expected,
-    /// What to do when the id is taken.
+    /// The behaviour when the id is taken.
     pub if_exists: IfExists,
     /// Media type.
     pub content_type: Option<String>,
@@ -287,10 +287,10 @@ impl FinalOptions {
     }
 }
 
-/// What a step of removing tombstones did.
+/// The result of one [`Backend::purge_gone`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
-    /// Tombstones that it removed.
+    /// Tombstones removed.
     pub purged: u32,
     /// Where the next step begins; `None` after the last one.
     pub next: Option<Cursor>,
@@ -303,11 +303,11 @@ pub struct PartReceipt {
     pub key: TempKey,
     /// Size in bytes.
     pub size: u64,
-    /// Its SHA-256, where one was asked for or expected.
+    /// Its SHA-256, where the put asked for one or expected one.
     pub sha256: Option<Digest>,
-    /// The offset that its put gave.
+    /// The offset that the put gave.
     pub offset: Option<u64>,
-    /// The put found the same content there and stored nothing.
+    /// The put found the same content stored, and stored nothing.
     pub replayed: bool,
 }
 
@@ -325,7 +325,7 @@ pub struct ListedPart {
 pub struct FinalReceipt {
     /// Its id.
     pub file: FileId,
-    /// Where it is.
+    /// Its location.
     pub key: FinalKey,
     /// Size in bytes.
     pub size: u64,
@@ -335,9 +335,9 @@ pub struct FinalReceipt {
     pub content_type: Option<String>,
     /// Metadata.
     pub metadata: Vec<(String, String)>,
-    /// When it came to exist, in milliseconds since the Unix epoch.
+    /// When it was created, in milliseconds since the Unix epoch.
     pub created_at: u64,
-    /// The put found the same content there and stored nothing.
+    /// The put found the same content stored, and stored nothing.
     pub replayed: bool,
 }
 
@@ -361,13 +361,13 @@ pub struct Page<T> {
     pub next: Option<Cursor>,
 }
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SweepReport {
     /// Things removed that killed or failed operations had left.
     pub removed: u64,
-    /// Bytes that they held.
+    /// Their bytes.
     pub bytes: u64,
-    /// Things that do not belong here and that are not ours to remove, by name.
+    /// The names of things that do not belong to the store, and stay.
     pub foreign: Vec<String>,
 }

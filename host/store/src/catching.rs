@@ -1,10 +1,10 @@
-//! Hashing in the background what came out of order, so that an assembly need not wait for it: for backends.
+//! Background hashing of parts that arrived out of order, so that an assembly need not read them: for backends.
 //!
-//! A backend says what there is to do by [`Catch`], a step at a time; here is decided when. Invariants: a session has one
-//! catcher at a time, a store works on [`limits::CATCHERS`] at once, each in its turn, and knows no more than
-//! [`limits::CATCH_SESSIONS`]; after [`Catchers::pause`] has answered, nothing is done for the session until what it
-//! answered is dropped; after [`Catchers::close`] nothing begins. Nobody waits for a catcher: what it fails to do, the
-//! assembly does.
+//! A backend supplies the work by [`Catch`], a step at a time; this module schedules it. Invariants: a session has at
+//! most one catcher; a store works on [`limits::CATCHERS`] at once, in turns, and knows at most
+//! [`limits::CATCH_SESSIONS`]; after [`Catchers::pause`] has returned, no step runs for the session until the returned
+//! value is dropped; after [`Catchers::close`] no catcher begins. Catchers are best effort: an assembly hashes what
+//! they have not.
 
 use crate::watched::Watched;
 use crate::{Result, Scope, SessionId, limits};
@@ -14,15 +14,22 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, Semaphore};
 
-/// What catches up with the parts of a session.
+/// Hashes, in the background, the parts of a session that arrived out of order.
 #[async_trait]
 pub trait Catch: Send + 'static {
-    /// Goes on for a short while; false when there is nothing to do any more. Dropping the future loses at most what
-    /// this step has done.
+    /// Works for a short while; false when nothing is left to do. Dropping the future loses at most the work of this
+    /// step.
     ///
     /// # Errors
-    /// Any; the catcher is given up then.
+    /// Any; the catcher ends then.
     async fn step(&mut self) -> Result<bool>;
+}
+
+#[async_trait]
+impl Catch for Box<dyn Catch> {
+    async fn step(&mut self) -> Result<bool> {
+        (**self).step().await
+    }
 }
 
 type Name = (Scope, SessionId);
@@ -45,16 +52,14 @@ struct Sessions<C> {
 struct Session<C> {
     running: bool,
     halt: Arc<Notify>,
-    /// What is to be done after what is being done.
+    /// The catcher that begins when the current one ends.
     next: Option<C>,
     pauses: usize,
-    /// What was halted.
-    left: Option<C>,
 }
 
 impl<C> Default for Session<C> {
     fn default() -> Self {
-        Session { running: false, halt: Arc::default(), next: None, pauses: 0, left: None }
+        Session { running: false, halt: Arc::default(), next: None, pauses: 0 }
     }
 }
 
@@ -67,8 +72,8 @@ impl<C: Catch> Default for Catchers<C> {
 }
 
 impl<C: Catch> Catchers<C> {
-    /// Sets a catcher to work, at once or after the one that the session has. False if it is given up, because the session
-    /// is paused or too many others have something to do.
+    /// Starts a catcher, at once or after the session's current one. False if the catcher was dropped, because the
+    /// session is paused or too many other sessions have work.
     pub fn begin(&self, scope: &Scope, session: &SessionId, catcher: C) -> bool {
         let has_begun = self.try_begin(scope, session, catcher);
         if !has_begun {
@@ -77,13 +82,13 @@ impl<C: Catch> Catchers<C> {
         has_begun
     }
 
-    /// Says that all parts of a session are searched for what there is to catch up with; false if they have been, and nothing
-    /// has been missed since then: no catcher was given up, failed, or kept from beginning by a pause.
+    /// Marks a session as searched for parts to hash. False if it is marked already: then no catcher has been dropped,
+    /// failed, or kept from beginning since its last search.
     pub fn search(&self, scope: &Scope, session: &SessionId) -> bool {
         self.0.searched.insert(scope, session)
     }
 
-    /// Whether [`Catchers::search`] would answer false.
+    /// Whether [`Catchers::search`] would return false.
     pub fn has_searched(&self, scope: &Scope, session: &SessionId) -> bool {
         self.0.searched.contains(scope, session)
     }
@@ -107,8 +112,8 @@ impl<C: Catch> Catchers<C> {
         }
     }
 
-    /// Halts what is done for a session, and lets nothing begin for it. Answers what was halted, too.
-    pub async fn pause(&self, scope: &Scope, session: &SessionId) -> (Pause<C>, Option<C>) {
+    /// Halts the catcher of a session, and lets none begin for it until the returned value is dropped.
+    pub async fn pause(&self, scope: &Scope, session: &SessionId) -> Pause<C> {
         let name = (scope.clone(), session.clone());
         let pause = Pause { shared: self.0.clone(), name };
         {
@@ -118,30 +123,27 @@ impl<C: Catch> Catchers<C> {
             there.next = None;
             there.halt.notify_one();
         }
-        let ended = self.0.sessions.until(|sessions| match sessions.known.get_mut(&pause.name) {
-            Some(there) if there.running => None,
-            there => Some(there.and_then(|there| there.left.take())),
-        });
-        let left = ended.await;
-        // What becomes due meanwhile is missed.
+        let is_running = |sessions: &Sessions<C>| sessions.known.get(&pause.name).is_some_and(|there| there.running);
+        self.0.sessions.until(|sessions| (!is_running(sessions)).then_some(())).await;
+        // Parts that become due during the pause are missed.
         self.0.searched.remove(scope, session);
-        (pause, left)
+        pause
     }
 
-    /// Halts all of them, and returns when they have ended.
+    /// Halts all catchers, and returns when they have ended.
     pub async fn halt(&self) {
         self.0.sessions.lock().halt();
         self.idle().await;
     }
 
-    /// Halts all of them for good.
+    /// Halts all catchers for good.
     pub fn close(&self) {
         let mut sessions = self.0.sessions.lock();
         sessions.closed = true;
         sessions.halt();
     }
 
-    /// Returns when none of them has anything to do.
+    /// Returns when no catcher has work.
     pub async fn idle(&self) {
         self.0.sessions.until(|sessions| sessions.known.values().all(|there| !there.running).then_some(())).await;
     }
@@ -157,20 +159,19 @@ impl<C> Sessions<C> {
 }
 
 impl<C> Shared<C> {
-    /// What is to be done for a session when its catcher has nothing more to do. Without anything, it has ended.
+    /// The next catcher of a session whose current one has no more work. Without a next one, the session's entry ends.
     fn next(&self, name: &Name) -> Option<C> {
         let mut sessions = self.sessions.lock();
         let next = sessions.known.get_mut(name).and_then(|there| there.next.take());
         if next.is_none() {
-            self.end(&mut sessions, name, None);
+            self.end(&mut sessions, name);
         }
         next
     }
 
-    fn end(&self, sessions: &mut Sessions<C>, name: &Name, left: Option<C>) {
+    fn end(&self, sessions: &mut Sessions<C>, name: &Name) {
         if let Some(there) = sessions.known.get_mut(name) {
             there.running = false;
-            there.left = left;
             if there.pauses == 0 {
                 sessions.known.remove(name);
             }
@@ -183,7 +184,7 @@ async fn run<C: Catch>(shared: Arc<Shared<C>>, name: Name, halt: Arc<Notify>, ca
     let mut running = Running { shared: &shared, name: &name, catcher: Some(catcher) };
     while let Some(catcher) = &mut running.catcher {
         let step = async {
-            // One after the other, so that a large session does not keep the others waiting.
+            // In turns, so that a large session does not keep the others waiting.
             let _turn = shared.turns.acquire().await;
             catcher.step().await
         };
@@ -202,7 +203,7 @@ async fn run<C: Catch>(shared: Arc<Shared<C>>, name: Name, halt: Arc<Notify>, ca
     }
 }
 
-/// A catcher at work. Dropped with it, it has been halted or has panicked.
+/// A catcher at work. If it is dropped with its catcher, the catcher was halted or has panicked.
 struct Running<'a, C> {
     shared: &'a Shared<C>,
     name: &'a Name,
@@ -211,13 +212,13 @@ struct Running<'a, C> {
 
 impl<C> Drop for Running<'_, C> {
     fn drop(&mut self) {
-        if let Some(catcher) = self.catcher.take() {
-            self.shared.end(&mut self.shared.sessions.lock(), self.name, Some(catcher));
+        if self.catcher.take().is_some() {
+            self.shared.end(&mut self.shared.sessions.lock(), self.name);
         }
     }
 }
 
-/// The time for which nothing is done for a session.
+/// A pause of a session: no catcher runs for the session until this is dropped.
 pub struct Pause<C> {
     shared: Arc<Shared<C>>,
     name: Name,
@@ -235,8 +236,7 @@ impl<C> Drop for Pause<C> {
     }
 }
 
-/// The sessions whose parts have been searched for what there is to catch up with, and for which nothing has been missed
-/// since then. At most [`limits::CATCH_SESSIONS`].
+/// The sessions that were searched for parts to hash, and have missed none since. At most [`limits::CATCH_SESSIONS`].
 #[derive(Default)]
 struct Searched(Mutex<HashSet<Name>>);
 
@@ -245,7 +245,7 @@ impl Searched {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a session; false if it is there.
+    /// Adds a session; false if it was present.
     fn insert(&self, scope: &Scope, session: &SessionId) -> bool {
         let mut searched = self.lock();
         if searched.len() >= limits::CATCH_SESSIONS {
@@ -254,12 +254,12 @@ impl Searched {
         searched.insert((scope.clone(), session.clone()))
     }
 
-    /// Whether a session is there.
+    /// Whether a session is present.
     fn contains(&self, scope: &Scope, session: &SessionId) -> bool {
         self.lock().contains(&(scope.clone(), session.clone()))
     }
 
-    /// Takes a session away: something may have been missed.
+    /// Removes a session: a part may have been missed.
     fn remove(&self, scope: &Scope, session: &SessionId) {
         self.lock().remove(&(scope.clone(), session.clone()));
     }
@@ -272,7 +272,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
-    /// Does as many steps as there are permits, and counts them.
+    /// Takes as many steps as there are permits, and counts them.
     struct Counts {
         permits: Arc<Semaphore>,
         count: Arc<AtomicUsize>,
@@ -286,7 +286,7 @@ mod tests {
             Counts { permits, count, steps, fails: || Error::NotFound }
         }
 
-        /// The same once more.
+        /// Another catcher with the same counters.
         fn again(&self) -> Self {
             Counts { permits: self.permits.clone(), count: self.count.clone(), ..*self }
         }
@@ -330,17 +330,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_pause_halts_it_and_answers_what_it_was_at() {
+    async fn a_pause_halts_it() {
         let (catchers, (scope, id)) = (Catchers::default(), session("s"));
         let counts = Counts::new(10);
         assert!(catchers.begin(&scope, &id, counts.again()));
         assert!(catchers.begin(&scope, &id, Counts::new(1)));
         counts.permits.add_permits(4);
         counts.counted(4).await;
-        let (pause, left) = catchers.pause(&scope, &id).await;
-        assert_eq!(left.expect("it was halted in its fifth step").steps, 6);
-        let (second, left) = catchers.pause(&scope, &id).await;
-        assert!(left.is_none());
+        let pause = catchers.pause(&scope, &id).await;
+        let second = catchers.pause(&scope, &id).await;
         counts.permits.add_permits(4);
         drop(pause);
         assert!(!catchers.begin(&scope, &id, counts.again()));

@@ -1,8 +1,8 @@
-//! SHA-256 that can be suspended between parts, and BLAKE3 for the identity of a part that is not at hand.
+//! SHA-256 that can be suspended between parts, and BLAKE3 for the identity of a part whose content is remote.
 //!
-//! A suspended state lets the host go on hashing where the previous part ended. It must never leave the host: who
-//! holds one can extend a digest. Invariant: a [`Chain`] is a fact about the content that it is kept with, and about
-//! nothing else, so no order of writes can make it wrong.
+//! A suspended state lets the host continue hashing where the previous part ended. It must never leave the host,
+//! because its holder can extend a digest. Invariant: a [`Chain`] is a fact about the content that it is stored with,
+//! and about nothing else, so no order of writes can make it wrong.
 
 use sha2::Digest as _;
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
@@ -57,34 +57,33 @@ impl Sha256 {
         Self::default()
     }
 
-    /// Goes on from a suspended state; `None` if it is not one.
+    /// Continues from a suspended state; `None` if the state is not valid.
     pub fn resume(state: &Sha256State) -> Option<Self> {
         let state = SerializedState::<sha2::Sha256>::try_from(&state.0[..]).ok()?;
         sha2::Sha256::deserialize(&state).ok().map(Sha256)
     }
 
-    /// The state as it is now.
+    /// The current state.
     pub fn suspend(&self) -> Sha256State {
         Sha256State(self.0.serialize().to_vec())
     }
 
-    /// Takes in more bytes.
+    /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The digest of all bytes taken in.
+    /// The digest of all bytes added.
     pub fn finish(self) -> Digest {
         Digest(self.0.finalize().into())
     }
 
-    /// The digest of all bytes taken in so far.
+    /// The digest of all bytes added so far.
     pub fn so_far(&self) -> Digest {
         self.clone().finish()
     }
 
-    /// Passes the content of a part without reading it, if `chain`, which is kept with the part, tells how. Answers
-    /// whether it did.
+    /// Skips the content of a part, if `chain`, which is stored with the part, fits here. Returns whether it did.
     pub fn pass(&mut self, chain: Option<&Chain>) -> bool {
         let state = chain.filter(|chain| chain.before == self.so_far()).and_then(|chain| Sha256::resume(&chain.state));
         let passes = state.is_some();
@@ -95,8 +94,8 @@ impl Sha256 {
     }
 }
 
-/// What the content of a part does to a SHA-256: of whatever has the digest `before`, with this content behind it, the
-/// state is `state`. It is so whatever lies before the part in the end, and is of use only where that is the same.
+/// The effect of a part's content on a SHA-256: after content with the digest `before`, this content leads to the state
+/// `state`. That stays true whatever precedes the part in the end, and helps only where the digest is the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chain {
     /// The SHA-256 of everything before the content.
@@ -106,7 +105,7 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// The chain of content that was hashed on from something to the state `after`. Absent if either is.
+    /// The chain of content that was hashed from `before` to the state `after`. `None` if either is absent.
     pub fn made(before: Option<Digest>, after: Option<&Sha256>) -> Option<Chain> {
         before.zip(after).map(|(before, after)| Chain { before, state: after.suspend() })
     }
@@ -117,7 +116,7 @@ impl Chain {
 pub struct Sha256State(Vec<u8>);
 
 impl Sha256State {
-    /// A state as it was stored. It is checked by [`Sha256::resume`].
+    /// A stored state. [`Sha256::resume`] checks it.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Sha256State(bytes)
     }
@@ -144,12 +143,12 @@ impl Blake3 {
         Self::default()
     }
 
-    /// Takes in more bytes.
+    /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The digest of all bytes taken in.
+    /// The digest of all bytes added.
     pub fn finish(&self) -> Digest {
         Digest(*self.0.finalize().as_bytes())
     }
@@ -185,7 +184,7 @@ mod tests {
         };
         let behind = |before: &Sha256, after: &Sha256| Chain { before: before.so_far(), state: after.suspend() };
         let chain = behind(&hash(&["ab"]), &hash(&["abcd"]));
-        // However what lies before it is cut, it is the same.
+        // The cut of the preceding content does not matter.
         let mut whole = hash(&["a", "b"]);
         assert!(whole.pass(Some(&chain)));
         assert_eq!(whole.finish(), hash(&["abcd"]).finish());

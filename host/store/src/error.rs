@@ -1,7 +1,7 @@
 //! The one error type of the backends.
 //!
-//! Goals: its cases are those of the WIT variant `error`, so the translation loses nothing; what a caller can
-//! cause is told apart from what the host suffers; a host fault keeps its whole cause for the log.
+//! Goals: its cases are those of the WIT variant `error`, so the translation loses nothing; faults of the caller differ
+//! from faults of the host; a host fault keeps its whole cause for the log.
 
 use std::error::Error as StdError;
 
@@ -16,13 +16,13 @@ pub enum Error {
     /// Nothing of that name exists in this scope.
     #[error("not found")]
     NotFound,
-    /// It was voided or deleted and can never exist again; the reason given for it.
+    /// The id was voided or deleted and can never exist again; the reason given for it.
     #[error("gone: {0}")]
     Gone(String),
     /// Something else exists under that name, or the version is not the current one.
     #[error("conflict: something else already exists under that name")]
     Conflict,
-    /// There is an object or a tombstone under the file id that a part was put for.
+    /// An object or a tombstone exists under the file id that the part was put for.
     #[error("ended: what the part was put for exists, or never will")]
     Ended,
     /// An argument does not have its documented form.
@@ -54,31 +54,31 @@ pub enum Error {
     /// The source failed or was cut off, or the put was interrupted, after this many bytes.
     #[error("interrupted after {received} bytes")]
     Interrupted {
-        /// Bytes that had arrived; none of them is kept.
+        /// Bytes that had arrived; none of them was kept.
         received: u64,
     },
-    /// The source stood still for longer than the host waits for it, after this many bytes.
+    /// The source sent nothing for longer than the host waits, after this many bytes.
     #[error("stalled after {received} bytes")]
     Stalled {
-        /// Bytes that had arrived; none of them is kept.
+        /// Bytes that had arrived; none of them was kept.
         received: u64,
     },
-    /// No room left.
+    /// No room is left.
     #[error("no space left")]
     NoSpace,
-    /// The backend refuses us.
+    /// The storage denies access to the backend.
     #[error("denied by the backend")]
     Denied(#[source] Cause),
-    /// The backend does not answer at present.
+    /// The backend is unavailable at present.
     #[error("the backend is unavailable")]
     Unavailable {
         /// Seconds after which a retry makes sense.
         retry_after: Option<u32>,
-        /// What happened.
+        /// The cause.
         #[source]
         cause: Cause,
     },
-    /// The host failed in a way that a caller cannot mend.
+    /// The host failed in a way that the caller cannot repair.
     #[error("internal error")]
     Internal(#[source] Cause),
 }
@@ -132,23 +132,17 @@ impl Error {
         Error::Internal(cause.into())
     }
 
-    /// A passing host fault with its cause.
+    /// A transient host fault with its cause.
     pub fn unavailable(cause: impl Into<Cause>) -> Self {
         Error::Unavailable { retry_after: None, cause: cause.into() }
     }
 
-    /// The error and what caused it, in one line, for a log.
+    /// The error and its causes in one line, for a log.
     pub fn told(&self) -> String {
-        let mut told = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            told = format!("{told}: {error}");
-            cause = error.source();
-        }
-        told
+        chain(self)
     }
 
-    /// The error again, for a writer that failed and is asked once more. The cause goes with the first answer.
+    /// A copy of the error, for a writer that failed and is called again. The first error carries the cause.
     #[must_use]
     pub fn repeat(&self) -> Self {
         let cause = || Cause::from("failed before; the cause was reported then");
@@ -170,4 +164,16 @@ impl Error {
             Error::Internal(_) => Error::Internal(cause()),
         }
     }
+}
+
+/// Returns an error and its causes in one line, for a person: `outer: cause: cause of the cause`.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }

@@ -1,7 +1,7 @@
-//! Names: what a caller may call things, checked before they reach a backend.
+//! Names that callers choose, checked before they reach a backend.
 //!
-//! Invariant: a value of these types has passed its check, so a backend may use it as one path component or one
-//! piece of an object key without escaping.
+//! Invariant: a value of these types has passed its check, so a backend may use it as one path component or one piece
+//! of an object key without escaping.
 
 use crate::{Argument, Error, Result};
 
@@ -28,7 +28,7 @@ macro_rules! name {
             /// Checks the form.
             ///
             /// # Errors
-            /// [`Error::InvalidArgument`] if it is another.
+            /// [`Error::InvalidArgument`] if the form is wrong.
             pub fn parse($text: &str) -> Result<Self> {
                 if $check { Ok(Self($text.to_owned())) } else { Err(Error::InvalidArgument(Argument::$argument)) }
             }
@@ -56,7 +56,7 @@ name! {
     FileId, FileId, |text| is_identifier(text, ID_MAX)
 }
 name! {
-    /// A record's name: identifiers joined by single slashes, 256 bytes at most.
+    /// A record's name: identifiers joined by single slashes, at most 256 bytes.
     RecordName, RecordName, |text| text.len() <= RECORD_NAME_MAX && text.split('/').all(|s| is_identifier(s, ID_MAX))
 }
 name! {
@@ -64,7 +64,7 @@ name! {
     Reason, Reason, |text| is_identifier(text, REASON_MAX)
 }
 name! {
-    /// Where a listing goes on: the last name of the page before. Opaque to callers.
+    /// The position at which a listing continues: the last name of the page before. Opaque to callers.
     Cursor, Cursor, |text| (1..=RECORD_NAME_MAX).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_graphic())
 }
@@ -85,8 +85,8 @@ impl Token {
     }
 }
 
-/// A scope: the namespace that a store handle sees. Written as its names joined by dots (a name holds none), so
-/// that it is one path component; the root scope is written `main`.
+/// A scope: the namespace that a store handle sees. Written as its names joined by dots (a name contains none), so that
+/// it is one path component; the root scope is written `main`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope(String);
 
@@ -110,7 +110,7 @@ impl Scope {
         if ok { Ok(Scope(format!("{}.{name}", self.0))) } else { Err(Error::InvalidArgument(Argument::Scope)) }
     }
 
-    /// Reads the written form; `None` if it is another.
+    /// Parses the written form; `None` if the form is wrong.
     pub fn from_written(text: &str) -> Option<Self> {
         let mut names = text.split('.');
         let root = Scope::root();
@@ -142,10 +142,10 @@ pub struct TempKey {
 }
 
 impl TempKey {
-    /// Reads the written form.
+    /// Parses the written form.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if it is another.
+    /// [`Error::InvalidArgument`] if the form is wrong.
     pub fn parse(text: &str) -> Result<Self> {
         let invalid = || Error::InvalidArgument(Argument::TempKey);
         let mut pieces = text.split('/');
@@ -159,7 +159,7 @@ impl TempKey {
             number: number.parse().map_err(|_| invalid())?,
             token: Token::parse(token)?,
         };
-        // One written form for a key, so that texts can be compared: no `+1`, no `01`.
+        // A key has one written form, so that texts can be compared: no `+1`, no `01`.
         if key.to_string() == text { Ok(key) } else { Err(invalid()) }
     }
 }
@@ -170,7 +170,7 @@ impl std::fmt::Display for TempKey {
     }
 }
 
-/// Where a final object is: a bucket and the full key in it.
+/// The location of a final object: a bucket and the full key in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FinalKey {
     /// The bucket.
@@ -180,14 +180,14 @@ pub struct FinalKey {
 }
 
 impl FinalKey {
-    /// A key as a caller names it, at most 1,024 bytes each; a longer one names nothing.
+    /// A key from a caller, whose pieces are at most 1,024 bytes each; a longer key names nothing.
     pub fn new(bucket: &str, key: &str) -> Option<Self> {
         (bucket.len() <= KEY_MAX && key.len() <= KEY_MAX)
             .then(|| FinalKey { bucket: bucket.to_owned(), key: key.to_owned() })
     }
 }
 
-/// A half-open range of bytes; without an end it goes to the end of the content.
+/// A half-open range of bytes; without an end it extends to the end of the content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ByteRange {
     /// First byte.

@@ -1,6 +1,7 @@
-//! Work on batches of bytes, in order and off the async threads: for backends, beside their receiving.
-//! Invariants: a lane holds a thread only while it has something to do; no more items wait in it than it was told,
-//! besides those that are queued without waiting; what it was handed it works on to the end, whoever has gone meanwhile.
+//! A lane: a work queue with one worker at a time, off the async threads. Backends hash in lanes while they receive.
+//!
+//! Invariants: a lane holds a thread only while it has items; its queue is bounded by its capacity; every accepted item
+//! is processed, even if its sender is dropped.
 
 use crate::watched::Watched;
 use crate::{Blake3, Error, Result, Sha256, limits};
@@ -10,16 +11,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What a lane does with what it is handed.
+/// The work of a lane.
 pub trait Work: Send + 'static {
-    /// What is handed over.
+    /// An item of the queue.
     type Item: Send + 'static;
 
-    /// Takes the next item. After a failure there is no other.
+    /// Processes the next item. After a failure no other item follows.
     fn take(&mut self, item: Self::Item) -> Result<()>;
 }
 
-/// Frames that are handed over together, with their share of the store's budget.
+/// Frames that are queued together, with their share of the store's memory budget.
 pub struct Batch {
     frames: Vec<Bytes>,
     _budget: Option<OwnedSemaphorePermit>,
@@ -31,7 +32,7 @@ impl Batch {
         &self.frames
     }
 
-    /// A batch that gives `budget` back when it has been worked on.
+    /// A batch that returns `budget` when it is dropped.
     pub fn new(frames: Vec<Bytes>, budget: Option<OwnedSemaphorePermit>) -> Arc<Batch> {
         Arc::new(Batch { frames, _budget: budget })
     }
@@ -44,33 +45,27 @@ pub struct Lane<W: Work> {
 }
 
 struct Queue<W: Work> {
-    /// Absent while a job works on it, and for ever if that job failed.
+    /// Absent while a job works with it, and for ever after that job has failed.
     state: Option<W>,
-    /// What waits, and its place among those that may.
-    items: VecDeque<(W::Item, Option<OwnedSemaphorePermit>)>,
+    /// The items that wait, each with its place in the queue.
+    items: VecDeque<(W::Item, OwnedSemaphorePermit)>,
     failure: Option<Error>,
     running: bool,
 }
 
 impl<W: Work> Lane<W> {
-    /// A lane with nothing to do, in which so many items may wait.
-    pub fn new(state: W, queue_max: usize) -> Self {
+    /// A lane with nothing to do, whose queue holds at most `capacity` items.
+    pub fn new(state: W, capacity: usize) -> Self {
         let queue = Queue { state: Some(state), items: VecDeque::new(), failure: None, running: false };
-        Lane { queue: Arc::new(Watched::new(queue)), slots: Arc::new(Semaphore::new(queue_max)) }
+        Lane { queue: Arc::new(Watched::new(queue)), slots: Arc::new(Semaphore::new(capacity)) }
     }
 
-    /// Hands over an item; waits while too many wait already. Answers the failure of an earlier one.
+    /// Queues an item; waits while the queue is full.
+    ///
+    /// # Errors
+    /// The failure of an earlier item.
     pub async fn push(&self, item: W::Item) -> Result<()> {
         let slot = self.slots.clone().acquire_owned().await.map_err(Error::internal)?;
-        self.enqueue(item, Some(slot))
-    }
-
-    /// As [`Lane::push`], for an item of no size: it does not wait.
-    pub fn queue(&self, item: W::Item) -> Result<()> {
-        self.enqueue(item, None)
-    }
-
-    fn enqueue(&self, item: W::Item, slot: Option<OwnedSemaphorePermit>) -> Result<()> {
         let state = {
             let mut queue = self.queue.lock();
             if let Some(failure) = &queue.failure {
@@ -80,7 +75,7 @@ impl<W: Work> Lane<W> {
             queue.running |= queue.state.is_some();
             queue.state.take()
         };
-        // Not under the lock, which the job wants first of all.
+        // After the lock is released, because the job takes it first.
         if let Some(state) = state {
             let queue = self.queue.clone();
             tokio::task::spawn_blocking(move || run(&queue, state));
@@ -88,16 +83,7 @@ impl<W: Work> Lane<W> {
         Ok(())
     }
 
-    /// The state, if everything is done; else the lane.
-    pub fn try_finish(self) -> Result<W, Self> {
-        let state = {
-            let mut queue = self.queue.lock();
-            if queue.failure.is_none() && !queue.running { queue.state.take() } else { None }
-        };
-        state.ok_or(self)
-    }
-
-    /// Waits until everything is done, and answers the state.
+    /// Waits until all items are processed, and returns the state.
     pub async fn finish(self) -> Result<W> {
         let done = self.queue.until(|queue| match queue.failure.take() {
             Some(failure) => Some(Err(failure)),
@@ -118,7 +104,7 @@ fn run<W: Work>(queue: &Watched<Queue<W>>, mut state: W) {
                 None => {
                     queue.state = Some(state);
                     queue.running = false;
-                    // Whoever queues something from now on begins another job.
+                    // The next item to be queued starts another job.
                     stopped.is_done = true;
                     return;
                 }
@@ -133,7 +119,7 @@ fn run<W: Work>(queue: &Watched<Queue<W>>, mut state: W) {
     }
 }
 
-/// Tells whoever waits. Lets go of what will never be worked on, because the job failed or panicked.
+/// Wakes the waiting callers. Drops the items that will never be processed, because the job failed or panicked.
 struct Stopped<'a, W: Work> {
     queue: &'a Watched<Queue<W>>,
     is_done: bool,
@@ -148,7 +134,7 @@ impl<W: Work> Drop for Stopped<'_, W> {
                 queue.failure.get_or_insert_with(|| Error::internal("a job of this put panicked"));
                 std::mem::take(&mut queue.items)
             };
-            // Not under the lock: what is let go may want it.
+            // After the lock is released, because a dropped item may take it.
             drop(left);
         }
         self.queue.notify();
@@ -158,7 +144,7 @@ impl<W: Work> Drop for Stopped<'_, W> {
 /// The digests that run over content, as the state of a lane.
 #[derive(Default)]
 pub struct Hashes {
-    /// The identity of a part, where comparing content would mean to fetch it.
+    /// The identity of a part, where comparing content would be a download.
     pub blake3: Option<Blake3>,
     /// SHA-256 of this content.
     pub sha256: Option<Sha256>,
@@ -166,6 +152,14 @@ pub struct Hashes {
     pub chain: Option<Sha256>,
     /// Bytes hashed.
     pub size: u64,
+}
+
+impl Hashes {
+    /// A lane for these digests; `None` if there is none to compute.
+    pub fn lane(self, capacity: usize) -> Option<Lane<Hashes>> {
+        let has_work = self.blake3.is_some() || self.sha256.is_some() || self.chain.is_some();
+        has_work.then(|| Lane::new(self, capacity))
+    }
 }
 
 impl Work for Hashes {
@@ -190,14 +184,14 @@ impl Work for Hashes {
 pub struct Puts(AtomicUsize);
 
 impl Puts {
-    /// Counts a put in.
+    /// Adds a put.
     pub fn share(self: &Arc<Self>) -> Share {
         self.0.fetch_add(1, Ordering::Relaxed);
         Share(self.clone())
     }
 }
 
-/// The share of one put in what may be gathered.
+/// The share of one put in the gathering budget.
 pub struct Share(Arc<Puts>);
 
 impl Share {
@@ -223,7 +217,7 @@ pub struct Gather {
 }
 
 impl Gather {
-    /// Adds a frame; answers the frames of a batch when they are at least so many bytes.
+    /// Adds a frame; returns the frames of a batch when they have at least `batch` bytes.
     pub fn add(&mut self, frame: Bytes, batch: usize) -> Option<Vec<Bytes>> {
         self.len += frame.len();
         if frame.len() < limits::SMALL_FRAME {
@@ -235,7 +229,7 @@ impl Gather {
         if self.len >= batch { self.take() } else { None }
     }
 
-    /// What has been gathered, if anything.
+    /// The gathered frames, if there are any.
     pub fn take(&mut self) -> Option<Vec<Bytes>> {
         self.close_small();
         self.len = 0;

@@ -37,6 +37,6 @@ pub use backend::{
     PartReceipt, Purged, Record, SweepReport, Writer, list_final_receipts,
 };
 pub use digest::{Blake3, Chain, Digest, Sha256, Sha256State};
-pub use error::{Argument, Error, Result};
+pub use error::{Argument, Error, Result, chain};
 pub use key::{ByteRange, Cursor, FileId, FinalKey, Reason, RecordName, Scope, SessionId, TempKey, Token};
 pub use upload::{Upload, assemble_final, put_final, put_part};

@@ -1,21 +1,21 @@
-//! Streams of bytes, of both directions: what a put reads, and what a read answers.
+//! Streams of bytes: the source of a put, and the result of a read.
 
 use crate::{Error, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-/// Bytes that come one chunk at a time.
+/// Bytes that arrive one chunk at a time.
 ///
-/// A failure is final: after it, and after the end, `next` is not called again. A source that was cut off before
-/// its end must fail and never end cleanly.
+/// A failure is final: after it, and after the end, `next` is not called again. A source that was cut off before its
+/// end must fail and never end cleanly.
 #[async_trait]
 pub trait ByteStream: Send {
     /// The next chunk, which is not empty; `None` at the end. Dropping the future loses no bytes: the next call
-    /// goes on where it was.
+    /// continues.
     ///
     /// # Errors
-    /// For a source of a put, any error means that the content is incomplete; what a put answers then is
-    /// [`Error::Interrupted`].
+    /// For a source of a put, any error means that the content is incomplete; the put returns [`Error::Interrupted`]
+    /// then.
     async fn next(&mut self) -> Result<Option<Bytes>>;
 }
 

@@ -1,7 +1,7 @@
-//! One upload, whatever the backend: counting, the checks that need no backend, and the pump from a stream.
+//! One upload to any backend: its count, the checks that need no backend, and the pump from a stream.
 //!
-//! Invariant: no byte beyond the expected size or the limit reaches a backend, and a source that failed is never
-//! finished.
+//! Invariant: no byte beyond the expected size or the limit reaches a backend, and an upload whose source failed is
+//! never finished.
 
 use crate::stream::ByteStream;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 use bytes::Bytes;
 use std::collections::HashSet;
 
-/// A writer with its count and its limits. Once it has failed it answers the same error for ever.
+/// A writer with its count and its limits. After a failure each call returns the same error.
 pub struct Upload<R> {
     writer: Option<Box<dyn Writer<R>>>,
     expected: Expected,
@@ -96,7 +96,7 @@ impl<R> Upload<R> {
         Upload { writer: Some(writer), expected, max, received: 0, failure: None }
     }
 
-    /// Bytes taken in so far.
+    /// Bytes received so far.
     pub fn received(&self) -> u64 {
         self.received
     }
@@ -125,10 +125,11 @@ impl<R> Upload<R> {
         written.map_err(|error| self.fail(error))
     }
 
-    /// Appends a stream to its end; answers how many bytes came.
+    /// Appends a stream to its end; returns how many bytes arrived.
     ///
     /// # Errors
-    /// As [`Upload::write`], [`Error::Interrupted`] if the stream fails, and [`Error::Stalled`] if it fails with that.
+    /// As [`Upload::write`], [`Error::Interrupted`] if the stream fails, and [`Error::Stalled`] if the stream reports a
+    /// stall.
     pub async fn pull(&mut self, stream: &mut dyn ByteStream) -> Result<u64> {
         let before = self.received;
         loop {
@@ -170,7 +171,7 @@ impl<R> Upload<R> {
         writer.finish(expected).await.map_err(|error| with_count(error, received))
     }
 
-    /// Ends the upload with an error that its source met, as if the backend had.
+    /// Ends the upload with an error of its source, as if the backend had failed.
     pub fn fail(&mut self, error: Error) -> Error {
         let error = with_count(error, self.received);
         self.failure = Some(error.repeat());
@@ -187,7 +188,7 @@ impl<R> Upload<R> {
     }
 }
 
-/// A backend need not know how much had arrived when it was interrupted; the count is kept here.
+/// A backend need not count the bytes before an interrupt; this upload does.
 fn with_count(error: Error, received: u64) -> Error {
     match error {
         Error::Interrupted { .. } => Error::Interrupted { received },

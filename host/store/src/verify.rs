@@ -1,34 +1,34 @@
-//! What a comparison of a store's receipts with its data finds. Each backend has its own way to compare.
+//! The result of comparing a store's receipts with its data. Each backend compares in its own way.
 //!
-//! Invariant: a comparison changes nothing, holds no lock, and keeps no more in memory than a page of receipts.
+//! Invariant: a comparison changes nothing, holds no lock, and keeps at most one page of receipts in memory.
 
 use std::fmt;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-/// Between two lines that say how far a comparison is.
+/// The time between two progress lines.
 const PROGRESS: Duration = Duration::from_secs(10);
 
-/// Receipts that are looked at together.
+/// Receipts that are compared together.
 pub const PAGE: u32 = 500;
 
-/// How much is compared.
+/// The extent of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// Whether the data exist, and their sizes.
+    /// The existence of the data, and their sizes.
     Sizes,
     /// Their content too, all of which is read.
     Digests,
 }
 
-/// Data that are not as their receipt says, or that have none.
+/// Data that differ from their receipt, or have none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The path below the root, or the key, of the data.
     pub place: String,
     /// The number of the part whose data they are; `None` for those of a final object.
     pub part: Option<u32>,
-    /// What is different.
+    /// The kind of difference.
     pub kind: DifferenceKind,
 }
 
@@ -47,16 +47,16 @@ pub enum DifferenceKind {
         /// Their size, in bytes.
         found: u64,
     },
-    /// Their size is right, and their digest is another one.
+    /// Their size is right, and their digest is wrong.
     Content,
     /// They cannot be read.
     Unreadable(String),
-    /// No receipt names them, and no put of this store has made them. This is no fault of the store.
+    /// No receipt names them, and no put of this store made them. This is no fault of the store.
     Unknown,
 }
 
 impl DifferenceKind {
-    /// Whether a client that asks for the data would not get what was acknowledged.
+    /// Whether a client that reads the data would miss acknowledged content.
     pub fn is_fault(&self) -> bool {
         !matches!(self, DifferenceKind::Unknown)
     }
@@ -86,7 +86,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What was compared.
+/// The totals of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
@@ -98,9 +98,9 @@ pub struct Verified {
     pub bytes: u64,
     /// Parts without a digest: only their sizes were compared.
     pub undigested: u64,
-    /// Files or objects of puts that run, or that were killed; a sweep knows which.
+    /// Files or objects of puts that run or were killed; a sweep tells which.
     pub unfinished: u64,
-    /// Files or objects that no receipt names, and that no put has made.
+    /// Files or objects that no receipt names, and no put made.
     pub unknown: u64,
     /// Objects and parts that differ from their receipt.
     pub faults: u64,
@@ -129,7 +129,7 @@ impl fmt::Display for Verified {
     }
 }
 
-/// Takes down what a comparison finds.
+/// Records the findings of a comparison.
 pub struct Findings<'a> {
     tell: &'a mut (dyn FnMut(Difference) -> ControlFlow<()> + Send),
     report: Verified,
@@ -138,12 +138,12 @@ pub struct Findings<'a> {
 }
 
 impl<'a> Findings<'a> {
-    /// Calls `tell` for each difference, until it breaks off.
+    /// Calls `tell` for each difference, until `tell` breaks.
     pub fn new(tell: &'a mut (dyn FnMut(Difference) -> ControlFlow<()> + Send)) -> Self {
         Findings { tell, report: Verified::default(), stopped: false, told: Instant::now() }
     }
 
-    /// Whether `tell` has broken off.
+    /// Whether `tell` has broken off the comparison.
     pub fn is_stopped(&self) -> bool {
         self.stopped
     }
@@ -159,7 +159,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Takes down a difference.
+    /// Records a difference.
     pub fn differs(&mut self, place: impl fmt::Display, part: Option<u32>, kind: DifferenceKind) {
         *(if kind.is_fault() { &mut self.report.faults } else { &mut self.report.unknown }) += 1;
         self.stopped |= (self.tell)(Difference { place: place.to_string(), part, kind }).is_break();
@@ -170,12 +170,12 @@ impl<'a> Findings<'a> {
         self.report.undigested += 1;
     }
 
-    /// Counts what a put that runs or was killed has there.
+    /// Counts a file or object of a put that runs or was killed.
     pub fn unfinished(&mut self) {
         self.report.unfinished += 1;
     }
 
-    /// What was compared.
+    /// The totals.
     pub fn report(self) -> Verified {
         self.report
     }

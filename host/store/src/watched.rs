@@ -1,9 +1,9 @@
-//! State behind a lock, for whose changes others wait: for backends.
+//! State behind a lock, with callers that wait for its changes: for backends.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// A state, and who waits for it to become another.
+/// A state, and the callers that wait for it to change.
 #[derive(Debug, Default)]
 pub struct Watched<T> {
     state: Mutex<T>,
@@ -16,17 +16,18 @@ impl<T> Watched<T> {
         Watched { state: Mutex::new(state), changed: Notify::new() }
     }
 
-    /// The state, also after a panic of who had it. Whoever makes it what others wait for calls [`Watched::notify`] then.
+    /// The locked state, also after a panic of an earlier holder. A change that others may wait for is followed by
+    /// [`Watched::notify`].
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets those who wait look again.
+    /// Makes the waiting callers look again.
     pub fn notify(&self) {
         self.changed.notify_waiters();
     }
 
-    /// Asks at once, and each time that [`Watched::notify`] was called since, until there is an answer.
+    /// Calls `ask` at once, and after each [`Watched::notify`], until it returns a value.
     pub async fn until<R>(&self, mut ask: impl FnMut(&mut T) -> Option<R>) -> R {
         loop {
             // Before the look, so that no change falls between the two.

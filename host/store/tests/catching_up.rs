@@ -3,12 +3,14 @@
 mod support;
 
 use portico_store::local::{Durability, LocalOptions, LocalStore};
-use portico_store::{Backend, Digest, Expected, FileId, FinalOptions, PartOptions, Upload, assemble_final, limits};
+use portico_store::{
+    Backend, Digest, Expected, FileId, FinalOptions, PartOptions, TempKey, Upload, assemble_final, limits,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use support::hold::{Hold, SOON};
 use support::parts::{MIB, Parts, read_back};
-use support::{content, file, open, part, scope, session};
+use support::{content, file, open, options, part, scope, session};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_the_order_nothing_is_left_to_read_back() {
@@ -20,7 +22,6 @@ async fn whatever_the_order_nothing_is_left_to_read_back() {
     let backwards: Vec<usize> = (0..12).rev().collect();
     let mixed = vec![5, 0, 11, 2, 1, 10, 7, 3, 9, 6, 4, 8];
     let orders = [("four lanes", four_lanes), ("lanes apart", lanes_apart), ("backwards", backwards), ("mixed", mixed)];
-    // Where nothing is synced, a part may be acknowledged before it is hashed.
     for (durability, (what, order)) in [Durability::Full, Durability::None]
         .into_iter()
         .flat_map(|durability| orders.clone().map(|order| (durability, order)))
@@ -77,18 +78,18 @@ async fn four_in_parallel_are_caught_up_with() {
     assert_eq!(read_back(&store, &parts, &keys).await, 0);
 }
 
-/// The parts of four lanes arrive side by side, and end in any order; only where nobody waits is nothing read back.
+/// The parts of a session end in any order, and an assembly that comes while the catcher is at work halts it.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_assembly_goes_on_where_the_catcher_is() {
+async fn an_assembly_waits_for_no_catcher() {
     const STEP: usize = limits::CATCH_STEP as usize;
     let dir = tempfile::tempdir().unwrap();
-    // The first part is hashed on its way, the second in one step, of the third two steps are done.
+    // The first part is hashed on its way, the second in one step, and two steps of the third are done.
     let (store, hold) = Hold::at_read(dir.path(), 3).await;
     let parts = Parts::of(&[1_000, 2_000, 3 * STEP, 3_000]);
     let keys = parts.put_all(&store, [3, 2, 1, 0]).await;
     hold.reached().await;
     let assembly = tokio::time::timeout(SOON, read_back(&store, &parts, &keys));
-    assert_eq!(assembly.await.expect("it waits for nobody"), STEP as u64 + 3_000);
+    assert_eq!(assembly.await.expect("it waits for nobody"), 3 * STEP as u64 + 3_000);
     hold.release();
     store.caught_up().await;
     assert_eq!(hold.taken(), 4 + 2, "four steps of the catcher, and two parts by the assembly");
@@ -209,4 +210,65 @@ async fn after_a_failed_assembly_it_goes_on() {
     }
     store.caught_up().await;
     assert_eq!(read_back(&store, &parts, &keys).await, before);
+}
+
+/// Three clients put the parts of one session, each its own in order. Some are cut off and begun again, some deleted and put
+/// again with other content. At once after the last of them the digest of the whole is right.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn whatever_clients_do_side_by_side_the_digest_is_right() {
+    const CLIENTS: usize = 3;
+    const PARTS: usize = 12;
+    let fast = LocalOptions { durability: Durability::None, ..LocalOptions::default() };
+    for seed in 0..8 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let sizes: Vec<usize> = (0..PARTS).map(|_| random.usize(MIB / 2..3 * MIB)).collect();
+        let parts = Parts::of(&sizes);
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(LocalStore::open(dir.path(), fast.clone()).await.unwrap());
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let (store, mut random) = (store.clone(), random.fork());
+                let mine: Vec<_> =
+                    (client..PARTS).step_by(CLIENTS).map(|at| (at, parts.offset(at), parts.0[at].clone())).collect();
+                tokio::spawn(async move {
+                    let mut put = Vec::new();
+                    for (at, offset, content) in mine {
+                        put.push(put_somehow(&store, &mut random, at, offset, content).await);
+                    }
+                    put
+                })
+            })
+            .collect();
+        let mut all = Vec::new();
+        for client in clients {
+            all.extend(client.await.unwrap());
+        }
+        all.sort_by_key(|(at, ..)| *at);
+        let (contents, keys): (Vec<_>, Vec<_>) = all.into_iter().map(|(_, content, key)| (content, key)).unzip();
+        // It compares the digest.
+        read_back(&store, &Parts(contents), &keys).await;
+    }
+}
+
+/// Puts a part, maybe not at once, and maybe another one in the end. Answers what is there then.
+async fn put_somehow(
+    store: &LocalStore,
+    random: &mut fastrand::Rng,
+    at: usize,
+    offset: u64,
+    mut bytes: Vec<u8>,
+) -> (usize, Vec<u8>, TempKey) {
+    let number = at as u32 + 1;
+    if random.u8(..) < 80 {
+        let options = options(Some(offset), bytes.len());
+        let mut upload = Upload::part(store, &scope(), &session("s"), number, options).await.unwrap();
+        upload.write(bytes[..random.usize(..bytes.len())].to_vec().into()).await.unwrap();
+    }
+    let mut key = part(store, "s", number, Some(offset), bytes.clone()).await.unwrap().key;
+    while random.u8(..) < 80 {
+        assert!(store.delete_part(&scope(), &key).await.unwrap());
+        bytes = content(random.u8(..), bytes.len());
+        key = part(store, "s", number, Some(offset), bytes.clone()).await.unwrap().key;
+    }
+    (at, bytes, key)
 }

@@ -1,5 +1,6 @@
 //! Which servers the tests want, and what it means where one is missing.
 
+use crate::access::has_conditions;
 use crate::process::Missing;
 use crate::{Server, garage, minio, moto, seaweedfs, versitygw};
 
@@ -34,17 +35,6 @@ fn named() -> Option<String> {
 pub(crate) fn skipped(name: &str) -> Option<String> {
     let must_run = named().is_some() || std::env::var_os("CI").is_some_and(|value| value == "true");
     lacking(name).err().filter(|_| !must_run).map(|missing| missing.to_string())
-}
-
-/// Whether the server of a name of [`wanted`] has conditional writes, without which a store is for one process: Garage has
-/// none, versitygw looks and writes in two steps, and one of the environment is said to have none by
-/// `PORTICO_TEST_S3_SINGLE_RUNNER=true`.
-pub(crate) fn has_conditions(name: &str) -> bool {
-    match name {
-        "garage" | "versitygw" => false,
-        "env" => std::env::var_os("PORTICO_TEST_S3_SINGLE_RUNNER").is_none_or(|value| value != "true"),
-        _ => true,
-    }
 }
 
 /// Why no [`FaultProxy`](crate::FaultProxy) can be before the server of a name of [`wanted`]: it speaks no TLS.

@@ -1,7 +1,7 @@
 //! Garage, built by `make test-s3`: one node, and a key that may make buckets.
 
+use crate::access::Access;
 use crate::process::{Missing, Process, Shared, find, free_addresses};
-use crate::server::Access;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;

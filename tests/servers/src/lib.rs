@@ -5,6 +5,7 @@
 //! [`Server::versitygw`] are programs beside the process, one of each for all tests of it, and end with it however it ends. [`Server::from_env`] is whatever somebody points it at. All
 //! tasks are on a runtime of this crate, so a server can outlive the runtime of the test that started it.
 
+mod access;
 mod availability;
 mod double;
 mod garage;
@@ -15,6 +16,7 @@ mod proxy;
 mod runtime;
 mod seaweedfs;
 mod server;
+mod start;
 mod trial;
 mod versitygw;
 

@@ -1,7 +1,7 @@
 //! MinIO, built by `make` where Go is.
 
+use crate::access::Access;
 use crate::process::{Missing, Process, Shared, find, free_addresses};
-use crate::server::Access;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;

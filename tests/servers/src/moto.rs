@@ -1,7 +1,7 @@
 //! moto, installed by `make test-s3`. Its signatures are checked once a user with a key has been made.
 
+use crate::access::Access;
 use crate::process::{Missing, Process, Shared, ask, find, free_addresses};
-use crate::server::Access;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;

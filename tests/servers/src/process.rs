@@ -1,7 +1,7 @@
 //! Servers in processes of their own, one of each kind for all tests of a process, which end when that ends.
 
+use crate::access::Access;
 use crate::runtime::blocking;
-use crate::server::Access;
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

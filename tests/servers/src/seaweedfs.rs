@@ -1,7 +1,7 @@
 //! SeaweedFS, built by `make test-s3`: master, volume server, filer and gateway in one process.
 
+use crate::access::Access;
 use crate::process::{Missing, Process, Shared, ask, find, free_addresses};
-use crate::server::Access;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;

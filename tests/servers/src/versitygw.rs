@@ -1,7 +1,7 @@
 //! versitygw over a folder, built by `make test-s3`. Metadata is in extended attributes of the files.
 
+use crate::access::Access;
 use crate::process::{Missing, Process, Shared, find, free_addresses};
-use crate::server::Access;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;

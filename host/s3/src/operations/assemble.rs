@@ -70,8 +70,7 @@ async fn run(
     for session in &sessions {
         inner.registry.interrupt(scope, session).await;
         // What the background has not hashed by now is hashed here.
-        let (pause, _) = inner.catchers.pause(scope, session).await;
-        pauses.push(pause);
+        pauses.push(inner.catchers.pause(scope, session).await);
     }
     let slots = slots_of(inner, scope, list).await?;
     let parts: Arc<Vec<Part>> = Arc::new(slots.iter().filter_map(|slot| live(Some(slot.clone()))).collect());

@@ -40,7 +40,7 @@ async fn a_failure_is_answered_and_ends_the_lane() {
     assert!(matches!(lane.finish().await, Err(Error::NoSpace)));
 }
 
-/// Works on a batch only when it is told to.
+/// Processes a batch only after a signal.
 struct Slow(std::sync::mpsc::Receiver<()>, usize);
 
 impl Work for Slow {
@@ -53,7 +53,7 @@ impl Work for Slow {
     }
 }
 
-/// A lane that has been handed ten times the same, and waits to be told to work on each.
+/// A lane that has the same batch ten times, and waits for a signal for each.
 async fn held_up() -> (std::sync::mpsc::Sender<()>, Lane<Slow>, Arc<Batch>) {
     let (go_on, told) = std::sync::mpsc::channel();
     let lane = Lane::new(Slow(told, 0), 10);
@@ -64,22 +64,11 @@ async fn held_up() -> (std::sync::mpsc::Sender<()>, Lane<Slow>, Arc<Batch>) {
     (go_on, lane, waiting)
 }
 
-/// Returns when nobody else has it.
+/// Returns when no other holder of the batch is left.
 async fn let_go(batch: &Arc<Batch>) {
     while Arc::strong_count(batch) > 1 {
         tokio::task::yield_now().await;
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_has_no_size_does_not_wait() {
-    let (go_on, told) = std::sync::mpsc::channel();
-    let lane = Lane::new(Slow(told, 0), 1);
-    lane.push(batch("a")).await.unwrap();
-    (0..10).for_each(|_| lane.queue(batch("")).unwrap());
-    let lane = lane.try_finish().err().expect("it has not been told to go on");
-    (0..11).for_each(|_| go_on.send(()).unwrap());
-    assert_eq!(lane.finish().await.unwrap().1, 11);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,7 +77,7 @@ async fn a_lane_that_is_let_go_works_to_its_end() {
     drop(lane);
     (0..10).for_each(|_| go_on.send(()).unwrap());
     let_go(&waiting).await;
-    // Its state is let go, too.
+    // Its state is dropped too.
     while go_on.send(()).is_ok() {
         tokio::task::yield_now().await;
     }

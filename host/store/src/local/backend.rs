@@ -1,10 +1,20 @@
-//! The operations of a local store. Puts, assembly and reads have modules of their own; what is left is the index's.
+//! The operations of a local store. Puts, assembly and reads have modules of their own; the others only use the index.
 
-use super::index::{finals, parts, records};
-use super::{
-    Inner, LocalStore, assemble, blocking, detached, ended, layout, now_ms, publish, put_final, put_part, read, ready,
-    sweep,
-};
+use crate::local::files::layout;
+use crate::local::index::{finals, parts, records};
+use crate::local::operations::assemble;
+use crate::local::operations::ended;
+use crate::local::operations::publish;
+use crate::local::operations::put_final;
+use crate::local::operations::put_part;
+use crate::local::operations::read;
+use crate::local::operations::ready;
+use crate::local::operations::sweep;
+use crate::local::shared::Inner;
+use crate::local::shared::LocalStore;
+use crate::local::shared::blocking;
+use crate::local::shared::detached;
+use crate::local::shared::now_ms;
 use crate::stream::ByteStream;
 use crate::{
     Argument, Backend, ByteRange, Cursor, Error, FileId, FinalKey, FinalOptions, FinalReader, FinalReceipt, Info,
@@ -55,9 +65,8 @@ impl Backend for LocalStore {
     async fn delete_part(&self, scope: &Scope, key: &TempKey) -> Result<bool> {
         self.inner.sessions.are_parts_certain(scope, &key.session)?;
         let (of, key) = (scope.clone(), key.clone());
-        let deleted = self.inner.free(move |conn| parts::delete(conn, &of, &key)).await?;
+        let deleted = self.inner.index.free(move |conn| parts::delete(conn, &of, &key)).await?;
         let Some(row) = deleted else { return Ok(false) };
-        self.inner.pending.deleted(scope, &row.key);
         if row.file == parts::PartFile::Own {
             let path = layout::own(scope, &row.key.session, &row.key.token);
             self.unlink_later(move |inner| inner.disk.unlink(&path)).await;
@@ -154,7 +163,7 @@ impl Backend for LocalStore {
 
     async fn void_final(&self, scope: &Scope, file: &FileId, reason: &Reason) -> Result<bool> {
         let (scope, file, reason) = (scope.clone(), file.clone(), reason.clone());
-        self.inner.free(move |conn| finals::void(conn, &scope, &file, reason.as_str(), now_ms())).await
+        self.inner.index.free(move |conn| finals::void(conn, &scope, &file, reason.as_str(), now_ms())).await
     }
 
     async fn purge_gone(&self, scope: &Scope, before_ms: u64, after: Option<&Cursor>) -> Result<Purged> {
@@ -164,7 +173,7 @@ impl Backend for LocalStore {
 
     async fn create_record(&self, scope: &Scope, name: &RecordName, value: &[u8]) -> Result<String> {
         let (scope, name, value) = (scope.clone(), name.clone(), value.to_vec());
-        self.inner.write(move |conn| records::create(conn, &scope, &name, &value)).await
+        self.inner.index.write(move |conn| records::create(conn, &scope, &name, &value)).await
     }
 
     async fn get_record(&self, scope: &Scope, name: &RecordName) -> Result<Record> {
@@ -174,12 +183,12 @@ impl Backend for LocalStore {
 
     async fn replace_record(&self, scope: &Scope, name: &RecordName, version: &str, value: &[u8]) -> Result<String> {
         let (scope, name, version, value) = (scope.clone(), name.clone(), version.to_owned(), value.to_vec());
-        self.inner.write(move |conn| records::replace(conn, &scope, &name, &version, &value)).await
+        self.inner.index.write(move |conn| records::replace(conn, &scope, &name, &version, &value)).await
     }
 
     async fn delete_record(&self, scope: &Scope, name: &RecordName, version: Option<&str>) -> Result<bool> {
         let (scope, name, version) = (scope.clone(), name.clone(), version.map(str::to_owned));
-        self.inner.free(move |conn| records::delete(conn, &scope, &name, version.as_deref())).await
+        self.inner.index.free(move |conn| records::delete(conn, &scope, &name, version.as_deref())).await
     }
 
     async fn list_records(
@@ -207,7 +216,7 @@ impl LocalStore {
         self.inner.index.read(work).await
     }
 
-    /// Removes data that no row speaks of any more. A failure is only worth a line: a sweep will do it.
+    /// Removes data that no row names any more. A failure is only logged: a sweep will repeat the removal.
     async fn unlink_later(&self, work: impl FnOnce(&Inner) -> Result<bool> + Send + 'static) {
         if let Err(error) = blocking(&self.inner, move |inner| work(inner)).await {
             tracing::warn!(error = %error.told(), "deleted data is left behind; the next sweep removes it");
@@ -215,7 +224,7 @@ impl LocalStore {
     }
 }
 
-/// A page of the rows, of which one more than the limit was asked for.
+/// A page of rows, of which the query asked for one more than the limit.
 fn page<T>(mut rows: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Result<Page<T>> {
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);

@@ -7,58 +7,59 @@
 //!   dropped puts whose claims are still there included: so nobody can be writing to it;
 //! - a session's file that was made here and holds no part goes with the last claim on it, under a seal.
 
-use super::aside::Aside;
+use crate::local::files::aside::Aside;
 use crate::watched::Watched;
 use crate::{Error, Result, Scope, SessionId};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 type Name = (Scope, SessionId);
 
-/// All sessions with something going on.
+/// All sessions with activity.
 #[derive(Clone, Default)]
-pub(super) struct Sessions(Arc<Watched<HashMap<Name, Active>>>);
+pub(crate) struct Sessions(Arc<Watched<HashMap<Name, Active>>>);
 
 #[derive(Default)]
 struct Active {
     puts: Vec<Arc<Gate>>,
     claims: Vec<Claimed>,
     sealed: Option<SealedFor>,
-    /// Removes the session's own file, where a claim has made it.
+    /// Removes the session's own file, if a claim has created it.
     unused: Option<Remove>,
-    /// Whether a part was committed in that file since the entry is here.
+    /// Whether a part was committed in that file since this entry was created.
     used: bool,
-    /// Whether nobody can tell if a part of one of the puts is there; for as long as the store is open.
+    /// Whether the existence of a part is in doubt, until the store is opened again.
     doubted: bool,
-    /// Whether a sync of the session's own file has failed. What shares a page with what was lost can't be written there any
-    /// more, see [`super::cached`], so no part is placed in it, and it becomes no object.
+    /// Whether a sync of the session's own file has failed. Bytes that share a page with lost ones can't be written
+    /// there any more, see `cached.rs`, so no part is placed in that file, and it becomes no object.
     distrusted: bool,
 }
 
 type Remove = Box<dyn FnOnce() + Send>;
 
-/// A range that is claimed, half-open, and the gate that its writing passes through. A put that was dropped is no longer
-/// among the puts, but its last write may still go on; its claim is here as long as that.
+/// A claimed half-open range, and the gate of its writes. The last write of a dropped put may still run; its claim
+/// stays until that write has ended.
 struct Claimed {
     start: u64,
     end: u64,
     gate: Arc<Gate>,
 }
 
-/// What a session is sealed for.
+/// Why a session is sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SealedFor {
-    /// Making a final object of its parts, which may take long.
+    /// An assembly makes a final object of its parts, which may take long.
     Assembly,
-    /// Clearing or sweeping it.
+    /// Clearing or sweeping.
     Upkeep,
-    /// Nobody can tell whether it has become an object; for as long as the store is open.
+    /// Whether the session has become an object is in doubt, until the store is opened again.
     Doubt,
 }
 
-/// What every write and commit of a put passes through, so that the put can be ended from outside.
+/// The gate of a put. Every write and commit passes through it, so that the put can be ended from outside.
 #[derive(Default)]
-pub(super) struct Gate(Watched<GateState>);
+pub(crate) struct Gate(Watched<GateState>);
 
 #[derive(Default)]
 struct GateState {
@@ -70,8 +71,8 @@ impl Gate {
     /// Enters for one write or for the commit.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] once the put has been ended.
-    pub(super) fn enter(self: &Arc<Self>) -> Result<Passage> {
+    /// [`Error::Interrupted`] once the put was interrupted.
+    pub(crate) fn enter(self: &Arc<Self>) -> Result<Passage> {
         let mut state = self.0.lock();
         if state.interrupted {
             return Err(Error::Interrupted { received: 0 });
@@ -80,8 +81,8 @@ impl Gate {
         Ok(Passage(self.clone()))
     }
 
-    /// Resolves once the put has been ended.
-    pub(super) async fn interrupted(&self) {
+    /// Resolves once the put was interrupted.
+    pub(crate) async fn interrupted(&self) {
         self.0.until(|state| state.interrupted.then_some(())).await;
     }
 
@@ -95,8 +96,8 @@ impl Gate {
     }
 }
 
-/// The time that something is being written or committed.
-pub(super) struct Passage(Arc<Gate>);
+/// A passage through a gate, which lasts as long as one write or commit.
+pub(crate) struct Passage(Arc<Gate>);
 
 impl Drop for Passage {
     fn drop(&mut self) {
@@ -106,17 +107,17 @@ impl Drop for Passage {
 }
 
 impl Sessions {
-    /// Registers a put for as long as the value lives.
-    pub(super) fn begin(&self, scope: &Scope, session: &SessionId) -> Running {
+    /// Registers a put, until the returned value is dropped.
+    pub(crate) fn begin(&self, scope: &Scope, session: &SessionId) -> Running {
         let name = (scope.clone(), session.clone());
         let (gate, aside) = (Arc::default(), Aside::default());
-        let running = Running { sessions: self.clone(), name, gate, aside, in_doubt: false };
+        let running = Running { sessions: self.clone(), name, gate, aside, in_doubt: AtomicBool::new(false) };
         self.0.lock().entry(running.name.clone()).or_default().puts.push(running.gate.clone());
         running
     }
 
     /// Claims a range of a session's own file for a put; `None` if another claim overlaps it or the session is sealed.
-    pub(super) fn claim(&self, running: &Running, start: u64, end: u64) -> Option<Claim> {
+    pub(crate) fn claim(&self, running: &Running, start: u64, end: u64) -> Option<Claim> {
         let name = running.name.clone();
         let mut active = self.0.lock();
         let entry = active.entry(name.clone()).or_default();
@@ -133,17 +134,17 @@ impl Sessions {
     }
 
     /// Seals a session against new claims; `None` if it is sealed already.
-    pub(super) fn try_seal(&self, scope: &Scope, session: &SessionId) -> Option<Seal> {
+    pub(crate) fn try_seal(&self, scope: &Scope, session: &SessionId) -> Option<Seal> {
         let name = (scope.clone(), session.clone());
         let sealed = seal_for(&mut self.0.lock(), &name, SealedFor::Upkeep);
         sealed.is_ok().then(|| Seal { sessions: self.clone(), name })
     }
 
-    /// Seals a session, waiting until nobody else does.
+    /// Seals a session, after waiting for the end of other seals.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if that would be for ever.
-    pub(super) async fn seal(&self, scope: &Scope, session: &SessionId) -> Result<Seal> {
+    /// [`Error::Unavailable`] if a seal can't end.
+    pub(crate) async fn seal(&self, scope: &Scope, session: &SessionId) -> Result<Seal> {
         let name = (scope.clone(), session.clone());
         let sealed = self.0.until(|active| match seal_for(active, &name, SealedFor::Upkeep) {
             Ok(()) => Some(Ok(())),
@@ -157,7 +158,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Error::Conflict`] if another assembly has it; [`Error::Unavailable`] if one of it is in doubt.
-    pub(super) async fn seal_for_assembly(&self, scope: &Scope, session: &SessionId) -> Result<Seal> {
+    pub(crate) async fn seal_for_assembly(&self, scope: &Scope, session: &SessionId) -> Result<Seal> {
         let name = (scope.clone(), session.clone());
         let sealed = self.0.until(|active| match seal_for(active, &name, SealedFor::Assembly) {
             Ok(()) => Some(Ok(())),
@@ -168,9 +169,9 @@ impl Sessions {
         sealed.await.map(|()| Seal { sessions: self.clone(), name })
     }
 
-    /// Ends the puts that run now and what goes on of dropped ones, and returns when none of them writes or commits any
-    /// more.
-    pub(super) async fn interrupt(&self, scope: &Scope, session: &SessionId) {
+    /// Interrupts the current puts and the last writes of dropped ones, and returns when none of them writes or commits
+    /// any more.
+    pub(crate) async fn interrupt(&self, scope: &Scope, session: &SessionId) {
         let name = (scope.clone(), session.clone());
         let gates: Vec<Arc<Gate>> = match self.0.lock().get(&name) {
             Some(entry) => entry.puts.iter().chain(entry.claims.iter().map(|claim| &claim.gate)).cloned().collect(),
@@ -184,26 +185,26 @@ impl Sessions {
         }
     }
 
-    /// Says that a sync of the session's own file has failed.
-    pub(super) fn distrust(&self, scope: &Scope, session: &SessionId) {
+    /// Records that a sync of the session's own file has failed.
+    pub(crate) fn distrust(&self, scope: &Scope, session: &SessionId) {
         self.0.lock().entry((scope.clone(), session.clone())).or_default().distrusted = true;
     }
 
-    /// Says that the session has no such file any more.
-    pub(super) fn trust(&self, scope: &Scope, session: &SessionId) {
+    /// Records that the session has no such file any more.
+    pub(crate) fn trust(&self, scope: &Scope, session: &SessionId) {
         self.change(&(scope.clone(), session.clone()), |entry| entry.distrusted = false);
     }
 
     /// Whether a sync of the session's own file has failed.
-    pub(super) fn is_distrusted(&self, scope: &Scope, session: &SessionId) -> bool {
+    pub(crate) fn is_distrusted(&self, scope: &Scope, session: &SessionId) -> bool {
         self.0.lock().get(&(scope.clone(), session.clone())).is_some_and(|entry| entry.distrusted)
     }
 
-    /// Whether it is certain which parts the session has.
+    /// Checks that the parts of the session are known.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the commit of one is in doubt.
-    pub(super) fn are_parts_certain(&self, scope: &Scope, session: &SessionId) -> Result<()> {
+    pub(crate) fn are_parts_certain(&self, scope: &Scope, session: &SessionId) -> Result<()> {
         match self.0.lock().get(&(scope.clone(), session.clone())) {
             Some(entry) if entry.doubted => {
                 Err(Error::unavailable("nobody can tell whether a part is there; opening the store again tells"))
@@ -212,8 +213,8 @@ impl Sessions {
         }
     }
 
-    /// Whether a put or claim of the session is alive.
-    pub(super) fn is_busy(&self, scope: &Scope, session: &SessionId) -> bool {
+    /// Whether a put or claim of the session exists.
+    pub(crate) fn is_busy(&self, scope: &Scope, session: &SessionId) -> bool {
         let active = self.0.lock();
         active
             .get(&(scope.clone(), session.clone()))
@@ -229,7 +230,10 @@ impl Sessions {
     }
 }
 
-/// Seals a session, or answers what it is sealed for.
+/// Seals a session.
+///
+/// # Errors
+/// The purpose of its current seal.
 fn seal_for(active: &mut HashMap<Name, Active>, name: &Name, purpose: SealedFor) -> Result<(), SealedFor> {
     let entry = active.entry(name.clone()).or_default();
     match entry.sealed {
@@ -254,44 +258,44 @@ fn doubt() -> Error {
     Error::unavailable("nobody can tell whether the session has become an object; opening the store again tells")
 }
 
-/// A put that runs.
-pub(super) struct Running {
+/// A running put.
+pub(crate) struct Running {
     sessions: Sessions,
     name: Name,
     gate: Arc<Gate>,
     aside: Aside,
-    in_doubt: bool,
+    in_doubt: AtomicBool,
 }
 
 impl Running {
     /// Its gate.
-    pub(super) fn gate(&self) -> &Arc<Gate> {
+    pub(crate) fn gate(&self) -> &Arc<Gate> {
         &self.gate
     }
 
-    /// What is done aside for it.
-    pub(super) fn aside(&self) -> &Aside {
+    /// The background work of the put.
+    pub(crate) fn aside(&self) -> &Aside {
         &self.aside
     }
 
-    /// Leaves the put registered for as long as the store is open.
-    pub(super) fn keep_in_doubt(mut self) {
+    /// Leaves the put registered until the store is opened again.
+    pub(crate) fn keep_in_doubt(&self) {
         self.sessions.change(&self.name, |entry| entry.doubted = true);
-        self.in_doubt = true;
+        self.in_doubt.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.in_doubt {
+        if *self.in_doubt.get_mut() {
             return;
         }
         self.sessions.change(&self.name, |entry| entry.puts.retain(|gate| !Arc::ptr_eq(gate, &self.gate)));
     }
 }
 
-/// A claim on a range. It belongs to the writing job, and ends when that job has let go of it.
-pub(super) struct Claim {
+/// A claim on a range. The writing job owns it, and dropping it ends the claim.
+pub(crate) struct Claim {
     sessions: Sessions,
     name: Name,
     range: (u64, u64),
@@ -301,27 +305,28 @@ pub(super) struct Claim {
 
 impl Claim {
     /// The first byte of the range, and its end.
-    pub(super) fn range(&self) -> (u64, u64) {
+    pub(crate) fn range(&self) -> (u64, u64) {
         self.range
     }
 
-    /// What is done aside for its put.
-    pub(super) fn aside(&self) -> &Aside {
+    /// The background work of its put.
+    pub(crate) fn aside(&self) -> &Aside {
         &self.aside
     }
 
-    /// Says that this claim's put has made the session's own file, and how to remove it if no part comes to be in it.
-    pub(super) fn made_file(&self, remove: impl FnOnce() + Send + 'static) {
+    /// Records that this claim's put has created the session's own file, and how to remove that file if it gets no
+    /// part.
+    pub(crate) fn made_file(&self, remove: impl FnOnce() + Send + 'static) {
         self.sessions.change(&self.name, |entry| entry.unused = Some(Box::new(remove)));
     }
 
-    /// Says that a part is in the session's own file.
-    pub(super) fn committed(&self) {
+    /// Records that the session's own file has a part.
+    pub(crate) fn committed(&self) {
         self.sessions.change(&self.name, |entry| entry.used = true);
     }
 
-    /// Leaves the range claimed for as long as the store is open.
-    pub(super) fn keep_in_doubt(&mut self) {
+    /// Leaves the range claimed until the store is opened again.
+    pub(crate) fn keep_in_doubt(&mut self) {
         self.in_doubt = true;
     }
 }
@@ -333,7 +338,7 @@ impl Drop for Claim {
         }
         let mut unused = None;
         self.sessions.change(&self.name, |entry| {
-            // Claims don't overlap, so its start tells it from others.
+            // Claims do not overlap, so the start identifies a claim.
             entry.claims.retain(|claim| claim.start != self.range.0);
             if entry.claims.is_empty() && entry.sealed.is_none() && !entry.used {
                 unused = entry.unused.take();
@@ -350,15 +355,15 @@ impl Drop for Claim {
     }
 }
 
-/// A sealed session.
-pub(super) struct Seal {
+/// The seal of a session. Dropping it ends the seal.
+pub(crate) struct Seal {
     sessions: Sessions,
     name: Name,
 }
 
 impl Seal {
-    /// Leaves the session sealed for as long as the store is open.
-    pub(super) fn keep_in_doubt(self) {
+    /// Leaves the session sealed until the store is opened again.
+    pub(crate) fn keep_in_doubt(self) {
         self.sessions.change(&self.name, |entry| entry.sealed = Some(SealedFor::Doubt));
     }
 }

@@ -1,19 +1,19 @@
-//! What a failure of SQLite means for what comes after it.
+//! The meaning of SQLite's failures.
 //!
-//! SQLite has one code for a write that a quota refused and for one that a broken disk lost. What the operating system said
-//! tells them apart. A failed *write* has taken nothing from what was written before; a failed *sync* has.
+//! SQLite has one code for a write that a quota refused and for one that a broken disk lost. The error number of the
+//! operating system tells them apart. A failed *write* has lost nothing that was written before; a failed *sync* has.
 
 #![allow(unsafe_code, reason = "sqlite3_system_errno(3), for which rusqlite has no function")]
 
-use super::super::health::Health;
 use crate::Error;
+use crate::local::files::health::Health;
 use rusqlite::{Connection, ErrorCode, ffi};
 use rustix::io::Errno;
 use std::fmt;
 
-/// A failure of SQLite, which says of itself once what it is.
+/// A failure of SQLite that prints its message once.
 #[derive(Debug)]
-pub(in crate::local) struct Failure(pub(super) rusqlite::Error);
+pub(crate) struct Failure(pub(crate) rusqlite::Error);
 
 impl std::error::Error for Failure {}
 
@@ -28,20 +28,20 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Whether a failure is a clean lack of room: of the disk, of a quota, or of a limit on the size of files. To be asked before
-/// the connection does anything else.
-pub(super) fn is_lack_of_room(conn: &Connection, error: &rusqlite::Error) -> bool {
+/// Whether a failure is a clean lack of room: of the disk, of a quota, or of a limit on the size of files. Must be
+/// asked before the connection does anything else.
+pub(crate) fn is_lack_of_room(conn: &Connection, error: &rusqlite::Error) -> bool {
     let Some(error) = error.sqlite_error() else { return false };
     match error.extended_code {
-        // SQLite says that of ENOSPC, and of its own limit.
+        // SQLite's code for ENOSPC, and for its own limit.
         ffi::SQLITE_FULL => true,
         ffi::SQLITE_IOERR_WRITE => [Errno::DQUOT, Errno::FBIG].contains(&system_errno(conn)),
         _ => false,
     }
 }
 
-/// What the failure of work within a transaction comes to. If it was one of writing, that is noted.
-pub(super) fn judge(conn: &Connection, health: &Health, error: Error) -> Error {
+/// Translates the failure of work within a transaction. A failed write is recorded.
+pub(crate) fn judge(conn: &Connection, health: &Health, error: Error) -> Error {
     let Error::Internal(cause) = &error else { return error };
     let Some(failure) = cause.downcast_ref::<Failure>() else { return error };
     if is_lack_of_room(conn, &failure.0) {
@@ -53,7 +53,7 @@ pub(super) fn judge(conn: &Connection, health: &Health, error: Error) -> Error {
     error
 }
 
-/// Whether a failure is one of writing. One of reading or locking has changed nothing.
+/// Whether a write has failed. A failed read or lock has changed nothing.
 fn is_of_writing(error: &rusqlite::Error) -> bool {
     const OTHERS: [i32; 10] = [
         ffi::SQLITE_IOERR_READ,
@@ -72,9 +72,10 @@ fn is_of_writing(error: &rusqlite::Error) -> bool {
         .is_some_and(|error| error.code == ErrorCode::SystemIoFailure && !OTHERS.contains(&error.extended_code))
 }
 
-/// What the operating system said when the connection failed last.
+/// The error number of the operating system at the connection's last failure.
 fn system_errno(conn: &Connection) -> Errno {
-    // SAFETY: the connection is open for as long as it is borrowed, and belongs to this thread; a number is read from it.
+    // SAFETY: the connection stays open while it is borrowed, and belongs to this thread; the call reads a number from
+    // it.
     let number = unsafe { ffi::sqlite3_system_errno(conn.handle()) };
     Errno::from_raw_os_error(number)
 }

@@ -1,11 +1,11 @@
 //! Rows of final objects, and tombstones.
 
-use super::super::layout;
+use crate::local::files::layout;
 use crate::{Digest, Error, FileId, FinalReceipt, Result, Scope};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-/// What stands under a file id.
-pub(in crate::local) enum FinalRow {
+/// The state of a file id.
+pub(crate) enum FinalRow {
     /// An object.
     Live(FinalReceipt),
     /// A tombstone, with its reason.
@@ -33,18 +33,18 @@ macro_rules! columns {
 }
 
 /// The queries. Each searches; none scans a table, and none sorts.
-pub(super) const GET: &str = concat!(columns!(), " FROM finals WHERE scope = ?1 AND file = ?2");
-pub(super) const EXISTS: &str = "SELECT 1 FROM finals WHERE scope = ?1 AND file = ?2";
-pub(super) const LIST: &str =
+pub(crate) const GET: &str = concat!(columns!(), " FROM finals WHERE scope = ?1 AND file = ?2");
+pub(crate) const EXISTS: &str = "SELECT 1 FROM finals WHERE scope = ?1 AND file = ?2";
+pub(crate) const LIST: &str =
     "SELECT file FROM finals WHERE scope = ?1 AND file > ?2 AND gone IS NULL ORDER BY file LIMIT ?3";
-pub(super) const NEXT_OF_ALL: &str = concat!(
+pub(crate) const NEXT_OF_ALL: &str = concat!(
     columns!(),
     ", scope FROM finals WHERE (scope, file) > (?1, ?2) AND gone IS NULL ORDER BY scope, file LIMIT ?3"
 );
-pub(super) const DELETED: &str =
+pub(crate) const DELETED: &str =
     "SELECT scope, file FROM finals WHERE gone IS NOT NULL AND has_data = 1 ORDER BY scope, file LIMIT ?1";
 
-pub(super) const GONE: &str = "SELECT file, has_data FROM finals
+pub(crate) const GONE: &str = "SELECT file, has_data FROM finals
     WHERE scope = ?1 AND file > ?2 AND gone IS NOT NULL AND created_at < ?3 ORDER BY file LIMIT ?4";
 
 fn row(scope: &Scope, row: &Row<'_>) -> rusqlite::Result<FinalRow> {
@@ -69,7 +69,7 @@ fn row(scope: &Scope, row: &Row<'_>) -> rusqlite::Result<FinalRow> {
     }))
 }
 
-/// Pairs as lines of `key=value`: no key has an equals sign, and neither has a control character.
+/// Pairs as lines of `key=value`: no key contains an equals sign, and no pair a control character.
 fn write_metadata(pairs: &[(String, String)]) -> String {
     pairs.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
 }
@@ -82,18 +82,18 @@ fn read_metadata(text: &str) -> Vec<(String, String)> {
 }
 
 /// What stands under an id.
-pub(in crate::local) fn get(conn: &Connection, scope: &Scope, file: &FileId) -> Result<Option<FinalRow>> {
+pub(crate) fn get(conn: &Connection, scope: &Scope, file: &FileId) -> Result<Option<FinalRow>> {
     let found = conn.prepare_cached(GET)?.query_row([scope.as_str(), file.as_str()], |found| row(scope, found));
     Ok(found.optional()?)
 }
 
 /// Whether anything stands under an id.
-pub(in crate::local) fn exists(conn: &Connection, scope: &Scope, file: &FileId) -> Result<bool> {
+pub(crate) fn exists(conn: &Connection, scope: &Scope, file: &FileId) -> Result<bool> {
     Ok(conn.prepare_cached(EXISTS)?.exists([scope.as_str(), file.as_str()])?)
 }
 
-/// Makes the row of an object. Answers what stands there already, and changes nothing then.
-pub(in crate::local) fn insert(conn: &Connection, scope: &Scope, receipt: &FinalReceipt) -> Result<Option<FinalRow>> {
+/// Creates the row of an object. Returns an existing row, and changes nothing then.
+pub(crate) fn insert(conn: &Connection, scope: &Scope, receipt: &FinalReceipt) -> Result<Option<FinalRow>> {
     if let Some(there) = get(conn, scope, &receipt.file)? {
         return Ok(Some(there));
     }
@@ -112,34 +112,28 @@ pub(in crate::local) fn insert(conn: &Connection, scope: &Scope, receipt: &Final
     Ok(None)
 }
 
-/// Puts a tombstone where nothing stands; true if it did.
-pub(in crate::local) fn void(
-    conn: &Connection,
-    scope: &Scope,
-    file: &FileId,
-    reason: &str,
-    now_ms: u64,
-) -> Result<bool> {
+/// Creates a tombstone where no row exists; true if it did.
+pub(crate) fn void(conn: &Connection, scope: &Scope, file: &FileId, reason: &str, now_ms: u64) -> Result<bool> {
     let sql = "INSERT OR IGNORE INTO finals VALUES (?1, ?2, 0, NULL, NULL, '', ?3, ?4, 0)";
     Ok(conn.prepare_cached(sql)?.execute(params![scope.as_str(), file.as_str(), now_ms, reason])? == 1)
 }
 
-/// Puts a tombstone in the place of an object; true if there was one.
-pub(in crate::local) fn delete(conn: &Connection, scope: &Scope, file: &FileId, now_ms: u64) -> Result<bool> {
+/// Replaces an object by a tombstone; true if the object existed.
+pub(crate) fn delete(conn: &Connection, scope: &Scope, file: &FileId, now_ms: u64) -> Result<bool> {
     let sql = "UPDATE finals SET gone = 'deleted', sha256 = NULL, content_type = NULL, metadata = '', created_at = ?3
                WHERE scope = ?1 AND file = ?2 AND gone IS NULL";
     Ok(conn.prepare_cached(sql)?.execute(params![scope.as_str(), file.as_str(), now_ms])? == 1)
 }
 
-/// Notes that the data of a deleted object is gone.
-pub(in crate::local) fn data_removed(conn: &Connection, scope: &Scope, file: &FileId) -> Result<()> {
+/// Records that the data of a deleted object was removed.
+pub(crate) fn data_removed(conn: &Connection, scope: &Scope, file: &FileId) -> Result<()> {
     conn.prepare_cached("UPDATE finals SET has_data = 0 WHERE scope = ?1 AND file = ?2 AND gone IS NOT NULL")?
         .execute([scope.as_str(), file.as_str()])?;
     Ok(())
 }
 
 /// Deleted objects whose data may be there.
-pub(in crate::local) fn deleted_with_data(conn: &Connection, limit: u32) -> Result<Vec<(Scope, FileId)>> {
+pub(crate) fn deleted_with_data(conn: &Connection, limit: u32) -> Result<Vec<(Scope, FileId)>> {
     let mut statement = conn.prepare_cached(DELETED)?;
     let rows = statement.query_map([limit], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
     rows.map(|row| {
@@ -151,7 +145,7 @@ pub(in crate::local) fn deleted_with_data(conn: &Connection, limit: u32) -> Resu
 }
 
 /// Tombstones that were put before a time, by id from the one after `after`, and whether there may be data.
-pub(in crate::local) fn gone_before(
+pub(crate) fn gone_before(
     conn: &Connection,
     scope: &Scope,
     before_ms: u64,
@@ -168,22 +162,16 @@ pub(in crate::local) fn gone_before(
     .collect()
 }
 
-/// Forgets a tombstone that was put before a time; true if it was there. `removed` says that its data has been removed.
-pub(in crate::local) fn forget(
-    conn: &Connection,
-    scope: &Scope,
-    file: &FileId,
-    before_ms: u64,
-    removed: bool,
-) -> Result<bool> {
+/// Removes a tombstone that was created before a time; true if it existed. `removed` says that its data was removed.
+pub(crate) fn forget(conn: &Connection, scope: &Scope, file: &FileId, before_ms: u64, removed: bool) -> Result<bool> {
     let sql = "DELETE FROM finals WHERE scope = ?1 AND file = ?2 AND gone IS NOT NULL AND created_at < ?3
                AND (has_data = 0 OR ?4)";
     let before = i64::try_from(before_ms).unwrap_or(i64::MAX);
     Ok(conn.prepare_cached(sql)?.execute(params![scope.as_str(), file.as_str(), before, removed])? == 1)
 }
 
-/// The ids of objects, from the one after `after`.
-pub(in crate::local) fn list(conn: &Connection, scope: &Scope, after: Option<&str>, limit: u32) -> Result<Vec<FileId>> {
+/// Returns the ids of objects, from the one after `after`.
+pub(crate) fn list(conn: &Connection, scope: &Scope, after: Option<&str>, limit: u32) -> Result<Vec<FileId>> {
     let mut statement = conn.prepare_cached(LIST)?;
     let ids =
         statement.query_map(params![scope.as_str(), after.unwrap_or(""), limit], |row| row.get::<_, String>(0))?;
@@ -191,7 +179,7 @@ pub(in crate::local) fn list(conn: &Connection, scope: &Scope, after: Option<&st
 }
 
 /// Objects of all scopes by scope and id, from the one after `after`.
-pub(in crate::local) fn next_of_all(
+pub(crate) fn next_of_all(
     conn: &Connection,
     after: &(String, String),
     limit: u32,
@@ -209,8 +197,8 @@ pub(in crate::local) fn next_of_all(
     Ok(objects)
 }
 
-/// Takes the row of an object away, and leaves no tombstone: for the index of a copy, which has no such file.
-pub(in crate::local) fn remove(conn: &Connection, scope: &Scope, file: &FileId) -> Result<()> {
+/// Removes the row of an object without a tombstone: for the index of a copy that has no such file.
+pub(crate) fn remove(conn: &Connection, scope: &Scope, file: &FileId) -> Result<()> {
     let sql = "DELETE FROM finals WHERE scope = ?1 AND file = ?2 AND gone IS NULL";
     conn.prepare_cached(sql)?.execute([scope.as_str(), file.as_str()])?;
     Ok(())

@@ -1,24 +1,25 @@
 //! The index of a local store: which parts, finals, tombstones and records exist.
 //!
-//! SQLite in WAL mode. Invariants: all changes are made by one thread, which commits what is queued together; a change
-//! has answered only when its transaction is durable, unless it is a note; a change that fails is undone alone and disturbs no neighbour; after
-//! a failed write or sync no change is made any more; when the last handle is gone, so are all connections.
+//! SQLite in WAL mode. Invariants: one thread makes all changes, and commits those that are queued together; a change
+//! returns after its transaction is durable, unless it is a note; a change that fails is undone alone; after a failed
+//! write or sync no change is made any more; the last handle closes all connections.
 
 mod faults;
-pub(super) mod finals;
-pub(super) mod parts;
-pub(super) mod records;
+pub(crate) mod finals;
+pub(crate) mod parts;
+pub(crate) mod records;
 mod schema;
 #[cfg(test)]
 mod tests;
-pub(super) mod trials;
+pub(crate) mod trials;
 mod writer;
 
-pub(super) use schema::{IndexFault, use_log};
+pub(crate) use schema::{IndexFault, use_log};
 
-use super::folder::Folder;
-use super::health::{Health, is_refusal};
-use super::reserve::Reserve;
+use crate::local::files::health::{Health, is_refusal};
+use crate::local::files::reserve::Reserve;
+use crate::local::files::steps::Steps;
+use crate::local::open::folder::Folder;
 use crate::{Error, Result};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -32,12 +33,12 @@ use writer::Kind;
 const READERS: usize = 2;
 /// Changes that may wait for the writer.
 const QUEUE: usize = 1_024;
-/// What is kept of the log when it starts over, in bytes; it is written back whenever it has about as much.
+/// Size of the log after it starts over, in bytes; the writer writes it back at about this size.
 const LOG_MAX: u64 = 4 << 20;
 
 /// The index of a store.
 #[derive(Clone)]
-pub(super) struct Index(Arc<Shared>);
+pub(crate) struct Index(Arc<Shared>);
 
 struct Shared {
     /// Absent only while the index is being closed.
@@ -46,8 +47,8 @@ struct Shared {
     readers: Mutex<Vec<Connection>>,
     idle: Semaphore,
     health: Arc<Health>,
-    /// With its lock, which must outlive each connection: a read that nobody waits for any more can be the last that is there
-    /// of a store.
+    steps: Arc<Steps>,
+    /// With its lock, which must outlive each connection: a read whose caller is gone can be the last use of a store.
     _folder: Arc<Folder>,
 }
 
@@ -55,7 +56,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // The readers first: only a connection that can write can end the log, and only the last one does.
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        // Nobody is left who could wait for a change, so the thread has only what is queued to do.
+        // No caller is left that could wait for a change, so the thread only finishes its queue.
         self.changes = None;
         if let Some(writer) = self.writer.take()
             && writer.thread().id() != std::thread::current().id()
@@ -66,9 +67,9 @@ impl Drop for Shared {
     }
 }
 
-/// Makes the index of a store at a path where there is none, with what `fill` puts into it. It is one durable file then,
-/// and open nowhere.
-pub(super) fn create(
+/// Creates the index of a store at a free path, with the rows of `fill`. Returns when it is one durable file and open
+/// nowhere.
+pub(crate) fn create(
     path: &Path,
     store_id: &str,
     fill: impl FnOnce(&Connection) -> Result<(), IndexFault>,
@@ -82,8 +83,8 @@ pub(super) fn create(
     std::fs::File::open(path).and_then(|file| file.sync_all()).map_err(IndexFault::Io)
 }
 
-/// Writes the whole log of a new index back to its file. Closing would too, but would not report a failure.
-pub(super) fn write_back(conn: &Connection) -> Result<()> {
+/// Writes the whole log of a new index back to its file. Closing would do it too, but would not report a failure.
+pub(crate) fn write_back(conn: &Connection) -> Result<()> {
     let busy: bool = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if busy {
         return Err(Error::internal("a new index is in use"));
@@ -91,8 +92,8 @@ pub(super) fn write_back(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Looks whether the index at a path can be used, and answers the id of its store. Leaves its files as they are.
-pub(super) fn inspect(path: &Path) -> Result<String, IndexFault> {
+/// Checks that the index at a path can be used, and returns the id of its store. Leaves its files unchanged.
+pub(crate) fn inspect(path: &Path) -> Result<String, IndexFault> {
     let there = |path: &Path| match path.symlink_metadata() {
         Ok(metadata) => Ok(Some(metadata)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -105,14 +106,14 @@ pub(super) fn inspect(path: &Path) -> Result<String, IndexFault> {
         return Err(IndexFault::Damaged("it is empty".to_owned()));
     }
     if there(&journal)?.is_some() {
-        // SQLite would roll it back. Ours has a write-ahead log from its first row on.
+        // SQLite would roll it back. An index of a store has a write-ahead log from its first row on.
         return Err(IndexFault::Damaged("it has a rollback journal, as none of ours has".to_owned()));
     }
     let log_len = || there(&log).map(|log| log.map(|metadata| metadata.len()));
     let had = log_len()?;
-    // An empty one is what an opening makes, and says nothing.
+    // An opening creates an empty one, which means nothing.
     let had_log = had.is_some_and(|len| len > 0);
-    // With a log, what was being written back when the process was killed is there once more.
+    // The log still has the pages that were being written back when the process was killed.
     let found = look(path, if had_log { None } else { Some(len) });
     if had.is_none() && log_len()? == Some(0) {
         std::fs::remove_file(&log).map_err(IndexFault::Io)?;
@@ -120,9 +121,9 @@ pub(super) fn inspect(path: &Path) -> Result<String, IndexFault> {
     found
 }
 
-/// Opens an index to read it, while another process may have the store. As long as the connection is open no process can
-/// begin to use the store.
-pub(super) fn open_beside(path: &Path) -> Result<Connection, IndexFault> {
+/// Opens an index for reading, while another process may use the store. No process can open the store until the
+/// connection is closed.
+pub(crate) fn open_beside(path: &Path) -> Result<Connection, IndexFault> {
     match path.symlink_metadata() {
         Ok(metadata) if metadata.len() > 0 => connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, true),
         Ok(_) => Err(IndexFault::Damaged("it is empty".to_owned())),
@@ -131,17 +132,18 @@ pub(super) fn open_beside(path: &Path) -> Result<Connection, IndexFault> {
     }
 }
 
-/// Opens an index that is being made and has no name of its own yet.
-pub(super) fn open_new(path: &Path) -> Result<Connection, IndexFault> {
+/// Opens a new index that does not have its final name yet.
+pub(crate) fn open_new(path: &Path) -> Result<Connection, IndexFault> {
     connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, false)
 }
 
 /// As [`inspect`], while another process may have the store.
-pub(super) fn check_beside(path: &Path) -> Result<String, IndexFault> {
+pub(crate) fn check_beside(path: &Path) -> Result<String, IndexFault> {
     schema::check(&open_beside(path)?)
 }
 
-/// With an exclusive lock SQLite makes no file for shared memory; told so, it leaves the log as it is when it closes.
+/// With an exclusive lock SQLite creates no file for shared memory; with this setting, closing leaves the log
+/// unchanged.
 fn look(path: &Path, len: Option<u64>) -> Result<String, IndexFault> {
     let conn = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -155,20 +157,21 @@ fn look(path: &Path, len: Option<u64>) -> Result<String, IndexFault> {
     }
 }
 
-/// A file beside the index, which SQLite names after it.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// The path of a companion of the index, which SQLite names after it.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
 }
 
 impl Index {
-    /// Opens an index that has been looked at, of a folder that is locked.
-    pub(super) fn open(
+    /// Opens a checked index in a locked folder.
+    pub(crate) fn open(
         path: &Path,
         durable: bool,
         reserve: Arc<Reserve>,
         health: Arc<Health>,
+        steps: Arc<Steps>,
         folder: &Arc<Folder>,
     ) -> Result<Self, IndexFault> {
         let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, durable)?;
@@ -194,34 +197,45 @@ impl Index {
             readers: Mutex::new(readers),
             idle: Semaphore::new(READERS),
             health,
+            steps,
             _folder: folder.clone(),
         })))
     }
 
-    /// Makes a change, and answers when it is durable. Dropping the future does not undo what is queued. The work may be
-    /// run more than once, each time on what is there without it.
-    pub(super) async fn write<T: Send + 'static>(
+    /// Makes a change, and returns when it is durable. Dropping the future does not undo a queued change. The work may
+    /// run more than once, each time on a state without its effects.
+    pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.change(Kind::Keeps, work).await
     }
 
-    /// As [`Index::write`], for a change that gives room back in the end: the reserve is there for it.
-    pub(super) async fn free<T: Send + 'static>(
+    /// As [`Index::write`], for a change that frees room in the end: it may use the reserve.
+    pub(crate) async fn free<T: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.change(Kind::Frees, work).await
     }
 
-    /// As [`Index::write`], for a change that may be lost if the machine loses its power before another one is durable.
-    /// It syncs nothing, so that others hardly wait for it.
-    pub(super) async fn note<T: Send + 'static>(
+    /// As [`Index::write`], for a change that a loss of power may undo until another change is durable. It syncs
+    /// nothing, so other changes hardly wait for it.
+    pub(crate) async fn note<T: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.change(Kind::Notes, work).await
+    }
+
+    /// As [`Index::write`], in a thread that may block.
+    pub(crate) fn write_blocking<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (change, answered) = self.begin(Kind::Keeps, work)?;
+        self.queue()?.blocking_send(change).map_err(|_| closed())?;
+        self.end(answered.blocking_recv())
     }
 
     async fn change<T: Send + 'static>(
@@ -229,33 +243,52 @@ impl Index {
         kind: Kind,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let (change, answered) = self.begin(kind, work)?;
+        self.queue()?.send(change).await.map_err(|_| closed())?;
+        self.end(answered.await)
+    }
+
+    fn begin<T: Send + 'static>(
+        &self,
+        kind: Kind,
+        work: impl Fn(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<(Box<dyn writer::Change>, oneshot::Receiver<Result<T>>)> {
+        self.0.steps.step("commit")?;
         self.0.health.check()?;
         let (answer, answered) = oneshot::channel();
         let change = writer::change(kind, work, move |result| {
-            // Whoever waited may be gone.
+            // The caller may have been dropped.
             let _ = answer.send(result);
         });
-        let closed = || Error::internal("the index is closed");
-        self.0.changes.as_ref().ok_or_else(closed)?.send(change).await.map_err(|_| closed())?;
-        answered.await.map_err(|_| Error::internal("the index was closed before it could answer"))?
+        Ok((change, answered))
+    }
+
+    fn queue(&self) -> Result<&mpsc::Sender<Box<dyn writer::Change>>> {
+        self.0.changes.as_ref().ok_or_else(closed)
+    }
+
+    fn end<T>(&self, answered: Result<Result<T>, oneshot::error::RecvError>) -> Result<T> {
+        let made = answered.map_err(|_| Error::internal("the index was closed before it could answer"))??;
+        self.0.steps.step("committed")?;
+        Ok(made)
     }
 
     /// Reads, off the async threads.
-    pub(super) async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.read_then(work, Ok).await
     }
 
-    /// Reads, and goes on with what was read in the same thread, without keeping others from reading.
-    pub(super) async fn read_then<T, U: Send + 'static>(
+    /// Reads, and continues with the result in the same thread, without occupying the connection.
+    pub(crate) async fn read_then<T, U: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
         then: impl FnOnce(T) -> Result<U> + Send + 'static,
     ) -> Result<U> {
         let shared = self.0.clone();
-        // The turn is taken here, not by the job, so that jobs never wait for each other on threads.
+        // The caller takes the turn, not the job, so that jobs never wait for each other on threads.
         let turn = shared.idle.acquire().await.map_err(Error::internal)?;
         turn.forget();
         let job = tokio::task::spawn_blocking(move || {
@@ -269,7 +302,11 @@ impl Index {
     }
 }
 
-/// A reading connection on loan; it and its turn go back also when the work panics.
+fn closed() -> Error {
+    Error::internal("the index is closed")
+}
+
+/// A borrowed reading connection. The connection and its turn are returned even if the work panics.
 struct Lease<'a> {
     shared: &'a Shared,
     conn: Option<Connection>,
@@ -292,9 +329,9 @@ impl Drop for Lease<'_> {
     }
 }
 
-/// Whether the change may be there after a restart although it answered an error. Lack of room is a clean refusal, and so is
-/// that of a change which was not begun.
-pub(super) fn in_doubt(error: &Error) -> bool {
+/// Whether a failed change may still exist after a restart. Lack of room is a clean refusal, and so is the refusal of a
+/// change before it began.
+pub(crate) fn in_doubt(error: &Error) -> bool {
     matches!(error, Error::Internal(_) | Error::Unavailable { .. } | Error::Denied(_)) && !is_refusal(error)
 }
 
@@ -311,10 +348,10 @@ fn flags(mode: OpenFlags) -> OpenFlags {
 /// Settings of a connection.
 fn settle(conn: &Connection, durable: bool) -> Result<(), IndexFault> {
     conn.busy_timeout(std::time::Duration::from_secs(10))?;
-    // Each query has one plan, whatever is asked. Without this SQLite makes a new one for each range and each limit.
+    // Each query has one plan, whatever its values. Without this SQLite plans again for each range and each limit.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    // The cache in KiB (negative): small, so that the index stays small beside everything else in memory. The log is cut
-    // back to its limit in bytes whenever it starts over. It is written back where a failure is seen.
+    // The cache in KiB (negative): small, so that the index uses little memory. The log is cut back to its limit in
+    // bytes whenever it starts over. The writer writes it back, where a failure is seen.
     conn.execute_batch(&format!(
         "PRAGMA cache_size = -1024; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;
          PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = {LOG_MAX}; PRAGMA synchronous = {};",
@@ -325,13 +362,13 @@ fn settle(conn: &Connection, durable: bool) -> Result<(), IndexFault> {
 }
 
 impl From<rusqlite::Error> for Error {
-    /// The one place where an error of SQLite gets its meaning.
+    /// The one translation of SQLite's errors.
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
         let extended = error.sqlite_error().map(|error| error.extended_code);
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Error::NoSpace,
-            // The file for shared memory could not be made larger.
+            // The file for shared memory could not grow.
             _ if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => Error::NoSpace,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::unavailable(faults::Failure(error)),
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Error::Denied(faults::Failure(error).into()),

@@ -3,8 +3,8 @@
 use crate::{Error, Record, RecordName, Result, Scope, Token};
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Makes a record; answers its version.
-pub(in crate::local) fn create(conn: &Connection, scope: &Scope, name: &RecordName, value: &[u8]) -> Result<String> {
+/// Creates a record; returns its version.
+pub(crate) fn create(conn: &Connection, scope: &Scope, name: &RecordName, value: &[u8]) -> Result<String> {
     let version = Token::random()?;
     let made = conn.prepare_cached("INSERT OR IGNORE INTO records VALUES (?1, ?2, ?3, ?4)")?.execute(params![
         scope.as_str(),
@@ -16,7 +16,7 @@ pub(in crate::local) fn create(conn: &Connection, scope: &Scope, name: &RecordNa
 }
 
 /// The record of a name.
-pub(in crate::local) fn get(conn: &Connection, scope: &Scope, name: &RecordName) -> Result<Record> {
+pub(crate) fn get(conn: &Connection, scope: &Scope, name: &RecordName) -> Result<Record> {
     let found = conn
         .prepare_cached("SELECT version, value FROM records WHERE scope = ?1 AND name = ?2")?
         .query_row([scope.as_str(), name.as_str()], |row| Ok((row.get(0)?, row.get(1)?)));
@@ -24,8 +24,8 @@ pub(in crate::local) fn get(conn: &Connection, scope: &Scope, name: &RecordName)
     Ok(Record { name: name.clone(), version, value })
 }
 
-/// Puts a new value in the place of one of that version; answers the new version.
-pub(in crate::local) fn replace(
+/// Replaces the value of a record of that version; returns the new version.
+pub(crate) fn replace(
     conn: &Connection,
     scope: &Scope,
     name: &RecordName,
@@ -39,13 +39,8 @@ pub(in crate::local) fn replace(
     Ok(next.as_str().to_owned())
 }
 
-/// Takes a record away, if it has that version where one is given; true if there was one.
-pub(in crate::local) fn delete(
-    conn: &Connection,
-    scope: &Scope,
-    name: &RecordName,
-    version: Option<&str>,
-) -> Result<bool> {
+/// Deletes a record, or only its given version; true if it existed.
+pub(crate) fn delete(conn: &Connection, scope: &Scope, name: &RecordName, version: Option<&str>) -> Result<bool> {
     if let Some(version) = version {
         current(conn, scope, name, version)?;
     }
@@ -55,7 +50,10 @@ pub(in crate::local) fn delete(
     Ok(deleted == 1)
 }
 
-/// Whether there is a record; a conflict if it has another version.
+/// Whether a record exists.
+///
+/// # Errors
+/// [`Error::Conflict`] if it has another version.
 fn current(conn: &Connection, scope: &Scope, name: &RecordName, version: &str) -> Result<bool> {
     let found = conn
         .prepare_cached("SELECT version FROM records WHERE scope = ?1 AND name = ?2")?
@@ -68,20 +66,20 @@ fn current(conn: &Connection, scope: &Scope, name: &RecordName, version: &str) -
 }
 
 /// The query of a page, which searches and does not sort.
-pub(super) const LIST: &str =
+pub(crate) const LIST: &str =
     "SELECT name FROM records WHERE scope = ?1 AND name >= ?2 AND name < ?3 ORDER BY name LIMIT ?4";
 
 /// Names that begin with a prefix, in byte order, from the one after `after`.
-pub(in crate::local) fn list(
+pub(crate) fn list(
     conn: &Connection,
     scope: &Scope,
     prefix: &str,
     after: Option<&str>,
     limit: u32,
 ) -> Result<Vec<RecordName>> {
-    // One bound on each side, so that a page costs the same wherever it begins. No name holds a byte above `~`, so all
-    // names with the prefix come before the prefix followed by one; none holds a byte below `-`, so the name after
-    // `after` is not before `after` followed by one.
+    // One bound on each side, so that a page costs the same wherever it begins. No name contains a byte above `~`, so
+    // all names with the prefix come before the prefix followed by one; no name contains a byte below `-`, so the name
+    // after `after` is not before `after` followed by one.
     let from = after.map(|after| format!("{after}\u{1}")).filter(|from| from.as_str() > prefix);
     let end = format!("{prefix}\u{7f}");
     let mut statement = conn.prepare_cached(LIST)?;

@@ -1,11 +1,11 @@
-//! The tables, and whose they are.
+//! The tables, and the identity of their store.
 
 use rusqlite::{Connection, OptionalExtension};
 
-/// What the file says that it is: `PORT`.
+/// The application id in the file: `PORT`.
 const APPLICATION_ID: i32 = 0x504f_5254;
 /// Version of the tables.
-pub(super) const VERSION: i32 = 3;
+pub(crate) const VERSION: i32 = 3;
 
 const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -46,7 +46,7 @@ CREATE TABLE records (
 
 /// Why an index can't be used.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::local) enum IndexFault {
+pub(crate) enum IndexFault {
     #[error("it is not there")]
     Missing,
     #[error("it is damaged: {0}")]
@@ -59,10 +59,10 @@ pub(in crate::local) enum IndexFault {
     Older(i32),
     #[error("its tables have version {0}, and this program knows version {VERSION}")]
     Newer(i32),
-    /// Nothing is wrong with the index itself.
+    /// The index itself is whole.
     #[error("{0}")]
     Fault(crate::Error),
-    /// Nothing is wrong with the index itself.
+    /// The index itself is whole.
     #[error(transparent)]
     Io(std::io::Error),
 }
@@ -77,9 +77,10 @@ impl From<rusqlite::Error> for IndexFault {
     }
 }
 
-/// Gives an index a write-ahead log. SQLite reports no error if a write for that fails: it keeps to a rollback journal, and
-/// says so. A journal that a loss of power leaves is none of ours, so such an index must not come into use.
-pub(in crate::local) fn use_log(conn: &Connection) -> crate::Result<()> {
+/// Gives an index a write-ahead log. SQLite reports no error if a write for that fails: it stays with a rollback
+/// journal, and says so. After a loss of power the store refuses an index with a journal, so such an index must not
+/// come into use.
+pub(crate) fn use_log(conn: &Connection) -> crate::Result<()> {
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode == "wal" {
         return Ok(());
@@ -87,8 +88,8 @@ pub(in crate::local) fn use_log(conn: &Connection) -> crate::Result<()> {
     Err(crate::Error::internal(format!("the index can't be given a write-ahead log: SQLite keeps to `{mode}`")))
 }
 
-/// Makes the tables of a new store.
-pub(super) fn create(conn: &Connection, store_id: &str) -> Result<(), IndexFault> {
+/// Creates the tables of a new store.
+pub(crate) fn create(conn: &Connection, store_id: &str) -> Result<(), IndexFault> {
     conn.execute_batch(&format!(
         "PRAGMA application_id = {APPLICATION_ID}; BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {VERSION};"
     ))?;
@@ -97,8 +98,8 @@ pub(super) fn create(conn: &Connection, store_id: &str) -> Result<(), IndexFault
     Ok(())
 }
 
-/// Looks whether the tables are ours and whole, and answers whose they are.
-pub(super) fn check(conn: &Connection) -> Result<String, IndexFault> {
+/// Checks that the tables are those of a store and whole, and returns the store's id.
+pub(crate) fn check(conn: &Connection) -> Result<String, IndexFault> {
     let number = |pragma: &str| conn.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i32>(0));
     if number("application_id")? != APPLICATION_ID {
         return Err(IndexFault::NotAnIndex);

@@ -1,17 +1,16 @@
-//! The thread that changes the index: it takes what is queued, and commits it together.
+//! The thread that changes the index: it takes the queued changes, and commits them together.
 //!
-//! Invariants: a change that fails is undone alone; a group that runs out of room is tried again one by one, so that
-//! what needs much room takes it from nobody who needs little; a change that frees room gets the reserve; only a group of
-//! notes is committed without being made durable; after a failed write, sync or undoing nothing is committed any more, and
-//! nothing is written back either.
+//! Invariants: a change that fails is undone alone; a group that runs out of room is repeated one by one, so that a
+//! large change takes no room from small ones; a change that frees room may use the reserve; only a group of notes is
+//! committed without a sync; after a failed write, sync or rollback nothing is committed or written back any more.
 //!
-//! The log is written back here and not by SQLite, which would tell nobody that it failed. A failed sync of the log may have
-//! lost notes in the middle of it, behind which no commit would be found again. A failed sync of the main file may have lost
-//! pages that a partial writing back counts as done.
+//! The writer writes the log back itself, because SQLite would not report a failure of that. A failed sync of the log
+//! may have lost notes in the middle of it, and no commit behind them would be found again. A failed sync of the main
+//! file may have lost pages that a partial write-back counts as done.
 
-use super::super::health::Health;
-use super::super::reserve::Reserve;
 use super::faults::{self, Failure};
+use crate::local::files::health::Health;
+use crate::local::files::reserve::Reserve;
 use crate::{Error, Result};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -21,33 +20,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use tokio::sync::mpsc;
 
-/// Most changes of one transaction.
+/// Largest number of changes of one transaction.
 const GROUP: usize = 256;
 /// Pages in the log from which on it is written back.
 const LOG_PAGES: i32 = 1_000;
 
-/// What a change is for.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// It is durable when it is answered.
+pub(crate) enum Kind {
+    /// A change that is durable when it returns.
     Keeps,
-    /// As that, and it gives room back in the end.
+    /// A durable change that frees room in the end.
     Frees,
-    /// It may be lost with the machine's power, so it syncs nothing of its own.
+    /// A change that a loss of power may undo; it needs no sync.
     Notes,
 }
 
-/// A change on its way through the thread.
-pub(super) trait Change: Send {
-    /// What it is for.
+/// A change in the queue.
+pub(crate) trait Change: Send {
+    /// Its kind.
     fn kind(&self) -> Kind;
-    /// Does the work in the transaction that is open. It may be done again after that was undone.
+    /// Does the work in the open transaction. May be called again after a rollback.
     fn run(&mut self, conn: &Connection, health: &Health);
-    /// Notes that it is not made or has been undone, unless the work itself has failed.
+    /// Records that the change was not made or was undone, unless the work itself has failed.
     fn undone(&mut self, why: Error);
-    /// Why it has failed, if it has.
+    /// The error, if the change has failed.
     fn error(&self) -> Option<&Error>;
-    /// Tells whoever waits.
+    /// Passes the result to the waiting caller.
     fn answer(self: Box<Self>);
 }
 
@@ -58,8 +57,8 @@ struct Job<T, W, A> {
     answer: A,
 }
 
-/// Makes a change of work and of what to do with its result.
-pub(super) fn change<T: Send + 'static>(
+/// A change of this kind, which does `work` and passes the result to `answer`.
+pub(crate) fn change<T: Send + 'static>(
     kind: Kind,
     work: impl Fn(&Connection) -> Result<T> + Send + 'static,
     answer: impl FnOnce(Result<T>) + Send + 'static,
@@ -96,8 +95,8 @@ where
     }
 }
 
-/// Runs work so that its failure undoes its own changes and no others. Where SQLite can't do that, the whole
-/// transaction is undone.
+/// Runs work so that its failure undoes only its own changes. Where SQLite can't do that, the whole transaction is
+/// undone.
 fn alone<T>(conn: &Connection, health: &Health, work: impl Fn(&Connection) -> Result<T>) -> Result<T> {
     conn.execute_batch("SAVEPOINT one")?;
     let result = catch_unwind(AssertUnwindSafe(|| work(conn)))
@@ -114,12 +113,12 @@ fn alone<T>(conn: &Connection, health: &Health, work: impl Fn(&Connection) -> Re
     result
 }
 
-/// The thread's connection, and what it needs beside.
-pub(super) struct Writer {
+/// The thread's connection, and the state of the store that it needs.
+pub(crate) struct Writer {
     conn: Connection,
     reserve: Arc<Reserve>,
     health: Arc<Health>,
-    /// Whether anything is to survive the machine's power.
+    /// Whether commits are synced.
     durable: bool,
     /// Pages in the log after the last commit.
     log: Arc<AtomicI32>,
@@ -127,7 +126,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// A writer with a connection of its own.
-    pub(super) fn new(
+    pub(crate) fn new(
         mut conn: Connection,
         reserve: Arc<Reserve>,
         health: Arc<Health>,
@@ -142,8 +141,8 @@ impl Writer {
         Ok(Writer { conn, reserve, health, durable, log })
     }
 
-    /// Serves changes until nobody can send any more.
-    pub(super) fn run(&self, mut queue: mpsc::Receiver<Box<dyn Change>>) {
+    /// Processes changes until all senders are dropped.
+    pub(crate) fn run(&self, mut queue: mpsc::Receiver<Box<dyn Change>>) {
         while let Some(first) = queue.blocking_recv() {
             let mut group = vec![first];
             while group.len() < GROUP
@@ -177,7 +176,7 @@ impl Writer {
         }
     }
 
-    /// Makes changes and commits them. Each knows its error afterwards, if it has failed or was undone.
+    /// Makes changes and commits them. Afterwards each change that failed or was undone has its error.
     fn attempt(&self, changes: &mut [Box<dyn Change>]) {
         if let Err(error) = self.transaction(changes) {
             roll_back(&self.conn, &self.health);
@@ -192,7 +191,7 @@ impl Writer {
         let all = |kind| changes.iter().all(|change| change.kind() == kind);
         let room = all(Kind::Frees) || self.reserve.is_whole();
         if self.durable {
-            // Said each time, so that none that must be durable depends on what was said for another.
+            // Set each time, so that no durable change depends on an earlier setting.
             let synchronous = if all(Kind::Notes) { "NORMAL" } else { "FULL" };
             self.conn.execute_batch(&format!("PRAGMA synchronous = {synchronous}"))?;
         }
@@ -203,10 +202,10 @@ impl Writer {
             } else {
                 change.undone(Error::NoSpace);
             }
-            // Nothing of the transaction is in the log with the mark of a commit, so it can be undone for certain.
+            // The log has no commit mark of this transaction, so it can be undone for certain.
             self.health.check()?;
             if self.conn.is_autocommit() {
-                // SQLite has undone the whole of it, which it does when it is short of room or memory.
+                // SQLite undoes the whole transaction when it runs out of room or memory.
                 let why = change.error().map(Error::repeat);
                 return Err(why.unwrap_or_else(|| Error::internal("SQLite has undone the transaction")));
             }
@@ -222,8 +221,8 @@ impl Writer {
         })
     }
 
-    /// Writes the log back when it is long. A reader may keep it from being done whole, and a lack of room from being done;
-    /// then the log grows, and the next commit tries again.
+    /// Writes a long log back. A reader or a lack of room may prevent part of it; then the log grows, and the next
+    /// commit tries again.
     fn write_back(&self) {
         if self.log.swap(0, Ordering::Relaxed) < LOG_PAGES || self.health.has_failed() {
             return;
@@ -243,7 +242,7 @@ fn out_of_room(change: &dyn Change) -> bool {
     matches!(change.error(), Some(Error::NoSpace))
 }
 
-/// Undoes the transaction, if there is one.
+/// Rolls the transaction back, if there is one.
 fn roll_back(conn: &Connection, health: &Health) {
     if !conn.is_autocommit()
         && let Err(error) = conn.execute_batch("ROLLBACK")

@@ -1,4 +1,4 @@
-//! The index by itself.
+//! The index alone.
 
 mod opening;
 mod queries;
@@ -10,7 +10,7 @@ use parts::{PartFile, PartRow};
 
 const ID: &str = "00000000000000000000000000000001";
 
-/// An index of its own, in a folder of its own.
+/// An index in a folder of its own.
 struct Scratch {
     dir: tempfile::TempDir,
     reserve: Arc<Reserve>,
@@ -22,7 +22,9 @@ impl Scratch {
         let dir = tempfile::tempdir().unwrap();
         create(&dir.path().join("index"), ID, |_| Ok(())).unwrap();
         let reserve = Arc::new(Reserve::open(tempfile::tempfile().unwrap()).unwrap());
-        let index = Index::open(&dir.path().join("index"), false, reserve.clone(), Arc::default(), &folder()).unwrap();
+        let index =
+            Index::open(&dir.path().join("index"), false, reserve.clone(), Arc::default(), Arc::default(), &folder())
+                .unwrap();
         Scratch { dir, reserve, index }
     }
 
@@ -31,12 +33,12 @@ impl Scratch {
     }
 }
 
-/// What stands for a store's folder.
+/// A folder in the place of a store's.
 fn folder() -> Arc<Folder> {
     Arc::new(Folder::new(tempfile::tempfile().unwrap().into()))
 }
 
-/// A connection to tables of their own.
+/// A connection to new tables.
 fn tables() -> Connection {
     let conn = Connection::open_in_memory().unwrap();
     settle(&conn, false).unwrap();
@@ -73,7 +75,7 @@ fn part(of: &str, number: u32, file: PartFile, offset: Option<u64>, size: u64) -
 
 fn object(name: &str, metadata: &[(&str, &str)]) -> FinalReceipt {
     FinalReceipt {
-        key: super::super::layout::final_key(&scope(), &file(name)),
+        key: crate::local::files::layout::final_key(&scope(), &file(name)),
         file: file(name),
         size: 7,
         sha256: Digest([7; 32]),

@@ -37,8 +37,15 @@ async fn looking_after_a_kill_reads_the_log_and_leaves_it() {
     assert!(before[2].1.len() > 1_000, "the log has something");
     assert_eq!(inspect(&killed.path().join("index")).unwrap(), ID);
     assert_eq!(files(killed.path()), before);
-    let index =
-        Index::open(&killed.path().join("index"), true, scratch.reserve.clone(), Arc::default(), &folder()).unwrap();
+    let index = Index::open(
+        &killed.path().join("index"),
+        true,
+        scratch.reserve.clone(),
+        Arc::default(),
+        Arc::default(),
+        &folder(),
+    )
+    .unwrap();
     let found = index.read(|conn| records::get(conn, &scope(), &name("in-the-log"))).await;
     assert!(found.is_ok(), "{found:?}");
 }

@@ -3,7 +3,8 @@ use crate::{Argument, Chain, Sha256, limits};
 use finals::FinalRow;
 use rusqlite::StatementStatus;
 
-const QUERIES: [&str; 21] = [
+const QUERIES: [&str; 22] = [
+    parts::TOKENS,
     parts::GET,
     parts::LIST,
     parts::NEXT_OF_ALL,
@@ -74,7 +75,7 @@ fn ten_thousand_parts_cost_no_more_than_one() {
     for number in 0..10_000 {
         let offset = u64::from(number) * 10;
         parts::insert(&conn, &scope(), &part("many", number, PartFile::Placed, Some(offset), 10)).unwrap();
-        // All of these end at one place, and none of them has a state.
+        // All of these end at one offset, and none has a state.
         parts::insert(&conn, &scope(), &part("same", number, PartFile::Own, Some(0), 10)).unwrap();
     }
     conn.execute_batch("COMMIT").unwrap();
@@ -146,14 +147,14 @@ fn a_part_gets_its_chain_once_and_what_is_behind_is_found() {
     let first_behind = || parts::first_behind(&conn, &scope(), &session("s")).unwrap();
     let behind = |offset| parts::behind(&conn, &scope(), &session("s"), offset).unwrap();
     let state_at = |offset| parts::state_at(&conn, &scope(), &session("s"), offset).unwrap();
-    // An empty part, one without an offset, and one behind a gap are behind nothing.
+    // An empty part, one without an offset, and one after a gap have no predecessor.
     put(0, Some(5), 0, None);
     put(1, None, 5, None);
     put(2, Some(20), 5, None);
     let second = put(3, Some(5), 5, None);
     assert_eq!((first_behind(), state_at(5)), (None, None));
     assert_eq!(behind(5).as_ref(), Some(&second));
-    // Of two that end at the same place, the one with a state counts.
+    // Of two parts that end at one offset, the one with a state counts.
     put(4, Some(0), 5, None);
     put(5, Some(0), 5, Some(hashed("first")));
     assert_eq!(state_at(5), Some(hashed("first").state));

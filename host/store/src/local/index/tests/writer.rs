@@ -4,7 +4,7 @@ use tokio::task::{JoinHandle, spawn};
 
 type Work<T> = Box<dyn Fn(&Connection) -> Result<T> + Send>;
 
-/// Queues changes while the thread is busy, so that they come as one group, and answers what became of each.
+/// Queues changes while the thread is busy, so that they form one group, and returns their results.
 async fn together<T: Send + 'static>(index: &Index, changes: Vec<(Kind, Work<T>)>) -> Vec<Result<T>> {
     let (busy, is_busy) = channel();
     let (go, wait) = channel::<()>();
@@ -112,7 +112,7 @@ async fn what_needs_more_room_than_there_is_takes_it_from_nobody() {
 async fn the_reserve_is_for_what_frees_and_nothing_else_begins_without_it() {
     let scratch = Scratch::new();
     scratch.index.write(|conn| records::create(conn, &scope(), &name("there"), b"")).await.unwrap();
-    // Work that finds no room until the reserve has been given up.
+    // Work that finds no room until the reserve was given up.
     let reserve = scratch.reserve.clone();
     let needy = move |conn: &Connection| {
         if !reserve.is_spent() {
@@ -124,7 +124,7 @@ async fn the_reserve_is_for_what_frees_and_nothing_else_begins_without_it() {
     assert!(!scratch.reserve.is_spent());
     assert!(scratch.index.free(needy).await.unwrap());
     assert!(scratch.reserve.is_spent());
-    // There is room, so it is taken again before anything else begins.
+    // There is room again, so the reserve is retaken before the next change.
     let seen = scratch.reserve.clone();
     assert!(!scratch.index.write(move |_| Ok(seen.is_spent())).await.unwrap());
 }
@@ -138,7 +138,8 @@ async fn only_notes_alone_are_not_synced() {
     };
     let Scratch { dir, index, reserve } = Scratch::new();
     drop(index);
-    let index = Index::open(&dir.path().join("index"), true, reserve, Arc::default(), &folder()).unwrap();
+    let index =
+        Index::open(&dir.path().join("index"), true, reserve, Arc::default(), Arc::default(), &folder()).unwrap();
     for (kinds, expected) in [
         (vec![Kind::Notes, Kind::Notes], NORMAL),
         (vec![Kind::Notes, Kind::Keeps], FULL),
@@ -155,7 +156,7 @@ async fn only_notes_alone_are_not_synced() {
     assert_eq!(seen.await.unwrap(), 0, "nothing is, where nothing has to survive");
 }
 
-/// A commit fails here because of a foreign key that is checked at its end, which stands for any reason but lack of room.
+/// A commit fails here because of a foreign key that is checked at its end. It stands for any cause but lack of room.
 #[test]
 fn after_a_failed_commit_nothing_is_made_or_written_back_any_more() {
     let dir = tempfile::tempdir().unwrap();
@@ -218,7 +219,7 @@ async fn closing_does_what_is_queued_and_leaves_one_whole_file() {
         let work = move |conn: &Connection| records::create(conn, &scope(), &name(&format!("r{number}")), b"");
         let change = index.write(work);
         tokio::pin!(change);
-        // Queued, and whoever waited for it is gone.
+        // A queued change whose caller is gone.
         let _ = std::future::poll_fn(|context| std::task::Poll::Ready(change.as_mut().poll(context))).await;
     }
     drop(index);
@@ -226,6 +227,7 @@ async fn closing_does_what_is_queued_and_leaves_one_whole_file() {
     let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["index"], "no log and no shared memory");
     let reserve = Arc::new(Reserve::open(tempfile::tempfile().unwrap()).unwrap());
-    let again = Index::open(&dir.path().join("index"), true, reserve, Arc::default(), &folder()).unwrap();
+    let again =
+        Index::open(&dir.path().join("index"), true, reserve, Arc::default(), Arc::default(), &folder()).unwrap();
     assert_eq!(names(&again).await.len(), 100);
 }

@@ -1,0 +1,60 @@
+//! What files the server has, and their removal.
+
+use super::retry::{Tries, until_done};
+use crate::client::Client;
+use crate::error::Error;
+use crate::event::Observer;
+use crate::remote::Receipt;
+use portico_store::FileId;
+
+/// Files that are asked for at a time.
+const PAGE: u32 = 500;
+
+impl Client {
+    /// Tells of each file that the server has, in its order.
+    ///
+    /// # Errors
+    /// [`Error`], or the first that `each` answers.
+    pub async fn list<E: From<Error>>(
+        &self,
+        observer: &dyn Observer,
+        mut each: impl FnMut(Receipt) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let patience = self.patience();
+        let mut after: Option<String> = None;
+        loop {
+            let page = until_done(&patience, observer, || self.page(after.as_deref(), PAGE)).await?;
+            patience.renew();
+            page.files.into_iter().try_for_each(&mut each)?;
+            if page.next.is_some() && page.next == after {
+                return Err(self.server.unexpected("a page that leads to itself").into());
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Deletes a file; false if there was none any more.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn remove_file(&self, id: &str, observer: &dyn Observer) -> Result<bool, Error> {
+        FileId::parse(id).map_err(|_| Error::Id(id.to_owned()))?;
+        let patience = self.patience();
+        let mut tries = Tries::new(&patience, observer);
+        let mut unsure = false;
+        loop {
+            match self.delete(id).await {
+                Ok(()) => return Ok(true),
+                // It was there, or the answer before would have said so.
+                Err(error) if error.is_absent() => return Ok(unsure && error.is_problem("gone")),
+                Err(error) => {
+                    unsure |= !matches!(error, Error::Unreachable { .. });
+                    tries.again(error).await?;
+                }
+            }
+        }
+    }
+}

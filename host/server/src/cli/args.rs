@@ -1,0 +1,48 @@
+//! The flags that commands share: one for each key of the configuration.
+
+use super::error::Error;
+use crate::config::{Config, KEYS, Sources};
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
+use std::path::PathBuf;
+
+pub(super) fn switch(name: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue)
+}
+
+/// A command with a flag for each key of the configuration.
+pub(super) fn configured(name: &'static str, about: &'static str) -> Command {
+    Command::new(name).about(about).args(settings())
+}
+
+/// The configuration file, and a flag for each of its keys.
+pub(super) fn settings() -> Vec<Arg> {
+    let config = Arg::new("config").long("config").value_name("FILE").env("PORTICO_CONFIG");
+    let config = config
+        .value_parser(value_parser!(PathBuf))
+        .value_hint(ValueHint::FilePath)
+        .help("Configuration file in TOML, with the flags as its keys");
+    let keys = KEYS.iter().map(|key| {
+        let default = key.default.filter(|text| !text.is_empty()).map(|text| format!(" [default: {text}]"));
+        let help = format!("{} [env: {}]{}", key.help, key.variable(), default.unwrap_or_default());
+        let hint = if key.value == "FILE" { ValueHint::FilePath } else { ValueHint::Unknown };
+        Arg::new(key.name).long(key.flag()).value_name(key.value).value_hint(hint).help(help)
+    });
+    std::iter::once(config).chain(keys).collect()
+}
+
+pub(super) fn sources(matches: &ArgMatches) -> Sources {
+    let flag = |name| Some((name, matches.get_one::<String>(name)?.clone()));
+    Sources {
+        flags: KEYS.iter().filter_map(|key| flag(key.name)).collect(),
+        environment: std::env::vars_os().collect(),
+        file: matches.get_one::<PathBuf>("config").cloned(),
+    }
+}
+
+/// The configuration in force.
+///
+/// # Errors
+/// [`Error::Config`].
+pub(super) fn configuration(matches: &ArgMatches) -> Result<Config, Error> {
+    Ok(Config::load(&sources(matches))?)
+}

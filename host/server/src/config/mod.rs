@@ -1,0 +1,214 @@
+//! The configuration: defaults, under the file, under the environment, under the flags.
+//!
+//! Invariant: what is written somewhere is either in force or an error that names it, with two exceptions, both of the
+//! environment, which is not written for one command: variables that begin like ours and are none of ours, which
+//! platforms set for reasons of their own, and those of settings that mean nothing for the kind of the store.
+
+mod keys;
+mod portal;
+mod store;
+mod units;
+mod values;
+
+pub use keys::{KEYS, Key, PREFIX, StoreKind};
+pub use portal::PortalSettings;
+pub use store::StoreConfig;
+pub(crate) use units::{size, time};
+pub use values::{ConfigError, Given, Source};
+
+use crate::runtime::limits::{GUESTS_MAX, MEMORY_MAX, MEMORY_MIN};
+use crate::server::Tokens;
+use crate::{bounded, runtime, server};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use values::Values;
+
+/// Largest configuration file, in bytes.
+const FILE_MAX: u64 = 1 << 20;
+
+/// How the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The configuration in force.
+#[derive(Debug)]
+pub struct Config {
+    /// Where things are stored, and how that is opened.
+    pub store: StoreConfig,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The component to serve in place of the built-in one.
+    pub portal: Option<PathBuf>,
+    /// What the component is told.
+    pub portal_settings: PortalSettings,
+    /// How often a server looks after its store; `None` for never.
+    pub maintenance_interval: Option<Duration>,
+    /// Limits on guests.
+    pub limits: runtime::Limits,
+    /// Limits on clients.
+    pub settings: server::Settings,
+    /// What to log, as `tracing_subscriber::EnvFilter` reads it.
+    pub log: String,
+    /// How to log it.
+    pub log_format: LogFormat,
+    /// Each key with its value as it was given, in the order of [`KEYS`].
+    pub given: Vec<(&'static Key, Given)>,
+}
+
+/// What there is to read a configuration from.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// Values of flags, by the name of their key.
+    pub flags: BTreeMap<&'static str, String>,
+    /// The environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The configuration file.
+    pub file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`] at the first thing that is wrong.
+    pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
+        let file = sources.file.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        let mut given = Vec::new();
+        for key in KEYS {
+            match value_of(key, sources, &file)? {
+                Some(value) => given.push((key, value)),
+                None => {
+                    let (flag, variable) = (format!("--{}", key.flag()), key.variable());
+                    return Err(ConfigError::Missing { key: key.name, flag, variable });
+                }
+            }
+        }
+        let values = Values::new(&given);
+        let limits = runtime::Limits {
+            guests: values.parse("max_requests", |text| units::count(text, 1, GUESTS_MAX.into()))? as u32,
+            memory: values.parse("guest_memory", |text| {
+                let bytes = usize::try_from(units::size(text)?).unwrap_or(usize::MAX);
+                let fits = (MEMORY_MIN..=MEMORY_MAX).contains(&bytes);
+                if fits { Ok(bytes) } else { Err("must be from 2MiB to 4GiB".to_owned()) }
+            })?,
+            cpu: values.parse("guest_cpu", units::positive_time)?,
+        };
+        let tokens = values.parse("token_file", |text| {
+            let file = Some(Path::new(text)).filter(|_| !text.is_empty());
+            file.map(Tokens::read).transpose().map_err(|error| error.to_string())
+        })?;
+        let listen = values.parse("listen", |text| listen(text, tokens.is_some()))?;
+        let settings = server::Settings {
+            max_connections: values.parse("max_connections", |text| units::count(text, 1, 100_000))? as usize,
+            max_requests: limits.guests as usize,
+            head_timeout: values.parse("head_timeout", units::positive_time)?,
+            keep_alive: values.parse("keep_alive", units::positive_time)?,
+            body_idle_timeout: values.parse("body_idle_timeout", units::positive_time)?,
+            body_min_rate: values.parse("body_min_rate", units::size)?,
+            shutdown_grace: values.parse("shutdown_grace", units::time)?,
+            trusted_proxies: values.parse("trusted_proxies", units::list)?,
+            tokens,
+        };
+        Ok(Config {
+            store: store::read(&values)?,
+            listen,
+            portal: values.parse("portal", |text| Ok(Some(PathBuf::from(text)).filter(|_| !text.is_empty())))?,
+            portal_settings: portal::read(&values)?,
+            maintenance_interval: values.parse("maintenance_interval", |text| {
+                units::time(text).map(|interval| Some(interval).filter(|interval| !interval.is_zero()))
+            })?,
+            limits,
+            settings,
+            log: values.parse("log", |text| {
+                let filter = tracing_subscriber::EnvFilter::try_new(text);
+                filter.map(|_| text.to_owned()).map_err(|error| error.to_string())
+            })?,
+            log_format: values.parse("log_format", |text| match text {
+                "text" => Ok(LogFormat::Text),
+                "json" => Ok(LogFormat::Json),
+                _ => Err("expected text or json".to_owned()),
+            })?,
+            given,
+        })
+    }
+}
+
+type File = BTreeMap<String, Given>;
+
+fn read_file(path: &Path) -> Result<File, ConfigError> {
+    let text = std::fs::File::open(path).and_then(|file| bounded::read_text(file, FILE_MAX));
+    let text = text.map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
+    let table: toml::Table =
+        text.parse().map_err(|cause| ConfigError::Toml { path: path.to_owned(), cause: Box::new(cause) })?;
+    let mut file = File::new();
+    for (name, value) in table {
+        let Some(key) = KEYS.iter().find(|key| key.name == name) else {
+            return Err(ConfigError::UnknownKey { key: name, path: path.to_owned() });
+        };
+        let source = Source::File(path.to_owned());
+        let text = plain(&value).ok_or_else(|| ConfigError::Value {
+            key: key.name,
+            value: value.to_string(),
+            source_name: source.to_string(),
+            reason: "expected a string, a whole number, true or false, or a list of strings".to_owned(),
+        })?;
+        file.insert(name, Given { text, source });
+    }
+    Ok(file)
+}
+
+/// A value of the file as it would stand in a flag.
+fn plain(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(truth) => Some(truth.to_string()),
+        toml::Value::Array(items) => {
+            items.iter().map(toml::Value::as_str).collect::<Option<Vec<_>>>().map(|items| items.join(","))
+        }
+        _ => None,
+    }
+}
+
+fn value_of(key: &'static Key, sources: &Sources, file: &File) -> Result<Option<Given>, ConfigError> {
+    if let Some(text) = sources.flags.get(key.name) {
+        return Ok(Some(Given { text: text.clone(), source: Source::Flag(key.flag()) }));
+    }
+    let variable = key.variable();
+    if let Some((_, value)) = sources.environment.iter().find(|(name, _)| *name == *variable) {
+        let source = Source::Environment(variable);
+        return match value.to_str() {
+            Some(text) => Ok(Some(Given { text: text.to_owned(), source })),
+            None => Err(ConfigError::Value {
+                key: key.name,
+                value: value.to_string_lossy().into_owned(),
+                source_name: source.to_string(),
+                reason: "is not UTF-8".to_owned(),
+            }),
+        };
+    }
+    let default = || key.default.map(|text| Given { text: text.to_owned(), source: Source::Default });
+    Ok(file.get(key.name).cloned().or_else(default))
+}
+
+fn listen(text: &str, has_tokens: bool) -> Result<SocketAddr, String> {
+    let address: SocketAddr =
+        text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned())?;
+    if has_tokens || address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err("without access tokens anybody would be let in, so it must be a loopback address (127.0.0.1 or [::1]); \
+         give a token_file to listen elsewhere"
+        .to_owned())
+}
+
+#[cfg(test)]
+mod tests;

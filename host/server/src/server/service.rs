@@ -1,0 +1,274 @@
+//! What the host decides about a request before a guest sees it.
+
+use super::access::Access;
+use super::body::{RequestBody, ResponseBody};
+use super::flow::Flow;
+use super::limits::{HEAD_BYTES, REQUEST_ID_MAX};
+use super::metrics::{self, REQUEST};
+use super::peer::Peer;
+use super::problem::{busy, fixed, problem, read_only, text, unauthorized};
+use super::readiness::Verdict;
+use super::state::State;
+use super::turn::Turn;
+use super::{exchange, streams};
+use bytes::Bytes;
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Headers under this prefix are the host's word to the guest.
+const OWN_PREFIX: &str = "x-portico-";
+
+/// Answers a request.
+pub(super) async fn handle(state: Arc<State>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<ResponseBody> {
+    let trusted = state.settings.trusted_proxies.contains(&peer.addr.ip());
+    let id = request_id(trusted.then(|| request.headers()));
+    let version = request.version();
+    let http1 = version < Version::HTTP_2;
+    let turn = (!http1).then(|| Turn::new(&peer.turns));
+    let flow = Arc::new(Flow::new(state.metrics.clone(), peer.wire.clone(), turn));
+    streams::belongs_to(&flow);
+    let mut access = Access::new(id.clone(), &request, flow.clone(), peer.begin());
+    let body = |body| RequestBody::new(body, !http1, flow.clone(), &state.settings);
+    let request = request.map(body);
+    if lacks_length(&request) {
+        flow.set_read(false);
+    }
+    let mut response = match host_answer(&state, &request, &id).await {
+        Some(response) => {
+            access.answered(response.status());
+            drop(request);
+            response.map(|body| ResponseBody::host(body, access))
+        }
+        None => match Arc::clone(&state.requests).try_acquire_owned() {
+            Ok(permit) => {
+                exchange::run(&state, id.clone(), for_guest(request, &id), flow.clone(), permit, access).await
+            }
+            Err(_) => {
+                state.metrics.refused(REQUEST);
+                let response = busy("Too many requests are running.", &id);
+                access.answered(response.status());
+                response.map(|body| ResponseBody::host(body, access))
+            }
+        },
+    };
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    // The client may still be sending what nobody is going to read.
+    if http1 && !flow.is_read() {
+        if version == Version::HTTP_10 {
+            // In another version it would be told that the connection stays, too.
+            *response.version_mut() = version;
+        }
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// The answer to a request that no guest is asked about.
+async fn host_answer(state: &State, request: &Request<RequestBody>, id: &str) -> Option<Response<Full<Bytes>>> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    match request.uri().path() {
+        "/health" | "/ready" if !reads => return Some(read_only(id)),
+        "/health" => return Some(text(StatusCode::OK, "alive\n")),
+        "/ready" => return Some(ready(state, id).await),
+        _ => {}
+    }
+    let Some(authority) = authority(request) else {
+        return Some(problem(StatusCode::BAD_REQUEST, "The request must name one host.", id));
+    };
+    match &state.settings.tokens {
+        Some(tokens) if !tokens.admit(request.headers()) => return Some(unauthorized(id)),
+        None if !is_loopback_name(authority.host()) => {
+            let detail = "This server answers to localhost only.";
+            return Some(problem(StatusCode::MISDIRECTED_REQUEST, detail, id));
+        }
+        _ => {}
+    }
+    let bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if bytes > HEAD_BYTES {
+        return Some(problem(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.", id));
+    }
+    if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > HEAD_BYTES) {
+        return Some(problem(StatusCode::URI_TOO_LONG, "The target is too long.", id));
+    }
+    if has_other_coding(request.headers()) {
+        let detail = "Of transfer codings only chunked is understood.";
+        return Some(problem(StatusCode::NOT_IMPLEMENTED, detail, id));
+    }
+    if lacks_length(request) {
+        let detail = "Content of HTTP/1.0 needs a Content-Length.";
+        return Some(problem(StatusCode::LENGTH_REQUIRED, detail, id));
+    }
+    match request.uri().path() {
+        "/metrics" if !reads => Some(read_only(id)),
+        "/metrics" => Some(fixed(StatusCode::OK, metrics::MEDIA_TYPE, state.metrics())),
+        _ => None,
+    }
+}
+
+async fn ready(state: &State, id: &str) -> Response<Full<Bytes>> {
+    if state.stopping.is_cancelled() {
+        return busy("The server is stopping.", id);
+    }
+    match state.readiness.ask().await {
+        Verdict::Ready => text(StatusCode::OK, "ready\n"),
+        Verdict::NotReady => busy("The store is not ready.", id),
+        Verdict::Silent => busy("The store does not answer.", id),
+    }
+}
+
+/// The request as a guest gets it: what only the host may say or know is taken out, and the id is put in.
+fn for_guest(mut request: Request<RequestBody>, id: &str) -> Request<RequestBody> {
+    let headers = request.headers_mut();
+    let own: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().starts_with(OWN_PREFIX)).cloned().collect();
+    for name in own {
+        headers.remove(name);
+    }
+    headers.remove(header::AUTHORIZATION);
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    request
+}
+
+/// The id that a trusted proxy gave, if it is short and plain; else 128 random bits in hexadecimal.
+fn request_id(trusted: Option<&HeaderMap>) -> Arc<str> {
+    let plain = |id: &&str| {
+        (1..=REQUEST_ID_MAX).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    };
+    let given = trusted.and_then(|headers| headers.get(REQUEST_ID)).and_then(|id| id.to_str().ok());
+    match given.filter(plain) {
+        Some(id) => id.into(),
+        None => {
+            let mut random = [0; 16];
+            // Without randomness the id is merely not unique; no secret rests on it.
+            let _ = getrandom::fill(&mut random);
+            format!("{:032x}", u128::from_be_bytes(random)).into()
+        }
+    }
+}
+
+/// Whether a body has another transfer coding than one chunked, which the connection has taken off. A guest would
+/// take what is still coded for the content.
+fn has_other_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    codings.next().is_some_and(|first| !chunked(first)) || codings.next().is_some()
+}
+
+/// Whether a request has content whose length nobody knows: HTTP/1.0 tells it in no other way than by a `Content-Length`
+/// (RFC 1945, 7.2). By the rules of HTTP/1.1 it would have none, and an empty file would be made.
+fn lacks_length<B>(request: &Request<B>) -> bool {
+    let has_content = matches!(*request.method(), Method::PUT | Method::PATCH);
+    has_content && request.version() <= Version::HTTP_10 && !request.headers().contains_key(header::CONTENT_LENGTH)
+}
+
+/// What a request is for: the authority of its target, else its host (RFC 9112, 3.2 and 3.3). `None` if it names none,
+/// more than one, or a user besides.
+fn authority<B>(request: &Request<B>) -> Option<Authority> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (host, None) = (hosts.next(), hosts.next()) else { return None };
+    let authority = match request.uri().authority() {
+        Some(authority) => authority.clone(),
+        None => Authority::try_from(host?.as_bytes()).ok()?,
+    };
+    (!authority.as_str().contains('@')).then_some(authority)
+}
+
+/// Whether a name means this machine. A page of another site can make a browser send requests here under a name of
+/// its own that resolves to a loopback address; such a request carries that name.
+fn is_loopback_name(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback());
+    }
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_answered() {
+        for (name, loopback) in [
+            ("localhost", true),
+            ("LocalHost:8080", true),
+            ("127.0.0.1:80", true),
+            ("127.9.9.9", true),
+            ("[::1]:8080", true),
+            ("[::1]", true),
+            ("localhost.example.com", false),
+            ("127.0.0.1.example.com", false),
+            ("10.0.0.1", false),
+            ("[::2]:80", false),
+        ] {
+            let request = Request::builder().header("host", name).body(()).unwrap();
+            assert_eq!(is_loopback_name(authority(&request).unwrap().host()), loopback, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_request_names_one_host_plainly() {
+        let request = |target: &str, hosts: &[&str]| {
+            let request = Request::builder().uri(target);
+            hosts.iter().fold(request, |request, host| request.header("host", *host)).body(()).unwrap()
+        };
+        for (target, hosts) in [
+            ("/", &[][..]),
+            ("/", &[""]),
+            ("/", &["a b"]),
+            ("/", &["[::1"]),
+            ("/", &["localhost", "localhost"]),
+            ("/", &["localhost:80@example.com"]),
+            ("http://localhost@example.com/", &["localhost"]),
+            ("http://localhost/", &["localhost", "example.com"]),
+        ] {
+            assert_eq!(authority(&request(target, hosts)), None, "{target} {hosts:?}");
+        }
+        // The target counts if it names one.
+        let named = authority(&request("http://example.com:80/", &["localhost"])).unwrap();
+        assert_eq!(named.host(), "example.com");
+    }
+
+    #[test]
+    fn one_chunked_is_the_only_coding() {
+        for (codings, other) in [
+            (&[][..], false),
+            (&["chunked"], false),
+            (&["Chunked"], false),
+            (&["gzip, chunked"], true),
+            (&["gzip", "chunked"], true),
+            (&["chunked", "chunked"], true),
+            (&["chunked, chunked"], true),
+        ] {
+            let mut headers = HeaderMap::new();
+            for coding in codings {
+                headers.append(header::TRANSFER_ENCODING, HeaderValue::from_static(coding));
+            }
+            assert_eq!(has_other_coding(&headers), other, "{codings:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_taken_over_only_if_it_is_plain() {
+        let with = |id: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID, HeaderValue::from_str(id).unwrap());
+            request_id(Some(&headers))
+        };
+        assert_eq!(&*with("abc-1.2_3"), "abc-1.2_3");
+        for refused in ["", "a b", "a\tb", "x\"y", &"a".repeat(REQUEST_ID_MAX + 1)] {
+            assert_eq!(with(refused).len(), 32, "{refused:?}");
+        }
+        assert_ne!(request_id(None), request_id(None));
+    }
+}

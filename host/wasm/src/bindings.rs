@@ -1,0 +1,19 @@
+//! The Rust form of `portico:storage`. This file holds one `bindgen!` and nothing else.
+
+#![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; what it says is documented in the WIT")]
+
+wasmtime::component::bindgen!({
+    path: "../../wit",
+    world: "portico:storage/imports",
+    imports: { default: async | trappable },
+    require_store_data_send: true,
+    with: {
+        "wasi:io": wasmtime_wasi::p2::bindings::io,
+        "portico:storage/storage.final-reader": crate::storage::reader::FinalReader,
+        "portico:storage/storage.store": crate::storage::Store,
+        "portico:storage/storage.writer": crate::streams::Writer,
+    },
+    trappable_error_type: {
+        "portico:storage/storage.error" => crate::storage::Failure,
+    },
+});
