@@ -88,7 +88,7 @@ impl Drop for PendingData {
             return;
         }
         let (inner, object) = (self.inner.clone(), self.object.clone());
-        self.inner.background.spawn(async move {
+        self.inner.spawn(async move {
             if let Err(error) = inner.client.delete(std::slice::from_ref(&object)).await {
                 tracing::warn!(%object, %error, "cannot remove data; a sweep removes it later");
             }

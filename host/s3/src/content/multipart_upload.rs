@@ -48,7 +48,7 @@ impl Drop for MultipartUpload {
             return;
         }
         let (inner, object, id) = (self.inner.clone(), self.object.clone(), std::mem::take(&mut self.id));
-        self.inner.background.spawn(async move {
+        self.inner.spawn(async move {
             let mut aborted = if is_gone { Ok(()) } else { inner.client.abort_upload(&object, &id).await };
             if may_have_twin && aborted.is_ok() {
                 aborted = abort_all(&inner, &object).await;

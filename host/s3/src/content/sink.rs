@@ -358,7 +358,7 @@ impl Drop for ObjectSink {
         self.straight = None;
         let (data, upload, mut running) = (self.data.take(), self.upload.take(), std::mem::take(&mut self.running));
         if data.is_some() {
-            self.inner.background.spawn(async move {
+            self.inner.spawn(async move {
                 while running.join_next().await.is_some() {}
                 drop((upload, data));
             });

@@ -10,7 +10,7 @@ use crate::content::reading::{Reading, Source};
 use crate::keys::ObjectKey;
 use crate::limits;
 use crate::operations::list;
-use crate::shared::{Catcher, Inner};
+use crate::shared::Inner;
 use crate::slots::found::read_part_slot;
 use crate::slots::receipt::{Part, SlotContent, StoredChain};
 use crate::slots::slot::live;
@@ -54,7 +54,7 @@ pub(crate) fn schedule(inner: &Arc<Inner>, scope: &Scope, key: &TempKey, part: &
     let Some(number) = number else { return };
     let (here, session) = (inner.clone(), session.clone());
     let catcher = BackgroundHasher { inner: here, scope: scope.clone(), session, number, at, sha256, part: None };
-    inner.catchers.begin(scope, &key.session, Catcher(Box::new(catcher)));
+    inner.catchers.begin(scope, &key.session, Box::new(catcher));
 }
 
 /// Hashes the parts of a session in sequence from the end of the chains.

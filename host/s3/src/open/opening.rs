@@ -2,7 +2,6 @@
 //!
 //! Invariant: under a prefix that holds something else, only scratch objects of the probe are written.
 
-use crate::background::Background;
 use crate::content::budget::Budget;
 use crate::keys::{Keys, ObjectKey};
 use crate::open::owner::SoleOwner;
@@ -19,6 +18,7 @@ use portico_store::Token;
 use portico_store::catching::Catchers;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use tokio_util::task::TaskTracker;
 
 /// Version of the layout of the keys.
 const FORMAT: u32 = 1;
@@ -109,7 +109,7 @@ fn store(
         options,
         capabilities,
         registry: Arc::default(),
-        background: Background::default(),
+        background: TaskTracker::new(),
         board: Arc::default(),
         catchers: Catchers::default(),
         cache: Default::default(),

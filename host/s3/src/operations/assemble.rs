@@ -122,7 +122,7 @@ async fn run(
     };
     assembling.consume();
     let (here, scope, list) = (inner.clone(), scope.clone(), list.to_vec());
-    inner.background.spawn(async move {
+    inner.spawn(async move {
         consume(&here, &scope, &list, slots).await;
         drop((assembling, pauses));
     });
@@ -362,7 +362,7 @@ async fn consume(inner: &Arc<Inner>, scope: &Scope, list: &[TempKey], slots: Vec
         match end_parts(inner, scope, session, slots).await {
             Ok(ended) => {
                 let here = inner.clone();
-                inner.background.spawn(async move { ended.remove(&here).await });
+                inner.spawn(async move { ended.remove(&here).await });
             }
             Err(error) => tracing::warn!(%session, %error, "cannot remove parts of an assembled object"),
         }
