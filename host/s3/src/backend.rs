@@ -87,10 +87,13 @@ impl S3Store {
     /// Stops background hashing; assemblies do the rest. After this no request of the store is in flight, unless a new
     /// operation starts.
     pub async fn settle(&self) {
-        self.inner.background.wait().await;
-        self.inner.catchers.halt().await;
+        let Inner { background, catchers, .. } = &*self.inner;
+        // A closed tracker still takes tasks; `wait` ends only if it is closed.
+        background.close();
+        background.wait().await;
+        catchers.halt().await;
         // A halted hasher may have been writing.
-        self.inner.background.wait().await;
+        background.wait().await;
     }
 
     /// Waits until there is nothing to hash in the background, for benchmarks and tests.

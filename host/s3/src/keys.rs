@@ -38,60 +38,60 @@ pub(crate) enum DataKind {
 
 /// The bucket and key of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
+pub(crate) struct ObjectKey {
     pub(crate) bucket: String,
     pub(crate) key: String,
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.bucket, self.key)
     }
 }
 
-fn below(location: &Location, rest: std::fmt::Arguments<'_>) -> Place {
-    Place { bucket: location.bucket.clone(), key: format!("{}{rest}", location.prefix) }
+fn below(location: &Location, rest: std::fmt::Arguments<'_>) -> ObjectKey {
+    ObjectKey { bucket: location.bucket.clone(), key: format!("{}{rest}", location.prefix) }
 }
 
 impl Keys {
-    pub(crate) fn format(&self) -> Place {
+    pub(crate) fn format(&self) -> ObjectKey {
         below(&self.main, format_args!("format"))
     }
 
     /// Returns the marker of the temporary location, if that is a separate one.
-    pub(crate) fn temp_format(&self) -> Option<Place> {
+    pub(crate) fn temp_format(&self) -> Option<ObjectKey> {
         (self.temp != self.main).then(|| below(&self.temp, format_args!("format")))
     }
 
-    pub(crate) fn owner(&self) -> Place {
+    pub(crate) fn owner(&self) -> ObjectKey {
         below(&self.main, format_args!("owner"))
     }
 
-    pub(crate) fn probe(&self, token: &Token, name: &str) -> Place {
+    pub(crate) fn probe(&self, token: &Token, name: &str) -> ObjectKey {
         below(&self.main, format_args!("probe/{token}/{name}"))
     }
 
-    pub(crate) fn probes(&self) -> Place {
+    pub(crate) fn probes(&self) -> ObjectKey {
         below(&self.main, format_args!("probe/"))
     }
 
-    pub(crate) fn receipts(&self, scope: &Scope) -> Place {
+    pub(crate) fn receipts(&self, scope: &Scope) -> ObjectKey {
         below(&self.main, format_args!("receipt/{scope}/"))
     }
 
-    pub(crate) fn receipt(&self, scope: &Scope, file: &FileId) -> Place {
+    pub(crate) fn receipt(&self, scope: &Scope, file: &FileId) -> ObjectKey {
         below(&self.main, format_args!("receipt/{scope}/{file}"))
     }
 
-    pub(crate) fn all_receipts(&self) -> Place {
+    pub(crate) fn all_receipts(&self) -> ObjectKey {
         below(&self.main, format_args!("receipt/"))
     }
 
-    pub(crate) fn final_data(&self, scope: &Scope, file: &FileId, token: &Token) -> Place {
+    pub(crate) fn final_data(&self, scope: &Scope, file: &FileId, token: &Token) -> ObjectKey {
         below(&self.main, format_args!("final/{scope}/{file}!{token}"))
     }
 
-    pub(crate) fn all_final_data(&self) -> Place {
+    pub(crate) fn all_final_data(&self) -> ObjectKey {
         below(&self.main, format_args!("final/"))
     }
 
@@ -105,56 +105,56 @@ impl Keys {
         Some((FileId::parse(file).ok()?, Token::parse(token).ok()?))
     }
 
-    pub(crate) fn parts(&self, scope: &Scope) -> Place {
+    pub(crate) fn parts(&self, scope: &Scope) -> ObjectKey {
         below(&self.temp, format_args!("part/{scope}/"))
     }
 
-    pub(crate) fn all_parts(&self) -> Place {
+    pub(crate) fn all_parts(&self) -> ObjectKey {
         below(&self.temp, format_args!("part/"))
     }
 
-    pub(crate) fn session_parts(&self, scope: &Scope, session: &SessionId) -> Place {
+    pub(crate) fn session_parts(&self, scope: &Scope, session: &SessionId) -> ObjectKey {
         below(&self.temp, format_args!("part/{scope}/{session}!"))
     }
 
-    pub(crate) fn part(&self, scope: &Scope, session: &SessionId, number: u32) -> Place {
+    pub(crate) fn part(&self, scope: &Scope, session: &SessionId, number: u32) -> ObjectKey {
         below(&self.temp, format_args!("part/{scope}/{session}!{number:010}"))
     }
 
-    pub(crate) fn temp_data(&self, scope: &Scope, key: &TempKey) -> Place {
+    pub(crate) fn temp_data(&self, scope: &Scope, key: &TempKey) -> ObjectKey {
         below(&self.temp, format_args!("temp/{scope}/{}!{:010}!{}", key.session, key.number, key.token))
     }
 
-    pub(crate) fn session_data(&self, scope: &Scope, session: &SessionId) -> Place {
+    pub(crate) fn session_data(&self, scope: &Scope, session: &SessionId) -> ObjectKey {
         below(&self.temp, format_args!("temp/{scope}/{session}!"))
     }
 
-    pub(crate) fn all_temp_data(&self) -> Place {
+    pub(crate) fn all_temp_data(&self) -> ObjectKey {
         below(&self.temp, format_args!("temp/"))
     }
 
     /// Returns the prefixes of all data of a kind, and of the slots with its receipts.
-    pub(crate) fn data_and_slots(&self, kind: DataKind) -> (Place, Place) {
+    pub(crate) fn data_and_slots(&self, kind: DataKind) -> (ObjectKey, ObjectKey) {
         match kind {
             DataKind::Part => (self.all_temp_data(), self.all_parts()),
             DataKind::Final => (self.all_final_data(), self.all_receipts()),
         }
     }
 
-    pub(crate) fn records(&self, scope: &Scope) -> Place {
+    pub(crate) fn records(&self, scope: &Scope) -> ObjectKey {
         below(&self.main, format_args!("record/{scope}/"))
     }
 
-    pub(crate) fn all_records(&self) -> Place {
+    pub(crate) fn all_records(&self) -> ObjectKey {
         below(&self.main, format_args!("record/"))
     }
 
-    pub(crate) fn record(&self, scope: &Scope, name: &RecordName) -> Place {
+    pub(crate) fn record(&self, scope: &Scope, name: &RecordName) -> ObjectKey {
         below(&self.main, format_args!("record/{scope}/{}", write_record(name.as_str(), false)))
     }
 
     /// Returns the prefix of the keys of all records whose names have a prefix.
-    pub(crate) fn records_from(&self, scope: &Scope, prefix: &str) -> Place {
+    pub(crate) fn records_from(&self, scope: &Scope, prefix: &str) -> ObjectKey {
         below(&self.main, format_args!("record/{scope}/{}", write_record(prefix, true)))
     }
 
@@ -168,14 +168,14 @@ impl Keys {
     }
 
     /// Returns the key of the mark on data without a receipt.
-    pub(crate) fn mark(&self, data: &Place) -> Place {
+    pub(crate) fn mark(&self, data: &ObjectKey) -> ObjectKey {
         let prefix =
             if data.key.starts_with(&self.all_temp_data().key) { &self.temp.prefix } else { &self.main.prefix };
         let rest = data.key.strip_prefix(prefix.as_str()).unwrap_or(&data.key);
         below(&self.main, format_args!("mark/{rest}"))
     }
 
-    pub(crate) fn marks(&self) -> Place {
+    pub(crate) fn marks(&self) -> ObjectKey {
         below(&self.main, format_args!("mark/"))
     }
 }
@@ -282,8 +282,8 @@ mod tests {
         let token = Token::random().unwrap();
         let scope = Scope::root().narrow("tenant").unwrap();
         let key = |scope: &Scope| {
-            let place = keys().final_data(scope, &file, &token);
-            FinalKey { bucket: place.bucket, key: place.key }
+            let object = keys().final_data(scope, &file, &token);
+            FinalKey { bucket: object.bucket, key: object.key }
         };
         assert_eq!(keys().parse_final(&scope, &key(&scope)), Some((file.clone(), token.clone())));
         assert_eq!(keys().parse_final(&scope, &key(&Scope::root())), None);

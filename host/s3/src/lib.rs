@@ -1,7 +1,6 @@
 //! Portico's storage backend for S3-compatible stores.
 
 mod backend;
-mod background;
 mod content;
 mod digest;
 mod each;

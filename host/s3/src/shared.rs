@@ -1,6 +1,5 @@
 //! The state that all operations of a store share. Invariant: this file imports no operation.
 
-use crate::background::Background;
 use crate::content::budget::Budget;
 use crate::digest::board::DigestBoard;
 use crate::keys::Keys;
@@ -10,12 +9,13 @@ use crate::registry::Registry;
 use crate::request::client::Client;
 use crate::slots::cache::Cache;
 use crate::slots::slot::Slots;
-use async_trait::async_trait;
-use portico_store::Result;
 use portico_store::catching::{Catch, Catchers};
 use portico_store::lane::Puts;
+use portico_store::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
 
 /// The shared state of a store.
 pub(crate) struct Inner {
@@ -27,20 +27,29 @@ pub(crate) struct Inner {
     pub(crate) budget: Arc<Budget>,
     pub(crate) puts: Arc<Puts>,
     pub(crate) registry: Arc<Registry>,
-    pub(crate) background: Background,
+    /// Tasks that outlive their callers: commits that must not stop half-way, and the removal of failed attempts.
+    pub(crate) background: TaskTracker,
     pub(crate) board: Arc<DigestBoard>,
-    pub(crate) catchers: Catchers<Catcher>,
+    pub(crate) catchers: Catchers<Box<dyn Catch>>,
     pub(crate) cache: Cache,
     pub(crate) counters: Counters,
 }
 
 impl Inner {
+    /// Runs a task that no caller waits for. Without a runtime, at the end of a process, a sweep does its work instead.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Ok(runtime) = Handle::try_current() {
+            self.background.spawn_on(task, &runtime);
+        }
+    }
+
     /// Runs a task with this state to its end, even if the caller is dropped. The task starts at once.
     pub(crate) fn detached<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
         self: &Arc<Self>,
         task: impl FnOnce(Arc<Self>) -> F,
     ) -> impl Future<Output = Result<T>> + Send + 'static {
-        self.background.detached(task(self.clone()))
+        let running = self.background.spawn(task(self.clone()));
+        async move { running.await.map_err(Error::internal)? }
     }
 }
 
@@ -53,14 +62,4 @@ pub(crate) struct Counters {
     pub(crate) caught_up: AtomicU64,
     /// Read and sent again, because the server could not copy them.
     pub(crate) streamed: AtomicU64,
-}
-
-/// A background hasher, boxed because its own type imports this file.
-pub(crate) struct Catcher(pub(crate) Box<dyn Catch>);
-
-#[async_trait]
-impl Catch for Catcher {
-    async fn step(&mut self) -> Result<bool> {
-        self.0.step().await
-    }
 }

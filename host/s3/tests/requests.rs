@@ -1,4 +1,4 @@
-//! How many requests an operation makes.
+//! Counts the requests of an operation.
 
 mod support;
 
@@ -32,7 +32,7 @@ impl World {
         World { server, bucket, writer, reader, proxy }
     }
 
-    /// What an operation of the second host returns, and its requests.
+    /// Runs an operation of the second host. Returns its result and its requests.
     async fn requests<T>(&self, operation: impl Future<Output = Result<T>>) -> (T, Vec<String>) {
         let before = self.proxy.seen().len();
         let done = operation.await.unwrap();
@@ -76,7 +76,7 @@ async fn a_listing_of_parts_reads_no_slot() {
     let world = World::new().await;
     let parts = Parts::of(&[70_000; 30]);
     let keys = parts.put_all(&[&world.writer], &(0..30).rev().collect::<Vec<_>>()).await;
-    // One is deleted and put again.
+    // Deletes one part and puts it again.
     world.writer.delete_part(&Scope::root(), &keys[7]).await.unwrap();
     parts.put(&world.writer, 7).await.unwrap();
     // Until then the background hasher writes into slots.
@@ -90,7 +90,7 @@ async fn a_listing_of_parts_reads_no_slot() {
     }
     assert!(requests.len() == 3 && requests.iter().all(|line| is_listing(line)), "{requests:#?}");
 
-    // A number with data that nobody has a receipt for: its slot is read.
+    // A number with data without a receipt: its slot is read.
     let (key, bucket) = (TempKey { token: Token::random().unwrap(), ..keys[3].clone() }, &world.bucket);
     let orphan = format!("store/temp/{}/{}!{:010}!{}", Scope::root(), key.session, key.number, key.token);
     world.server.client().put_object().bucket(bucket).key(orphan).body(vec![b'x'; 10].into()).send().await.unwrap();
@@ -99,7 +99,7 @@ async fn a_listing_of_parts_reads_no_slot() {
     let (listings, reads): (Vec<&String>, Vec<&String>) = requests.iter().partition(|line| is_listing(line));
     assert_eq!((listings.len(), reads.len()), (3, 1), "{requests:#?}");
 
-    // A short page reads its slots: two more listings would be no fewer requests.
+    // A short page reads its slots: two more listings would cost as many requests.
     let (short, requests) = world.list(None, 2).await;
     assert_eq!((short.entries.as_slice(), requests.len()), (&page.entries[..2], 3), "{requests:#?}");
 }
@@ -116,8 +116,8 @@ async fn a_listing_of_many_parts_makes_few() {
     let (last, requests) = world.list(first.next.as_ref(), 900).await;
     assert_eq!((last.entries.len(), last.next), (200, None));
     assert!(requests.len() == 3 && requests.iter().all(|line| is_listing(line)), "{requests:#?}");
-    // A page of as many as one listing has: whether more slots follow is another listing, and so is the data of its last
-    // number, whose slot is read instead.
+    // A page as long as one listing. Another listing shows whether more slots follow. The data of the last number would
+    // cost one more, so its slot is read instead.
     let (longest, requests) = world.list(None, limits::PAGE_MAX).await;
     assert_eq!((longest.entries.len(), requests.len()), (1_000, 5), "{requests:#?}");
 }

@@ -1,6 +1,6 @@
 //! Data whose receipt does not exist yet. Invariant: data that gets no receipt is deleted, at once or by a sweep.
 
-use crate::keys::Place;
+use crate::keys::ObjectKey;
 use crate::shared::Inner;
 use crate::slots::slot::{Slot, State};
 use portico_store::{Error, Result};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// Data without a receipt. Dropping it deletes the data, unless `keep` was called.
 pub(crate) struct PendingData {
     inner: Arc<Inner>,
-    pub(crate) place: Place,
+    pub(crate) object: ObjectKey,
     /// Time of completion, in milliseconds by the server's clock, which continues while this machine is suspended.
     complete_ms: u64,
     keep: bool,
@@ -17,8 +17,8 @@ pub(crate) struct PendingData {
 
 impl PendingData {
     /// Registers data that may exist from now on.
-    pub(crate) fn new(inner: &Arc<Inner>, place: Place) -> Self {
-        PendingData { inner: inner.clone(), place, complete_ms: inner.client.now_ms(), keep: false }
+    pub(crate) fn new(inner: &Arc<Inner>, object: ObjectKey) -> Self {
+        PendingData { inner: inner.clone(), object, complete_ms: inner.client.now_ms(), keep: false }
     }
 
     /// Sets the time of completion to now.
@@ -52,7 +52,7 @@ impl PendingData {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the receipt was withdrawn.
-    pub(crate) async fn keep_with(self, receipt: &Place, slot: &Slot) -> Result<()> {
+    pub(crate) async fn keep_with(self, receipt: &ObjectKey, slot: &Slot) -> Result<()> {
         if !self.is_late() || matches!(self.is_swept().await, Ok(false)) {
             self.keep();
             return Ok(());
@@ -73,12 +73,12 @@ impl PendingData {
     /// removes the mark after the data.
     async fn is_swept(&self) -> Result<bool> {
         let client = &self.inner.client;
-        let is_marked = client.head(&self.inner.keys.mark(&self.place)).await?.is_some();
-        Ok(is_marked || client.head(&self.place).await?.is_none())
+        let is_marked = client.head(&self.inner.keys.mark(&self.object)).await?.is_some();
+        Ok(is_marked || client.head(&self.object).await?.is_none())
     }
 
     fn too_late(&self) -> Error {
-        Error::unavailable(format!("the receipt of {} came too late, and a sweep is removing the data", self.place))
+        Error::unavailable(format!("the receipt of {} came too late, and a sweep is removing the data", self.object))
     }
 }
 
@@ -87,18 +87,18 @@ impl Drop for PendingData {
         if self.keep {
             return;
         }
-        let (inner, place) = (self.inner.clone(), self.place.clone());
-        self.inner.background.spawn(async move {
-            if let Err(error) = inner.client.delete(std::slice::from_ref(&place)).await {
-                tracing::warn!(%place, %error, "cannot remove data; a sweep removes it later");
+        let (inner, object) = (self.inner.clone(), self.object.clone());
+        self.inner.spawn(async move {
+            if let Err(error) = inner.client.delete(std::slice::from_ref(&object)).await {
+                tracing::warn!(%object, %error, "cannot remove data; a sweep removes it later");
             }
         });
     }
 }
 
 /// Removes data whose receipts are gone. Best effort: a sweep removes the rest.
-pub(crate) async fn remove_data(inner: &Inner, places: &[Place]) {
-    if let Err(error) = inner.client.delete(places).await {
+pub(crate) async fn remove_data(inner: &Inner, objects: &[ObjectKey]) {
+    if let Err(error) = inner.client.delete(objects).await {
         tracing::warn!(%error, "cannot remove data; a sweep removes it later");
     }
 }

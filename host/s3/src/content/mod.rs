@@ -4,4 +4,5 @@ pub(crate) mod budget;
 pub(crate) mod data;
 pub(crate) mod ingest;
 pub(crate) mod multipart_upload;
+pub(crate) mod reading;
 pub(crate) mod sink;

@@ -1,6 +1,6 @@
 //! A multipart upload in flight. Invariant: an upload that is not completed is aborted.
 
-use crate::keys::Place;
+use crate::keys::ObjectKey;
 use crate::request::failure::Failure;
 use crate::request::multipart::{Piece, Unfinished};
 use crate::shared::Inner;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// A multipart upload. Dropping it aborts the upload, unless the server confirmed its completion.
 pub(crate) struct MultipartUpload {
     inner: Arc<Inner>,
-    place: Place,
+    object: ObjectKey,
     pub(crate) id: String,
     /// Whether its pieces have checksums. If so, no piece can be passed straight on, because a checksum is needed when
     /// its request begins.
@@ -24,19 +24,19 @@ pub(crate) struct MultipartUpload {
 impl MultipartUpload {
     pub(crate) async fn create(
         inner: &Arc<Inner>,
-        place: &Place,
+        object: &ObjectKey,
         content_type: Option<&str>,
         with_checksums: bool,
     ) -> Result<Self> {
-        let (id, may_have_twin) = inner.client.create_upload(place, content_type, with_checksums).await?;
-        let (inner, place) = (inner.clone(), place.clone());
-        Ok(MultipartUpload { inner, place, id, with_checksums, may_have_twin, is_gone: false })
+        let (id, may_have_twin) = inner.client.create_upload(object, content_type, with_checksums).await?;
+        let (inner, object) = (inner.clone(), object.clone());
+        Ok(MultipartUpload { inner, object, id, with_checksums, may_have_twin, is_gone: false })
     }
 
     /// Completes the object of `size` bytes.
     pub(crate) async fn complete(mut self, mut pieces: Vec<Piece>, size: u64) -> Result<(), Failure> {
         pieces.sort_by_key(|piece| piece.number);
-        self.is_gone = self.inner.client.complete_upload(&self.place, &self.id, &pieces, size).await?;
+        self.is_gone = self.inner.client.complete_upload(&self.object, &self.id, &pieces, size).await?;
         Ok(())
     }
 }
@@ -47,24 +47,24 @@ impl Drop for MultipartUpload {
         if is_gone && !may_have_twin {
             return;
         }
-        let (inner, place, id) = (self.inner.clone(), self.place.clone(), std::mem::take(&mut self.id));
-        self.inner.background.spawn(async move {
-            let mut aborted = if is_gone { Ok(()) } else { inner.client.abort_upload(&place, &id).await };
+        let (inner, object, id) = (self.inner.clone(), self.object.clone(), std::mem::take(&mut self.id));
+        self.inner.spawn(async move {
+            let mut aborted = if is_gone { Ok(()) } else { inner.client.abort_upload(&object, &id).await };
             if may_have_twin && aborted.is_ok() {
-                aborted = abort_all(&inner, &place).await;
+                aborted = abort_all(&inner, &object).await;
             }
             if let Err(error) = aborted {
-                tracing::warn!(%place, %error, "cannot abort a multipart upload; a sweep aborts it later");
+                tracing::warn!(%object, %error, "cannot abort a multipart upload; a sweep aborts it later");
             }
         });
     }
 }
 
 /// Aborts all multipart uploads of one key.
-async fn abort_all(inner: &Inner, place: &Place) -> Result<(), Failure> {
-    for Unfinished { place: found, id, .. } in inner.client.unfinished(place).await? {
-        if found == *place {
-            inner.client.abort_upload(place, &id).await?;
+async fn abort_all(inner: &Inner, object: &ObjectKey) -> Result<(), Failure> {
+    for Unfinished { object: found, id, .. } in inner.client.unfinished(object).await? {
+        if found == *object {
+            inner.client.abort_upload(object, &id).await?;
         }
     }
     Ok(())

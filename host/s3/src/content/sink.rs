@@ -10,7 +10,7 @@
 use crate::content::budget::{self, Budget, Holder};
 use crate::content::data::PendingData;
 use crate::content::multipart_upload::MultipartUpload;
-use crate::keys::Place;
+use crate::keys::ObjectKey;
 use crate::limits;
 use crate::request::failure::Failure;
 use crate::request::frames::Frames;
@@ -44,7 +44,7 @@ pub(crate) struct ObjectSink {
     inner: Arc<Inner>,
     /// Absent before the first request and after `finish`.
     data: Option<PendingData>,
-    place: Place,
+    object: ObjectKey,
     content_type: Option<String>,
     expected: Option<u64>,
     /// The piece that is being gathered, and its full size.
@@ -67,14 +67,14 @@ impl ObjectSink {
     /// Creates a sink for content of `expected` bytes, if that is known.
     pub(crate) fn new(
         inner: &Arc<Inner>,
-        place: Place,
+        object: ObjectKey,
         expected: Option<u64>,
         content_type: Option<&str>,
     ) -> Result<Self> {
         let mut sink = ObjectSink {
             inner: inner.clone(),
             data: None,
-            place,
+            object,
             content_type: content_type.filter(|text| is_plain_type(text)).map(str::to_owned),
             expected,
             piece: Frames::default(),
@@ -152,9 +152,9 @@ impl ObjectSink {
             self.complete_memory();
             let (piece, memory) = (std::mem::take(&mut self.piece), std::mem::take(&mut self.memory));
             let memory = (memory, self.shared.take());
-            let (inner, place, content_type) = (self.inner.clone(), self.place.clone(), self.content_type.clone());
+            let (inner, object, content_type) = (self.inner.clone(), self.object.clone(), self.content_type.clone());
             self.request(async move {
-                let put = inner.client.put(&place, &piece, content_type.as_deref()).await;
+                let put = inner.client.put(&object, &piece, content_type.as_deref()).await;
                 drop((piece, memory));
                 put.map(|()| None)
             });
@@ -173,25 +173,25 @@ impl ObjectSink {
                 None => self.check_size(size).await?,
             }
         }
-        let mut data = self.data.take().unwrap_or_else(|| PendingData::new(&self.inner, self.place.clone()));
+        let mut data = self.data.take().unwrap_or_else(|| PendingData::new(&self.inner, self.object.clone()));
         data.complete();
         Ok(data)
     }
 
     /// Starts a request. From then on the data may exist.
     fn request(&mut self, request: impl Future<Output = Result<Option<Piece>, Failure>> + Send + 'static) {
-        self.data.get_or_insert_with(|| PendingData::new(&self.inner, self.place.clone()));
+        self.data.get_or_insert_with(|| PendingData::new(&self.inner, self.object.clone()));
         self.running.spawn(request);
     }
 
     /// Compares the size of an object that was passed straight on in one request.
     async fn check_size(&self, size: u64) -> Result<()> {
-        match self.inner.client.head(&self.place).await? {
+        match self.inner.client.head(&self.object).await? {
             Some(there) if there.size == size => Ok(()),
             there => Err(Error::unavailable(format!(
                 "the store has {:?} bytes of {}, and {size} were sent",
                 there.map(|there| there.size),
-                self.place
+                self.object
             ))),
         }
     }
@@ -277,10 +277,10 @@ impl ObjectSink {
         let size = piece.len();
         let Some(upload) = &self.upload else { unreachable!("it has begun") };
         let (id, with_checksum) = (upload.id.clone(), upload.with_checksums);
-        let (inner, place) = (self.inner.clone(), self.place.clone());
+        let (inner, object) = (self.inner.clone(), self.object.clone());
         let number = self.number()?;
         self.request(async move {
-            let sent = inner.client.upload_piece(&place, &id, number, &piece, with_checksum).await;
+            let sent = inner.client.upload_piece(&object, &id, number, &piece, with_checksum).await;
             drop((piece, memory));
             sent.map(Some)
         });
@@ -294,7 +294,7 @@ impl ObjectSink {
             self.create_upload(true).await?;
         }
         let (begun, body) = straight::new(self.piece_size);
-        let (inner, place) = (self.inner.clone(), self.place.clone());
+        let (inner, object) = (self.inner.clone(), self.object.clone());
         let size = self.piece_size;
         let ended = begun.ended();
         inner.client.step("piece").map_err(Error::from)?;
@@ -305,10 +305,10 @@ impl ObjectSink {
             let client = &inner.client;
             let request = async {
                 match upload {
-                    Some(id) => client.piece_once(&place, &id, number, size, body, None).await.map(Some),
+                    Some(id) => client.piece_once(&object, &id, number, size, body, None).await.map(Some),
                     None => {
                         let content_type = content_type.as_deref();
-                        client.put_straight(&place, size, body, content_type, Condition::Always).await.map(|_| None)
+                        client.put_straight(&object, size, body, content_type, Condition::Always).await.map(|_| None)
                     }
                 }
             };
@@ -332,9 +332,9 @@ impl ObjectSink {
             let gathers = self.expected.is_none() || self.inner.client.signs;
             let has_room = gathers || (!straight && self.inner.budget.has_room(self.piece_size));
             let with_checksums = self.inner.client.checksum == crate::Checksum::Crc32 && has_room;
-            let (place, content_type) = (self.place.clone(), self.content_type.clone());
+            let (object, content_type) = (self.object.clone(), self.content_type.clone());
             let created = self.inner.detached(|inner| async move {
-                MultipartUpload::create(&inner, &place, content_type.as_deref(), with_checksums).await
+                MultipartUpload::create(&inner, &object, content_type.as_deref(), with_checksums).await
             });
             self.upload = Some(created.await?);
         }
@@ -358,7 +358,7 @@ impl Drop for ObjectSink {
         self.straight = None;
         let (data, upload, mut running) = (self.data.take(), self.upload.take(), std::mem::take(&mut self.running));
         if data.is_some() {
-            self.inner.background.spawn(async move {
+            self.inner.spawn(async move {
                 while running.join_next().await.is_some() {}
                 drop((upload, data));
             });

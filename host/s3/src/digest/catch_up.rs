@@ -6,12 +6,13 @@
 //!
 //! Invariant: each process hashes each byte of a part at most once, because a part keeps its chain.
 
-use crate::keys::Place;
+use crate::content::reading::{Reading, Source};
+use crate::keys::ObjectKey;
 use crate::limits;
 use crate::operations::list;
-use crate::operations::read::{Reading, Source};
-use crate::shared::{Catcher, Inner};
-use crate::slots::receipt::{Content, Part, StoredChain};
+use crate::shared::Inner;
+use crate::slots::found::read_part_slot;
+use crate::slots::receipt::{Part, SlotContent, StoredChain};
 use crate::slots::slot::live;
 use crate::slots::slot::{Slot, State};
 use async_trait::async_trait;
@@ -32,8 +33,8 @@ pub(crate) fn schedule(inner: &Arc<Inner>, scope: &Scope, key: &TempKey, part: &
     let Some(offset) = part.offset else { return };
     let session = &key.session;
     let known = |number: Option<u32>| {
-        let place = inner.keys.part(scope, session, number?);
-        live(inner.cache.get(&place))
+        let object = inner.keys.part(scope, session, number?);
+        live(inner.cache.get(&object))
     };
     let ends = offset.saturating_add(part.size);
     let (number, at, sha256) = match part.sha256_at(ends) {
@@ -53,7 +54,7 @@ pub(crate) fn schedule(inner: &Arc<Inner>, scope: &Scope, key: &TempKey, part: &
     let Some(number) = number else { return };
     let (here, session) = (inner.clone(), session.clone());
     let catcher = BackgroundHasher { inner: here, scope: scope.clone(), session, number, at, sha256, part: None };
-    inner.catchers.begin(scope, &key.session, Catcher(Box::new(catcher)));
+    inner.catchers.begin(scope, &key.session, Box::new(catcher));
 }
 
 /// Hashes the parts of a session in sequence from the end of the chains.
@@ -81,12 +82,12 @@ struct Behind {
 impl Catch for BackgroundHasher {
     async fn step(&mut self) -> Result<bool> {
         let inner = self.inner.clone();
-        let place = self.place(self.number);
+        let object = self.object(self.number);
         let Some(sha256) = &mut self.sha256 else { return self.find().await };
         if self.part.is_none() {
-            let slot = match inner.cache.get(&place) {
+            let slot = match inner.cache.get(&object) {
                 Some(slot) => Some(slot),
-                None => look(&inner, &place).await?,
+                None => read_part_slot(&inner, &object).await?,
             };
             let Some((slot, part)) = slot.and_then(|slot| Some((slot.clone(), live(Some(slot))?))) else {
                 return Ok(false);
@@ -109,7 +110,7 @@ impl Catch for BackgroundHasher {
             let token = behind.part.token()?;
             let key = TempKey { session: self.session.clone(), number: self.number, token };
             let end = behind.part.size.min(behind.done + inner.options.part_size as u64);
-            let source = Source { place: inner.keys.temp_data(&self.scope, &key), size: behind.part.size };
+            let source = Source { object: inner.keys.temp_data(&self.scope, &key), size: behind.part.size };
             let mut content = Reading::new(&inner, source, behind.done..end);
             while let Some(chunk) = content.next().await? {
                 sha256.update(&chunk);
@@ -119,7 +120,7 @@ impl Catch for BackgroundHasher {
             return Ok(true);
         }
         let part = Part { chain: StoredChain::made(Some(behind.before), Some(sha256)), ..behind.part.clone() };
-        let is_there = write(&inner, place, behind.slot.clone(), part).await?;
+        let is_there = write(&inner, object, behind.slot.clone(), part).await?;
         let size = behind.part.size;
         self.part = None;
         Ok(is_there && self.pass(size))
@@ -127,7 +128,7 @@ impl Catch for BackgroundHasher {
 }
 
 impl BackgroundHasher {
-    fn place(&self, number: u32) -> Place {
+    fn object(&self, number: u32) -> ObjectKey {
         self.inner.keys.part(&self.scope, &self.session, number)
     }
 
@@ -142,7 +143,7 @@ impl BackgroundHasher {
     /// parts.
     async fn find(&mut self) -> Result<bool> {
         if let Some(before) = self.number.checked_sub(1) {
-            let there = look(&self.inner, &self.place(before)).await?;
+            let there = read_part_slot(&self.inner, &self.object(before)).await?;
             self.sha256 = live(there).and_then(|part| part.sha256_at(self.at));
         }
         if self.sha256.is_some() {
@@ -173,37 +174,26 @@ impl BackgroundHasher {
     }
 }
 
-/// Reads the slot of a part from the store.
-async fn look(inner: &Inner, place: &Place) -> Result<Option<Slot>> {
-    let slot = inner.slots.get(place).await?;
-    if let Some(slot) = &slot
-        && matches!(slot.state, State::Live(Content::Part(_), _))
-    {
-        inner.cache.put(place, slot);
-    }
-    Ok(slot)
-}
-
 /// Writes the chain of a part into its slot; returns false if the part is gone.
 ///
 /// A write is never cancelled with its hasher, because the server could execute it after [`crate::S3Store::settle`]
 /// returned.
-async fn write(inner: &Arc<Inner>, place: Place, seen: Slot, part: Part) -> Result<bool> {
-    let state = State::Live(Content::Part(part.clone()), Bytes::new());
+async fn write(inner: &Arc<Inner>, object: ObjectKey, seen: Slot, part: Part) -> Result<bool> {
+    let state = State::Live(SlotContent::Part(part.clone()), Bytes::new());
     if inner.slots.sole_owner.is_some() {
         // Without conditions a late write would restore a deleted part. So only this process gets the chain.
-        inner.cache.put(&place, &Slot { state, ..seen });
+        inner.cache.put(&object, &Slot { state, ..seen });
         return Ok(true);
     }
     let written = inner.detached(|inner| async move {
-        let there = match inner.slots.write(&place, Some(&seen), &state).await? {
+        let there = match inner.slots.write(&object, Some(&seen), &state).await? {
             Ok(slot) => Some(slot),
             Err(there) => there,
         };
         let is_there = live(there.clone()).is_some_and(|there| there.data == part.data);
         match there.filter(|_| is_there) {
-            Some(slot) => inner.cache.put(&place, &slot),
-            None => inner.cache.forget(&place),
+            Some(slot) => inner.cache.put(&object, &slot),
+            None => inner.cache.forget(&object),
         }
         Ok(is_there)
     });

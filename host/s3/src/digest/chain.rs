@@ -29,10 +29,10 @@ pub(crate) async fn before(
         return Ok(Some(known));
     }
     let Some(number) = number.checked_sub(1) else { return Ok(None) };
-    let place = inner.keys.part(scope, session, number);
-    let slot = match inner.cache.get(&place) {
+    let object = inner.keys.part(scope, session, number);
+    let slot = match inner.cache.get(&object) {
         Some(slot) => Some(slot),
-        None => inner.slots.get(&place).await?,
+        None => inner.slots.get(&object).await?,
     };
     Ok(live(slot).and_then(|part| part.sha256_at(offset)))
 }

@@ -2,9 +2,8 @@
 //!
 //! Invariant: under a prefix that holds something else, only scratch objects of the probe are written.
 
-use crate::background::Background;
 use crate::content::budget::Budget;
-use crate::keys::{Keys, Place};
+use crate::keys::{Keys, ObjectKey};
 use crate::open::owner::SoleOwner;
 use crate::open::probe::{Capabilities, Probe, probe};
 use crate::request::client::Client;
@@ -19,6 +18,7 @@ use portico_store::Token;
 use portico_store::catching::Catchers;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use tokio_util::task::TaskTracker;
 
 /// Version of the layout of the keys.
 const FORMAT: u32 = 1;
@@ -109,7 +109,7 @@ fn store(
         options,
         capabilities,
         registry: Arc::default(),
-        background: Background::default(),
+        background: TaskTracker::new(),
         board: Arc::default(),
         catchers: Catchers::default(),
         cache: Default::default(),
@@ -126,7 +126,12 @@ fn truncates(client: &Client) -> OpenError {
 }
 
 /// Claims a location for a store, and returns the store's id. An empty location becomes a store.
-async fn claim(client: &Client, location: &Location, format: &Place, id: Option<String>) -> Result<String, OpenError> {
+async fn claim(
+    client: &Client,
+    location: &Location,
+    format: &ObjectKey,
+    id: Option<String>,
+) -> Result<String, OpenError> {
     let server = |failure: Failure| OpenError::Server {
         location: location.to_string(),
         endpoint: client.endpoint.clone(),
@@ -135,7 +140,7 @@ async fn claim(client: &Client, location: &Location, format: &Place, id: Option<
     let token = || Token::random().map_err(|error| OpenError::Client(error.into()));
     let mut there = client.get_small(format, 1 << 10).await.map_err(server)?;
     if there.is_none() {
-        let prefix = Place { bucket: location.bucket.clone(), key: location.prefix.clone() };
+        let prefix = ObjectKey { bucket: location.bucket.clone(), key: location.prefix.clone() };
         let (listed, _) = client.list(&prefix, None, 10).await.map_err(server)?;
         // A store with a prefix shares it with nothing. A store in a whole bucket tolerates other objects.
         let ours = ["receipt/", "final/", "record/", "part/", "temp/"];

@@ -4,7 +4,7 @@
 //! of a slot. Of two processes the older one stops. This is weaker than conditional writes: a write of the older
 //! process that has passed the check and is still in flight may replace a write of the younger process.
 
-use crate::keys::Place;
+use crate::keys::ObjectKey;
 use crate::request::client::Client;
 use crate::request::failure::Failure;
 use crate::request::frames::Frames;
@@ -17,31 +17,31 @@ use tokio::sync::OwnedMutexGuard;
 /// The sole owner of a store.
 pub(crate) struct SoleOwner {
     client: Arc<Client>,
-    owner: Place,
+    owner: ObjectKey,
     token: Token,
-    locks: Mutex<HashMap<Place, Weak<tokio::sync::Mutex<()>>>>,
+    locks: Mutex<HashMap<ObjectKey, Weak<tokio::sync::Mutex<()>>>>,
 }
 
 impl SoleOwner {
     /// Becomes the owner of the store.
-    pub(crate) async fn take(client: Arc<Client>, owner: Place) -> Result<Self> {
+    pub(crate) async fn take(client: Arc<Client>, owner: ObjectKey) -> Result<Self> {
         let token = Token::random()?;
         client.put(&owner, &Frames::from(Bytes::from(token.to_string())), None).await?;
         Ok(SoleOwner { client, owner, token, locks: Mutex::new(HashMap::new()) })
     }
 
     /// Locks a slot for writing, if this process still owns the store.
-    pub(crate) async fn lock(&self, place: &Place) -> Result<OwnedMutexGuard<()>> {
+    pub(crate) async fn lock(&self, object: &ObjectKey) -> Result<OwnedMutexGuard<()>> {
         let lock = {
             let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
             if locks.len() > 1_000 {
                 locks.retain(|_, lock| lock.strong_count() > 0);
             }
-            match locks.get(place).and_then(Weak::upgrade) {
+            match locks.get(object).and_then(Weak::upgrade) {
                 Some(lock) => lock,
                 None => {
                     let lock = Arc::default();
-                    locks.insert(place.clone(), Arc::downgrade(&lock));
+                    locks.insert(object.clone(), Arc::downgrade(&lock));
                     lock
                 }
             }

@@ -1,6 +1,6 @@
 //! Probes the capabilities of a server with scratch objects when a store is opened.
 
-use crate::keys::{Keys, Place};
+use crate::keys::{Keys, ObjectKey};
 use crate::open::race::{Race, is_won_by_one};
 use crate::request::client::Client;
 use crate::request::failure::{Failure, Kind};
@@ -79,11 +79,11 @@ fn text(content: &'static str) -> Frames {
 
 pub(crate) async fn probe(client: &Arc<Client>, keys: &Keys) -> Result<Probe, Failure> {
     let token = Token::random().map_err(|error| Failure::new(Kind::Other, error.to_string()))?;
-    let place = |name: &str| keys.probe(&token, name);
-    let looked = looks(client, keys, &place).await;
-    let scratch = ["content", "replaced", "checked", "copied"].map(&place);
-    let raced = [Race::Create, Race::Replace].into_iter().flat_map(Race::keys).map(|name| place(&name));
-    let scratch: Vec<Place> = scratch.into_iter().chain(raced).collect();
+    let object = |name: &str| keys.probe(&token, name);
+    let looked = looks(client, keys, &object).await;
+    let scratch = ["content", "replaced", "checked", "copied"].map(&object);
+    let raced = [Race::Create, Race::Replace].into_iter().flat_map(Race::keys).map(|name| object(&name));
+    let scratch: Vec<ObjectKey> = scratch.into_iter().chain(raced).collect();
     let cleared = client.delete(&scratch).await;
     let Looked { findings, whole, conditions, copies, uploads } = looked?;
     if let Err(failure) = cleared {
@@ -100,21 +100,25 @@ struct Looked {
     uploads: Uploads,
 }
 
-async fn looks(client: &Arc<Client>, keys: &Keys, place: &(impl Fn(&str) -> Place + Sync)) -> Result<Looked, Failure> {
+async fn looks(
+    client: &Arc<Client>,
+    keys: &Keys,
+    object: &(impl Fn(&str) -> ObjectKey + Sync),
+) -> Result<Looked, Failure> {
     let content = text("0123456789");
-    client.put(&place("content"), &content, None).await?;
-    let there = client.get_small(&place("content"), 100).await?.map(|there| there.body);
+    client.put(&object("content"), &content, None).await?;
+    let there = client.get_small(&object("content"), 100).await?.map(|there| there.body);
     let whole = there.as_ref().is_some_and(|there| *there == content.joined());
     let size = there.map_or(0, |there| there.len() as u64);
     let (create_only, replace, range, checksum, (copy, uploads)) = tokio::try_join!(
-        is_won_by_one(client, Race::Create, place),
+        is_won_by_one(client, Race::Create, object),
         async {
-            let replaces = patiently(client, |attempt| replace(client, place("replaced"), attempt)).await?;
-            Ok(replaces && is_won_by_one(client, Race::Replace, place).await?)
+            let replaces = patiently(client, |attempt| replace(client, object("replaced"), attempt)).await?;
+            Ok(replaces && is_won_by_one(client, Race::Replace, object).await?)
         },
-        range(client, place("content"), size),
-        patiently(client, |_| checksum(client, place("checked"))),
-        async { copy(client, keys, &place("content"), &place("copied")).await },
+        range(client, object("content"), size),
+        patiently(client, |_| checksum(client, object("checked"))),
+        async { copy(client, keys, &object("content"), &object("copied")).await },
     )?;
     let finding = |name, works, yes: &str, no: &str| Finding {
         name,
@@ -169,10 +173,10 @@ where
 
 /// Tests that `If-Match` accepts the current entity tag and refuses another, also for an absent key. Each attempt has
 /// its own content, so that a late request of an earlier attempt matches no entity tag.
-async fn replace(client: &Client, place: Place, attempt: u32) -> Result<bool, Failure> {
+async fn replace(client: &Client, object: ObjectKey, attempt: u32) -> Result<bool, Failure> {
     let put = async |text: &str, condition: Condition<'_>| {
         let content = Frames::from(Bytes::from(format!("{text} of attempt {attempt}")));
-        client.put_once(&place, &content, condition, None).await
+        client.put_once(&object, &content, condition, None).await
     };
     let refused = |put: Result<String, Failure>| match put {
         Ok(_) => Ok(false),
@@ -188,21 +192,21 @@ async fn replace(client: &Client, place: Place, attempt: u32) -> Result<bool, Fa
         Err(failure) => return Err(failure),
     }
     let stale = refused(put("third", Condition::Is(&first)).await)?;
-    let kept = client.get_small(&place, 100).await?;
+    let kept = client.get_small(&object, 100).await?;
     let kept = kept.is_some_and(|there| there.body == format!("second of attempt {attempt}"));
-    client.delete(std::slice::from_ref(&place)).await?;
+    client.delete(std::slice::from_ref(&object)).await?;
     let absent = refused(put("fourth", Condition::Is(&first)).await)?;
     Ok(stale && kept && absent)
 }
 
-async fn range(client: &Client, place: Place, size: u64) -> Result<bool, Failure> {
-    let content = client.get_range(&place, &(6..9), size).await?;
+async fn range(client: &Client, object: ObjectKey, size: u64) -> Result<bool, Failure> {
+    let content = client.get_range(&object, &(6..9), size).await?;
     let bytes = content.stream.collect().await.map_err(|error| Failure::new(Kind::Transient, error.to_string()))?;
     Ok(content.start == 6 && bytes.into_bytes() == "678")
 }
 
-async fn checksum(client: &Client, place: Place) -> Result<bool, Failure> {
-    match client.put_with_wrong_checksum(&place, &text("content")).await {
+async fn checksum(client: &Client, object: ObjectKey) -> Result<bool, Failure> {
+    match client.put_with_wrong_checksum(&object, &text("content")).await {
         Ok(()) => Ok(false),
         Err(failure) if matches!(failure.kind, Kind::Damaged | Kind::Other) => Ok(true),
         Err(failure) => Err(failure),
@@ -210,7 +214,12 @@ async fn checksum(client: &Client, place: Place) -> Result<bool, Failure> {
 }
 
 /// Copies one range in a multipart upload, and lists the upload before completing it.
-async fn copy(client: &Client, keys: &Keys, source: &Place, target: &Place) -> Result<(bool, Uploads), Failure> {
+async fn copy(
+    client: &Client,
+    keys: &Keys,
+    source: &ObjectKey,
+    target: &ObjectKey,
+) -> Result<(bool, Uploads), Failure> {
     let (id, _) = client.create_upload(target, None, false).await?;
     let looked = look_at_upload(client, keys, source, target, &id).await;
     match looked {
@@ -225,12 +234,12 @@ async fn copy(client: &Client, keys: &Keys, source: &Place, target: &Place) -> R
 async fn look_at_upload(
     client: &Client,
     keys: &Keys,
-    source: &Place,
-    target: &Place,
+    source: &ObjectKey,
+    target: &ObjectKey,
     id: &str,
 ) -> Result<(bool, Uploads), Failure> {
     // A listing is of use only with the time of the newest piece.
-    let is_listed = |prefix: Place| async move {
+    let is_listed = |prefix: ObjectKey| async move {
         let listed = async {
             match client.unfinished(&prefix).await?.iter().find(|found| found.id == id) {
                 Some(found) => client.newest_piece(found).await.map(|_| true),
@@ -244,7 +253,7 @@ async fn look_at_upload(
     };
     let uploads = if is_listed(keys.probes()).await? {
         Uploads::ByPrefix
-    } else if is_listed(Place { key: String::new(), ..target.clone() }).await? {
+    } else if is_listed(ObjectKey { key: String::new(), ..target.clone() }).await? {
         Uploads::WholeBucket
     } else {
         Uploads::Never

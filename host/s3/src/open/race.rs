@@ -8,7 +8,7 @@
 //! Invariant: a correct server never fails. A round that nobody wins, because the server is busy, is repeated and
 //! decides nothing.
 
-use crate::keys::Place;
+use crate::keys::ObjectKey;
 use crate::request::client::Client;
 use crate::request::failure::{Failure, Kind};
 use crate::request::frames::Frames;
@@ -42,7 +42,7 @@ pub(crate) enum Race {
 }
 
 /// Maps the name of a scratch object to its key.
-pub(crate) type Scratch<'a> = &'a (dyn Fn(&str) -> Place + Sync);
+pub(crate) type Scratch<'a> = &'a (dyn Fn(&str) -> ObjectKey + Sync);
 
 impl Race {
     fn key(self, lane: usize, round: usize) -> String {
@@ -65,8 +65,8 @@ pub(crate) async fn is_won_by_one(client: &Arc<Client>, race: Race, scratch: Scr
     let is_held = !client.signs || takes_unsigned(client, &scratch(&race.key(0, 0))).await?;
     let mut lanes = JoinSet::new();
     for lane in 0..SERIES {
-        let places = (0..ATTEMPTS).map(|round| scratch(&race.key(lane, round))).collect();
-        let lane = Series { client: client.clone(), race, places, is_held, over: over.clone() };
+        let objects = (0..ATTEMPTS).map(|round| scratch(&race.key(lane, round))).collect();
+        let lane = Series { client: client.clone(), race, objects, is_held, over: over.clone() };
         lanes.spawn(async move { lane.run().await });
     }
     let mut held = Ok(true);
@@ -84,17 +84,17 @@ pub(crate) async fn is_won_by_one(client: &Arc<Client>, race: Race, scratch: Scr
 }
 
 /// Returns whether a server accepts unsigned content that is streamed, also over plain HTTP.
-async fn takes_unsigned(client: &Client, place: &Place) -> Result<bool, Failure> {
+async fn takes_unsigned(client: &Client, object: &ObjectKey) -> Result<bool, Failure> {
     let (mut straight, body) = straight::new(1);
     let feed = async {
         let _ = straight.send(&mut Bytes::from_static(b"?")).await;
     };
-    let write = client.once(client.short(), client.put_straight(place, 1, body, None, Condition::Always));
+    let write = client.once(client.short(), client.put_straight(object, 1, body, None, Condition::Always));
     let (written, ()) = tokio::join!(write, feed);
     match written {
         Err(failure) if failure.kind.is_retryable() => Err(failure),
         Err(_) => return Ok(false),
-        Ok(_) => client.delete(std::slice::from_ref(place)).await,
+        Ok(_) => client.delete(std::slice::from_ref(object)).await,
     }?;
     Ok(true)
 }
@@ -104,7 +104,7 @@ struct Series {
     client: Arc<Client>,
     race: Race,
     /// The key of each round.
-    places: Vec<Place>,
+    objects: Vec<ObjectKey>,
     /// Whether the last bytes are held back.
     is_held: bool,
     /// Whether another series has decided the race.
@@ -120,20 +120,20 @@ struct Round {
 impl Series {
     async fn run(&self) -> Result<bool, Failure> {
         let (mut won, mut failed, mut etag) = (0, None, None);
-        for (round, place) in self.places.iter().enumerate() {
+        for (round, object) in self.objects.iter().enumerate() {
             if won == ROUNDS || self.over.load(Ordering::Relaxed) {
                 return Ok(true);
             }
             let condition = match self.race {
                 Race::Create => None,
                 Race::Replace if etag.is_some() => etag.clone(),
-                Race::Replace => self.current(place).await?,
+                Race::Replace => self.current(object).await?,
             };
-            let Round { winners, failed: why_not } = self.round(place, round, condition).await?;
+            let Round { winners, failed: why_not } = self.round(object, round, condition).await?;
             match winners.as_slice() {
                 [] => (failed, etag) = (why_not.or(failed), None),
                 [(now, content)] => {
-                    let there = self.client.get_small(place, 1_000).await?;
+                    let there = self.client.get_small(object, 1_000).await?;
                     if there.is_none_or(|there| there.body != *content) && why_not.is_none() {
                         return Ok(false);
                     }
@@ -153,30 +153,30 @@ impl Series {
     }
 
     /// Returns the current entity tag of an object; creates the object if it is absent.
-    async fn current(&self, place: &Place) -> Result<Option<String>, Failure> {
-        if let Some(there) = self.client.get_small(place, 1_000).await? {
+    async fn current(&self, object: &ObjectKey) -> Result<Option<String>, Failure> {
+        if let Some(there) = self.client.get_small(object, 1_000).await? {
             return Ok(Some(there.etag));
         }
         let content = Frames::from(Bytes::from_static(b"to be replaced"));
-        self.client.put(place, &content, None).await?;
-        Ok(self.client.get_small(place, 1_000).await?.map(|there| there.etag))
+        self.client.put(object, &content, None).await?;
+        Ok(self.client.get_small(object, 1_000).await?.map(|there| there.etag))
     }
 
     /// Runs one round, in which each racer has its own content.
-    async fn round(&self, place: &Place, round: usize, etag: Option<String>) -> Result<Round, Failure> {
+    async fn round(&self, object: &ObjectKey, round: usize, etag: Option<String>) -> Result<Round, Failure> {
         let gate = Arc::new(watch::Sender::new(RACERS));
         let mut racers = JoinSet::new();
         for racer in 0..RACERS {
-            let (client, place, etag) = (self.client.clone(), place.clone(), etag.clone());
+            let (client, object, etag) = (self.client.clone(), object.clone(), etag.clone());
             let arrival = Arrival(gate.clone());
             let is_held = self.is_held;
             racers.spawn(async move {
                 let content = Bytes::from(format!("what racer {racer} writes in round {round}"));
                 let condition = etag.as_deref().map_or(Condition::Absent, Condition::Is);
                 let written = if is_held {
-                    write(&client, &place, content.clone(), condition, arrival).await
+                    write(&client, &object, content.clone(), condition, arrival).await
                 } else {
-                    client.put_once(&place, &Frames::from(content.clone()), condition, None).await
+                    client.put_once(&object, &Frames::from(content.clone()), condition, None).await
                 };
                 written.map(|etag| (etag, content))
             });
@@ -206,7 +206,7 @@ impl Drop for Arrival {
 /// Writes an object once; sends the last byte when all racers have reached theirs.
 async fn write(
     client: &Client,
-    place: &Place,
+    object: &ObjectKey,
     mut content: Bytes,
     condition: Condition<'_>,
     arrival: Arrival,
@@ -227,6 +227,6 @@ async fn write(
             let _ = straight.send(&mut content).await;
         }
     };
-    let write = client.once(client.short(), client.put_straight(place, size, body, None, condition));
+    let write = client.once(client.short(), client.put_straight(object, size, body, None, condition));
     tokio::join!(write, feed).0
 }

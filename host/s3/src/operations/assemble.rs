@@ -9,14 +9,14 @@
 
 use crate::content::data::PendingData;
 use crate::content::multipart_upload::MultipartUpload;
+use crate::content::reading::{self, Reading, Source};
 use crate::digest::chain;
-use crate::keys::Place;
+use crate::keys::ObjectKey;
 use crate::limits;
 use crate::operations::delete::end_parts;
 use crate::operations::list;
 use crate::operations::plan::{Limits, PlannedPiece, SourceRange, plan};
 use crate::operations::put_final::{self, compare_existing, publish};
-use crate::operations::read::{self, Reading, Source};
 use crate::request::failure::{Failure, Kind};
 use crate::request::frames::Frames;
 use crate::request::multipart::{PIECES_MAX, Piece};
@@ -70,8 +70,7 @@ async fn run(
     for session in &sessions {
         inner.registry.interrupt(scope, session).await;
         // What the background has not hashed by now is hashed here.
-        let pause = inner.catchers.pause(scope, session).await;
-        pauses.push(pause);
+        pauses.push(inner.catchers.pause(scope, session).await);
     }
     let slots = slots_of(inner, scope, list).await?;
     let parts: Arc<Vec<Part>> = Arc::new(slots.iter().filter_map(|slot| live(Some(slot.clone()))).collect());
@@ -86,7 +85,7 @@ async fn run(
     let if_exists = options.if_exists;
     let expected = options.expected.sha256;
     let token = Token::random()?;
-    let source = |(key, part): (_, &Part)| Source { place: inner.keys.temp_data(scope, key), size: part.size };
+    let source = |(key, part): (_, &Part)| Source { object: inner.keys.temp_data(scope, key), size: part.size };
     let sources: Arc<Vec<Source>> = Arc::new(list.iter().zip(&*parts).map(source).collect());
 
     let there = look(inner, scope, file).await?;
@@ -95,11 +94,11 @@ async fn run(
         let ours = put_final::receipt(inner, &token, size, check(sha256, expected)?, options);
         compare_existing(inner, scope, file, &there, &ours, if_exists)?
     } else {
-        let place = inner.keys.final_data(scope, file, &token);
-        let mut data = PendingData::new(inner, place.clone());
+        let object = inner.keys.final_data(scope, file, &token);
+        let mut data = PendingData::new(inner, object.clone());
         let content_type = options.content_type.clone();
         // Parts are read back while the server copies. A digest that is known already is checked before.
-        let make = make(inner, &place, &sources, &parts, size, content_type.as_deref());
+        let make = make(inner, &object, &sources, &parts, size, content_type.as_deref());
         let sha256 = if let Some(known) = chain::along(&parts) {
             let sha256 = check(known, expected)?;
             make.await.map_err(missing_part)?;
@@ -123,7 +122,7 @@ async fn run(
     };
     assembling.consume();
     let (here, scope, list) = (inner.clone(), scope.clone(), list.to_vec());
-    inner.background.spawn(async move {
+    inner.spawn(async move {
         consume(&here, &scope, &list, slots).await;
         drop((assembling, pauses));
     });
@@ -183,7 +182,7 @@ async fn digest(inner: &Arc<Inner>, sources: &[Source], parts: &[Part]) -> Resul
         if sha256.pass(part.chain().as_ref()) {
             continue;
         }
-        read::hash(inner, source, 0..part.size, &mut sha256).await?;
+        reading::hash(inner, source, 0..part.size, &mut sha256).await?;
         inner.counters.read_back.fetch_add(part.size, Ordering::Relaxed);
     }
     Ok(sha256.finish())
@@ -192,23 +191,23 @@ async fn digest(inner: &Arc<Inner>, sources: &[Source], parts: &[Part]) -> Resul
 /// Creates the data.
 async fn make(
     inner: &Arc<Inner>,
-    place: &Place,
+    object: &ObjectKey,
     sources: &Arc<Vec<Source>>,
     parts: &Arc<Vec<Part>>,
     size: u64,
     content_type: Option<&str>,
 ) -> Result<()> {
     if size == 0 {
-        return Ok(inner.client.put(place, &Frames::default(), content_type).await?);
+        return Ok(inner.client.put(object, &Frames::default(), content_type).await?);
     }
     if inner.capabilities.copies() {
-        match multipart(inner, place, sources, parts, size, content_type, true).await {
+        match multipart(inner, object, sources, parts, size, content_type, true).await {
             Err(Error::Internal(cause)) => match cause.downcast::<Failure>() {
                 // The server confirmed copies that it did not make, or cannot copy.
                 Ok(failure) if matches!(failure.kind, Kind::Pieces | Kind::Unsupported) => {
                     inner.capabilities.stop_copying();
                     tracing::warn!(error = %failure, "the server does not copy; sending parts through this host instead");
-                    inner.client.delete(std::slice::from_ref(place)).await?;
+                    inner.client.delete(std::slice::from_ref(object)).await?;
                 }
                 Ok(failure) => return Err(Error::Internal(failure)),
                 Err(cause) => return Err(Error::Internal(cause)),
@@ -216,12 +215,12 @@ async fn make(
             other => return other,
         }
     }
-    multipart(inner, place, sources, parts, size, content_type, false).await
+    multipart(inner, object, sources, parts, size, content_type, false).await
 }
 
 async fn multipart(
     inner: &Arc<Inner>,
-    place: &Place,
+    object: &ObjectKey,
     sources: &Arc<Vec<Source>>,
     parts: &Arc<Vec<Part>>,
     size: u64,
@@ -240,7 +239,7 @@ async fn multipart(
     let sizes: Vec<u64> = parts.iter().map(|part| part.size).collect();
     let pieces =
         plan(&sizes, &limits).map_err(|_| Error::TooLarge { limit: limits.stream_max.saturating_mul(PIECES_MAX) })?;
-    let upload = MultipartUpload::create(inner, place, content_type, false).await?;
+    let upload = MultipartUpload::create(inner, object, content_type, false).await?;
     let mut done: Vec<Piece> = Vec::with_capacity(pieces.len());
     let mut running = JoinSet::new();
     let mut pieces = (1..).zip(pieces);
@@ -255,13 +254,13 @@ async fn multipart(
                 break;
             }
             streaming += usize::from(is_stream);
-            let (inner, sources, place, id) = (inner.clone(), sources.clone(), place.clone(), upload.id.clone());
+            let (inner, sources, object, id) = (inner.clone(), sources.clone(), object.clone(), upload.id.clone());
             running.spawn(async move {
                 let made = match piece {
                     PlannedPiece::Copy { source, start, end } => {
-                        inner.client.copy_piece(&place, &id, number, &sources[source].place, &(start..end)).await?
+                        inner.client.copy_piece(&object, &id, number, &sources[source].object, &(start..end)).await?
                     }
-                    PlannedPiece::Stream(ranges) => stream(&inner, &place, &id, number, &sources, &ranges).await?,
+                    PlannedPiece::Stream(ranges) => stream(&inner, &object, &id, number, &sources, &ranges).await?,
                 };
                 Ok::<_, Error>((made, is_stream))
             });
@@ -286,7 +285,7 @@ async fn multipart(
 /// Sends a piece that is read from parts.
 async fn stream(
     inner: &Arc<Inner>,
-    place: &Place,
+    object: &ObjectKey,
     id: &str,
     number: i32,
     sources: &[Source],
@@ -303,13 +302,13 @@ async fn stream(
                 content.push(frame);
             }
         }
-        return Ok(inner.client.upload_piece(place, id, number, &content, false).await?);
+        return Ok(inner.client.upload_piece(object, id, number, &content, false).await?);
     }
     inner.client.step("piece").map_err(Error::from)?;
     let mut attempts = 0;
     let mut failed: Option<Instant> = None;
     let piece = loop {
-        let failure = match pass(inner, place, id, number, sources, ranges).await? {
+        let failure = match pass(inner, object, id, number, sources, ranges).await? {
             Ok(piece) => break piece,
             Err(failure) => failure,
         };
@@ -326,7 +325,7 @@ async fn stream(
 /// Sends a piece once while it is read. Fails if the parts cannot be read; returns the outcome of the request.
 async fn pass(
     inner: &Arc<Inner>,
-    place: &Place,
+    object: &ObjectKey,
     id: &str,
     number: i32,
     sources: &[Source],
@@ -336,7 +335,7 @@ async fn pass(
     let (mut straight, body) = straight::new(size);
     let ended = straight.ended();
     let send =
-        straight::in_time(inner.client.piece_once(place, id, number, size, body, None), ended, inner.client.short());
+        straight::in_time(inner.client.piece_once(object, id, number, size, body, None), ended, inner.client.short());
     let feed = async move {
         for range in ranges {
             let mut reading = Reading::new(inner, sources[range.source].clone(), range.start..range.end);
@@ -363,7 +362,7 @@ async fn consume(inner: &Arc<Inner>, scope: &Scope, list: &[TempKey], slots: Vec
         match end_parts(inner, scope, session, slots).await {
             Ok(ended) => {
                 let here = inner.clone();
-                inner.background.spawn(async move { ended.remove(&here).await });
+                inner.spawn(async move { ended.remove(&here).await });
             }
             Err(error) => tracing::warn!(%session, %error, "cannot remove parts of an assembled object"),
         }

@@ -1,7 +1,7 @@
 //! Deletes parts, sessions and final objects. Invariant: the slot, which decides, goes before the data.
 
 use crate::content::data::remove_data;
-use crate::keys::Place;
+use crate::keys::ObjectKey;
 use crate::operations::list;
 use crate::shared::Inner;
 use crate::slots::found::{Found, found};
@@ -17,15 +17,15 @@ pub(crate) async fn part(inner: &Arc<Inner>, scope: &Scope, key: &TempKey) -> Re
     let (scope, key) = (scope.clone(), key.clone());
     inner
         .detached(|inner| async move {
-            let place = inner.keys.part(&scope, &key.session, key.number);
-            let mut there = inner.slots.get(&place).await?;
+            let object = inner.keys.part(&scope, &key.session, key.number);
+            let mut there = inner.slots.get(&object).await?;
             loop {
                 let Some(slot) = there else { return Ok(false) };
                 if live(Some(slot.clone())).is_none_or(|part| part.data != key.token.as_str()) {
                     return Ok(false);
                 }
-                inner.cache.forget(&place);
-                match inner.slots.write(&place, Some(&slot), &State::Free).await? {
+                inner.cache.forget(&object);
+                match inner.slots.write(&object, Some(&slot), &State::Free).await? {
                     Ok(_) => break,
                     Err(now) => there = now,
                 }
@@ -63,8 +63,8 @@ pub(crate) async fn session(inner: &Arc<Inner>, scope: &Scope, session: &Session
 pub(crate) struct Ended {
     /// Number of parts that this call deleted.
     count: u32,
-    slots: Vec<Place>,
-    data: Vec<Place>,
+    slots: Vec<ObjectKey>,
+    data: Vec<ObjectKey>,
 }
 
 impl Ended {
@@ -87,18 +87,18 @@ pub(crate) async fn end_parts(
     let slots = slots.into_iter().map(|(number, slot)| (inner.keys.part(scope, session, number), slot)).collect();
     let sealed = inner.slots.end(slots, State::Sealed).await?;
     let mut ended = Ended { count: 0, slots: Vec::new(), data: Vec::new() };
-    for (place, slot, ours) in sealed {
-        inner.cache.forget(&place);
+    for (object, slot, ours) in sealed {
+        inner.cache.forget(&object);
         if !ours {
             continue;
         }
         if let Some(part) = live(Some(slot)) {
             ended.count += 1;
-            let number = place.key.rsplit_once('!').and_then(|(_, number)| number.parse().ok()).unwrap_or(0);
+            let number = object.key.rsplit_once('!').and_then(|(_, number)| number.parse().ok()).unwrap_or(0);
             let key = TempKey { session: session.clone(), number, token: part.token()? };
             ended.data.push(inner.keys.temp_data(scope, &key));
         }
-        ended.slots.push(place);
+        ended.slots.push(object);
     }
     Ok(ended)
 }
@@ -109,14 +109,14 @@ pub(crate) async fn final_object(inner: &Arc<Inner>, scope: &Scope, key: &FinalK
     let scope = scope.clone();
     inner
         .detached(|inner| async move {
-            let place = inner.keys.receipt(&scope, &file);
-            let mut there = inner.slots.get(&place).await?;
+            let object = inner.keys.receipt(&scope, &file);
+            let mut there = inner.slots.get(&object).await?;
             loop {
                 let slot = match found(there)? {
                     Found::Live(receipt, slot) if receipt.data == token.as_str() => slot,
                     _ => return Ok(false),
                 };
-                match inner.slots.write(&place, Some(&slot), &State::Gone(DELETED.to_owned())).await? {
+                match inner.slots.write(&object, Some(&slot), &State::Gone(DELETED.to_owned())).await? {
                     Ok(_) => break,
                     Err(now) => there = now,
                 }
@@ -129,6 +129,6 @@ pub(crate) async fn final_object(inner: &Arc<Inner>, scope: &Scope, key: &FinalK
 
 /// Creates a tombstone where nothing exists.
 pub(crate) async fn void(inner: &Arc<Inner>, scope: &Scope, file: &FileId, reason: &Reason) -> Result<bool> {
-    let (place, state) = (inner.keys.receipt(scope, file), State::Gone(reason.to_string()));
-    inner.detached(|inner| async move { Ok(matches!(inner.slots.take(&place, &state).await?, Taken::Done(_))) }).await
+    let (object, state) = (inner.keys.receipt(scope, file), State::Gone(reason.to_string()));
+    inner.detached(|inner| async move { Ok(matches!(inner.slots.take(&object, &state).await?, Taken::Done(_))) }).await
 }

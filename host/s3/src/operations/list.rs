@@ -1,10 +1,13 @@
-//! Listings: of keys in their order, which is the order of names; of live slots only, which their size tells.
+//! Listings. Invariant: a listing in the order of keys is in the order of names, and the size of a slot tells whether
+//! it is live.
 
-use crate::keys::{Place, parse_part};
+use crate::each::each;
+use crate::keys::{ObjectKey, parse_part};
 use crate::operations::put_final;
 use crate::request::objects::{KEYS_MAX, Listed, Listing};
 use crate::shared::Inner;
-use crate::slots::receipt::Content;
+use crate::slots::found::read_part_slot;
+use crate::slots::receipt::SlotContent;
 use crate::slots::slot::{LIVE_MIN, Slot, State, WIDTH, live};
 use portico_store::{
     Argument, Cursor, Error, FileId, FinalReceipt, ListedPart, Page, RecordName, Result, Scope, SessionId, TempKey,
@@ -12,13 +15,12 @@ use portico_store::{
 };
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use tokio::task::JoinSet;
 
-/// Parts of a page whose slots are read at once. Two more listings cost no more requests than that.
+/// Most parts of a page whose slots are read at once. Two more listings cost as many requests.
 const READ_MAX: usize = 2;
 
-/// The slots of parts that come next in a session, live and free, at most [`KEYS_MAX`] of them; and the number after
-/// which to go on, if there may be more.
+/// Returns the next slots of parts in a session, live and free, at most [`KEYS_MAX`]; and the number to continue after,
+/// if there may be more.
 pub(crate) async fn part_slots(
     inner: &Arc<Inner>,
     scope: &Scope,
@@ -33,60 +35,43 @@ pub(crate) async fn part_slots(
     let slots = slots(inner, &prefix.bucket, listed).await?;
     let slots = slots
         .into_iter()
-        .filter(|(_, slot)| matches!(slot.state, State::Live(Content::Part(_), _) | State::Free))
+        .filter(|(_, slot)| matches!(slot.state, State::Live(SlotContent::Part(_), _) | State::Free))
         .filter_map(|(listed, slot)| Some((number(&listed)?, slot)))
         .collect();
     Ok((slots, last.filter(|_| more)))
 }
 
-/// The number of a part by the key of its slot.
-fn number_of(prefix: &Place, listed: &Listed) -> Option<u32> {
+/// Returns the number of a part from the key of its slot.
+fn number_of(prefix: &ObjectKey, listed: &Listed) -> Option<u32> {
     listed.key.strip_prefix(&prefix.key)?.parse().ok()
 }
 
-/// A slot that this process has seen, if it is unchanged in a listing.
+/// Returns a cached slot if a listing shows it unchanged.
 fn known(inner: &Inner, bucket: &str, listed: &Listed) -> Option<Slot> {
-    let place = Place { bucket: bucket.to_owned(), key: listed.key.clone() };
-    inner.cache.get(&place).filter(|slot| !slot.etag.is_empty() && slot.etag == listed.etag)
+    let object = ObjectKey { bucket: bucket.to_owned(), key: listed.key.clone() };
+    inner.cache.get(&object).filter(|slot| !slot.etag.is_empty() && slot.etag == listed.etag)
 }
 
-/// Reads the slots of a listing, [`WIDTH`] at a time. What is not there any more is left out.
+/// Reads the slots of a listing, [`WIDTH`] at a time. Leaves out slots that are gone.
 async fn slots(inner: &Arc<Inner>, bucket: &str, listed: Vec<Listed>) -> Result<Vec<(Listed, Slot)>> {
-    let mut read = Vec::with_capacity(listed.len());
-    let mut running = JoinSet::new();
-    let mut listed = listed.into_iter().enumerate();
-    loop {
-        while running.len() < WIDTH {
-            let Some((at, listed)) = listed.next() else { break };
-            if let Some(slot) = known(inner, bucket, &listed) {
-                read.push((at, (listed, slot)));
-                continue;
-            }
-            let place = Place { bucket: bucket.to_owned(), key: listed.key.clone() };
-            let inner = inner.clone();
-            running.spawn(async move {
-                let slot = inner.slots.get(&place).await?;
-                if let Some(slot) = &slot
-                    && matches!(slot.state, State::Live(Content::Part(_), _))
-                {
-                    inner.cache.put(&place, slot);
-                }
-                Ok::<_, Error>(slot.map(|slot| (at, (listed, slot))))
-            });
+    let bucket = bucket.to_owned();
+    let read = each(WIDTH, listed, |listed| {
+        let (inner, bucket) = (inner.clone(), bucket.clone());
+        async move {
+            let slot = match known(&inner, &bucket, &listed) {
+                Some(slot) => Some(slot),
+                None => read_part_slot(&inner, &ObjectKey { bucket, key: listed.key.clone() }).await?,
+            };
+            Ok(slot.map(|slot| (listed, slot)))
         }
-        match running.join_next().await {
-            Some(slot) => read.extend(slot.map_err(Error::internal)??),
-            None => break,
-        }
-    }
-    read.sort_by_key(|(at, _)| *at);
-    Ok(read.into_iter().map(|(_, slot)| slot).collect())
+    });
+    Ok(read.await?.into_iter().flatten().collect())
 }
 
-/// The live slots that come next below a prefix, at most `limit`; and whether there may be more.
+/// Returns the next live slots below a prefix, at most `limit`; and whether there may be more.
 async fn live_slots(
     inner: &Arc<Inner>,
-    prefix: &Place,
+    prefix: &ObjectKey,
     after: Option<String>,
     limit: u32,
 ) -> Result<(Vec<Listed>, bool)> {
@@ -104,12 +89,12 @@ async fn live_slots(
     Ok((found, false))
 }
 
-/// Lists parts without reading their slots, where the keys tell all.
+/// Lists parts without reading their slots, where the keys suffice.
 ///
-/// Three listings of one range of numbers follow each other: slots, data, slots again. A slot that is live with the same
-/// entity tag in both listings of slots existed throughout, because each write of a slot has a token of its own. So its
-/// data existed while data was listed. If the number has one data object only, that is the part's: its key has the token
-/// and its listing the size. The slot of any other number is read.
+/// Three listings of one range of numbers follow each other: slots, data, slots again. A slot that is live with the
+/// same entity tag in both listings of slots existed throughout, because each write of a slot has its own token. So its
+/// data existed while data was listed. If the number has only one data object, it belongs to the part: its key has the
+/// token and its listing the size. The slot of any other number is read.
 pub(crate) async fn parts(
     inner: &Arc<Inner>,
     scope: &Scope,
@@ -122,7 +107,7 @@ pub(crate) async fn parts(
     let prefix = inner.keys.session_parts(scope, session);
     let mut after = after.map(|number| inner.keys.part(scope, session, number).key);
     let mut entries: Vec<ListedPart> = Vec::new();
-    // Parts that were deleted since they were listed make room for later ones: a page with more after it is full.
+    // Parts that were deleted since they were listed make room for later ones: a page with a successor is full.
     loop {
         let wanted = limit - u32::try_from(entries.len()).unwrap_or(limit);
         let (listed, more) = live_slots(inner, &prefix, after, wanted).await?;
@@ -135,7 +120,7 @@ pub(crate) async fn parts(
     }
 }
 
-/// The parts of slots that were listed, in their order, without those that have been deleted since.
+/// Returns the parts of listed slots in order, without parts that were deleted since.
 async fn parts_of(
     inner: &Arc<Inner>,
     scope: &Scope,
@@ -159,7 +144,7 @@ async fn parts_of(
     Ok(parts.into_values().collect())
 }
 
-/// The parts, by number, that two more listings tell of slots which were listed before.
+/// Returns, by number, the parts of listed slots that two more listings determine.
 async fn plain_parts(
     inner: &Arc<Inner>,
     scope: &Scope,
@@ -185,7 +170,7 @@ async fn plain_parts(
         let part = ListedPart { key: TempKey { session: session.clone(), number, token }, size };
         data.entry(number).and_modify(|several| *several = None).or_insert(Some(part));
         if number == last && listing.ends_page() {
-            // Whether this number has more would cost a request, as reading its slot does.
+            // Looking for more data of this number would cost a request, as reading its slot does.
             data.remove(&last);
             break;
         }
@@ -213,7 +198,7 @@ pub(crate) async fn sessions(
     limit: u32,
 ) -> Result<Page<SessionId>> {
     let prefix = inner.keys.parts(scope);
-    // What comes after all the parts of a session: `"` is the byte after `!`.
+    // The end of all parts of a session: `"` is the byte after `!`.
     let beyond = |session: &str| format!("{}{session}\"", prefix.key);
     let mut after = after.map(|cursor| beyond(cursor.as_str()));
     let mut entries: Vec<SessionId> = Vec::new();
@@ -233,7 +218,7 @@ pub(crate) async fn sessions(
             entries.push(session);
         }
         let (Some(last), true) = (last, more) else { return Ok(Page { entries, next: None }) };
-        // A session that fills a page and is known need not be listed to its end.
+        // The rest of a known session that fills a page need not be listed.
         let session = last.strip_prefix(&prefix.key).and_then(parse_part).map(|(session, _)| session);
         after = match session {
             Some(session) if entries.last() == Some(&session) => Some(beyond(session.as_str())),
@@ -257,31 +242,19 @@ pub(crate) async fn finals(
     Ok(Page { entries, next })
 }
 
-/// The receipts of final objects, read [`WIDTH`] at a time.
+/// Reads the receipts of final objects, [`WIDTH`] at a time.
 pub(crate) async fn receipts(inner: &Arc<Inner>, scope: &Scope, files: &[FileId]) -> Result<Vec<Option<FinalReceipt>>> {
-    let mut receipts = vec![None; files.len()];
-    let mut running = JoinSet::new();
-    let mut files = files.iter().cloned().enumerate();
-    loop {
-        while running.len() < WIDTH {
-            let Some((at, file)) = files.next() else { break };
-            let (inner, scope) = (inner.clone(), scope.clone());
-            running.spawn(async move {
-                match put_final::stat(&inner, &scope, &file).await {
-                    Ok(receipt) => Ok((at, Some(receipt))),
-                    Err(Error::NotFound | Error::Gone(_)) => Ok((at, None)),
-                    Err(error) => Err(error),
-                }
-            });
-        }
-        match running.join_next().await {
-            Some(done) => {
-                let (at, receipt) = done.map_err(Error::internal)??;
-                receipts[at] = receipt;
+    each(WIDTH, files.to_vec(), |file| {
+        let (inner, scope) = (inner.clone(), scope.clone());
+        async move {
+            match put_final::stat(&inner, &scope, &file).await {
+                Ok(receipt) => Ok(Some(receipt)),
+                Err(Error::NotFound | Error::Gone(_)) => Ok(None),
+                Err(error) => Err(error),
             }
-            None => return Ok(receipts),
         }
-    }
+    })
+    .await
 }
 
 pub(crate) async fn records(

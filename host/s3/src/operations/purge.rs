@@ -1,6 +1,6 @@
 //! Removes tombstones of a certain age. Invariant: a tombstone is sealed before its removal, as every slot.
 
-use crate::keys::Place;
+use crate::keys::ObjectKey;
 use crate::request::objects::KEYS_MAX;
 use crate::shared::Inner;
 use crate::slots::slot::{LIVE_MIN, SEAL_MAX, Slot, State};
@@ -20,16 +20,17 @@ pub(crate) async fn gone(inner: &Arc<Inner>, scope: &Scope, before_ms: u64, afte
         if listed.key.strip_prefix(&prefix.key).is_none_or(|id| FileId::parse(id).is_err()) {
             continue;
         }
-        let place = Place { bucket: prefix.bucket.clone(), key: listed.key };
-        match inner.slots.get(&place).await? {
-            Some(slot) if is_forgotten(inner, &slot, before_ms) => old.push((place, slot)),
+        let object = ObjectKey { bucket: prefix.bucket.clone(), key: listed.key };
+        match inner.slots.get(&object).await? {
+            Some(slot) if is_forgotten(inner, &slot, before_ms) => old.push((object, slot)),
             _ => {}
         }
     }
     inner
         .detached(|inner| async move {
             let sealed = inner.slots.end(old, State::Sealed).await?;
-            let sealed: Vec<_> = sealed.into_iter().filter(|(.., is_ours)| *is_ours).map(|(place, ..)| place).collect();
+            let sealed: Vec<_> =
+                sealed.into_iter().filter(|(.., is_ours)| *is_ours).map(|(object, ..)| object).collect();
             inner.slots.remove_sealed(&sealed).await?;
             Ok(Purged { purged: u32::try_from(sealed.len()).unwrap_or(u32::MAX), next })
         })

@@ -6,7 +6,7 @@ use crate::content::ingest::{Finished, Ingest};
 use crate::content::sink::ObjectSink;
 use crate::shared::Inner;
 use crate::slots::found::{Found, found, look};
-use crate::slots::receipt::{Content, Final};
+use crate::slots::receipt::{Final, SlotContent};
 use crate::slots::slot::{State, Taken};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -43,9 +43,9 @@ pub(crate) async fn begin(
             None
         }
         (Found::Nothing, _) => {
-            let place = inner.keys.final_data(scope, file, &token);
+            let object = inner.keys.final_data(scope, file, &token);
             let content_type = options.content_type.as_deref();
-            Some(ObjectSink::new(inner, place, options.expected.size, content_type)?)
+            Some(ObjectSink::new(inner, object, options.expected.size, content_type)?)
         }
     };
     let hashes = Hashes { sha256: Some(Sha256::new()), ..Hashes::default() };
@@ -111,10 +111,10 @@ pub(crate) async fn publish(
     if_exists: IfExists,
 ) -> Result<FinalReceipt> {
     data.check_in_time().await?;
-    let place = inner.keys.receipt(scope, file);
-    match inner.slots.take(&place, &State::Live(Content::Final(receipt.clone()), Bytes::new())).await {
+    let object = inner.keys.receipt(scope, file);
+    match inner.slots.take(&object, &State::Live(SlotContent::Final(receipt.clone()), Bytes::new())).await {
         Ok(Taken::Done(slot)) => {
-            data.keep_with(&place, &slot).await?;
+            data.keep_with(&object, &slot).await?;
             answer(inner, scope, file, &receipt, false)
         }
         Ok(Taken::Other(there)) => match found(Some(there))? {
@@ -153,8 +153,8 @@ pub(crate) fn answer(
     there: &Final,
     replayed: bool,
 ) -> Result<FinalReceipt> {
-    let place = inner.keys.final_data(scope, file, &there.token()?);
-    there.receipt(file.clone(), FinalKey { bucket: place.bucket, key: place.key }, replayed)
+    let object = inner.keys.final_data(scope, file, &there.token()?);
+    there.receipt(file.clone(), FinalKey { bucket: object.bucket, key: object.key }, replayed)
 }
 
 pub(crate) async fn stat(inner: &Inner, scope: &Scope, file: &FileId) -> Result<FinalReceipt> {
@@ -166,7 +166,7 @@ pub(crate) async fn stat(inner: &Inner, scope: &Scope, file: &FileId) -> Result<
 }
 
 /// Returns the data of an object, for a reader that names its key.
-pub(crate) async fn data_of(inner: &Inner, scope: &Scope, key: &FinalKey) -> Result<(crate::keys::Place, u64)> {
+pub(crate) async fn data_of(inner: &Inner, scope: &Scope, key: &FinalKey) -> Result<(crate::keys::ObjectKey, u64)> {
     let Some((file, token)) = inner.keys.parse_final(scope, key) else { return Err(Error::NotFound) };
     match look(inner, scope, &file).await? {
         Found::Live(there, _) if there.data == token.as_str() => {

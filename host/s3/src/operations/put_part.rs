@@ -3,13 +3,14 @@
 use crate::content::budget;
 use crate::content::data::PendingData;
 use crate::content::ingest::{Finished, Ingest, Spot};
+use crate::content::reading;
 use crate::content::sink::ObjectSink;
 use crate::digest::{catch_up, chain};
-use crate::operations::{delete, read};
+use crate::operations::delete;
 use crate::registry::Running;
 use crate::shared::Inner;
 use crate::slots::found::{Found, look};
-use crate::slots::receipt::{Content, Part};
+use crate::slots::receipt::{Part, SlotContent};
 use crate::slots::slot::{State, Taken, live};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -38,7 +39,7 @@ pub(crate) async fn begin(
 ) -> Result<Box<dyn Writer<PartReceipt>>> {
     let running = inner.registry.register(scope, session);
     let key = TempKey { session: session.clone(), number, token: Token::random()? };
-    let place = inner.keys.part(scope, session, number);
+    let object = inner.keys.part(scope, session, number);
     let seat = inner.board.seat(scope, session);
     let before = async {
         match options.offset {
@@ -47,7 +48,7 @@ pub(crate) async fn begin(
         }
     };
     let goes_on = goes_on(inner, scope, options.unless_final.as_ref());
-    let ((), there, before) = tokio::try_join!(goes_on, async { Ok(inner.slots.get(&place).await?) }, before)?;
+    let ((), there, before) = tokio::try_join!(goes_on, async { Ok(inner.slots.get(&object).await?) }, before)?;
     let there = live(there);
     if let Some(there) = &there {
         let other_size = options.expected.size.is_some_and(|size| size != there.size);
@@ -58,8 +59,8 @@ pub(crate) async fn begin(
     let sink = match &there {
         Some(_) => None,
         None => {
-            let place = inner.keys.temp_data(scope, &key);
-            Some(ObjectSink::new(inner, place, options.expected.size, None)?)
+            let object = inner.keys.temp_data(scope, &key);
+            Some(ObjectSink::new(inner, object, options.expected.size, None)?)
         }
     };
     let spot = options.offset.filter(|_| sink.is_some()).map(|offset| Spot { seat, offset, before });
@@ -107,7 +108,7 @@ impl Writer<PartReceipt> for PartWriter {
         let mut sha256 = hashes.sha256.map(Sha256::finish);
         if let (None, Some(_), Some(data)) = (sha256, expected.sha256, &data) {
             // No digest was expected when the part began, so none was computed on the way.
-            sha256 = Some(read::digest(&inner, &data.place, hashes.size).await?);
+            sha256 = Some(reading::digest(&inner, &data.object, hashes.size).await?);
         }
         if sha256.is_some() && expected.sha256.is_some_and(|wanted| sha256 != Some(wanted)) {
             return Err(Error::DigestMismatch);
@@ -163,15 +164,15 @@ async fn commit(
     if_exists: IfExists,
     expected: Option<Digest>,
 ) -> Result<PartReceipt> {
-    let place = inner.keys.part(scope, &key.session, key.number);
+    let object = inner.keys.part(scope, &key.session, key.number);
     let there = match data {
         Some(data) => {
             data.check_in_time().await?;
-            let state = State::Live(Content::Part(part.clone()), Bytes::new());
-            match inner.slots.take(&place, &state).await {
+            let state = State::Live(SlotContent::Part(part.clone()), Bytes::new());
+            match inner.slots.take(&object, &state).await {
                 Ok(Taken::Done(slot)) => {
-                    data.keep_with(&place, &slot).await?;
-                    inner.cache.put(&place, &slot);
+                    data.keep_with(&object, &slot).await?;
+                    inner.cache.put(&object, &slot);
                     catch_up::schedule(inner, scope, &key, &part);
                     return part.receipt(key, false);
                 }
@@ -182,7 +183,7 @@ async fn commit(
                 }
             }
         }
-        None => inner.slots.get(&place).await?,
+        None => inner.slots.get(&object).await?,
     };
     let gone = || Error::unavailable("the existing part was deleted during the comparison");
     let there = live(there).ok_or_else(gone)?;
@@ -194,7 +195,7 @@ async fn commit(
     receipt.sha256 = receipt.sha256.or(part.sha256.as_deref().and_then(Digest::from_hex));
     if expected.is_some() && receipt.sha256.is_none() {
         let stored = inner.keys.temp_data(scope, &receipt.key);
-        let digest = read::digest(inner, &stored, receipt.size).await;
+        let digest = reading::digest(inner, &stored, receipt.size).await;
         let digest = digest.map_err(|error| if matches!(error, Error::NotFound) { gone() } else { error })?;
         receipt.sha256 = Some(digest);
     }

@@ -1,8 +1,8 @@
 //! Records. Invariant: the version of a record is the token of its latest write.
 
-use crate::keys::Place;
+use crate::keys::ObjectKey;
 use crate::shared::Inner;
-use crate::slots::receipt::Content;
+use crate::slots::receipt::SlotContent;
 use crate::slots::slot::{Slot, State, Taken};
 use bytes::Bytes;
 use portico_store::{Error, Record, RecordName, Result, Scope, limits};
@@ -12,22 +12,22 @@ fn state(value: &[u8]) -> Result<State> {
     if value.len() > limits::RECORD_VALUE_MAX {
         return Err(Error::TooLarge { limit: limits::RECORD_VALUE_MAX as u64 });
     }
-    Ok(State::Live(Content::Record, Bytes::copy_from_slice(value)))
+    Ok(State::Live(SlotContent::Record, Bytes::copy_from_slice(value)))
 }
 
 fn live(slot: Option<Slot>) -> Option<(Slot, Bytes)> {
     let slot = slot?;
     match &slot.state {
-        State::Live(Content::Record, value) => Some((slot.clone(), value.clone())),
+        State::Live(SlotContent::Record, value) => Some((slot.clone(), value.clone())),
         _ => None,
     }
 }
 
 pub(crate) async fn create(inner: &Arc<Inner>, scope: &Scope, name: &RecordName, value: &[u8]) -> Result<String> {
-    let (place, state) = (inner.keys.record(scope, name), state(value)?);
+    let (object, state) = (inner.keys.record(scope, name), state(value)?);
     inner
         .detached(|inner| async move {
-            match inner.slots.take(&place, &state).await? {
+            match inner.slots.take(&object, &state).await? {
                 Taken::Done(slot) => Ok(slot.token.to_string()),
                 Taken::Other(_) => Err(Error::Conflict),
             }
@@ -48,8 +48,8 @@ pub(crate) async fn replace(
     version: &str,
     value: &[u8],
 ) -> Result<String> {
-    let (place, state) = (inner.keys.record(scope, name), state(value)?);
-    match change(inner, place, Some(version), state).await? {
+    let (object, state) = (inner.keys.record(scope, name), state(value)?);
+    match change(inner, object, Some(version), state).await? {
         Some(slot) => Ok(slot.token.to_string()),
         None => Err(Error::NotFound),
     }
@@ -61,22 +61,22 @@ pub(crate) async fn delete(
     name: &RecordName,
     version: Option<&str>,
 ) -> Result<bool> {
-    let place = inner.keys.record(scope, name);
-    Ok(change(inner, place, version, State::Free).await?.is_some())
+    let object = inner.keys.record(scope, name);
+    Ok(change(inner, object, version, State::Free).await?.is_some())
 }
 
 /// Changes a record that has `version`; returns `None` if there is no record.
-async fn change(inner: &Arc<Inner>, place: Place, version: Option<&str>, state: State) -> Result<Option<Slot>> {
+async fn change(inner: &Arc<Inner>, object: ObjectKey, version: Option<&str>, state: State) -> Result<Option<Slot>> {
     let version = version.map(str::to_owned);
     inner
         .detached(|inner| async move {
-            let mut there = inner.slots.get(&place).await?;
+            let mut there = inner.slots.get(&object).await?;
             loop {
                 let Some((slot, _)) = live(there) else { return Ok(None) };
                 if version.as_deref().is_some_and(|version| version != slot.token.as_str()) {
                     return Err(Error::Conflict);
                 }
-                match inner.slots.write(&place, Some(&slot), &state).await? {
+                match inner.slots.write(&object, Some(&slot), &state).await? {
                     Ok(slot) => return Ok(Some(slot)),
                     Err(now) => there = now,
                 }

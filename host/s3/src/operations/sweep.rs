@@ -7,7 +7,7 @@
 //!
 //! Invariant: only keys of the forms in `keys.rs` are removed.
 
-use crate::keys::{DataKind, Place, parse_data, parse_part, parse_scoped, parse_temp};
+use crate::keys::{DataKind, ObjectKey, parse_data, parse_part, parse_scoped, parse_temp};
 use crate::limits;
 use crate::open::probe::Uploads;
 use crate::request::frames::Frames;
@@ -81,16 +81,16 @@ async fn orphans(inner: &Arc<Inner>, kind: DataKind, report: &mut SweepReport) -
 async fn orphan(
     inner: &Arc<Inner>,
     kind: DataKind,
-    prefix: &Place,
+    prefix: &ObjectKey,
     listed: &Listed,
     report: &mut SweepReport,
 ) -> Result<()> {
-    let place = Place { bucket: prefix.bucket.clone(), key: listed.key.clone() };
+    let object = ObjectKey { bucket: prefix.bucket.clone(), key: listed.key.clone() };
     let Some(has_receipt) = has_receipt(inner, kind, prefix, &listed.key).await? else {
         foreign(report, &listed.key);
         return Ok(());
     };
-    let mark = inner.keys.mark(&place);
+    let mark = inner.keys.mark(&object);
     let marked = inner.client.head(&mark).await?;
     match marked {
         _ if has_receipt => {
@@ -105,7 +105,7 @@ async fn orphan(
         }
         Some(mark_there) if inner.client.age(mark_there.modified_ms) >= inner.options.grace => {
             // The receipt was read after the mark had existed for the grace time.
-            inner.client.delete(&[place]).await?;
+            inner.client.delete(&[object]).await?;
             inner.client.delete(&[mark]).await?;
             report.removed += 1;
             report.bytes += listed.size;
@@ -116,7 +116,7 @@ async fn orphan(
 }
 
 /// Returns whether data has a receipt; `None` if its key is none of this store.
-async fn has_receipt(inner: &Arc<Inner>, kind: DataKind, prefix: &Place, key: &str) -> Result<Option<bool>> {
+async fn has_receipt(inner: &Arc<Inner>, kind: DataKind, prefix: &ObjectKey, key: &str) -> Result<Option<bool>> {
     let Some((scope, rest)) = parse_scoped(key, &prefix.key) else { return Ok(None) };
     Ok(match kind {
         DataKind::Part => match parse_temp(rest) {
@@ -147,20 +147,20 @@ async fn marks(inner: &Arc<Inner>) -> Result<()> {
         } else {
             (DataKind::Final, &inner.keys.main, inner.keys.all_final_data())
         };
-        let data = Place { bucket: location.bucket.clone(), key: format!("{}{rest}", location.prefix) };
+        let data = ObjectKey { bucket: location.bucket.clone(), key: format!("{}{rest}", location.prefix) };
         let is_old = inner.client.age(listed.modified_ms) >= inner.options.grace;
         if is_old
             && (inner.client.head(&data).await?.is_none()
                 || has_receipt(inner, kind, &all, &data.key).await? == Some(true))
         {
-            inner.client.delete(&[Place { bucket: prefix.bucket.clone(), key: listed.key }]).await?;
+            inner.client.delete(&[ObjectKey { bucket: prefix.bucket.clone(), key: listed.key }]).await?;
         }
     }
     Ok(())
 }
 
 /// Removes slots that have been free for the grace time, and sealed slots whose removal failed.
-async fn slots(inner: &Arc<Inner>, prefix: Place, report: &mut SweepReport) -> Result<()> {
+async fn slots(inner: &Arc<Inner>, prefix: ObjectKey, report: &mut SweepReport) -> Result<()> {
     let mut listing = Listing::new(&inner.client, prefix.clone(), None);
     while let Some(listed) = listing.next().await? {
         let age = inner.client.age(listed.modified_ms);
@@ -176,13 +176,13 @@ async fn slots(inner: &Arc<Inner>, prefix: Place, report: &mut SweepReport) -> R
             foreign(report, &listed.key);
             continue;
         }
-        let place = Place { bucket: prefix.bucket.clone(), key: listed.key };
-        match inner.slots.get(&place).await? {
+        let object = ObjectKey { bucket: prefix.bucket.clone(), key: listed.key };
+        match inner.slots.get(&object).await? {
             Some(slot)
                 if is_due(&slot, age, inner.options.grace)
-                    && inner.slots.write(&place, Some(&slot), &State::Sealed).await?.is_ok() =>
+                    && inner.slots.write(&object, Some(&slot), &State::Sealed).await?.is_ok() =>
             {
-                inner.slots.remove_sealed(std::slice::from_ref(&place)).await?;
+                inner.slots.remove_sealed(std::slice::from_ref(&object)).await?;
                 report.removed += 1;
                 report.bytes += listed.size;
             }
@@ -206,17 +206,19 @@ async fn uploads(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<()> {
     for prefix in &prefixes {
         let found = match inner.capabilities.uploads {
             Uploads::ByPrefix => inner.client.unfinished(prefix).await?,
-            Uploads::WholeBucket => inner.client.unfinished(&Place { key: String::new(), ..prefix.clone() }).await?,
+            Uploads::WholeBucket => {
+                inner.client.unfinished(&ObjectKey { key: String::new(), ..prefix.clone() }).await?
+            }
             Uploads::Never => Vec::new(),
         };
-        for upload in found.iter().filter(|upload| upload.place.key.starts_with(&prefix.key)) {
+        for upload in found.iter().filter(|upload| upload.object.key.starts_with(&prefix.key)) {
             let age = |ms| inner.client.age(ms);
             if age(upload.initiated_ms) < inner.options.grace {
                 continue;
             }
             let newest = inner.client.newest_piece(upload).await?.unwrap_or(upload.initiated_ms);
             if age(newest) >= inner.options.grace {
-                inner.client.abort_upload(&upload.place, &upload.id).await?;
+                inner.client.abort_upload(&upload.object, &upload.id).await?;
                 report.removed += 1;
             }
         }
@@ -230,7 +232,7 @@ async fn probes(inner: &Arc<Inner>, report: &mut SweepReport) -> Result<()> {
     let mut listing = Listing::new(&inner.client, prefix.clone(), None);
     while let Some(listed) = listing.next().await? {
         if inner.client.age(listed.modified_ms) >= inner.options.grace {
-            inner.client.delete(&[Place { bucket: prefix.bucket.clone(), key: listed.key }]).await?;
+            inner.client.delete(&[ObjectKey { bucket: prefix.bucket.clone(), key: listed.key }]).await?;
             report.removed += 1;
             report.bytes += listed.size;
         }

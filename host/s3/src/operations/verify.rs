@@ -3,14 +3,14 @@
 //! Receipts and data are listed side by side, in the same order. Invariants: nothing is written; a difference in the
 //! listings is looked at again after its receipt was read again, because the store may be in use.
 
+use crate::content::reading;
 use crate::each::each;
-use crate::keys::{DataKind, Place, parse_data, parse_part, parse_scoped, parse_temp};
+use crate::keys::{DataKind, ObjectKey, parse_data, parse_part, parse_scoped, parse_temp};
 use crate::limits;
 use crate::open::opening::open_to_read;
-use crate::operations::read;
 use crate::request::objects::{Listed, Listing};
 use crate::shared::Inner;
-use crate::slots::receipt::Content;
+use crate::slots::receipt::SlotContent;
 use crate::slots::slot::{LIVE_MIN, Slot, State, WIDTH};
 use crate::{OpenError, S3Options};
 use portico_store::verify::{Depth, DifferenceKind, Findings, PAGE, Verified};
@@ -40,8 +40,8 @@ pub(crate) async fn verify(
 
 /// The data that a receipt promises.
 struct ExpectedData {
-    slot: Place,
-    data: Place,
+    slot: ObjectKey,
+    data: ObjectKey,
     /// The number of a part.
     part: Option<u32>,
     size: u64,
@@ -66,17 +66,17 @@ async fn compare_all(inner: &Arc<Inner>, kind: DataKind, depth: Depth, findings:
             break;
         }
         let bucket = all_data.prefix.bucket.clone();
-        let places = page.into_iter().map(|listed| Place { bucket: bucket.clone(), key: listed.key }).collect();
+        let objects = page.into_iter().map(|listed| ObjectKey { bucket: bucket.clone(), key: listed.key }).collect();
         let mut whole = Vec::new();
-        for (place, slot) in read_slots(inner, places).await? {
-            match receipt(inner, kind, &place, slot) {
+        for (object, slot) in read_slots(inner, objects).await? {
+            match receipt(inner, kind, &object, slot) {
                 // The receipt is gone since it was listed.
                 Ok(None) => {}
                 Ok(Some(receipt)) => match all_data.find(&receipt.data.key, findings).await? {
                     Some(size) if size == receipt.size => whole.push(receipt),
                     _ => look_again(inner, kind, receipt, &mut whole, findings).await?,
                 },
-                Err(error) => findings.differs(&place.key, None, unreadable(&error)),
+                Err(error) => findings.differs(&object.key, None, unreadable(&error)),
             }
         }
         compare_content(inner, kind, depth, whole, findings).await?;
@@ -100,50 +100,50 @@ async fn next_live(slots: &mut Listing<'_>) -> Result<Vec<Listed>> {
 type Read = Result<Option<Slot>>;
 
 /// Reads slots, [`WIDTH`] at a time. Returns them in order, with the error of each object that is no slot.
-async fn read_slots(inner: &Arc<Inner>, places: Vec<Place>) -> Result<Vec<(Place, Read)>> {
-    let slots = each(WIDTH, places, |place| {
+async fn read_slots(inner: &Arc<Inner>, objects: Vec<ObjectKey>) -> Result<Vec<(ObjectKey, Read)>> {
+    let slots = each(WIDTH, objects, |object| {
         let inner = inner.clone();
         async move {
-            let slot = inner.slots.get(&place).await.map_err(Error::from);
-            Ok((place, slot))
+            let slot = inner.slots.get(&object).await.map_err(Error::from);
+            Ok((object, slot))
         }
     });
     let mut read = Vec::new();
-    for (place, slot) in slots.await? {
+    for (object, slot) in slots.await? {
         match slot {
             Err(error @ (Error::Unavailable { .. } | Error::Denied(_))) => return Err(error),
-            slot => read.push((place, slot)),
+            slot => read.push((object, slot)),
         }
     }
     Ok(read)
 }
 
 /// Returns the data that a slot's receipt promises; `None` if the slot holds none any more.
-fn receipt(inner: &Inner, kind: DataKind, place: &Place, slot: Read) -> Result<Option<ExpectedData>> {
+fn receipt(inner: &Inner, kind: DataKind, object: &ObjectKey, slot: Read) -> Result<Option<ExpectedData>> {
     let Some(Slot { state: State::Live(content, _), .. }) = slot? else { return Ok(None) };
     let wrong = |what: &str| Error::internal(format!("the receipt has no valid {what}"));
     let hash = |text: &str| Digest::from_hex(text).ok_or_else(|| wrong("digest"));
     let receipt = match (kind, content) {
-        (DataKind::Final, Content::Final(there)) => {
-            let (scope, rest) = scoped(&place.key, &inner.keys.all_receipts())?;
+        (DataKind::Final, SlotContent::Final(there)) => {
+            let (scope, rest) = scoped(&object.key, &inner.keys.all_receipts())?;
             let file = portico_store::FileId::parse(rest)?;
             let data = inner.keys.final_data(&scope, &file, &there.token()?);
             let digest = Hash::Sha256(hash(&there.sha256)?);
-            ExpectedData { slot: place.clone(), data, part: None, size: there.size, digest }
+            ExpectedData { slot: object.clone(), data, part: None, size: there.size, digest }
         }
-        (DataKind::Part, Content::Part(there)) => {
-            let (scope, rest) = scoped(&place.key, &inner.keys.all_parts())?;
+        (DataKind::Part, SlotContent::Part(there)) => {
+            let (scope, rest) = scoped(&object.key, &inner.keys.all_parts())?;
             let (session, number) = part_of(rest)?;
             let data = inner.keys.temp_data(&scope, &TempKey { session, number, token: there.token()? });
             let digest = Hash::Blake3(hash(&there.blake3)?);
-            ExpectedData { slot: place.clone(), data, part: Some(number), size: there.size, digest }
+            ExpectedData { slot: object.clone(), data, part: Some(number), size: there.size, digest }
         }
         _ => return Err(wrong("content of its kind")),
     };
     Ok(Some(receipt))
 }
 
-fn scoped<'a>(key: &'a str, prefix: &Place) -> Result<(Scope, &'a str)> {
+fn scoped<'a>(key: &'a str, prefix: &ObjectKey) -> Result<(Scope, &'a str)> {
     parse_scoped(key, &prefix.key).ok_or_else(|| Error::internal("its key does not belong to a store"))
 }
 
@@ -225,8 +225,8 @@ async fn compare_content(
 
 async fn is_same(inner: &Arc<Inner>, receipt: &ExpectedData) -> Result<bool> {
     Ok(match receipt.digest {
-        Hash::Sha256(expected) => read::digest(inner, &receipt.data, receipt.size).await? == expected,
-        Hash::Blake3(expected) => read::blake3(inner, &receipt.data, receipt.size).await? == expected,
+        Hash::Sha256(expected) => reading::digest(inner, &receipt.data, receipt.size).await? == expected,
+        Hash::Blake3(expected) => reading::blake3(inner, &receipt.data, receipt.size).await? == expected,
     })
 }
 
@@ -238,7 +238,7 @@ fn unreadable(error: &Error) -> DifferenceKind {
 /// A listing of data.
 struct DataListing<'a> {
     kind: DataKind,
-    prefix: Place,
+    prefix: ObjectKey,
     listing: Listing<'a>,
     /// The first listed object after the latest key that was looked for.
     ahead: Option<Listed>,

@@ -151,7 +151,7 @@ impl Failure {
         }
         let kind = kind_of(error.as_service_error().and_then(|error| error.code()), status);
         let what = match answer.right_place().filter(|_| kind == Kind::Misplaced) {
-            Some(place) => format!("{what}: {place}"),
+            Some(object) => format!("{what}: {object}"),
             None => what,
         };
         Failure { retry_after, request_id, cause: Some(Box::new(error)), ..Failure::new(kind, what) }

@@ -4,7 +4,7 @@
 //! completion must repeat them (AWS, MinIO), and no piece may be a copy (MinIO). So all pieces of an upload have
 //! checksums, or none.
 
-use crate::keys::Place;
+use crate::keys::ObjectKey;
 use crate::request::client::Client;
 use crate::request::failure::{Failure, Kind};
 use crate::request::frames::Frames;
@@ -21,7 +21,7 @@ pub(crate) const PIECES_MAX: u64 = 10_000;
 /// An unfinished multipart upload.
 #[derive(Clone, Debug)]
 pub(crate) struct Unfinished {
-    pub(crate) place: Place,
+    pub(crate) object: ObjectKey,
     pub(crate) id: String,
     /// In milliseconds since the Unix epoch, by the server's clock.
     pub(crate) initiated_ms: u64,
@@ -40,7 +40,7 @@ impl Client {
     /// Creates a multipart upload. Returns its id, and whether an unanswered attempt may have created another one.
     pub(crate) async fn create_upload(
         &self,
-        place: &Place,
+        object: &ObjectKey,
         content_type: Option<&str>,
         with_checksums: bool,
     ) -> Result<(String, bool), Failure> {
@@ -53,15 +53,15 @@ impl Client {
                     let answer = self
                         .s3
                         .create_multipart_upload()
-                        .bucket(&place.bucket)
-                        .key(&place.key)
+                        .bucket(&object.bucket)
+                        .key(&object.key)
                         .set_checksum_algorithm(algorithm)
                         .set_content_type(content_type.map(str::to_owned))
                         .send()
                         .await
-                        .map_err(|error| Failure::of(format!("CreateMultipartUpload {place}"), error))?;
+                        .map_err(|error| Failure::of(format!("CreateMultipartUpload {object}"), error))?;
                     let id = answer.upload_id.filter(|id| !id.is_empty());
-                    let what = || format!("CreateMultipartUpload {place}");
+                    let what = || format!("CreateMultipartUpload {object}");
                     let id = id.ok_or_else(|| Failure::no_success_of_s3(&what(), "an id"))?;
                     Ok((id, attempts > 0))
                 }
@@ -74,7 +74,7 @@ impl Client {
     /// Sends a piece, with retries.
     pub(crate) async fn upload_piece(
         &self,
-        place: &Place,
+        object: &ObjectKey,
         id: &str,
         number: i32,
         content: &Frames,
@@ -83,7 +83,7 @@ impl Client {
         self.step("piece")?;
         let crc32 = with_checksum.then(|| crc32(content));
         let piece = self.repeat(self.carrying(content.len()), |_| {
-            self.piece_once(place, id, number, content.len(), self.body(content), crc32.clone())
+            self.piece_once(object, id, number, content.len(), self.body(content), crc32.clone())
         });
         let piece = piece.await.map_err(|failure| failure.with_content(content.len()))?;
         self.step("piece done")?;
@@ -93,7 +93,7 @@ impl Client {
     /// Sends a piece once. Its content may arrive during the request.
     pub(crate) async fn piece_once(
         &self,
-        place: &Place,
+        object: &ObjectKey,
         id: &str,
         number: i32,
         size: u64,
@@ -103,8 +103,8 @@ impl Client {
         let request = self
             .s3
             .upload_part()
-            .bucket(&place.bucket)
-            .key(&place.key)
+            .bucket(&object.bucket)
+            .key(&object.key)
             .upload_id(id)
             .part_number(number)
             .content_length(i64::try_from(size).unwrap_or(i64::MAX))
@@ -112,7 +112,7 @@ impl Client {
             .body(body);
         let sent =
             if self.signs { request.send().await } else { request.customize().disable_payload_signing().send().await };
-        let what = || format!("UploadPart {number} of {place}");
+        let what = || format!("UploadPart {number} of {object}");
         let answer = sent.map_err(|error| Failure::of(what(), error).with_content(size))?;
         Ok(Piece { number, etag: etag(answer.e_tag, what)?, crc32 })
     }
@@ -120,7 +120,7 @@ impl Client {
     /// Creates an object once, from content that arrives during the request. Returns its entity tag.
     pub(crate) async fn put_straight(
         &self,
-        place: &Place,
+        object: &ObjectKey,
         size: u64,
         body: ByteStream,
         content_type: Option<&str>,
@@ -129,13 +129,13 @@ impl Client {
         let request = self
             .s3
             .put_object()
-            .bucket(&place.bucket)
-            .key(&place.key)
+            .bucket(&object.bucket)
+            .key(&object.key)
             .content_length(i64::try_from(size).unwrap_or(i64::MAX))
             .set_content_type(content_type.map(str::to_owned))
             .body(body);
         let sent = conditional(request, condition).customize().disable_payload_signing().send().await;
-        let what = || format!("PutObject {place}");
+        let what = || format!("PutObject {object}");
         let answer = sent.map_err(|error| Failure::of(what(), error).with_content(size))?;
         etag(answer.e_tag, what)
     }
@@ -143,10 +143,10 @@ impl Client {
     /// Copies a range of another object into a piece, within the server.
     pub(crate) async fn copy_piece(
         &self,
-        place: &Place,
+        object: &ObjectKey,
         id: &str,
         number: i32,
-        source: &Place,
+        source: &ObjectKey,
         range: &Range<u64>,
     ) -> Result<Piece, Failure> {
         self.step("copy")?;
@@ -161,12 +161,12 @@ impl Client {
             })
             .collect();
         let piece = self.repeat(self.long(), |_| async {
-            let what = || format!("UploadPartCopy {source} {range:?} to {place}");
+            let what = || format!("UploadPartCopy {source} {range:?} to {object}");
             let answer = self
                 .s3
                 .upload_part_copy()
-                .bucket(&place.bucket)
-                .key(&place.key)
+                .bucket(&object.bucket)
+                .key(&object.key)
                 .upload_id(id)
                 .part_number(number)
                 .copy_source(&from)
@@ -188,7 +188,7 @@ impl Client {
     /// without a confirmation it may keep the upload beside the object.
     pub(crate) async fn complete_upload(
         &self,
-        place: &Place,
+        object: &ObjectKey,
         id: &str,
         pieces: &[Piece],
         size: u64,
@@ -206,17 +206,17 @@ impl Client {
         let mut attempts = 0;
         let (was_told, there) = loop {
             let parts = parts.clone();
-            let request = self.s3.complete_multipart_upload().bucket(&place.bucket).key(&place.key);
+            let request = self.s3.complete_multipart_upload().bucket(&object.bucket).key(&object.key);
             let sent = async {
                 let sent = request.upload_id(id).multipart_upload(parts).send().await;
-                sent.map_err(|error| Failure::of(format!("CompleteMultipartUpload {place}"), error))
+                sent.map_err(|error| Failure::of(format!("CompleteMultipartUpload {object}"), error))
             };
             let answer = self.once(self.long(), sent).await;
             // Any response, also a success, is believed only if the object exists; its size must be what was sent.
-            let there = self.head(place).await?;
+            let there = self.head(object).await?;
             let failure = match (answer, there) {
                 (answer, Some(there)) => break (answer.is_ok(), there),
-                (Ok(_), None) => Failure::new(Kind::Transient, format!("{place} was completed and does not exist")),
+                (Ok(_), None) => Failure::new(Kind::Transient, format!("{object} was completed and does not exist")),
                 (Err(failure), None) => failure,
             };
             attempts += 1;
@@ -224,7 +224,7 @@ impl Client {
             tokio::time::sleep(pause).await;
         };
         if there.size != size {
-            let what = format!("{place} has {} bytes in the store, and {size} were sent", there.size);
+            let what = format!("{object} has {} bytes in the store, and {size} were sent", there.size);
             return Err(Failure::new(Kind::Pieces, what));
         }
         self.step("complete done")?;
@@ -232,12 +232,12 @@ impl Client {
     }
 
     /// Aborts a multipart upload, which may be gone already.
-    pub(crate) async fn abort_upload(&self, place: &Place, id: &str) -> Result<(), Failure> {
+    pub(crate) async fn abort_upload(&self, object: &ObjectKey, id: &str) -> Result<(), Failure> {
         self.step("abort")?;
         let aborted = self.repeat(self.short(), |_| async {
-            let request = self.s3.abort_multipart_upload().bucket(&place.bucket).key(&place.key).upload_id(id);
+            let request = self.s3.abort_multipart_upload().bucket(&object.bucket).key(&object.key).upload_id(id);
             let sent = request.send().await;
-            sent.map_err(|error| Failure::of(format!("AbortMultipartUpload {place}"), error))
+            sent.map_err(|error| Failure::of(format!("AbortMultipartUpload {object}"), error))
         });
         match aborted.await {
             Err(failure) if !matches!(failure.kind, Kind::NoUpload | Kind::Missing) => Err(failure),
@@ -246,7 +246,7 @@ impl Client {
     }
 
     /// Lists unfinished multipart uploads of keys with a prefix.
-    pub(crate) async fn unfinished(&self, prefix: &Place) -> Result<Vec<Unfinished>, Failure> {
+    pub(crate) async fn unfinished(&self, prefix: &ObjectKey) -> Result<Vec<Unfinished>, Failure> {
         let mut found = Vec::new();
         let mut after: Option<(String, String)> = None;
         loop {
@@ -268,7 +268,7 @@ impl Client {
                 let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) else { continue };
                 let initiated = upload.initiated().and_then(|time| time.to_millis().ok());
                 found.push(Unfinished {
-                    place: Place { bucket: prefix.bucket.clone(), key: key.to_owned() },
+                    object: ObjectKey { bucket: prefix.bucket.clone(), key: key.to_owned() },
                     id: id.to_owned(),
                     initiated_ms: initiated.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0),
                 });
@@ -290,13 +290,13 @@ impl Client {
             let request = |_| async {
                 self.s3
                     .list_parts()
-                    .bucket(&upload.place.bucket)
-                    .key(&upload.place.key)
+                    .bucket(&upload.object.bucket)
+                    .key(&upload.object.key)
                     .upload_id(&upload.id)
                     .set_part_number_marker(after.clone())
                     .send()
                     .await
-                    .map_err(|error| Failure::of(format!("ListParts {}", upload.place), error))
+                    .map_err(|error| Failure::of(format!("ListParts {}", upload.object), error))
             };
             let answer = match self.repeat(self.short(), request).await {
                 Err(failure) if matches!(failure.kind, Kind::NoUpload | Kind::Missing) => return Ok(newest),
@@ -313,13 +313,13 @@ impl Client {
     }
 
     /// Sends an object with a wrong checksum, to test whether the server verifies checksums.
-    pub(crate) async fn put_with_wrong_checksum(&self, place: &Place, content: &Frames) -> Result<(), Failure> {
+    pub(crate) async fn put_with_wrong_checksum(&self, object: &ObjectKey, content: &Frames) -> Result<(), Failure> {
         let put = async {
-            let request = self.s3.put_object().bucket(&place.bucket).key(&place.key).body(self.body(content));
+            let request = self.s3.put_object().bucket(&object.bucket).key(&object.key).body(self.body(content));
             let request = request.checksum_crc32(crc32(&Frames::from(Bytes::from_static(b"other content"))));
             let request = request.content_length(i64::try_from(content.len()).unwrap_or(i64::MAX));
             let sent = request.customize().disable_payload_signing().send().await;
-            sent.map(drop).map_err(|error| Failure::of(format!("PutObject {place}"), error))
+            sent.map(drop).map_err(|error| Failure::of(format!("PutObject {object}"), error))
         };
         self.once(self.short(), put).await
     }
@@ -327,11 +327,11 @@ impl Client {
     /// Creates an object if the condition holds; returns `None` if it does not.
     pub(crate) async fn put_if(
         &self,
-        place: &Place,
+        object: &ObjectKey,
         content: &Frames,
         condition: Condition<'_>,
     ) -> Result<Option<String>, Failure> {
-        match self.put_once(place, content, condition, None).await {
+        match self.put_once(object, content, condition, None).await {
             Ok(etag) => Ok(Some(etag)),
             Err(failure) if matches!(failure.kind, Kind::Precondition | Kind::Racing) => Ok(None),
             Err(failure) => Err(failure),

@@ -3,7 +3,7 @@
 //! Nothing here knows the purpose of an object. Content has a known length and a checksum.
 
 use crate::Checksum;
-use crate::keys::Place;
+use crate::keys::ObjectKey;
 use crate::request::client::Client;
 use crate::request::failure::{Failure, Kind};
 use crate::request::frames::Frames;
@@ -100,7 +100,7 @@ impl Client {
     /// Creates an object from gathered content in one request, once. Returns its entity tag.
     pub(crate) async fn put_once(
         &self,
-        place: &Place,
+        object: &ObjectKey,
         content: &Frames,
         condition: Condition<'_>,
         content_type: Option<&str>,
@@ -109,8 +109,8 @@ impl Client {
         let request = self
             .s3
             .put_object()
-            .bucket(&place.bucket)
-            .key(&place.key)
+            .bucket(&object.bucket)
+            .key(&object.key)
             .content_length(i64::try_from(size).unwrap_or(i64::MAX))
             .set_checksum_crc32((self.checksum == Checksum::Crc32).then(|| crc32(content)))
             .set_content_type(content_type.map(str::to_owned))
@@ -122,44 +122,49 @@ impl Client {
             } else {
                 request.customize().disable_payload_signing().send().await
             };
-            sent.map_err(|error| Failure::of(format!("PutObject {place}"), error))
+            sent.map_err(|error| Failure::of(format!("PutObject {object}"), error))
         };
         let answer = self.once(self.carrying(size), sent).await?;
-        etag(answer.e_tag, || format!("PutObject {place}"))
+        etag(answer.e_tag, || format!("PutObject {object}"))
     }
 
     /// Creates or replaces an object with gathered content, with retries.
-    pub(crate) async fn put(&self, place: &Place, content: &Frames, content_type: Option<&str>) -> Result<(), Failure> {
+    pub(crate) async fn put(
+        &self,
+        object: &ObjectKey,
+        content: &Frames,
+        content_type: Option<&str>,
+    ) -> Result<(), Failure> {
         self.step("put")?;
         let limit = self.carrying(content.len());
-        let put = self.repeat(limit, |_| self.put_once(place, content, Condition::Always, content_type)).await;
+        let put = self.repeat(limit, |_| self.put_once(object, content, Condition::Always, content_type)).await;
         put.map_err(|failure| failure.with_content(content.len()))?;
         self.step("put done")
     }
 
     /// Reads an object of at most `limit` bytes.
-    pub(crate) async fn get_small(&self, place: &Place, limit: usize) -> Result<Option<Small>, Failure> {
+    pub(crate) async fn get_small(&self, object: &ObjectKey, limit: usize) -> Result<Option<Small>, Failure> {
         let got = self.repeat(self.short(), |_| async {
             let answer = self
                 .s3
                 .get_object()
-                .bucket(&place.bucket)
-                .key(&place.key)
+                .bucket(&object.bucket)
+                .key(&object.key)
                 .send()
                 .await
-                .map_err(|error| Failure::of(format!("GetObject {place}"), error))?;
-            let etag = etag(answer.e_tag, || format!("GetObject {place}"))?;
+                .map_err(|error| Failure::of(format!("GetObject {object}"), error))?;
+            let etag = etag(answer.e_tag, || format!("GetObject {object}"))?;
             let size = answer.content_length.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX);
             if size > limit {
-                return Err(Failure::new(Kind::Other, format!("{place} has {size} bytes, over the limit of {limit}")));
+                return Err(Failure::new(Kind::Other, format!("{object} has {size} bytes, over the limit of {limit}")));
             }
-            let cut = |cause| Failure::new(Kind::Transient, format!("GetObject {place}: {cause}"));
+            let cut = |cause| Failure::new(Kind::Transient, format!("GetObject {object}: {cause}"));
             let modified_ms = ms(answer.last_modified.as_ref());
             let body = answer.body.collect().await.map_err(cut)?.into_bytes();
             if body.len() != size {
                 return Err(Failure::new(
                     Kind::Transient,
-                    format!("GetObject {place}: {} of {size} bytes arrived", body.len()),
+                    format!("GetObject {object}: {} of {size} bytes arrived", body.len()),
                 ));
             }
             Ok(Small { body, etag, modified_ms })
@@ -169,10 +174,15 @@ impl Client {
 
     /// Starts to read a range, which is not empty, of an object of `size` bytes. The server may send more than the
     /// range; see [`RangeBody`].
-    pub(crate) async fn get_range(&self, place: &Place, range: &Range<u64>, size: u64) -> Result<RangeBody, Failure> {
+    pub(crate) async fn get_range(
+        &self,
+        object: &ObjectKey,
+        range: &Range<u64>,
+        size: u64,
+    ) -> Result<RangeBody, Failure> {
         self.repeat(self.short(), |_| async {
-            let what = || format!("GetObject {place} {range:?}");
-            let answer = self.get_request(place, range).send().await.map_err(|error| Failure::of(what(), error))?;
+            let what = || format!("GetObject {object} {range:?}");
+            let answer = self.get_request(object, range).send().await.map_err(|error| Failure::of(what(), error))?;
             etag(answer.e_tag, what)?;
             // `bytes FIRST-LAST/SIZE`, or absent if the server ignored the range.
             let told = answer.content_range.as_deref().and_then(|text| text.strip_prefix("bytes ")?.split_once('/'));
@@ -192,20 +202,20 @@ impl Client {
         .await
     }
 
-    fn get_request(&self, place: &Place, range: &Range<u64>) -> GetObjectFluentBuilder {
-        self.s3.get_object().bucket(&place.bucket).key(&place.key).range(range_header(range))
+    fn get_request(&self, object: &ObjectKey, range: &Range<u64>) -> GetObjectFluentBuilder {
+        self.s3.get_object().bucket(&object.bucket).key(&object.key).range(range_header(range))
     }
 
     /// Returns the size and time of an object.
-    pub(crate) async fn head(&self, place: &Place) -> Result<Option<Listed>, Failure> {
+    pub(crate) async fn head(&self, object: &ObjectKey) -> Result<Option<Listed>, Failure> {
         let got = self.repeat(self.short(), |_| async {
-            let what = || format!("HeadObject {place}");
-            let answer = match self.s3.head_object().bucket(&place.bucket).key(&place.key).send().await {
+            let what = || format!("HeadObject {object}");
+            let answer = match self.s3.head_object().bucket(&object.bucket).key(&object.key).send().await {
                 Ok(answer) => answer,
-                Err(error) => return Err(self.explain_head(place, Failure::of_head(what(), error)).await),
+                Err(error) => return Err(self.explain_head(object, Failure::of_head(what(), error)).await),
             };
             Ok(Listed {
-                key: place.key.clone(),
+                key: object.key.clone(),
                 size: answer.content_length.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
                 etag: etag(answer.e_tag, what)?,
                 modified_ms: ms(answer.last_modified.as_ref()),
@@ -216,29 +226,29 @@ impl Client {
 
     /// Determines whether S3 refused a `HEAD`, whose response has no body. Some servers name requests differently
     /// (moto) or not at all; their response to a `GET` has a body.
-    async fn explain_head(&self, place: &Place, failure: Failure) -> Failure {
+    async fn explain_head(&self, object: &ObjectKey, failure: Failure) -> Failure {
         if !failure.foreign.is_some_and(|status| (400..500).contains(&status)) {
             return failure;
         }
-        match self.get_request(place, &(0..1)).send().await {
+        match self.get_request(object, &(0..1)).send().await {
             // An empty object has no such range.
             Err(error) if error.raw_response().is_some_and(|response| response.status().as_u16() == 416) => failure,
-            Err(error) => Failure::of(format!("GetObject {place}"), error),
+            Err(error) => Failure::of(format!("GetObject {object}"), error),
             Ok(_) => failure,
         }
     }
 
     /// Deletes objects whose keys are never used again. They may be gone already.
-    pub(crate) async fn delete(&self, places: &[Place]) -> Result<(), Failure> {
-        for place in places.chunk_by(|a, b| a.bucket == b.bucket).flat_map(|same| same.chunks(KEYS_MAX)) {
+    pub(crate) async fn delete(&self, objects: &[ObjectKey]) -> Result<(), Failure> {
+        for object in objects.chunk_by(|a, b| a.bucket == b.bucket).flat_map(|same| same.chunks(KEYS_MAX)) {
             self.step("delete")?;
-            let deleted = self.repeat(self.long(), |_| self.delete_request(place)).await;
+            let deleted = self.repeat(self.long(), |_| self.delete_request(object)).await;
             match deleted {
                 // Some servers cannot delete several keys at once, or want another form.
                 Err(failure)
-                    if place.len() > 1 && matches!(failure.kind, Kind::Unsupported | Kind::Foreign | Kind::Other) =>
+                    if object.len() > 1 && matches!(failure.kind, Kind::Unsupported | Kind::Foreign | Kind::Other) =>
                 {
-                    for only in place.chunks(1) {
+                    for only in object.chunks(1) {
                         self.repeat(self.long(), |_| self.delete_request(only)).await?;
                     }
                 }
@@ -250,12 +260,12 @@ impl Client {
     }
 
     /// Sends the deletion of at most [`KEYS_MAX`] objects of one bucket once.
-    pub(crate) async fn delete_once(&self, places: &[Place]) -> Result<(), Failure> {
+    pub(crate) async fn delete_once(&self, objects: &[ObjectKey]) -> Result<(), Failure> {
         self.step("delete")?;
-        match self.once(self.long(), self.delete_request(places)).await {
+        match self.once(self.long(), self.delete_request(objects)).await {
             // The whole request was refused, so nothing was deleted.
-            Err(failure) if places.len() > 1 && matches!(failure.kind, Kind::Unsupported | Kind::Other) => {
-                for only in places.chunks(1) {
+            Err(failure) if objects.len() > 1 && matches!(failure.kind, Kind::Unsupported | Kind::Other) => {
+                for only in objects.chunks(1) {
                     self.once(self.long(), self.delete_request(only)).await?;
                 }
             }
@@ -264,18 +274,18 @@ impl Client {
         self.step("deleted")
     }
 
-    async fn delete_request(&self, places: &[Place]) -> Result<(), Failure> {
-        let Some(first) = places.first() else { return Ok(()) };
-        if places.len() == 1 {
+    async fn delete_request(&self, objects: &[ObjectKey]) -> Result<(), Failure> {
+        let Some(first) = objects.first() else { return Ok(()) };
+        if objects.len() == 1 {
             let deleted = self.s3.delete_object().bucket(&first.bucket).key(&first.key).send().await;
             return match deleted.map_err(|error| Failure::of(format!("DeleteObject {first}"), error)) {
                 Err(failure) if failure.kind == Kind::Missing => Ok(()),
                 other => other.map(drop),
             };
         }
-        let key = |place: &Place| ObjectIdentifier::builder().key(&place.key).build();
-        let what = || format!("DeleteObjects {first} and {} more", places.len() - 1);
-        let objects: Vec<_> = places
+        let key = |object: &ObjectKey| ObjectIdentifier::builder().key(&object.key).build();
+        let what = || format!("DeleteObjects {first} and {} more", objects.len() - 1);
+        let objects: Vec<_> = objects
             .iter()
             .map(key)
             .collect::<Result<_, _>>()
@@ -304,7 +314,7 @@ impl Client {
     /// are more.
     pub(crate) async fn list(
         &self,
-        prefix: &Place,
+        prefix: &ObjectKey,
         after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Listed>, bool), Failure> {
@@ -345,14 +355,14 @@ impl Client {
 /// Lists all objects whose keys have a prefix, a page at a time.
 pub(crate) struct Listing<'a> {
     client: &'a Client,
-    prefix: Place,
+    prefix: ObjectKey,
     after: Option<String>,
     page: std::vec::IntoIter<Listed>,
     more: bool,
 }
 
 impl<'a> Listing<'a> {
-    pub(crate) fn new(client: &'a Client, prefix: Place, after: Option<String>) -> Self {
+    pub(crate) fn new(client: &'a Client, prefix: ObjectKey, after: Option<String>) -> Self {
         Listing { client, prefix, after, page: Vec::new().into_iter(), more: true }
     }
 

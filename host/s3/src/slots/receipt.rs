@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// The content of a live slot.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-pub(crate) enum Content {
+pub(crate) enum SlotContent {
     Part(Part),
     Final(Final),
     Record,

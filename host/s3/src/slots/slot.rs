@@ -17,13 +17,13 @@
 //! apart.
 
 use crate::each::each;
-use crate::keys::Place;
+use crate::keys::ObjectKey;
 use crate::open::owner::SoleOwner;
 use crate::request::client::Client;
 use crate::request::failure::{Failure, Kind};
 use crate::request::frames::Frames;
 use crate::request::objects::{Condition, KEYS_MAX, Small};
-use crate::slots::receipt::{Content, Part};
+use crate::slots::receipt::{Part, SlotContent};
 use bytes::Bytes;
 use portico_store::{Error, Result, Token, limits};
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ pub(crate) const WIDTH: usize = 16;
 /// The state of a slot.
 #[derive(Clone, Debug)]
 pub(crate) enum State {
-    Live(Content, Bytes),
+    Live(SlotContent, Bytes),
     Free,
     Sealed,
     Gone(String),
@@ -70,7 +70,9 @@ impl Slot {
     /// Returns whether both slots are of the same write of a part.
     fn is_same_part(&self, other: &Slot) -> bool {
         match (&self.state, &other.state) {
-            (State::Live(Content::Part(part), _), State::Live(Content::Part(other), _)) => part.data == other.data,
+            (State::Live(SlotContent::Part(part), _), State::Live(SlotContent::Part(other), _)) => {
+                part.data == other.data
+            }
             _ => false,
         }
     }
@@ -79,7 +81,7 @@ impl Slot {
 /// Returns the part that a slot holds.
 pub(crate) fn live(slot: Option<Slot>) -> Option<Part> {
     match slot?.state {
-        State::Live(Content::Part(part), _) => Some(part),
+        State::Live(SlotContent::Part(part), _) => Some(part),
         _ => None,
     }
 }
@@ -106,7 +108,7 @@ struct Line {
 enum Written {
     Live {
         #[serde(flatten)]
-        content: Content,
+        content: SlotContent,
     },
     Free,
     Sealed,
@@ -137,8 +139,8 @@ fn write(token: &Token, state: &State) -> Bytes {
     body.into()
 }
 
-fn read(place: &Place, small: Small) -> Result<Slot, Failure> {
-    let other = |why: &str| Failure::new(Kind::Other, format!("{place} is not a slot: {why}"));
+fn read(object: &ObjectKey, small: Small) -> Result<Slot, Failure> {
+    let other = |why: &str| Failure::new(Kind::Other, format!("{object} is not a slot: {why}"));
     let end = small.body.iter().position(|&byte| byte == b'\n').ok_or_else(|| other("it has no line"))?;
     let line: Line = serde_json::from_slice(&small.body[..end]).map_err(|error| other(&error.to_string()))?;
     if line.portico != VERSION {
@@ -163,14 +165,14 @@ pub(crate) struct Slots {
 
 impl Slots {
     /// Reads a slot.
-    pub(crate) async fn get(&self, place: &Place) -> Result<Option<Slot>, Failure> {
-        self.client.get_small(place, SLOT_MAX).await?.map(|small| read(place, small)).transpose()
+    pub(crate) async fn get(&self, object: &ObjectKey) -> Result<Option<Slot>, Failure> {
+        self.client.get_small(object, SLOT_MAX).await?.map(|small| read(object, small)).transpose()
     }
 
     /// Writes a slot if it is still `expected`, absent or unchanged. Otherwise returns the current slot.
     pub(crate) async fn write(
         &self,
-        place: &Place,
+        object: &ObjectKey,
         expected: Option<&Slot>,
         state: &State,
     ) -> Result<Result<Slot, Option<Slot>>> {
@@ -179,12 +181,12 @@ impl Slots {
         let slot = |etag| Slot { state: state.clone(), token: token.clone(), etag, modified_ms: self.client.now_ms() };
         self.client.step("slot")?;
         let written = match &self.sole_owner {
-            None => self.write_conditionally(place, expected, &token, &body).await?,
+            None => self.write_conditionally(object, expected, &token, &body).await?,
             Some(owner) => {
-                let _only = owner.lock(place).await?;
-                let there = self.get(place).await?;
+                let _only = owner.lock(object).await?;
+                let there = self.get(object).await?;
                 if there.as_ref().map(|slot| &slot.token) == expected.map(|slot| &slot.token) {
-                    self.write_unconditionally(place, &token, &body).await?
+                    self.write_unconditionally(object, &token, &body).await?
                 } else {
                     Err(there)
                 }
@@ -204,7 +206,7 @@ impl Slots {
     /// is then unknown, unless the slot has this write's token.
     async fn write_unconditionally(
         &self,
-        place: &Place,
+        object: &ObjectKey,
         token: &Token,
         body: &Frames,
     ) -> Result<Result<String, Option<Slot>>, Failure> {
@@ -212,7 +214,7 @@ impl Slots {
         let in_doubt = AtomicBool::new(false);
         let put = |_| async {
             let before = in_doubt.swap(true, Ordering::Relaxed);
-            let put = self.client.put_once(place, body, Condition::Always, None).await;
+            let put = self.client.put_once(object, body, Condition::Always, None).await;
             if put.as_ref().is_err_and(|failure| !failure.kind.is_doubtful()) {
                 in_doubt.store(before, Ordering::Relaxed);
             }
@@ -221,7 +223,7 @@ impl Slots {
         match self.client.repeat(self.client.carrying(body.len()), put).await {
             Ok(etag) => Ok(Ok(etag)),
             Err(failure) if !in_doubt.load(Ordering::Relaxed) => Err(failure),
-            Err(failure) => match self.get(place).await {
+            Err(failure) => match self.get(object).await {
                 Ok(Some(slot)) if slot.token == *token => Ok(Err(Some(slot))),
                 _ => Err(failure.in_doubt()),
             },
@@ -234,7 +236,7 @@ impl Slots {
     /// been there before. The outcome is then unknown, and the error says so.
     async fn write_conditionally(
         &self,
-        place: &Place,
+        object: &ObjectKey,
         expected: Option<&Slot>,
         token: &Token,
         body: &Frames,
@@ -245,7 +247,7 @@ impl Slots {
         let doubtful = |in_doubt: bool, failure: Failure| if in_doubt { failure.in_doubt() } else { failure };
         loop {
             let condition = expected.map_or(Condition::Absent, |slot| Condition::Is(&slot.etag));
-            let failure = match self.client.put_once(place, body, condition, None).await {
+            let failure = match self.client.put_once(object, body, condition, None).await {
                 Ok(etag) => return Ok(Ok(etag)),
                 Err(failure) => failure,
             };
@@ -255,7 +257,7 @@ impl Slots {
             if !refused && !failure.kind.is_retryable() && !failure.kind.is_doubtful() {
                 return Err(doubtful(in_doubt, failure));
             }
-            let there = self.get(place).await.map_err(|failure| doubtful(in_doubt, failure))?;
+            let there = self.get(object).await.map_err(|failure| doubtful(in_doubt, failure))?;
             let ours = there.as_ref().is_some_and(|slot| slot.token == *token);
             let unchanged = there.as_ref().map(|slot| &slot.token) == expected.map(|slot| &slot.token);
             if ours || ((refused || !unchanged) && !in_doubt) {
@@ -269,15 +271,15 @@ impl Slots {
     }
 
     /// Takes a slot that holds nothing.
-    pub(crate) async fn take(&self, place: &Place, state: &State) -> Result<Taken> {
+    pub(crate) async fn take(&self, object: &ObjectKey, state: &State) -> Result<Taken> {
         let began = Instant::now();
         let mut expected: Option<Slot> = None;
         loop {
-            match self.write(place, expected.as_ref(), state).await? {
+            match self.write(object, expected.as_ref(), state).await? {
                 Ok(slot) => return Ok(Taken::Done(slot)),
                 // The slot disappeared between the write and the read.
                 Err(None) if began.elapsed() < SEAL_WAIT => expected = None,
-                Err(None) => return Err(Error::unavailable(format!("{place} cannot be created and does not exist"))),
+                Err(None) => return Err(Error::unavailable(format!("{object} cannot be created and does not exist"))),
                 Err(Some(there)) => match &there.state {
                     State::Live(..) | State::Gone(_) => return Ok(Taken::Other(there)),
                     State::Free => expected = Some(there),
@@ -290,7 +292,7 @@ impl Slots {
                         let wait = SEAL_MAX.saturating_sub(self.client.age(there.modified_ms));
                         return Err(Error::Unavailable {
                             retry_after: u32::try_from(wait.as_secs()).ok(),
-                            cause: format!("{place} is being removed").into(),
+                            cause: format!("{object} is being removed").into(),
                         });
                     }
                 },
@@ -302,29 +304,29 @@ impl Slots {
     /// unchanged. Returns in order whether this call changed each slot.
     pub(crate) async fn end(
         self: &Arc<Self>,
-        slots: Vec<(Place, Slot)>,
+        slots: Vec<(ObjectKey, Slot)>,
         state: State,
-    ) -> Result<Vec<(Place, Slot, bool)>> {
-        each(WIDTH, slots, |(place, mut slot)| {
+    ) -> Result<Vec<(ObjectKey, Slot, bool)>> {
+        each(WIDTH, slots, |(object, mut slot)| {
             let (this, state) = (self.clone(), state.clone());
             async move {
                 let ours = loop {
-                    match this.write(&place, Some(&slot), &state).await? {
+                    match this.write(&object, Some(&slot), &state).await? {
                         Ok(_) => break true,
                         Err(Some(now)) if now.is_same_part(&slot) => slot = now,
                         Err(_) => break false,
                     }
                 };
-                Ok((place, slot, ours))
+                Ok((object, slot, ours))
             }
         })
         .await
     }
 
     /// Removes slots that this call has sealed.
-    pub(crate) async fn remove_sealed(&self, places: &[Place]) -> Result<()> {
-        for places in places.chunks(KEYS_MAX) {
-            self.client.delete_once(places).await?;
+    pub(crate) async fn remove_sealed(&self, objects: &[ObjectKey]) -> Result<()> {
+        for objects in objects.chunks(KEYS_MAX) {
+            self.client.delete_once(objects).await?;
         }
         Ok(())
     }
@@ -334,14 +336,14 @@ impl Slots {
 mod tests {
     use super::*;
 
-    fn place() -> Place {
-        Place { bucket: "bucket".to_owned(), key: "slot".to_owned() }
+    fn object() -> ObjectKey {
+        ObjectKey { bucket: "bucket".to_owned(), key: "slot".to_owned() }
     }
 
     fn again(state: &State) -> Slot {
         let token = Token::random().unwrap();
         let body = write(&token, state);
-        let slot = read(&place(), Small { body, etag: "tag".to_owned(), modified_ms: 7 }).unwrap();
+        let slot = read(&object(), Small { body, etag: "tag".to_owned(), modified_ms: 7 }).unwrap();
         assert_eq!(slot.token, token);
         slot
     }
@@ -349,8 +351,8 @@ mod tests {
     #[test]
     fn slots_are_read_as_they_were_written() {
         let value = Bytes::from_static(b"a value\nof two lines");
-        let live = again(&State::Live(Content::Record, value.clone()));
-        assert!(matches!(live.state, State::Live(Content::Record, there) if there == value));
+        let live = again(&State::Live(SlotContent::Record, value.clone()));
+        assert!(matches!(live.state, State::Live(SlotContent::Record, there) if there == value));
         assert!(matches!(again(&State::Free).state, State::Free));
         assert!(matches!(again(&State::Sealed).state, State::Sealed));
         let reason = "r".repeat(64);
@@ -361,7 +363,7 @@ mod tests {
     fn the_size_tells_live_slots_from_others() {
         let token = Token::random().unwrap();
         let size = |state| write(&token, &state).len() as u64;
-        assert!(size(State::Live(Content::Record, Bytes::new())) >= LIVE_MIN);
+        assert!(size(State::Live(SlotContent::Record, Bytes::new())) >= LIVE_MIN);
         for state in [State::Free, State::Sealed, State::Gone("r".repeat(64))] {
             assert!(size(state) < LIVE_MIN);
         }
@@ -371,7 +373,7 @@ mod tests {
     fn other_objects_are_refused() {
         for body in ["", "{}", "{}\n", "no JSON\n", "{\"portico\":2,\"token\":\"\",\"state\":\"free\"}\n"] {
             let small = Small { body: Bytes::from(body), etag: String::new(), modified_ms: 0 };
-            assert!(read(&place(), small).is_err(), "{body}");
+            assert!(read(&object(), small).is_err(), "{body}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The operations that faults are put into: how each is prepared, done, and looked at afterwards.
+//! The operations that faults are injected into: preparation, execution and inspection of each.
 
 use crate::support::{Framed, MIB, content, options, read, sha256, sized};
 use portico_s3::S3Store;
@@ -15,7 +15,7 @@ pub(crate) enum Operation {
     Part,
     /// Of parts that the server copies.
     Assembly,
-    /// Of parts that are too small for that.
+    /// Of parts that are too small to be copied.
     MergingAssembly,
     DeleteFinal,
     DeletePart,
@@ -26,16 +26,16 @@ pub(crate) enum Operation {
     VoidFinal,
 }
 
-/// What can be seen of an operation.
+/// The visible effect of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
-    /// Nothing: all is as it was.
+    /// No effect.
     Before,
-    /// All of it.
+    /// The whole effect.
     After,
 }
 
-/// What an operation needs.
+/// The prerequisites of an operation.
 #[derive(Default)]
 pub(crate) struct Prepared {
     content: Vec<u8>,
@@ -77,7 +77,7 @@ impl Operation {
         Operation::VoidFinal,
     ];
 
-    /// Sizes of the parts that must be there before.
+    /// Returns the sizes of the parts that must exist before.
     fn sizes(self) -> &'static [usize] {
         match self {
             Operation::Assembly => &[5 * MIB, 5 * MIB, 5 * MIB, 100_000],
@@ -119,7 +119,7 @@ impl Operation {
         prepared
     }
 
-    /// Does it. What it answers must be right; `again` says that it may have been done before.
+    /// Runs the operation and checks its result; `again` says that it may have run before.
     pub(crate) async fn run(self, store: &S3Store, scope: &Scope, prepared: &Prepared, again: bool) -> Result<()> {
         let if_exists = if again { IfExists::SameContentOk } else { IfExists::Fail };
         let content = &prepared.content;
@@ -168,17 +168,17 @@ impl Operation {
         Ok(())
     }
 
-    /// Whether it answers this if it has been done before, as far as its caller can know.
+    /// Returns whether `error` means to the caller that the operation has run before.
     pub(crate) fn is_done_before(self, error: &Error) -> bool {
         match self {
             Operation::CreateRecord | Operation::ReplaceRecord => matches!(error, Error::Conflict),
-            // Its parts went with the first answer that was lost.
+            // The first run, whose response was lost, removed its parts.
             Operation::Assembly | Operation::MergingAssembly => matches!(error, Error::NotFound),
             _ => false,
         }
     }
 
-    /// Looks at all that can be seen of it; anything between before and after is a failure.
+    /// Looks at every visible effect. Panics if there is neither the whole effect nor none.
     pub(crate) async fn seen(self, store: &S3Store, scope: &Scope, prepared: &Prepared) -> Seen {
         let listed = store.list_finals(scope, None, 10).await.unwrap().entries;
         let stat = store.stat_final(scope, &file()).await;
@@ -211,7 +211,7 @@ impl Operation {
                 }
                 let before = prepared.parts.len();
                 assert!(self == Operation::DeleteSession || listed.len() <= 1);
-                // A session that is being deleted may be deleted in part; what is there is whole.
+                // A session may be deleted in part; each remaining part is whole.
                 if listed.len() == before { Seen::Before } else { Seen::After }
             }
             Operation::CreateRecord | Operation::ReplaceRecord | Operation::DeleteRecord => {
@@ -243,7 +243,7 @@ impl Operation {
         }
     }
 
-    /// Whether nothing is left of what it takes away.
+    /// Returns whether everything that the operation deletes is gone.
     pub(crate) async fn is_tidy(self, store: &S3Store, scope: &Scope) -> bool {
         match self {
             Operation::Part => true,

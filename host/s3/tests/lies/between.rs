@@ -1,5 +1,5 @@
-//! What answers in place of S3: an ingress that has lost its way, a proxy with limits of its own, a captive portal. Nothing
-//! that they say is taken for absence, for refusal or for success.
+//! Intermediaries that respond in S3's place: a misconfigured ingress, a proxy with its own limits, a captive portal.
+//! Their responses never count as absence, refusal or success.
 
 use crate::support::{Framed, MIB, audit, content, options, read, sized};
 use portico_s3::{S3Options, S3Store};
@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Statuses that say something when S3 says them, and some that it never says.
+/// Statuses that mean something from S3, and some that S3 never sends.
 const STATUSES: [u16; 16] = [200, 204, 301, 307, 400, 401, 403, 404, 405, 409, 410, 412, 416, 429, 501, 503];
 
-/// Longer than any grace.
+/// Longer than any grace time.
 const PAST_GRACE: Duration = Duration::from_secs(25 * 60 * 60);
 
 struct World {
@@ -24,11 +24,11 @@ struct World {
     proxy: FaultProxy,
     /// A host that reaches the server through the proxy.
     store: S3Store,
-    /// One that does not.
+    /// A host that reaches the server directly.
     direct: S3Store,
 }
 
-/// What was acknowledged before.
+/// Writes that were acknowledged before.
 struct Kept {
     bytes: Vec<u8>,
     object: FinalKey,
@@ -51,7 +51,7 @@ fn record(name: &str) -> RecordName {
     RecordName::parse(name).unwrap()
 }
 
-/// Puts an object, whose size is told before or not.
+/// Puts an object, with or without a known size.
 async fn put_object(store: &S3Store, name: &str, bytes: &[u8], is_known: bool) -> Result<FinalReceipt> {
     let options = options(is_known.then_some(bytes.len()), IfExists::Fail);
     put_final(store, &scope(), &file(name), &mut Framed::new(bytes), options).await
@@ -63,7 +63,7 @@ async fn put_number(store: &S3Store, number: u32, bytes: &[u8], is_known: bool) 
     put_part(store, &scope(), &session(), number, &mut Framed::new(bytes), options).await
 }
 
-/// The texts of an error and of its causes.
+/// Returns the texts of an error and of its causes.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = String::new();
     let mut next = Some(error);
@@ -98,7 +98,7 @@ impl World {
         Kept { bytes, object: put.key, part }
     }
 
-    /// All that was acknowledged is there, also after sweeps, and nothing else.
+    /// Checks that all acknowledged writes are there, also after sweeps, and nothing else.
     async fn expect_kept(&self, kept: &Kept) {
         let store = &self.direct;
         for _ in 0..3 {
@@ -118,7 +118,7 @@ impl World {
     }
 }
 
-/// Everything that can be asked of a store, with the error of each; those that must fail and do not are named.
+/// Runs every operation of a store, and returns the error of each. Names the operations that should have failed.
 async fn operations(store: &S3Store, kept: &Kept) -> Vec<(&'static str, Error)> {
     let mut errors = Vec::new();
     let mut failed = |name: &'static str, result: Result<()>| match result {
@@ -185,7 +185,7 @@ async fn nothing_is_taken_for_an_answer_of_s3() {
     world.expect_kept(&kept).await;
 }
 
-/// The same where only some requests are answered so: those of one method, or for one kind of key.
+/// The same, with responses to some requests only: of one method, or for one kind of key.
 #[tokio::test(flavor = "multi_thread")]
 async fn lies_about_some_keys_cost_nothing() {
     let world = World::new(Server::s3s().await).await;
@@ -207,7 +207,7 @@ async fn lies_about_some_keys_cost_nothing() {
             ] {
                 assert!(matches!(result, Ok(()) | Err(Error::Unavailable { .. })), "{status}, {lie}: {result:?}");
             }
-            // It may find nothing wrong, and must remove nothing, however often it looks.
+            // A sweep may succeed, and must never remove anything.
             for _ in 0..3 {
                 let swept = store.sweep().await;
                 assert!(matches!(swept, Ok(_) | Err(Error::Unavailable { .. })), "{status}, {lie}: {swept:?}");
@@ -219,7 +219,7 @@ async fn lies_about_some_keys_cost_nothing() {
     world.expect_kept(&kept).await;
 }
 
-/// A page in place of the answer to a write decides nothing: what the server did is found out.
+/// A page in place of the response to a write decides nothing: the store looks up the outcome.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_in_place_of_an_answer_leaves_the_outcome_open() {
     let world = World::new(Server::s3s().await).await;
@@ -227,7 +227,7 @@ async fn a_page_in_place_of_an_answer_leaves_the_outcome_open() {
     for status in [200, 301, 403, 404, 405, 409, 412, 413, 502] {
         world.proxy.only(|line| line.starts_with("PUT ") && line.contains("/record/"));
         for fault in [Fault::Page(status), Fault::PageAfter(status)] {
-            // Of its own, because a name that was deleted is taken in two requests.
+            // Each case has its own name, because taking a deleted name costs two requests.
             let name = record(&format!("{}-{status}", if fault == Fault::Page(status) { "page" } else { "after" }));
             world.proxy.plan(1, fault);
             match world.store.create_record(&scope(), &name, b"x").await {
@@ -247,9 +247,9 @@ async fn a_page_in_place_of_an_answer_leaves_the_outcome_open() {
     world.expect_kept(&kept).await;
 }
 
-/// What can't succeed is not repeated, and a proxy that takes less than is sent is told so.
+/// A hopeless request is not retried, and content that is too large for a proxy is reported as such.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_too_large_for_a_proxy_is_told_so_at_once() {
+async fn content_too_large_for_a_proxy_is_reported_at_once() {
     let world = World::new(Server::s3s().await).await;
     let kept = world.keep().await;
     let patient = S3Options {
@@ -286,7 +286,7 @@ async fn what_is_too_large_for_a_proxy_is_told_so_at_once() {
     world.expect_kept(&kept).await;
 }
 
-/// An ingress that is told of its backends anew answers 404 for seconds.
+/// An ingress that reloads its backends responds with 404 for seconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_404_that_passes_is_waited_for() {
     let server = Server::s3s().await;
@@ -302,16 +302,16 @@ async fn a_404_that_passes_is_waited_for() {
     assert_eq!(store.get_record(&scope(), &record("kept")).await.unwrap().value, b"value");
 }
 
-/// Without request ids a `HEAD` says nothing, and a `GET` is asked.
+/// Without request ids the response to a `HEAD` proves nothing, so a `GET` follows.
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_may_have_no_request_ids() {
     let world = World::new(Server::lying(Lies { no_request_ids: true, ..Lies::default() }).await).await;
     let kept = world.keep().await;
     let bytes = content(11 * MIB, 4);
-    // Of unknown size, so that it is completed and looked for.
+    // Of unknown size, so that its completion is looked up.
     let put = put_object(&world.store, "large", &bytes, false).await.unwrap();
     assert!(read(&world.store, &scope(), &put.key).await.unwrap() == bytes);
-    // What is without a receipt is marked, which asks for marks that are not there, and then removed.
+    // Data without a receipt is marked and then removed. Its mark is looked up first and is absent.
     let key = format!("store/final/main/nothing!{}", Token::random().unwrap());
     let lost = world.server.client().put_object().bucket(&world.bucket).key(&key);
     lost.body(aws_sdk_s3::primitives::ByteStream::from_static(b"lost")).send().await.unwrap();
@@ -321,9 +321,9 @@ async fn servers_may_have_no_request_ids() {
     world.expect_kept(&kept).await;
 }
 
-/// While this machine stands still between the data of a put and its receipt, sweeps of another host remove the data.
+/// This machine is suspended between the data of a put and its receipt. Sweeps of another host remove the data.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_swept_while_this_machine_was_suspended_is_not_acknowledged() {
+async fn data_swept_during_a_suspension_is_not_acknowledged() {
     for is_part in [false, true] {
         let server = Server::s3s().await;
         let bucket = server.bucket().await;
@@ -375,8 +375,8 @@ async fn what_was_swept_while_this_machine_was_suspended_is_not_acknowledged() {
     }
 }
 
-/// A receipt that was written late, by a request whose answer did not come in time, has its data: also where the writes of
-/// slots have no conditions, and the next attempt was refused.
+/// A receipt that a late request wrote has its data, also where slots are written without conditions and the next
+/// attempt was refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_outcome_stays_unknown_when_the_next_attempt_is_refused() {
     for is_part in [false, true] {
@@ -402,7 +402,7 @@ async fn an_unknown_outcome_stays_unknown_when_the_next_attempt_is_refused() {
         assert!(matches!(put, Err(Error::Unavailable { .. })), "{put:?}");
         store.settle().await;
         proxy.idle().await;
-        // The first attempt has been done by now.
+        // The first attempt has been executed by now.
         let left = audit::left(&server.client(), &bucket).await;
         assert!(left.is_empty(), "{left:#?}");
         let there = match is_part {

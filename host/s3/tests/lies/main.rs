@@ -1,4 +1,4 @@
-//! Servers that lie: what opening a store says of each, and that what the store guarantees holds all the same.
+//! Servers that lie: opening a store detects each, and the guarantees of the store hold nevertheless.
 
 mod between;
 mod races;
@@ -43,7 +43,7 @@ impl World {
         S3Store::open(options).await.expect("the store opens")
     }
 
-    /// After two sweeps, each later than the grace, nothing is left.
+    /// Two sweeps, each later than the grace time, leave no garbage.
     async fn audit(&self, store: &S3Store) {
         store.settle().await;
         for _ in 0..2 {
@@ -61,7 +61,7 @@ fn lies(tell: impl FnOnce(&mut Lies)) -> Lies {
     lies
 }
 
-/// What a store has found out that its server can't do.
+/// Returns the capabilities that a store found missing.
 fn lacking(store: &S3Store) -> Vec<&'static str> {
     let report = store.capabilities().report();
     assert!(report.iter().all(|finding| !finding.note.is_empty()));
@@ -80,7 +80,7 @@ fn session() -> SessionId {
     SessionId::parse("session").unwrap()
 }
 
-/// Parts of those sizes, in order, and their content.
+/// Puts parts of those sizes in order. Returns their keys and content.
 async fn parts(store: &S3Store, sizes: &[usize]) -> (Vec<TempKey>, Vec<u8>) {
     let (mut keys, mut bytes) = (Vec::new(), Vec::new());
     for (at, &size) in sizes.iter().enumerate() {
@@ -94,7 +94,7 @@ async fn parts(store: &S3Store, sizes: &[usize]) -> (Vec<TempKey>, Vec<u8>) {
     (keys, bytes)
 }
 
-/// An assembly is right, whatever the server does to copies.
+/// Checks that an assembly is right, whatever the server does to copies.
 async fn assembles(store: &S3Store, name: &str, sizes: &[usize]) {
     let (keys, bytes) = parts(store, sizes).await;
     let made = assemble_final(store, &scope(), &file(name), &keys, options(None, IfExists::Fail)).await.unwrap();
@@ -229,7 +229,7 @@ async fn ignores_if_match() {
     conditions_ignored(|lies| lies.ignores_if_match = true, "If-Match").await;
 }
 
-/// Both when it is so from the beginning, and when it begins after the store was opened.
+/// Checks a lie from the beginning, and one that begins after the store was opened.
 async fn copies_lie(tell: impl Fn(&mut Lies) + Copy) {
     let world = World::new(tell).await;
     let store = world.open().await;
@@ -290,7 +290,7 @@ async fn range_ignored() {
     world.audit(&store).await;
 }
 
-/// Nothing can be kept in such a server, so a store in it is not opened; and it can be opened when that is mended.
+/// No data is safe on such a server, so a store on it is not opened. After a repair it opens.
 #[tokio::test(flavor = "multi_thread")]
 async fn truncates_objects() {
     let refused = |opened: std::result::Result<S3Store, OpenError>| match opened {
@@ -304,7 +304,7 @@ async fn truncates_objects() {
     world.server.lie(Lies::default());
     let store = world.open().await;
     assembles(&store, "file", &MIXED).await;
-    // A store that there is already is not opened either.
+    // An existing store is not opened either.
     world.server.lie(lies(|lies| lies.truncates_objects = true));
     refused(S3Store::open(world.options()).await);
     world.server.lie(Lies::default());
@@ -326,7 +326,7 @@ async fn loses_uploads() {
     world.audit(&store).await;
 }
 
-/// An upload is aborted unless the server has said that it is complete, also where its object is there; no sweep is needed.
+/// An upload is aborted unless the server confirmed its completion, even if the object exists. No sweep is needed.
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_uploads() {
     let world = World::new(|lies| lies.keeps_uploads = true).await;
@@ -355,7 +355,7 @@ async fn no_list_uploads() {
     world.audit(&store).await;
 }
 
-/// All entries of a listing, a page of `limit` at a time.
+/// Returns all entries of a listing, a page of `limit` at a time.
 macro_rules! all {
     ($list:expr) => {{
         let (mut all, mut after) = (Vec::new(), None::<Cursor>);
@@ -400,7 +400,7 @@ async fn small_pages() {
         assert_eq!(listed.len(), 21);
     }
     assert_eq!(store.delete_session(scope, &session()).await.unwrap(), 20);
-    // What killed hosts left, more than a page of each.
+    // Garbage of killed hosts, more than a page of each kind.
     let client = world.server.client();
     for at in 0..9 {
         let key = |kind: &str| format!("store/{kind}/file-{at}!{}", portico_store::Token::random().unwrap());

@@ -31,7 +31,7 @@ macro_rules! checks {
 
 const EVERYWHERE: &[Check] = checks![
     alone::a_server_without_conditional_writes_is_refused_unless_it_is_for_one_process,
-    order::whatever_it_is_nothing_is_left_to_read_back,
+    order::in_any_order_nothing_remains_to_be_read_back,
     whole::an_assembly_in_order_moves_nothing_through_the_host,
     whole::finals_of_all_sizes_come_back_as_they_went,
     whole::names_end_once,

@@ -4,7 +4,7 @@ use crate::support::parts::{BACKWARDS, LANES, MIXED, Parts, SIZES};
 use crate::support::store;
 use portico_test_servers::Server;
 
-pub(crate) async fn whatever_it_is_nothing_is_left_to_read_back(server: Server) {
+pub(crate) async fn in_any_order_nothing_remains_to_be_read_back(server: Server) {
     for order in [BACKWARDS, LANES, MIXED] {
         let store = store(&server).await;
         let parts = Parts::of(&SIZES);

@@ -1,4 +1,4 @@
-//! A store as a whole: content of all sizes and ways, and what an assembly moves.
+//! Content of all sizes and ways, and the bytes that an assembly moves.
 
 use crate::support::{Framed, MIB, content, sha256, sized, store};
 use portico_s3::Traffic;
