@@ -1,7 +1,7 @@
 //! The HTTP surface: one table of routes, and one file of handlers for each protocol.
 //!
-//! A handler gets the request and answers a response or a problem. It never sees the host's `response-outparam`:
-//! [`Response::send`] is the one place where an answer begins.
+//! A handler takes the request and returns a response or a problem. Invariant: only [`Response::send`] touches the
+//! host's `response-outparam`.
 
 mod files;
 mod openapi;
@@ -15,7 +15,7 @@ use problem::{Kind, Problem};
 use request::Request;
 use response::Response;
 
-/// Answers one request.
+/// Serves one request.
 pub(crate) fn answer(request: IncomingRequest, out: ResponseOutparam) {
     let request = Request::new(request);
     let response = dispatch(&request).unwrap_or_else(|problem| problem.request_id(request.id()).into());
@@ -24,23 +24,23 @@ pub(crate) fn answer(request: IncomingRequest, out: ResponseOutparam) {
 
 type Handler = fn(&Request, &[&str]) -> Result<Response, Problem>;
 
-/// One form of path, and what can be done there.
+/// A pattern of paths, and the handlers of its methods.
 struct Route {
-    /// The segments of the path; `*` stands for any one segment, which the handlers get undecoded.
+    /// The segments of the path; `*` matches any one segment, which handlers get undecoded.
     pattern: &'static [&'static str],
-    /// Methods and their handlers. `OPTIONS` goes without saying.
+    /// Methods and their handlers. `OPTIONS` is implied.
     methods: &'static [(&'static str, Handler)],
 }
 
 static ROUTES: &[&[Route]] = &[files::ROUTES, sessions::ROUTES, openapi::ROUTES];
 
 fn dispatch(request: &Request) -> Result<Response, Problem> {
-    let (route, parameters) = find(request.path()).ok_or(Kind::NotFound)?;
+    let (route, parameters) = find(request.path()).ok_or(Kind::NOT_FOUND)?;
     let wanted = request.method();
     match route.methods.iter().find(|(method, _)| *method == wanted) {
         Some((_, handler)) => handler(request, &parameters),
         None if wanted == "OPTIONS" => Ok(Response::new(204).header("allow", route.allow())),
-        None => Err(Problem::from(Kind::MethodNotAllowed).header("allow", route.allow())),
+        None => Err(Problem::from(Kind::METHOD_NOT_ALLOWED).header("allow", route.allow())),
     }
 }
 
