@@ -14,7 +14,7 @@ fn a_truncated_body_leaves_nothing() {
         connection.half_close();
         let refused = connection.response().expect_problem(400, "interrupted");
         let detail = refused["detail"].as_str().expect("a detail");
-        assert!(detail.starts_with(&format!("{sent} bytes came")), "{detail}");
+        assert!(detail.starts_with(&format!("{sent} bytes arrived")), "{detail}");
         connection.expect_end();
         server.expect_files(&[]);
     }

@@ -1,4 +1,4 @@
-//! The Rust form of `portico:conformance`, and nothing else.
+//! The generated bindings of `portico:conformance`.
 #![allow(unsafe_code, missing_docs, unreachable_pub, reason = "generated code")]
 
 wit_bindgen::generate!({

@@ -1,4 +1,4 @@
-//! Content that host and guest both know: sources of it, its digest, and the comparison with what a store gives back.
+//! Content that host and guest both know: its sources, its digest, and the comparison with a store's content.
 
 use crate::bindings::portico::conformance::fixture::{self, Ending};
 use crate::pattern::fill;
@@ -8,30 +8,30 @@ use std::io::{Read, Write};
 
 pub use fixture::Piece;
 
-/// Bytes that a source gives at a time, unless it is told otherwise. No divisor of the sizes that backends work in.
+/// Default number of bytes that a source delivers at a time. Divides none of the sizes that backends work in.
 const FRAME: u32 = 50_000;
 
 const BUFFER: usize = 64 << 10;
 
-/// The first `size` bytes of the pattern of a seed.
+/// Returns the first `size` bytes of a seed's pattern.
 #[must_use]
 pub fn pattern(seed: u32, size: u64) -> Content {
     Content(vec![Piece { seed, start: 0, size }])
 }
 
-/// Pieces of patterns, one after the other.
+/// A sequence of pieces of patterns.
 #[derive(Clone, Debug, Default)]
 pub struct Content(Vec<Piece>);
 
 impl Content {
-    /// This, and then that.
+    /// Returns this content followed by another.
     #[must_use]
     pub fn then(mut self, other: &Content) -> Content {
         self.0.extend(other.0.iter().copied());
         self
     }
 
-    /// The bytes from `start` to before `end`.
+    /// Returns the bytes from `start` to before `end`.
     #[must_use]
     pub fn slice(&self, start: u64, end: u64) -> Content {
         let mut at = 0;
@@ -46,19 +46,19 @@ impl Content {
         Content(pieces)
     }
 
-    /// Its pieces.
+    /// Returns the pieces.
     #[must_use]
     pub fn pieces(&self) -> &[Piece] {
         &self.0
     }
 
-    /// Its size in bytes.
+    /// Returns the size in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.0.iter().map(|piece| piece.size).sum()
     }
 
-    /// Its SHA-256.
+    /// Returns the SHA-256.
     #[must_use]
     pub fn sha256(&self) -> Digest {
         let mut sha256 = sha2::Sha256::new();
@@ -66,7 +66,7 @@ impl Content {
         Digest::new(sha256.finalize().into())
     }
 
-    /// All of it, in the memory of the guest.
+    /// Returns all bytes, in guest memory.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -74,7 +74,7 @@ impl Content {
         bytes
     }
 
-    /// Writes all of it.
+    /// Writes all bytes.
     ///
     /// # Panics
     /// If it cannot be written.
@@ -82,31 +82,31 @@ impl Content {
         self.chunks(|chunk| sink.write_all(chunk).expect("a write"));
     }
 
-    /// A source of it, which closes at its end.
+    /// Returns a source of this content, which closes at its end.
     #[must_use]
     pub fn source(&self) -> InputStream {
         self.source_of(FRAME, Ending::Close)
     }
 
-    /// As [`Content::source`], this many bytes at a time.
+    /// As [`Content::source`], with this many bytes at a time.
     #[must_use]
     pub fn in_frames_of(&self, bytes: u32) -> InputStream {
         self.source_of(bytes, Ending::Close)
     }
 
-    /// A source that gives all of it and then fails.
+    /// Returns a source that delivers this content and then fails.
     #[must_use]
     pub fn then_failure(&self) -> InputStream {
         self.source_of(FRAME, Ending::Fail)
     }
 
-    /// A source that gives all of it, and then neither gives nor ends.
+    /// Returns a source that delivers this content and then stalls.
     #[must_use]
     pub fn then_silence(&self) -> InputStream {
         self.source_of(FRAME, Ending::Stall)
     }
 
-    /// Checks that a stream gives exactly this and then its end.
+    /// Checks that a stream delivers exactly this content and then ends.
     ///
     /// # Panics
     /// If it does not.
@@ -118,7 +118,7 @@ impl Content {
         assert!(beyond.is_empty(), "more than {} bytes", self.size());
     }
 
-    /// Checks that a stream gives this next.
+    /// Checks that a stream delivers this content next.
     ///
     /// # Panics
     /// If it does not.
@@ -156,7 +156,7 @@ impl Content {
     }
 }
 
-/// A source without end.
+/// Returns an endless source.
 #[must_use]
 pub fn endless(seed: u32) -> InputStream {
     fixture::source(seed, None, FRAME, Ending::Close)

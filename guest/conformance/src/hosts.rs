@@ -1,15 +1,15 @@
-//! What the programs with several hosts share: the ends of races.
+//! The library of the programs with several hosts: races and their outcomes.
 
 use crate::{Content, ListedPart, Store, fixture, parts_of, pattern, put_placed};
 use std::time::{Duration, Instant};
 
-/// How often a race is run: each time the two may meet elsewhere.
+/// Runs of a race: in each the instances may meet at another point.
 pub const ROUNDS: u32 = 12;
 
-/// How long it may take until a host has done what it goes on to do after an answer.
+/// Longest time until a host has finished its work after a response.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The size of a small content, in bytes.
+/// The size of small content, in bytes.
 pub const SIZE: u64 = 30_000;
 
 /// Whether this instance is the first.
@@ -18,13 +18,13 @@ pub fn is_first() -> bool {
     fixture::instance() == 0
 }
 
-/// A name for a round.
+/// Returns the name of a round.
 #[must_use]
 pub fn name(round: u32) -> String {
     format!("name-{round}")
 }
 
-/// Says how a race ended for this instance, and answers how it ended for all, in byte order.
+/// Reports this instance's outcome of a race, and returns the outcomes of all instances in byte order.
 #[must_use]
 pub fn ended(round: u32, how: &str) -> Vec<String> {
     fixture::report(&format!("{round} {how}"));
@@ -36,10 +36,10 @@ pub fn ended(round: u32, how: &str) -> Vec<String> {
     all
 }
 
-/// Waits until a session has no parts: those of an assembly go after it has answered, as other hosts see it.
+/// Waits until a session has no parts. After an assembly has returned, other hosts may see its parts for a while.
 ///
 /// # Panics
-/// If they don't go.
+/// If parts remain.
 pub fn parts_go(store: &Store, session: &str) {
     let began = Instant::now();
     while !parts_of(store, session).is_empty() {
@@ -47,15 +47,15 @@ pub fn parts_go(store: &Store, session: &str) {
     }
 }
 
-/// The keys of parts.
+/// Returns the keys of parts.
 pub fn keys(parts: Vec<ListedPart>) -> impl Iterator<Item = String> {
     parts.into_iter().map(|part| part.temp_key)
 }
 
-/// Each of two instances puts every second part of a session; what they make together is answered to both.
+/// Puts every second part of a session from each of two instances, and returns the whole content.
 ///
 /// # Panics
-/// If a part can't be put, or is not there in the end.
+/// If a put fails, or a part is missing in the end.
 pub fn halves(store: &Store, session: &str, parts: u32, size: u64) -> Content {
     let (mut offset, mut whole) = (0, Content::default());
     for number in 0..parts {

@@ -1,8 +1,8 @@
-//! What the programs share: the table of cases, content, and checks.
+//! The library of the programs: the table of cases, content, and checks.
 //!
-//! A program is a file of `src/bin`, its cases are functions from a [`Store`] of their own, and [`cases!`] makes a
-//! `main` of them. What a case stores and does not take away again it must name with [`keep_object`] or [`keep_part`];
-//! the runner finds anything else in the store and fails the case.
+//! A program is a file of `src/bin`. Its cases are functions of an empty [`Store`], and [`cases!`] makes a `main` of
+//! them. A case declares everything that it leaves in the store with [`keep_object`] or [`keep_part`]; the runner fails
+//! a case that leaves anything else.
 
 pub mod bindings;
 mod content;
@@ -12,14 +12,14 @@ mod pattern;
 pub use bindings::portico::conformance::fixture;
 pub use content::{Content, Piece, endless, pattern};
 pub use portico_guest::{
-    Argument, Digest, Error, Expected, FinalOptions, FinalReader, FinalWriter, InputStream, ListedPart, OutputStream,
-    PartOptions, PartWriter, ReadStream, Record, Result, Store, StoredObject, TempPart,
+    Argument, Digest, Error, Expected, FinalOptions, FinalReader, InputStream, ListedPart, OutputStream, PartOptions,
+    ReadStream, Record, Result, Store, StoredObject, TempPart, Writer,
 };
 
 use std::fmt::Debug;
 use std::io::Write as _;
 
-/// Writes the `main` of a program: the names of its cases, each with what it needs in brackets.
+/// Generates the `main` of a program from the names of its cases, each with its requirements in brackets.
 ///
 /// ```ignore
 /// cases! { empty, two_writers [instances=2], too_large [needs=small-limit] }
@@ -36,10 +36,10 @@ macro_rules! cases {
     };
 }
 
-/// The line that a program prints of a case, and the case.
+/// A case: the line that the program prints, and the function.
 pub type Case = (&'static str, fn(&Store));
 
-/// Prints the names of the cases, or runs the one that is named.
+/// Prints the names of the cases, or runs the case named by the argument.
 ///
 /// # Panics
 /// If no case has that name.
@@ -97,7 +97,7 @@ fn put_part_with(store: &Store, session: &str, number: u32, content: &Content, o
     part
 }
 
-/// Checks that a receipt speaks of this content.
+/// Checks that a receipt describes this content.
 ///
 /// # Panics
 /// If it does not.
@@ -106,7 +106,7 @@ pub fn assert_object(object: &StoredObject, content: &Content) {
     assert_eq!((object.size, object.sha256), (content.size(), content.sha256()), "of {object:?}");
 }
 
-/// Checks that an object is there, by its stat and by its bytes, and says that it stays.
+/// Checks the receipt and the bytes of an object, and declares that the object stays.
 ///
 /// # Panics
 /// If it is not there.
@@ -120,7 +120,7 @@ pub fn keep_object(store: &Store, object: &StoredObject, content: &Content) {
     fixture::keep_object(&object.bucket, &object.key, content.pieces());
 }
 
-/// Checks that a part of the widest scope is there by its bytes, and says that it stays.
+/// Checks the bytes of a part of the widest scope, and declares that the part stays.
 ///
 /// # Panics
 /// If it is not there.
@@ -130,7 +130,7 @@ pub fn keep_part(store: &Store, part: &TempPart, content: &Content) {
     fixture::keep_part(&[], &part.temp_key, content.pieces());
 }
 
-/// The whole of an object.
+/// Opens a stream of a whole object.
 ///
 /// # Panics
 /// If it is not there.
@@ -140,7 +140,7 @@ pub fn read(store: &Store, object: &StoredObject) -> ReadStream {
     store.get_final_stream(&object.bucket, &object.key, ..).expect("a stream")
 }
 
-/// The whole of a part.
+/// Opens a stream of a whole part.
 ///
 /// # Panics
 /// If it is not there.
@@ -150,13 +150,13 @@ pub fn read_part(store: &Store, part: &TempPart) -> ReadStream {
     store.get_temp_part_stream(&part.temp_key, ..).expect("a stream")
 }
 
-/// A part as listings show it.
+/// Returns the listing entry of a part.
 #[must_use]
 pub fn listed(part: &TempPart) -> ListedPart {
     ListedPart { temp_key: part.temp_key.clone(), part_number: part.part_number, size: part.size }
 }
 
-/// The parts of a session, as a listing shows them.
+/// Lists the parts of a session.
 ///
 /// # Panics
 /// If they cannot be listed.
@@ -166,7 +166,7 @@ pub fn parts_of(store: &Store, session: &str) -> Vec<ListedPart> {
     store.parts(session).collect::<Result<_>>().expect("a listing")
 }
 
-/// Checks that a session has these parts and no other, and their receipts.
+/// Checks that a session has exactly these parts, with these receipts.
 ///
 /// # Panics
 /// If it does not.
@@ -180,7 +180,7 @@ pub fn assert_parts<'a>(store: &Store, session: &str, parts: impl IntoIterator<I
     }
 }
 
-/// Checks that a scope has these objects and no other.
+/// Checks that a scope has exactly these objects.
 ///
 /// # Panics
 /// If it does not.
@@ -220,7 +220,7 @@ pub fn refused_argument<T: Debug>(result: Result<T>, argument: Argument) {
     refused(result, Error::InvalidArgument(argument));
 }
 
-/// The storage error that a stream failed with.
+/// Returns the storage error that a stream failed with.
 ///
 /// # Panics
 /// If it did not fail with one.
@@ -230,7 +230,7 @@ pub fn stream_error<T: Debug>(result: std::io::Result<T>) -> Error {
     Error::of_io(&error).cloned().unwrap_or_else(|| panic!("{error:?} is no error of the storage"))
 }
 
-/// An error of an object or session that is gone for this reason.
+/// Returns the `Gone` error with this reason.
 #[must_use]
 pub fn gone(reason: &str) -> Error {
     Error::Gone { reason: reason.to_owned() }

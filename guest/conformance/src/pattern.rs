@@ -1,6 +1,6 @@
-//! The bytes that all test content consists of. The runner has this very file too, for its side.
+//! The bytes of all test content. The runner compiles this file too.
 
-/// A word of the pattern of a seed: its bytes `8 * index` to `8 * index + 8`, lowest first. It is SplitMix64, by
+/// Returns a word of a seed's pattern: its bytes `8 * index` to `8 * index + 8`, lowest first. SplitMix64, from
 /// Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
 const fn word(seed: u32, index: u64) -> u64 {
     let z = ((seed as u64) << 32).wrapping_add(index).wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -9,7 +9,7 @@ const fn word(seed: u32, index: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Fills a buffer with the bytes of a pattern from `start` on.
+/// Fills a buffer with the bytes of a pattern, beginning at `start`.
 pub(crate) fn fill(seed: u32, start: u64, buffer: &mut [u8]) {
     let mut at = start;
     let mut rest = buffer;

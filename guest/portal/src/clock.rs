@@ -1,50 +1,51 @@
-//! Time and chance, which a guest has from its host.
+//! Clocks and random numbers, from the host.
 
 use portico_guest::bindings::wasi::{
     clocks::{monotonic_clock, wall_clock},
-    random::random::{get_random_bytes, get_random_u64},
+    random::random::get_random_bytes,
 };
 use std::time::{Duration, SystemTime};
 
-/// What the clock on the wall says, to the millisecond.
+/// Returns the wall clock's time, to the millisecond.
 pub(crate) fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(now_ms())
 }
 
-/// Milliseconds since the Unix epoch.
+/// Returns the wall clock's time in milliseconds since the Unix epoch.
 pub(crate) fn now_ms() -> u64 {
     let now = wall_clock::now();
     now.seconds.saturating_mul(1_000).saturating_add(u64::from(now.nanoseconds) / 1_000_000)
 }
 
-/// Time since some moment.
+/// Returns the monotonic clock's time.
 pub(crate) fn monotonic() -> Duration {
     Duration::from_nanos(monotonic_clock::now())
 }
 
-/// Waits.
+/// Blocks for a duration.
 pub(crate) fn sleep(duration: Duration) {
     monotonic_clock::subscribe_duration(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)).block();
 }
 
-/// 128 random bits in hexadecimal.
+/// Returns 128 random bits in hexadecimal.
 pub(crate) fn random_id() -> String {
-    format!("{:016x}{:016x}", get_random_u64(), get_random_u64())
+    let bytes = get_random_bytes(16).try_into().expect("as many bytes as asked for");
+    format!("{:032x}", u128::from_be_bytes(bytes))
 }
 
-/// Random bytes that are kept secret.
+/// Returns random bytes for a secret.
 pub(crate) fn secret(length: u64) -> Vec<u8> {
     get_random_bytes(length)
 }
 
-/// Whether a text is an id of [`random_id`].
+/// Whether a text has the form of a [`random_id`].
 pub(crate) fn is_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// A time in milliseconds since the Unix epoch, as RFC 3339 has it, to the second.
+/// Formats a time in milliseconds since the Unix epoch as RFC 3339 does, to the second.
 pub(crate) fn rfc3339(ms: u64) -> String {
-    // What lies beyond the year 9999 has no such form.
+    // RFC 3339 ends with the year 9999.
     let last = Duration::from_secs(253_402_300_799);
     humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + Duration::from_millis(ms).min(last)).to_string()
 }

@@ -1,8 +1,8 @@
-//! Sessions over the store: what every protocol does, and none of how it says it.
+//! Operations on sessions that all protocols share. No protocol's wording is in here.
 //!
-//! Invariants: a session ends at the final object of its file id and nowhere else, so whoever wants to know looks there
-//! first, and again after whatever failed or took time; parts go with that end or after it; nothing is told to a client
-//! before the store has it.
+//! Invariants: a session ends at the final object of its file id and nowhere else, so each operation looks there first,
+//! and again after every failure or wait; parts are deleted with that end or after it; a client learns of a change only
+//! after the store has committed it.
 
 use crate::{
     clock,
@@ -13,38 +13,38 @@ use crate::{
 use portico_guest::{Digest, Error, FinalOptions, InputStream, ListedPart, PartOptions, Store, StoredObject, TempPart};
 use std::time::Duration;
 
-/// The metadata that keeps a file's original name.
+/// The metadata key of a file's original name.
 pub(crate) const ORIGINAL_FILENAME: &str = "original-filename";
 
-/// How long a finalize waits for another one of the same session that is running.
+/// Longest time that a finalize waits for a concurrent one of the same session.
 const FINALIZE_WAIT: Duration = Duration::from_secs(60);
 
-/// Between two looks at what another one is doing: at first, and at most.
+/// First and longest pause between two looks at a concurrent finalize.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
-/// How often a finalize begins again because parts went while it listed them.
+/// Most restarts of a finalize whose parts were deleted between listing and assembly.
 const TRIES: usize = 5;
 
-/// Why an operation on a session does not succeed.
+/// Why an operation on a session failed.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// There is no session of that id.
+    /// No session has that id.
     Unknown,
     /// The session has ended.
     Ended(End),
     /// Parts are missing.
     Incomplete(Vec<Run>),
-    /// A part of other content has that number.
+    /// The number has a part of other content.
     OtherContent,
-    /// Another finalize of it is running, and takes its time.
+    /// Another finalize of the session is still running.
     Busy,
-    /// Its record is of a version that is not understood here.
+    /// The session's record has an unknown version.
     Unreadable,
-    /// The file is larger than the store takes, which is the payload, in bytes.
+    /// The file exceeds the store's limit, which is the payload, in bytes.
     TooLarge(u64),
-    /// No session can have parts of the size that is asked for.
+    /// The part size that the client chose is not allowed.
     PartSize(BadPartSize),
-    /// The store.
+    /// The store failed.
     Store(Error),
 }
 
@@ -54,59 +54,59 @@ impl From<Error> for Refusal {
     }
 }
 
-/// A session that was found.
+/// A session and its id.
 pub(crate) struct Found {
     pub(crate) id: String,
     pub(crate) session: Session,
 }
 
-/// How a session stands.
+/// The end of a session, as the store has it.
 pub(crate) struct Standing {
-    /// Its end, if it has ended.
+    /// How the session has ended; `None` while it is open.
     pub(crate) end: Option<End>,
-    /// Its file, if that exists.
+    /// The session's file, if it exists.
     pub(crate) file: Option<StoredObject>,
 }
 
-/// Sessions in a store.
+/// The sessions of a store.
 pub(crate) struct Engine {
     pub(crate) store: Store,
-    pub(crate) settings: Settings,
 }
 
-/// The name of a session's record.
+/// Returns the name of a session's record.
 pub(crate) fn record_name(id: &str) -> String {
     format!("{SESSIONS}{id}")
 }
 
-/// What the names of the records of sessions begin with.
+/// The prefix of the names of session records.
 pub(crate) const SESSIONS: &str = "sessions/";
 
-/// What the names of the records begin with that say since when a session which has parts was seen without its record.
+/// The prefix of the records that note when a session with parts was first seen without its record.
 pub(crate) const ORPHANS: &str = "orphans/";
 
 impl Engine {
-    /// The engine of this request.
+    /// Opens the engine of this request.
     pub(crate) fn open() -> Engine {
-        Engine { store: Store::open(), settings: Settings::load() }
+        Engine { store: Store::open() }
     }
 
-    /// Begins a session, within what the settings allow now. `idempotency` is the name of the record that will lead to it.
+    /// Begins a session, within the current settings. `idempotency` is the name of the record that will lead to the
+    /// session.
     pub(crate) fn create(&self, file: Announced, idempotency: Option<String>) -> Result<Found, Refusal> {
         let limit = self.store.info().max_object_size;
         if file.total_size > limit {
             return Err(Refusal::TooLarge(limit));
         }
-        let part_size = parts::part_size(file.total_size, file.part_size, &self.settings).map_err(Refusal::PartSize)?;
+        let settings = Settings::load();
+        let part_size = parts::part_size(file.total_size, file.part_size, &settings).map_err(Refusal::PartSize)?;
         let id = clock::random_id();
-        let ttl = self.settings.session_ttl;
-        let mut session = Session::new(clock::random_id(), file, part_size, clock::now_ms(), ttl);
+        let mut session = Session::new(clock::random_id(), file, part_size, clock::now_ms(), settings.session_ttl);
         session.idempotency = idempotency;
         self.store.create_record(&record_name(&id), &session.write())?;
         Ok(Found { id, session })
     }
 
-    /// The session of an id, which may be any text.
+    /// Finds the session of an id, which may be any text.
     pub(crate) fn find(&self, id: &str) -> Result<Found, Refusal> {
         if !clock::is_id(id) {
             return Err(Refusal::Unknown);
@@ -121,7 +121,7 @@ impl Engine {
         }
     }
 
-    /// How it stands now.
+    /// Looks up how a session has ended.
     pub(crate) fn standing(&self, session: &Session) -> Result<Standing, Refusal> {
         match self.store.stat_final(&session.file_id) {
             Ok(file) => Ok(Standing { end: Some(End::Complete), file: Some(file) }),
@@ -131,7 +131,7 @@ impl Engine {
         }
     }
 
-    /// Refuses what can be done only while a session goes on.
+    /// Fails unless a session is open.
     fn must_go_on(&self, session: &Session) -> Result<(), Refusal> {
         match self.standing(session)?.end {
             Some(end) => Err(Refusal::Ended(end)),
@@ -140,18 +140,18 @@ impl Engine {
         }
     }
 
-    /// Its parts, by number.
+    /// Lists the parts of a session, by number.
     pub(crate) fn parts(&self, id: &str) -> Result<Vec<ListedPart>, Refusal> {
         Ok(self.store.parts(id).collect::<Result<_, _>>()?)
     }
 
-    /// What has arrived of it.
+    /// Lists what has arrived of a session.
     pub(crate) fn received(&self, id: &str, layout: Layout) -> Result<Received, Refusal> {
         let parts = self.parts(id)?;
         Ok(Received::new(layout, parts.iter().map(|part| (part.part_number, part.size))))
     }
 
-    /// Stores a part. The host pulls its content.
+    /// Stores a part, whose content the host pulls.
     pub(crate) fn put_part(
         &self,
         Found { id, session }: &Found,
@@ -164,7 +164,7 @@ impl Engine {
         }
         let stored = self.store.put_temp_part(id, number, content, options.unless_final(session.file_id.clone()));
         match stored {
-            // The end of a session interrupts its parts, too.
+            // The end of a session also interrupts its puts.
             Err(error @ (Error::Ended | Error::Interrupted { .. } | Error::Stalled { .. } | Error::Conflict)) => {
                 match self.standing(session)?.end {
                     Some(end) => Err(Refusal::Ended(end)),
@@ -176,7 +176,7 @@ impl Engine {
         }
     }
 
-    /// Deletes a part, so that it can be sent again. Nothing happens if there is none.
+    /// Deletes a part, so that its number can be sent again. Does nothing if no such part exists.
     pub(crate) fn delete_part(&self, Found { id, session }: &Found, number: u32) -> Result<(), Refusal> {
         self.must_go_on(session)?;
         for part in self.store.parts(id) {
@@ -191,7 +191,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes the file of a session's numbered parts; true if it was this call that did.
+    /// Makes the file of a session's numbered parts; true if this call made it.
     pub(crate) fn finalize(&self, found: &Found, layout: Layout) -> Result<(StoredObject, bool), Refusal> {
         let began = clock::monotonic();
         let (mut pause, mut tries) = (LOOK_AGAIN.0, 0);
@@ -208,12 +208,12 @@ impl Engine {
                 Ok(file) => return Ok((file, true)),
                 Err(failure) => failure,
             };
-            // Somebody else may have done it, or ended the session, while this failed.
+            // Another request may have made the file, or ended the session, meanwhile.
             if let Standing { end: Some(_), .. } = self.standing(&found.session)? {
                 continue;
             }
             match failure {
-                // One is running in this host: its outcome will be ours.
+                // Another finalize is running in this host: its outcome will be the outcome of this one.
                 Refusal::Store(Error::Conflict) if clock::monotonic() - began > FINALIZE_WAIT => {
                     return Err(Refusal::Busy);
                 }
@@ -221,7 +221,7 @@ impl Engine {
                     clock::sleep(pause);
                     pause = (pause * 2).min(LOOK_AGAIN.1);
                 }
-                // A part was deleted since it was listed.
+                // A part was deleted after the listing.
                 Refusal::Store(Error::NotFound) if tries < TRIES => tries += 1,
                 failure => return Err(failure),
             }
@@ -240,11 +240,11 @@ impl Engine {
             .content_type(session.content_type.clone())
             .metadata(ORIGINAL_FILENAME, session.original_filename.clone());
         options.expected.sha256 = session.sha256.as_deref().and_then(|digest| digest.parse::<Digest>().ok());
-        let keys = parts.into_iter().filter(|part| layout.place(part.part_number).is_some()).map(|part| part.temp_key);
+        let keys = parts.into_iter().filter(|part| layout.extent(part.part_number).is_some()).map(|part| part.temp_key);
         Ok(self.store.assemble_final(&session.file_id, keys, options)?)
     }
 
-    /// Ends a session without a file. It may have ended so before.
+    /// Ends a session without a file. Idempotent.
     pub(crate) fn abort(&self, Found { id, session }: &Found) -> Result<(), Refusal> {
         if !self.store.void_final(&session.file_id, ABORTED)?
             && let Some(end @ (End::Complete | End::Deleted)) = self.standing(session)?.end

@@ -1,8 +1,10 @@
-//! Idempotency keys: a client that did not get its answer asks again with the same key, and gets the same session.
+//! Idempotency keys: a client that lost a response repeats its request with the same key, and gets the same session.
 //!
-//! A key leads to its session through a record whose name is an HMAC of the key under a secret of the store, so that names
-//! of records tell nobody a key, and no client can make a name that another's key has. The record keeps a digest of
-//! what was asked for.
+//! A record leads from a key to its session. The record's name is an HMAC of the key under a secret of the store, so a
+//! list of records reveals no key, and no client can construct the name of another client's key. The record holds a
+//! digest of the request.
+//!
+//! Invariant: the session exists before its key leads to it.
 
 use crate::{
     clock,
@@ -10,36 +12,36 @@ use crate::{
     session::Announced,
 };
 use hmac::{Hmac, KeyInit, Mac};
-use portico_guest::Error;
+use portico_guest::{Digest, Error};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// The record of the store's secret.
 const SECRET: &str = "idempotency-secret";
-/// Length of the secret, in bytes.
+/// The length of the secret, in bytes.
 const SECRET_BYTES: u64 = 32;
-/// How often it is tried to begin a session under a key whose session is being forgotten.
+/// Most attempts to begin a session under a key whose old session is being forgotten.
 const TRIES: usize = 3;
 
-/// What a key leads to.
+/// The record of a key.
 #[derive(Serialize, Deserialize)]
 struct Known {
     session: String,
-    /// The SHA-256 of what was asked for, in hexadecimal.
+    /// The SHA-256 of the announced file, in hexadecimal.
     asked: String,
 }
 
-/// What became of a request with a key.
+/// The outcome of a request with a key.
 pub(crate) enum Outcome {
-    /// A session has begun.
+    /// The request began a session.
     New(Found),
-    /// The one that began before.
+    /// An earlier request began the session.
     Same(Found),
-    /// The key was used for something else.
+    /// The key was used for another file.
     Other,
 }
 
-/// Begins a session, or finds the one that the key leads to. That one is found whatever the settings are by now.
+/// Begins a session, or finds the session of the key. An existing session is found whatever the current settings are.
 pub(crate) fn create(engine: &Engine, key: &str, file: &Announced) -> Result<Outcome, Refusal> {
     let name = record(&secret(engine)?, key);
     let asked = asked(file);
@@ -56,7 +58,7 @@ pub(crate) fn create(engine: &Engine, key: &str, file: &Announced) -> Result<Out
                         found => return found.map(Outcome::Same),
                     }
                 }
-                // It leads nowhere: its session is being forgotten.
+                // The key's session is being forgotten.
                 match engine.store.delete_record(&name, Some(&record.version)) {
                     Ok(_) | Err(Error::Conflict) => {}
                     Err(error) => return Err(error.into()),
@@ -65,13 +67,12 @@ pub(crate) fn create(engine: &Engine, key: &str, file: &Announced) -> Result<Out
             Err(Error::NotFound) => {}
             Err(error) => return Err(error.into()),
         }
-        // The session first: a key never leads to what does not exist.
         let found = engine.create(file.clone(), Some(name.clone()))?;
         let known = Known { session: found.id.clone(), asked: asked.clone() };
         let value = serde_json::to_vec(&known).expect("a document of texts");
         match engine.store.create_record(&name, &value) {
             Ok(_) => return Ok(Outcome::New(found)),
-            // Another one with this key was faster.
+            // Another request with this key was faster.
             Err(Error::Conflict) => engine.store.delete_record(&record_name(&found.id), None)?,
             Err(error) => return Err(error.into()),
         };
@@ -79,7 +80,7 @@ pub(crate) fn create(engine: &Engine, key: &str, file: &Announced) -> Result<Out
     Err(Error::Unavailable { retry_after: None }.into())
 }
 
-/// The store's secret, which the first one to need it makes.
+/// Returns the store's secret. The first request that needs one creates it.
 fn secret(engine: &Engine) -> Result<Vec<u8>, Refusal> {
     loop {
         match engine.store.get_record(SECRET) {
@@ -99,11 +100,12 @@ fn secret(engine: &Engine) -> Result<Vec<u8>, Refusal> {
 fn record(secret: &[u8], key: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key of any length");
     mac.update(key.as_bytes());
-    format!("idempotency/{}", hex::encode(mac.finalize().into_bytes()))
+    format!("idempotency/{}", Digest::new(mac.finalize().into_bytes().into()))
 }
 
 fn asked(file: &Announced) -> String {
-    hex::encode(Sha256::digest(serde_json::to_vec(file).expect("a document of texts and numbers")))
+    let document = serde_json::to_vec(file).expect("a document of texts and numbers");
+    Digest::new(Sha256::digest(document).into()).to_string()
 }
 
 #[cfg(test)]

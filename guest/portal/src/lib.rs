@@ -1,11 +1,11 @@
-//! The upload portal: all upload logic of Portico, as a guest component. It answers HTTP requests by means of the
-//! store that its host gives it, and has nothing else: no path, no credential, no socket.
+//! The upload portal: all upload logic of Portico, as a guest component. It serves HTTP requests from the store that
+//! its host grants: no path, no credential, no socket.
 //!
-//! This file is glue. `policy` and `session` hold the rules, pure; `engine` does with sessions what every protocol does;
-//! `http` has the protocols, one file each; `maintenance` is what happens without a client.
+//! `policy` and `session` hold the rules as pure functions. `engine` has the operations on sessions that all protocols
+//! share. `http` has the protocols, one file each. `maintenance` is the background work.
 //!
-//! Invariants: content passes from body to store and from store to body by the host's hand, and never enters this
-//! guest's memory; one instance answers one request and keeps nothing.
+//! Invariants: the host moves content between body and store, and no byte of it enters this guest's memory; one
+//! instance serves one request and keeps no state.
 
 mod clock;
 mod engine;
@@ -22,7 +22,7 @@ use portico_guest::bindings::{
     wasi::http::types::{IncomingRequest, ResponseOutparam},
 };
 
-/// The component.
+/// The component: an HTTP handler and background maintenance.
 #[derive(Debug)]
 pub struct Portal;
 

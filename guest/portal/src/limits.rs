@@ -1,28 +1,28 @@
-//! Every size that a client can drive in the portal, by name. What the store limits is in the store.
+//! Every size that a client can drive in the portal, by name. The store has its own limits.
 
-/// Longest original name of a file, in bytes: as filesystems have it.
+/// Longest original filename, in bytes: the limit of common filesystems.
 pub(crate) const FILENAME_MAX: usize = 255;
 
-/// Longest content type, in bytes: what the contract stores.
+/// Longest content type, in bytes: the limit of the contract.
 pub(crate) const CONTENT_TYPE_MAX: usize = 255;
 
-/// Bytes of a short body that are written at once: what `blocking-write-and-flush` takes.
+/// Most bytes of a short body in one write: the limit of `blocking-write-and-flush`.
 pub(crate) const WRITE_MAX: usize = 4096;
 
-/// Seconds after which a client may try again when the store does not say.
+/// Seconds after which a client may retry, if the store gives no time.
 pub(crate) const RETRY_AFTER: u64 = 5;
 
-/// Most parts of a file: what S3 joins without reading them.
+/// Most parts of a file: the most that S3 joins without reading them.
 pub(crate) const PARTS_MAX: u32 = 10_000;
 
-/// Largest JSON document that a client may send, in bytes.
+/// Largest JSON document in a request, in bytes.
 pub(crate) const JSON_MAX: u64 = 64 << 10;
 
 /// Longest idempotency key, in bytes.
 pub(crate) const IDEMPOTENCY_KEY_MAX: usize = 255;
 
-/// Largest size that a file may be said to have, in bytes: what the contract counts.
+/// Largest file size that a client may announce, in bytes: the limit of the contract.
 pub(crate) const SIZE_MAX: u64 = i64::MAX as u64;
 
-/// Entries of a page of files where the client does not say, and at most.
+/// Default and largest number of entries in a page of files.
 pub(crate) const PAGE: (u32, u32) = (100, 1_000);

@@ -1,16 +1,18 @@
-//! What the portal does without a client: sessions whose time is over are ended, what is left of ended ones is deleted, and
-//! what ended long ago is forgotten.
+//! Background maintenance: ends expired sessions, deletes the parts of ended ones, and forgets old records and
+//! tombstones.
 //!
-//! A round has four phases, each a walk through a listing; a step goes on where the one before it stopped. Invariants: a
-//! session is ended by a tombstone at its file id before anything of it goes, so a finalize that runs meanwhile either has
-//! won, and the session is left to it, or comes too late. Parts of a session without a record go only when two rounds, a
-//! grace time apart, have not found the record: the first one notes it in a record of its own, so that any host can be the
-//! second.
+//! A round has four phases, each a walk through a listing. A step continues where the previous one stopped.
+//!
+//! Invariants: a tombstone at its file id ends a session before any of its content is deleted, so a concurrent finalize
+//! either has won, and keeps the session, or fails. Parts of a session without a record are deleted only after two
+//! rounds, at least [`ORPHAN_GRACE`](crate::session::ORPHAN_GRACE) apart, have missed the record. The first round
+//! writes a note as a record, so that any host can run the second.
 
 use crate::{
     clock,
     engine::{Engine, Found, ORPHANS, Refusal, SESSIONS},
     session::{EXPIRED, Orphan, OrphanAge, tombstones_before},
+    settings::Settings,
 };
 use portico_guest::{
     Error,
@@ -19,30 +21,31 @@ use portico_guest::{
 };
 use std::time::Duration;
 
-/// Entries of a listing that are looked at between two looks at the clock.
+/// Entries of a listing between two looks at the clock.
 const PAGE: u32 = 50;
 
 /// The walks of a round, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// Through the sessions that have parts.
+    /// Sessions that have parts.
     Parts,
-    /// Through those that were seen without a record.
+    /// Sessions that were seen without a record.
     Orphans,
-    /// Through the records of sessions.
+    /// Records of sessions.
     Records,
-    /// Through the tombstones.
+    /// Tombstones.
     Tombstones,
 }
 
-/// Where a round stands: a phase, and a cursor of its listing.
+/// The position of a round: a phase and a cursor of its listing.
 type Position = (Phase, Option<String>);
 
 impl Guest for crate::Portal {
     fn run(budget_ms: u32, after: Option<String>) -> Result<Progress, wit::Error> {
         let position = after.as_deref().map_or(Some((Phase::Parts, None)), read);
         let position = position.ok_or(wit::Error::InvalidArgument(wit::Argument::Cursor))?;
-        let mut round = Round { engine: Engine::open(), now_ms: clock::now_ms(), progress: nothing() };
+        let mut round =
+            Round { engine: Engine::open(), settings: Settings::load(), now_ms: clock::now_ms(), progress: nothing() };
         round.run(Duration::from_millis(budget_ms.into()), position).map_err(failure)?;
         Ok(round.progress)
     }
@@ -74,7 +77,7 @@ fn write((phase, cursor): &Position) -> String {
     format!("{phase}:{}", cursor.as_deref().unwrap_or_default())
 }
 
-/// What follows a page of a phase.
+/// Returns the position after a page; `None` at the end of the round.
 fn following((phase, _): Position, cursor: Option<String>) -> Option<Position> {
     match (phase, cursor) {
         (phase, Some(cursor)) => Some((phase, Some(cursor))),
@@ -97,6 +100,7 @@ fn failure(error: Error) -> wit::Error {
 
 struct Round {
     engine: Engine,
+    settings: Settings,
     now_ms: u64,
     progress: Progress,
 }
@@ -140,8 +144,8 @@ impl Round {
         Ok(page.next)
     }
 
-    /// Notes that a session which has parts has no record. Such a session is over, because its record is made before a
-    /// client is told its id, and goes last. But one look may be wrong, and parts can't be brought back.
+    /// Notes a session that has parts and no record. Such a session has ended, because its record is created before a
+    /// client learns the id, and deleted last. One look may be wrong, though, and deleted parts cannot be restored.
     fn note_orphan(&self, id: &str) -> Result<(), Error> {
         let orphan = Orphan::new(self.now_ms);
         match self.engine.store.create_record(&format!("{ORPHANS}{id}"), &orphan.write()) {
@@ -163,7 +167,7 @@ impl Round {
                     Some(OrphanAge::InTheFuture) => {}
                     Some(OrphanAge::Young) | None => continue,
                 },
-                // The first look was wrong.
+                // The first look was wrong, or the record has an unknown version.
                 Ok(_) | Err(Refusal::Unreadable) => {}
                 Err(refusal) => return Err(of(refusal)),
             }
@@ -172,7 +176,7 @@ impl Round {
         Ok(page.next)
     }
 
-    /// How long ago an orphan was noted; `None` if another host was faster, or its note is of a later version.
+    /// Returns the age of a note; `None` if another host has deleted it, or it has an unknown version.
     fn orphan_age(&self, name: &str) -> Result<Option<OrphanAge>, Error> {
         match self.engine.store.get_record(name) {
             Ok(record) => Ok(Orphan::read(&record.value).map(|orphan| orphan.age(self.now_ms))),
@@ -181,7 +185,7 @@ impl Round {
         }
     }
 
-    /// Whether a session has ended, for its age by this call if it must be.
+    /// Whether a session has ended. Ends the session if it has expired.
     fn has_ended(&mut self, found: &Found) -> Result<bool, Error> {
         if self.engine.standing(&found.session).map_err(of)?.end.is_some() {
             return Ok(true);
@@ -201,7 +205,7 @@ impl Round {
             let id = name.strip_prefix(SESSIONS).unwrap_or_default();
             let found = match self.engine.find(id) {
                 Ok(found) => found,
-                // Another host was faster, or it is of a later version.
+                // Another host has deleted the record, or it has an unknown version.
                 Err(Refusal::Unknown | Refusal::Unreadable) => continue,
                 Err(refusal) => return Err(of(refusal)),
             };
@@ -209,7 +213,7 @@ impl Round {
                 continue;
             }
             let has_ended = self.has_ended(&found)?;
-            if has_ended && found.session.may_be_forgotten(self.now_ms, self.engine.settings.tombstone_ttl) {
+            if has_ended && found.session.may_be_forgotten(self.now_ms, self.settings.tombstone_ttl) {
                 self.engine.store.delete_session_parts(id)?;
                 if let Some(key) = &found.session.idempotency {
                     self.engine.store.delete_record(key, None)?;
@@ -223,15 +227,14 @@ impl Round {
     }
 
     fn tombstones(&mut self, after: Option<&str>) -> Result<Option<String>, Error> {
-        let settings = &self.engine.settings;
-        let before = tombstones_before(self.now_ms, settings.session_ttl, settings.tombstone_ttl);
+        let before = tombstones_before(self.now_ms, self.settings.session_ttl, self.settings.tombstone_ttl);
         let (purged, next) = self.engine.store.purge_gone(before, after)?;
         self.progress.purged += purged;
         Ok(next)
     }
 }
 
-/// The store's part in a refusal; the engine's own do not come to the maintenance.
+/// Returns the storage error of a refusal. The maintenance causes no other refusals.
 fn of(refusal: Refusal) -> Error {
     match refusal {
         Refusal::Store(error) => error,

@@ -1,24 +1,24 @@
-//! What a session is: an immutable record, and what follows from it and from what the store holds. Nothing here asks the
-//! store or the clock.
+//! Sessions: an immutable record, and pure functions of the record, the time and the store's content.
 //!
-//! A session ends at one key, the final object of its file id: the object is its success, a tombstone any other end.
-//! So it has no state of its own that could contradict that.
+//! A session ends at one key, the final object of its file id: the object is success, a tombstone any other end.
+//! Invariant: a session has no other state, so nothing can contradict that key.
 
 use crate::policy::parts::{Layout, Run, gaps, runs};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The version of the form of records.
+/// The version of the records' format.
 const VERSION: u32 = 1;
 
-/// How far apart clocks of hosts may be: a session is ended for its age only this much later than its time.
+/// Largest difference between the clocks of two hosts. A session expires for its client at its time, and is ended this
+/// much later.
 pub(crate) const CLOCKS_APART: Duration = Duration::from_secs(30 * 60);
 
-/// How long a session must have been seen without its record before its parts are deleted: half an hour, and the time by which
-/// clocks of hosts may be apart.
+/// Time between the first sight of a session without its record and the deletion of its parts: half an hour plus
+/// [`CLOCKS_APART`].
 pub(crate) const ORPHAN_GRACE: Duration = Duration::from_secs(60 * 60);
 
-/// The first sight of a session that has parts and no record.
+/// The note of the first sight of a session that has parts and no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Orphan {
     version: u32,
@@ -26,19 +26,19 @@ pub(crate) struct Orphan {
     seen_at: u64,
 }
 
-/// What follows from the first sight of a session without a record when it is seen so again.
+/// The age of an [`Orphan`] note at the next sight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OrphanAge {
-    /// It may have been seen a moment ago.
+    /// The sights are less than [`ORPHAN_GRACE`] apart.
     Young,
     /// The sights are at least [`ORPHAN_GRACE`] apart.
     Old,
-    /// Some clock was wrong, so that the first sight is of no use.
+    /// A clock was wrong, so the note is useless.
     InTheFuture,
 }
 
 impl Orphan {
-    /// One that is seen now.
+    /// Creates a note of a sight now.
     pub(crate) fn new(now_ms: u64) -> Orphan {
         Orphan { version: VERSION, seen_at: now_ms }
     }
@@ -48,11 +48,12 @@ impl Orphan {
         serde_json::to_vec(self).expect("a document of numbers")
     }
 
-    /// Reads a record's value; `None` if it is of a version that is not understood.
+    /// Reads a record's value; `None` for an unknown version.
     pub(crate) fn read(value: &[u8]) -> Option<Orphan> {
         serde_json::from_slice(value).ok().filter(|orphan: &Orphan| orphan.version == VERSION)
     }
 
+    /// Returns the age of the note.
     pub(crate) fn age(&self, now_ms: u64) -> OrphanAge {
         if self.seen_at > now_ms.saturating_add(millis(CLOCKS_APART)) {
             OrphanAge::InTheFuture
@@ -64,42 +65,41 @@ impl Orphan {
     }
 }
 
-/// What was agreed when a session began.
+/// The terms of a session, fixed when it began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Session {
     version: u32,
-    /// The id of the final object that it ends with.
+    /// The id of the final object at which the session ends.
     pub(crate) file_id: String,
-    /// What the client calls the file.
+    /// The client's name for the file.
     pub(crate) original_filename: String,
     /// The media type.
     pub(crate) content_type: String,
-    /// The size of the file in bytes. A protocol that learns it later will leave it out.
+    /// The size of the file in bytes; absent for protocols that learn the size later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) total_size: Option<u64>,
-    /// The size of its numbered parts in bytes. A protocol that appends will leave it out.
+    /// The size of the numbered parts in bytes; absent for protocols that append.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) part_size: Option<u64>,
-    /// The SHA-256 that the file must have, in hexadecimal.
+    /// The expected SHA-256 of the file, in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<String>,
-    /// When it began, in milliseconds since the Unix epoch.
+    /// The beginning, in milliseconds since the Unix epoch.
     pub(crate) created_at: u64,
-    /// When its time is over.
+    /// The expiry, in milliseconds since the Unix epoch.
     pub(crate) expires_at: u64,
-    /// The record that leads from the client's idempotency key to it.
+    /// The name of the record that leads from the client's idempotency key to the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) idempotency: Option<String>,
 }
 
-/// What a client says of a file that it is about to send. Nothing here follows from a setting, which another run may have
-/// otherwise.
+/// A client's announcement of a file. No member depends on a setting, because a retry may meet other settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Announced {
     pub(crate) original_filename: String,
     pub(crate) content_type: String,
     pub(crate) total_size: u64,
-    /// The size of parts that the client asks for, in bytes; absent: as the portal likes.
+    /// The part size that the client chose, in bytes; absent: the portal chooses.
     pub(crate) part_size: Option<u64>,
     pub(crate) sha256: Option<String>,
 }
@@ -107,13 +107,13 @@ pub(crate) struct Announced {
 /// How a session has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Its file exists.
+    /// The file exists.
     Complete,
-    /// Its file existed, and was deleted.
+    /// The file existed and was deleted.
     Deleted,
-    /// It was aborted.
+    /// The client aborted the session.
     Aborted,
-    /// Its time was over.
+    /// The session expired.
     Expired,
 }
 
@@ -123,7 +123,7 @@ pub(crate) const ABORTED: &str = "aborted";
 pub(crate) const EXPIRED: &str = "expired";
 
 impl End {
-    /// The end that a tombstone's reason tells.
+    /// Returns the end that a tombstone's reason stands for.
     pub(crate) fn of_reason(reason: &str) -> End {
         match reason {
             ABORTED => End::Aborted,
@@ -133,24 +133,24 @@ impl End {
     }
 }
 
-/// A session as its client sees it.
+/// The status of a session, as its client sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Status {
-    /// Nothing of it has arrived.
+    /// No part has arrived.
     Init,
-    /// Something has.
+    /// Some part has arrived.
     InProgress,
-    /// Its file exists, or existed until it was deleted.
+    /// The file exists, or existed until it was deleted.
     Complete,
-    /// Its time is over.
+    /// The session has expired.
     Failed,
-    /// It was aborted.
+    /// The client aborted the session.
     Aborted,
 }
 
 impl Session {
-    /// A session that begins now, with parts of `part_size` bytes.
+    /// Creates a session that begins now, with parts of `part_size` bytes.
     pub(crate) fn new(file_id: String, file: Announced, part_size: u64, now_ms: u64, ttl: Duration) -> Session {
         Session {
             version: VERSION,
@@ -166,37 +166,37 @@ impl Session {
         }
     }
 
-    /// It as its record's value.
+    /// Returns the record's value.
     pub(crate) fn write(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a document of texts and numbers")
     }
 
-    /// The session that a record's value tells; `None` if it is of a version that is not understood.
+    /// Reads a record's value; `None` for an unknown version.
     pub(crate) fn read(value: &[u8]) -> Option<Session> {
         serde_json::from_slice(value).ok().filter(|session: &Session| session.version == VERSION)
     }
 
-    /// How its file is cut; `None` where its parts are appended.
+    /// Returns how the file is cut into parts; `None` for protocols that append.
     pub(crate) fn layout(&self) -> Option<Layout> {
         Some(Layout { total: self.total_size?, part_size: self.part_size? })
     }
 
-    /// Whether its time is over for its client.
+    /// Whether the session has expired for its client.
     pub(crate) fn is_over(&self, now_ms: u64) -> bool {
         now_ms >= self.expires_at
     }
 
-    /// Whether anybody may end it because its time is over.
+    /// Whether the maintenance may end the session as expired.
     pub(crate) fn may_be_expired(&self, now_ms: u64) -> bool {
         now_ms >= self.expires_at.saturating_add(millis(CLOCKS_APART))
     }
 
-    /// Whether it may be forgotten.
+    /// Whether the maintenance may delete the session's record.
     pub(crate) fn may_be_forgotten(&self, now_ms: u64, tombstone_ttl: Duration) -> bool {
         now_ms >= self.expires_at.saturating_add(millis(tombstone_ttl.max(CLOCKS_APART)))
     }
 
-    /// What its client sees, given how it has ended, and whether something has arrived.
+    /// Returns the status, given the session's end and whether a part has arrived.
     pub(crate) fn status(&self, end: Option<End>, now_ms: u64, has_parts: bool) -> Status {
         match end {
             Some(End::Complete | End::Deleted) => Status::Complete,
@@ -209,42 +209,43 @@ impl Session {
     }
 }
 
-/// When tombstones are forgotten that were put before: not earlier than the records of the sessions that they end, so that
-/// no session is ever without both.
+/// Returns the time before which a tombstone must have been put to be forgotten. The record of its session goes first,
+/// so no session is ever without both.
 pub(crate) fn tombstones_before(now_ms: u64, session_ttl: Duration, tombstone_ttl: Duration) -> u64 {
     now_ms.saturating_sub(millis(session_ttl) + millis(tombstone_ttl.max(CLOCKS_APART)))
 }
 
-/// What has arrived of a file that comes in numbered parts.
+/// The parts of a file that have arrived.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Received {
-    /// The numbers, as runs.
+    /// The part numbers, as runs.
     pub(crate) runs: Vec<Run>,
-    /// Bytes in all.
+    /// The number of bytes in sum.
     pub(crate) bytes: u64,
 }
 
 impl Received {
-    /// What the numbers and sizes of parts in ascending order say. Numbers that the file does not have are no part of it.
+    /// Summarizes numbers and sizes of parts in ascending order. Numbers beyond the layout are ignored.
     pub(crate) fn new(layout: Layout, parts: impl IntoIterator<Item = (u32, u64)>) -> Received {
         let mut bytes = 0;
-        let numbers = parts.into_iter().filter(|(number, _)| layout.place(*number).is_some());
+        let numbers = parts.into_iter().filter(|(number, _)| layout.extent(*number).is_some());
         let runs = runs(numbers.inspect(|(_, size)| bytes += size).map(|(number, _)| number));
         Received { runs, bytes }
     }
 
-    /// All of it.
+    /// Returns the summary of a complete file.
     pub(crate) fn whole(layout: Layout) -> Received {
         let count = layout.parts();
         Received { runs: if count == 0 { Vec::new() } else { vec![[1, count]] }, bytes: layout.total }
     }
 
-    /// What is still to come.
+    /// Returns the missing part numbers, as runs.
     pub(crate) fn missing(&self, layout: Layout) -> Vec<Run> {
         gaps(&self.runs, layout.parts())
     }
 }
 
+/// Converts a duration to milliseconds.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

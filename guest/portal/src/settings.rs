@@ -1,5 +1,5 @@
-//! What the operator has set, from `wasi:config/store`. The host checks what it gives; what is not given, or has not its
-//! form, is the default.
+//! The operator's settings, from `wasi:config/store`. The host validates them; an absent or malformed value is the
+//! default.
 
 use portico_guest::bindings::wasi::config::store::get;
 use std::time::Duration;
@@ -7,15 +7,15 @@ use std::time::Duration;
 /// Settings of the portal. Sizes are in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// Size of a session's parts where the client names none.
+    /// Default size of a session's parts.
     pub(crate) part_size: u64,
-    /// Smallest size of parts that a client may name; the last part of a file may be smaller.
+    /// Smallest part size that a client may choose; the last part of a file may be smaller.
     pub(crate) part_size_min: u64,
-    /// Largest size of parts.
+    /// Largest part size that a client may choose.
     pub(crate) part_size_max: u64,
-    /// How long a session may take.
+    /// Time from the creation of a session to its expiry.
     pub(crate) session_ttl: Duration,
-    /// How long what has ended is told from what never was.
+    /// Time for which an ended id reports 410 before it reports 404.
     pub(crate) tombstone_ttl: Duration,
 }
 
@@ -33,7 +33,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Those that the host gives.
+    /// Reads the settings from the host.
     pub(crate) fn load() -> Self {
         Self::read(|key| get(key).ok().flatten())
     }

@@ -1,9 +1,8 @@
-//! The Rust form of the WIT, and nothing else: the only `generate!` of the guest side.
+//! The generated bindings of the WIT. This file has the only `generate!` of the SDK and the portal.
 //!
-//! It holds the imports of the world `portal`, so that `wasi:http` and `portico:storage` speak of the same
-//! streams. A guest imports only what it uses; a guest that exports nothing of `wasi:http` never says so. A crate
-//! that generates bindings of a world of its own maps the shared interfaces to these with
-//! `with: { "wasi:io/streams@0.2.12": portico_guest::bindings::wasi::io::streams }`.
+//! The bindings are those of the world `portal`, so that `wasi:http` and `portico:storage` share their stream types. A
+//! guest imports only the functions that it calls. A crate with bindings of another world maps the shared interfaces
+//! with `with: { "wasi:io/streams@0.2.12": portico_guest::bindings::wasi::io::streams }`.
 #![allow(unsafe_code, missing_docs, unreachable_pub, rustdoc::all, reason = "generated code")]
 
 wit_bindgen::generate!({

@@ -1,8 +1,8 @@
-//! The digest of content. Its bytes are only ever computed by the host; here they are compared and printed.
+//! The digest of content. The host computes digests; guests compare, parse and print them.
 
 use std::{fmt, str::FromStr};
 
-/// A SHA-256. Prints as 64 lowercase hexadecimal digits, and parses from digits of either case.
+/// A SHA-256. Prints as 64 lowercase hexadecimal digits, and parses digits of either case.
 ///
 /// ```
 /// # use portico_guest::Digest;
@@ -15,16 +15,16 @@ use std::{fmt, str::FromStr};
 pub struct Digest([u8; Digest::LEN]);
 
 impl Digest {
-    /// Length of a SHA-256 in bytes.
+    /// The length of a SHA-256 in bytes.
     pub const LEN: usize = 32;
 
-    /// The digest with these bytes.
+    /// Creates a digest of these bytes.
     #[must_use]
     pub const fn new(bytes: [u8; Self::LEN]) -> Self {
         Digest(bytes)
     }
 
-    /// Its bytes.
+    /// Returns the bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
@@ -59,9 +59,9 @@ impl FromStr for Digest {
     }
 }
 
-/// The text is not 64 hexadecimal digits.
+/// A text that is not 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a SHA-256 is written as 64 hexadecimal digits")]
+#[error("not a SHA-256: 64 hexadecimal digits expected")]
 pub struct DigestFormError;
 
 #[cfg(test)]

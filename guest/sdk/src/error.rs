@@ -1,53 +1,53 @@
-//! The one error type of the storage operations.
+//! The error type of all storage operations.
 //!
-//! Goals: the cases are those of the WIT variant `error` and nothing is lost between the two; no caller ever
-//! parses a text; an error that travelled through `std::io` comes out of it as it went in.
+//! Invariants: the cases and payloads are those of the WIT variant `error`; no caller has to parse a text; an error
+//! that passes through `std::io` can be recovered unchanged.
 
 use crate::bindings::portico::storage::storage as wit;
 use std::{fmt, io, time::Duration};
 
 pub use wit::Argument;
 
-/// A result with the error of this crate.
+/// A result with this crate's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an operation failed. Closed, as in the WIT.
+/// Why an operation failed. The list is closed, as in the WIT.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Nothing of that name exists in this scope.
+    /// No such part, object or record exists in this scope.
     #[error("not found")]
     NotFound,
-    /// It existed or was voided, and can never exist again.
+    /// The object was deleted, or its file id was voided.
     #[error("gone: {reason}")]
     Gone {
-        /// What `void_final` was given, or `deleted`.
+        /// The reason that `void_final` was given, or `deleted`.
         reason: String,
     },
-    /// Something else already exists under that name, or the version is not the current one.
-    #[error("conflict with what already exists")]
+    /// The name is taken, the record has another version, or another assembly of the same sessions is running.
+    #[error("conflict: the name is taken, or another version is current")]
     Conflict,
-    /// There is an object or a tombstone under the file id that a part was put for.
-    #[error("what the part was put for has ended")]
+    /// An object or a tombstone exists under the file id that a part was put for.
+    #[error("the session of the part has ended")]
     Ended,
     /// An argument does not have its documented form.
     #[error("invalid argument: {0}")]
     InvalidArgument(Argument),
-    /// The range begins or ends beyond the end.
+    /// The range begins or ends beyond the end of the content.
     #[error("range beyond the end of {size} bytes")]
     OutOfRange {
-        /// Size of the content in bytes.
+        /// The size of the content in bytes.
         size: u64,
     },
-    /// The content's length is not the expected one.
+    /// The content's size is not the expected one.
     #[error("expected {expected} bytes, found {actual}")]
     SizeMismatch {
         /// The expected size in bytes.
         expected: u64,
-        /// The size found in bytes; `expected + 1` for any content that is too long.
+        /// The size found in bytes; `expected + 1` for content that is too long.
         actual: u64,
     },
     /// The content's SHA-256 is not the expected one.
-    #[error("the digest is not the expected one")]
+    #[error("digest mismatch")]
     DigestMismatch,
     /// The content exceeds a limit.
     #[error("larger than the limit of {limit} bytes")]
@@ -55,31 +55,31 @@ pub enum Error {
         /// The limit in bytes.
         limit: u64,
     },
-    /// The source failed or was cut off, or the put was interrupted. Nothing is kept.
+    /// The source failed or was cut off, or another call ended the operation. No byte is kept.
     #[error("interrupted after {received} bytes")]
     Interrupted {
-        /// Bytes that had arrived.
+        /// The number of bytes that had arrived.
         received: u64,
     },
-    /// The source stood still for longer than the host waits for it. Nothing is kept.
+    /// The source delivered nothing for longer than the host waits. No byte is kept.
     #[error("stalled after {received} bytes")]
     Stalled {
-        /// Bytes that had arrived.
+        /// The number of bytes that had arrived.
         received: u64,
     },
-    /// The backend has no room left. Reads and deletes still work.
-    #[error("no space left in the store")]
+    /// The backend has no space left. Reads and deletes still work.
+    #[error("no space left in the storage backend")]
     NoSpace,
-    /// The backend refuses the host's credentials or permissions.
-    #[error("the store refuses access")]
+    /// The backend denied access to the host: its credentials or permissions are not sufficient.
+    #[error("the storage backend denied access")]
     Denied,
-    /// The backend does not answer at present.
-    #[error("the store is unavailable at present")]
+    /// The backend does not respond at present, or the guest holds too many streams and writers open.
+    #[error("the storage backend is unavailable")]
     Unavailable {
-        /// Time after which a retry makes sense, where known.
+        /// The time after which a retry makes sense, where known.
         retry_after: Option<Duration>,
     },
-    /// The host failed in a way that a guest cannot mend.
+    /// The host failed, and the guest can do nothing about the cause.
     #[error("the host failed; its log has the cause under {id}")]
     Internal {
         /// The id under which the host's log has the cause.
@@ -88,7 +88,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The storage error that `error` carries, if it carries one: the way back from [`std::io`].
+    /// Returns the storage error that `error` carries, if any: the way back from [`std::io`].
     ///
     /// ```
     /// # use portico_guest::Error;
@@ -107,7 +107,7 @@ impl Error {
             Error::InvalidArgument(_) | Error::OutOfRange { .. } => io::ErrorKind::InvalidInput,
             Error::SizeMismatch { .. } | Error::DigestMismatch => io::ErrorKind::InvalidData,
             Error::TooLarge { .. } => io::ErrorKind::FileTooLarge,
-            // Not `Interrupted`: the standard library takes that as an invitation to try again at once.
+            // Not `Interrupted`: the standard library retries that at once.
             Error::Interrupted { .. } => io::ErrorKind::UnexpectedEof,
             Error::Stalled { .. } => io::ErrorKind::TimedOut,
             Error::NoSpace => io::ErrorKind::StorageFull,
@@ -117,7 +117,7 @@ impl Error {
     }
 }
 
-/// Keeps the error whole: [`Error::of_io`] finds it again.
+/// Wraps the error unchanged: [`Error::of_io`] recovers it.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         io::Error::new(error.kind(), error)
@@ -148,7 +148,7 @@ impl From<wit::Error> for Error {
     }
 }
 
-/// The argument's name in the WIT.
+/// Prints the argument's name in the WIT.
 impl fmt::Display for Argument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,13 +1,12 @@
-//! What a Rust guest wants of `portico:storage`: a typed [`Store`], [`std::io`] over its streams, and errors that
-//! are never texts.
+//! The SDK for Rust guests of `portico:storage`: a typed [`Store`], [`std::io`] over its streams, and typed errors.
 //!
-//! A guest gets one capability, the store of the scope that its host chose, and nothing else: no path, no
-//! credential, no socket. Content goes in and comes out as streams. All of it is all-or-nothing: after `Ok` it is
-//! durable and visible whole, after an error nothing of it is.
+//! A guest gets one capability, the store of the scope that its host chose: no path, no credential, no socket. Content
+//! enters and leaves as streams. Each operation is atomic: after `Ok` the content is durable and visible as a whole,
+//! after an error no part of it is.
 //!
 //! # Examples
 //!
-//! Hand a stream over to the host, which pulls it to its end; none of its bytes pass through this guest:
+//! Store a stream. The host pulls it to its end; no byte passes through the guest:
 //!
 //! ```no_run
 //! use portico_guest::{FinalOptions, Store, stdin};
@@ -18,7 +17,7 @@
 //! # Ok::<(), portico_guest::Error>(())
 //! ```
 //!
-//! Make content, and publish it whole or not at all:
+//! Generate content, and publish it as a whole or not at all:
 //!
 //! ```no_run
 //! use portico_guest::{Error, Expected, FinalOptions, Store};
@@ -33,13 +32,13 @@
 //! drop(sink);
 //! match writer.finish(Expected::default()) {
 //!     Ok(stored) => println!("stored as {}/{}", stored.bucket, stored.key),
-//!     Err(Error::Conflict) => println!("there is something else of that name"),
+//!     Err(Error::Conflict) => println!("the name is taken"),
 //!     Err(error) => return Err(error.into()),
 //! }
 //! # Ok(()) }
 //! ```
 //!
-//! Read a range; a failure of the store in the middle of it is an [`io::Error`](std::io::Error), never a silent end:
+//! Read a range. A failure of the store in the middle is an [`io::Error`](std::io::Error), never a silent end:
 //!
 //! ```no_run
 //! use portico_guest::{Error, Store};
@@ -53,14 +52,14 @@
 //! match squares.stream(100..200)?.read_to_string(&mut text) {
 //!     Ok(_) => println!("{text}"),
 //!     Err(error) => match Error::of_io(&error) {
-//!         Some(Error::Unavailable { retry_after }) => println!("again after {retry_after:?}"),
+//!         Some(Error::Unavailable { retry_after }) => println!("retry after {retry_after:?}"),
 //!         _ => return Err(error.into()),
 //!     },
 //! }
 //! # Ok(()) }
 //! ```
 //!
-//! Walk a listing, however long, a page at a time in memory:
+//! Iterate over a listing of any length, with one page in memory:
 //!
 //! ```no_run
 //! # use portico_guest::Store;
@@ -69,21 +68,22 @@
 //! # Ok::<(), portico_guest::Error>(())
 //! ```
 //!
-//! `examples/store-stdin.rs` is a whole guest.
+//! `examples/store-stdin.rs` is a complete guest.
 //!
 //! # When to use what
 //!
-//! - [`Store::put_final`] and [`Store::put_temp_part`] for content that comes from elsewhere: a request's body,
-//!   standard input, another object. It is the fast way, and the host counts and hashes what it pulls.
-//! - [`Store::create_final`] and [`Store::create_temp_part`] for content that the guest makes, or whose last word
-//!   (a trailer, say) decides whether it is published at all.
-//! - Temporary parts and [`Store::assemble_final`] for content that comes in pieces, in any order.
-//! - Records for what a guest must remember: small documents, replaced by compare-and-swap.
-//! - A portal that answers HTTP implements [`bindings::exports::wasi::http::incoming_handler::Guest`] and names its
-//!   type to [`export_portal!`]. A program is an ordinary `fn main`.
-//! - [`bindings`] for anything that is not wrapped here.
+//! - [`Store::put_final`] and [`Store::put_temp_part`] for content from another source: a request's body, standard
+//!   input, another object. These are the fast way; the host counts and hashes the bytes that it pulls.
+//! - [`Store::create_final`] and [`Store::create_temp_part`] for content that the guest generates, or that it publishes
+//!   only after a check at the end (of a trailer, for instance).
+//! - Temporary parts and [`Store::assemble_final`] for content that arrives in pieces, in any order.
+//! - [`Store::open_final`] to read an object whose receipt is needed too.
+//! - Records for the guest's own state: small documents, replaced by compare-and-swap.
+//! - An HTTP portal implements [`bindings::exports::wasi::http::incoming_handler::Guest`] and passes its type to
+//!   [`export_portal!`]. A program is an ordinary `fn main`.
+//! - [`bindings`] for everything else.
 //!
-//! Outside of wasm the crate compiles, for documentation and for tests of a guest's own logic; a call of the host
+//! The crate also compiles outside of wasm, for documentation and for tests of a guest's own logic; a call of the host
 //! panics there.
 
 pub mod bindings;
@@ -109,9 +109,9 @@ pub use reader::FinalReader;
 pub use receipt::{ListedPart, Record, StoredObject, TempPart};
 pub use store::{Store, StoreInfo};
 pub use streams::{ReadStream, Sink};
-pub use writer::{FinalWriter, PartWriter};
+pub use writer::Writer;
 
-/// The guest's standard input, to hand it over to the host. [`std::io::stdin`] reads the same.
+/// Returns the guest's standard input as a stream for the host to pull. [`std::io::stdin`] reads the same input.
 #[must_use]
 pub fn stdin() -> InputStream {
     bindings::wasi::cli::stdin::get_stdin()

@@ -1,10 +1,9 @@
-//! What a caller says beside the content: expectations, options, ranges. Each starts from its default and is
-//! built by methods that name what differs.
+//! Expectations, options and ranges. Each starts from its default; a method for each field sets another value.
 
 use crate::{Digest, bindings::portico::storage::storage as wit};
 use std::ops::{Bound, RangeBounds};
 
-/// What the caller knows of its content beforehand. The host checks it before anything becomes visible.
+/// Facts about content that the caller knows beforehand. The host checks them before the content becomes visible.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// The size in bytes, at most 2^63 - 1.
@@ -19,23 +18,11 @@ impl From<Expected> for wit::Expected {
     }
 }
 
-/// What to do when the name is taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum IfExists {
-    /// Fail with [`Error::Conflict`](crate::Error::Conflict), perhaps before any content is read.
-    #[default]
-    Fail,
-    /// Compare: the same bytes answer the stored receipt with `replayed` set, other bytes fail with
-    /// [`Error::Conflict`](crate::Error::Conflict). Makes a retry idempotent.
-    SameContentOk,
-}
+pub use wit::IfExists;
 
-impl From<IfExists> for wit::IfExists {
-    fn from(if_exists: IfExists) -> Self {
-        match if_exists {
-            IfExists::Fail => wit::IfExists::Fail,
-            IfExists::SameContentOk => wit::IfExists::SameContentOk,
-        }
+impl Default for IfExists {
+    fn default() -> Self {
+        IfExists::Fail
     }
 }
 
@@ -47,22 +34,22 @@ impl From<IfExists> for wit::IfExists {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartOptions {
-    /// What is known of the content.
+    /// Known facts about the content.
     pub expected: Expected,
     /// What to do when the session already has a part of that number.
     pub if_exists: IfExists,
-    /// The offset in bytes that this part will have in the assembled object, if known. It lets a backend write
-    /// the part where it belongs, and promises nothing.
+    /// The offset in bytes of this part in the assembled object, if known. A hint: a backend may write the part at its
+    /// final position.
     pub offset: Option<u64>,
-    /// Whether the receipt should have the part's own SHA-256. Implied by an expected one.
+    /// Compute the part's own SHA-256 for the receipt. Implied by an expected one.
     pub want_sha256: bool,
-    /// The file id that the session's parts are for. If there is an object or a tombstone under it, the put fails with
-    /// [`Error::Ended`](crate::Error::Ended) and leaves no part.
+    /// The file id of the object that the session's parts are for. If an object or a tombstone exists there, the put
+    /// fails with [`Error::Ended`](crate::Error::Ended) and leaves no part.
     pub unless_final: Option<String>,
 }
 
 impl PartOptions {
-    /// Nothing known, nothing wanted, [`IfExists::Fail`].
+    /// Creates options without expectations, with [`IfExists::Fail`].
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -82,14 +69,14 @@ impl PartOptions {
         self
     }
 
-    /// The part's offset in the assembled object, in bytes.
+    /// Sets the part's offset in the assembled object, in bytes.
     #[must_use]
     pub fn offset(mut self, bytes: u64) -> Self {
         self.offset = Some(bytes);
         self
     }
 
-    /// [`IfExists::SameContentOk`].
+    /// Sets [`IfExists::SameContentOk`].
     #[must_use]
     pub fn same_content_ok(mut self) -> Self {
         self.if_exists = IfExists::SameContentOk;
@@ -103,7 +90,7 @@ impl PartOptions {
         self
     }
 
-    /// Stores nothing once something is under this file id.
+    /// Stores nothing once an object or a tombstone exists under this file id.
     #[must_use]
     pub fn unless_final(mut self, file_id: impl Into<String>) -> Self {
         self.unless_final = Some(file_id.into());
@@ -114,7 +101,7 @@ impl PartOptions {
 impl From<PartOptions> for wit::PartOptions {
     fn from(options: PartOptions) -> Self {
         let PartOptions { expected, if_exists, offset, want_sha256, unless_final } = options;
-        wit::PartOptions { expected: expected.into(), if_exists: if_exists.into(), offset, want_sha256, unless_final }
+        wit::PartOptions { expected: expected.into(), if_exists, offset, want_sha256, unless_final }
     }
 }
 
@@ -126,19 +113,19 @@ impl From<PartOptions> for wit::PartOptions {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FinalOptions {
-    /// What is known of the content.
+    /// Known facts about the content.
     pub expected: Expected,
     /// What to do when the file id is taken.
     pub if_exists: IfExists,
-    /// The media type, stored as given: at most 255 bytes of visible ASCII and spaces.
+    /// The media type, stored as given: 1 to 255 bytes of visible ASCII and spaces.
     pub content_type: Option<String>,
-    /// Pairs stored as given: at most 64, and 8 KiB in sum. Keys: 1 to 64 bytes of `a-z`, `0-9`, `-`, `_`, each
-    /// once. Values: any text without control characters.
+    /// Pairs of key and value, stored as given: at most 64, and 8 KiB in sum. Keys: 1 to 64 bytes of `a-z`, `0-9`, `-`,
+    /// `_`, each once. Values: any text without control characters.
     pub metadata: Vec<(String, String)>,
 }
 
 impl FinalOptions {
-    /// Nothing known, no media type, no metadata, [`IfExists::Fail`].
+    /// Creates options without expectations, media type or metadata, with [`IfExists::Fail`].
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -158,21 +145,21 @@ impl FinalOptions {
         self
     }
 
-    /// The media type.
+    /// Sets the media type.
     #[must_use]
     pub fn content_type(mut self, media_type: impl Into<String>) -> Self {
         self.content_type = Some(media_type.into());
         self
     }
 
-    /// One more pair of metadata.
+    /// Adds a pair of metadata.
     #[must_use]
     pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.push((key.into(), value.into()));
         self
     }
 
-    /// [`IfExists::SameContentOk`].
+    /// Sets [`IfExists::SameContentOk`].
     #[must_use]
     pub fn same_content_ok(mut self) -> Self {
         self.if_exists = IfExists::SameContentOk;
@@ -183,12 +170,12 @@ impl FinalOptions {
 impl From<FinalOptions> for wit::FinalOptions {
     fn from(options: FinalOptions) -> Self {
         let FinalOptions { expected, if_exists, content_type, metadata } = options;
-        wit::FinalOptions { expected: expected.into(), if_exists: if_exists.into(), content_type, metadata }
+        wit::FinalOptions { expected: expected.into(), if_exists, content_type, metadata }
     }
 }
 
-/// The contract's range of a Rust range; the whole content is no range at all. What no `u64` can say lies beyond
-/// the end of any content, and stays there.
+/// Converts a Rust range to the contract's; the whole content is `None`. A bound that does not fit a `u64` saturates,
+/// and so stays beyond the end of any content.
 pub(crate) fn byte_range(range: impl RangeBounds<u64>) -> Option<wit::ByteRange> {
     let start = match range.start_bound() {
         Bound::Unbounded => 0,

@@ -1,4 +1,4 @@
-//! Listings: one page at a time, or all of them behind an iterator that follows the cursors.
+//! Listings: a page at a time, or an iterator that follows the cursors.
 
 use crate::Result;
 use std::vec;
@@ -12,12 +12,12 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// Entries that an [`Entries`] asks for at a time. Fewer than the 1,000 that the contract allows, so that a backend on S3
-/// sees in one listing of 1,000 keys that more follow.
+/// Entries that an [`Entries`] asks for at a time. Fewer than the 1,000 that the contract allows, so that a backend on
+/// S3 sees in one listing of 1,000 keys that more follow.
 pub(crate) const PAGE_SIZE: u32 = 900;
 
-/// All entries of a listing, fetched a page at a time as they are wanted. What is written or deleted meanwhile
-/// may or may not show. Ends after the first error.
+/// An iterator over all entries of a listing, which fetches a page at a time. Entries that are written or deleted
+/// meanwhile may be listed or not. The iterator ends after the first error.
 pub struct Entries<'s, T> {
     page: vec::IntoIter<T>,
     state: State<'s, T>,

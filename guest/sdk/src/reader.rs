@@ -1,12 +1,14 @@
-//! Readers: final objects that are open for their receipts and any number of streams.
+//! Readers of final objects.
 
 use crate::{
     ReadStream, Result, StoredObject, bindings::portico::storage::storage::FinalReader as Handle, options::byte_range,
 };
 use std::ops::RangeBounds;
 
-/// A final object, opened for reading: always the content of this one object. Its streams continue after the reader is
-/// dropped.
+/// A final object, opened for reading: its receipt, and any number of streams.
+///
+/// All streams have the content of this one object, never that of a later object under the same id. They continue after
+/// the reader is dropped.
 #[derive(Debug)]
 pub struct FinalReader {
     handle: Handle,
@@ -19,7 +21,7 @@ impl FinalReader {
         FinalReader { handle, receipt }
     }
 
-    /// The receipt of the object as it was opened.
+    /// Returns the receipt of the object as it was opened.
     #[must_use]
     pub fn receipt(&self) -> &StoredObject {
         &self.receipt

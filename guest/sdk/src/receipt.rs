@@ -1,24 +1,24 @@
-//! What exists in a store, as the host tells it.
+//! Receipts and records.
 //!
-//! A host that breaks the contract here, by a digest that is not 32 bytes long, is a panic: no guest can go on.
+//! A digest that is not 32 bytes long is a panic: the host has broken the contract, and no guest can continue.
 
 use crate::{Digest, bindings::portico::storage::storage as wit};
 use std::time::{Duration, SystemTime};
 
-/// A temporary part that exists.
+/// The receipt of a temporary part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TempPart {
-    /// The key of this very write. A part that is deleted and put again gets another one.
+    /// The key of this write. A part that is deleted and put again gets another key.
     pub temp_key: String,
-    /// Its number in the session.
+    /// The part's number in the session.
     pub part_number: u32,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// Its SHA-256, where one was asked for or expected at the put.
+    /// The SHA-256, if the put asked for or expected one.
     pub sha256: Option<Digest>,
-    /// The offset that its put gave, in bytes.
+    /// The offset that the put gave, in bytes.
     pub offset: Option<u64>,
-    /// True only from a put that found the same content already there, and stored nothing.
+    /// True only from a put that found the same content and stored nothing.
     pub replayed: bool,
 }
 
@@ -46,31 +46,31 @@ impl From<wit::ListedPart> for ListedPart {
     }
 }
 
-/// A final object that exists.
+/// The receipt of a final object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredObject {
-    /// The id that it was stored under.
+    /// The id that the object was stored under.
     pub file_id: String,
-    /// The bucket that holds it: the configured bucket on S3, `local` on disk.
+    /// The bucket of the object: the configured bucket on S3, `local` on disk.
     pub bucket: String,
-    /// Its full key in the bucket; on disk, its path below the root of the store.
+    /// The full key in the bucket; on disk, the path below the root of the store.
     pub key: String,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: u64,
     /// The SHA-256 of the whole content.
     pub sha256: Digest,
-    /// The media type that its put gave.
+    /// The media type that the put gave.
     pub content_type: Option<String>,
-    /// The metadata that its put gave, in the order given.
+    /// The metadata that the put gave, in the order given.
     pub metadata: Vec<(String, String)>,
-    /// When it came to exist, to the millisecond, by the backend's clock.
+    /// When the object became visible, to the millisecond, by the backend's clock.
     pub created_at: SystemTime,
-    /// True only from a put or assembly that found the same content already there, and stored nothing.
+    /// True only from a put or assembly that found the same content and stored nothing.
     pub replayed: bool,
 }
 
 impl StoredObject {
-    /// The value of a key of its metadata.
+    /// Returns the value of a metadata key.
     #[must_use]
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
@@ -89,11 +89,11 @@ impl From<wit::StoredObject> for StoredObject {
 /// A small named document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Its name.
+    /// The record's name.
     pub name: String,
-    /// The token of this very write, opaque and never used twice.
+    /// The token of this write. Opaque; no two writes have the same token.
     pub version: String,
-    /// Its value, at most 64 KiB.
+    /// The value, at most 64 KiB.
     pub value: Vec<u8>,
 }
 
@@ -105,6 +105,6 @@ impl From<wit::StoredRecord> for Record {
 }
 
 fn digest(bytes: Vec<u8>) -> Digest {
-    let bytes: [u8; Digest::LEN] = bytes.try_into().expect("a host answers digests of 32 bytes");
+    let bytes: [u8; Digest::LEN] = bytes.try_into().expect("the host returns digests of 32 bytes");
     bytes.into()
 }

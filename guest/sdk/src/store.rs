@@ -1,8 +1,8 @@
 //! The store: each operation of the contract under its own name, with Rust's types.
 
 use crate::{
-    Entries, FinalOptions, FinalReader, FinalWriter, ListedPart, Page, PartOptions, PartWriter, ReadStream, Record,
-    Result, StoredObject, TempPart,
+    Entries, FinalOptions, FinalReader, ListedPart, Page, PartOptions, ReadStream, Record, Result, StoredObject,
+    TempPart, Writer,
     bindings::{portico::storage::storage as wit, wasi::io::streams::InputStream},
     options::byte_range,
     pages::PAGE_SIZE,
@@ -11,45 +11,45 @@ use std::ops::RangeBounds;
 
 pub use wit::StoreInfo;
 
-/// A capability for one scope of a backend. It can be narrowed and never widened. Dropping it ends nothing:
-/// streams and writers taken from it go on.
+/// A capability for one scope of a backend. A guest can narrow it and never widen it. Dropping the store ends nothing:
+/// streams, readers and writers from it continue.
 ///
 /// Session ids and file ids are 1 to 128 bytes of `A-Z`, `a-z`, `0-9`, `-`, `_`, `.`, `~`, and do not begin with a
 /// dot. Any operation may also fail with `Unavailable`, `Denied` and `Internal`, and any that stores something with
-/// `NoSpace`; the lists below leave these out.
+/// `NoSpace`. The lists below omit these.
 #[derive(Debug)]
 pub struct Store(wit::Store);
 
 impl Store {
-    /// The store of the scope that the host gave this guest.
+    /// Opens the store of the scope that the host gave this guest.
     #[must_use]
     pub fn open() -> Self {
         Store(wit::open())
     }
 
-    /// What this store is made of.
+    /// Describes this store.
     #[must_use]
     pub fn info(&self) -> StoreInfo {
         self.0.info()
     }
 
-    /// A narrower store: one tenant, one namespace. Nothing is created by it. A name is 1 to 64 bytes of `A-Z`,
-    /// `a-z`, `0-9`, `-`, `_`; scopes nest to a depth of 8.
+    /// Returns a narrower store: one tenant, one namespace. The call creates nothing. A name is 1 to 64 bytes of `A-Z`,
+    /// `a-z`, `0-9`, `-`, `_`; scopes nest to a depth of 8 and to 250 bytes.
     ///
     /// # Errors
-    /// `InvalidArgument(Scope)` for another name or a deeper nesting.
+    /// `InvalidArgument(Scope)` for another name, a deeper nesting or more bytes.
     pub fn scope(&self, name: &str) -> Result<Store> {
         Ok(Store(self.0.scope(name)?))
     }
 
-    /// Lets the host pull `content` to its end and store it as a part of a session. None of its bytes enter this
-    /// guest's memory. `part_number` is a slot whose meaning is the caller's.
+    /// Pulls `content` to its end and stores it as a part of a session. The host pulls; no byte enters this guest's
+    /// memory. `part_number` is a slot whose meaning the caller decides.
     ///
-    /// # Errors
-    /// `InvalidArgument(SessionId | Expected | Offset | Content)`; `Conflict` if the number is taken (see
-    /// [`IfExists`](crate::IfExists)); `SizeMismatch`; `DigestMismatch`; `TooLarge`; `Stalled` if the source
-    /// stands still; `Interrupted` if it fails, or if [`Store::interrupt`], an assembly or
-    /// [`Store::delete_session_parts`] ends this put; `Unavailable` if the part that the content was being compared with was deleted meanwhile.
+    /// # Errors `InvalidArgument(SessionId | Expected | Offset | FileId | Content)`; `Conflict` if the number is taken
+    /// (see [`IfExists`](crate::IfExists)); `Ended`; `SizeMismatch`; `DigestMismatch`; `TooLarge`; `Stalled` if the
+    /// source is idle for too long; `Interrupted` if the source fails, or if [`Store::interrupt`], an assembly or
+    /// [`Store::delete_session_parts`] ends this put; `Unavailable` if the existing part was deleted during the
+    /// comparison.
     pub fn put_temp_part(
         &self,
         session_id: &str,
@@ -60,7 +60,8 @@ impl Store {
         Ok(self.0.put_temp_part(session_id, part_number, content, &options.into())?.into())
     }
 
-    /// The content of a part, or a range of it in bytes. It goes on to the end even if the part is deleted.
+    /// Opens a stream of a part, or of a range of it in bytes. The stream continues to its end even if the part is
+    /// deleted.
     ///
     /// # Errors
     /// `InvalidArgument(TempKey | Range)`; `NotFound`; `OutOfRange`. A failure while reading is an
@@ -77,7 +78,7 @@ impl Store {
         Ok(self.0.stat_temp_part(temp_key)?.into())
     }
 
-    /// Deletes the part of that key. Idempotent: true if this call deleted it, false if there was none.
+    /// Deletes the part of that key. Idempotent: true if this call deleted the part, false if none existed.
     ///
     /// # Errors
     /// `InvalidArgument(TempKey)`.
@@ -85,7 +86,7 @@ impl Store {
         Ok(self.0.delete_temp_part(temp_key)?)
     }
 
-    /// A page of the parts of a session, by ascending part number. `limit` is 1 to 1,000.
+    /// Lists a page of the parts of a session, by ascending part number. `limit` is 1 to 1,000.
     ///
     /// # Errors
     /// `InvalidArgument(SessionId | Cursor | Limit)`.
@@ -94,12 +95,12 @@ impl Store {
         Ok(Page { items: page.parts.into_iter().map(ListedPart::from).collect(), next: page.next })
     }
 
-    /// All parts of a session, by ascending part number.
+    /// Iterates over all parts of a session, by ascending part number.
     pub fn parts<'s>(&'s self, session_id: &'s str) -> Entries<'s, ListedPart> {
         Entries::new(move |after| self.list_temp_parts(session_id, after, PAGE_SIZE))
     }
 
-    /// A page of the ids of sessions that have parts, in byte order. `limit` is 1 to 1,000.
+    /// Lists a page of the ids of sessions that have parts, in byte order. `limit` is 1 to 1,000.
     ///
     /// # Errors
     /// `InvalidArgument(Cursor | Limit)`.
@@ -108,13 +109,13 @@ impl Store {
         Ok(Page { items: page.sessions, next: page.next })
     }
 
-    /// The ids of all sessions that have parts, in byte order.
+    /// Iterates over the ids of all sessions that have parts, in byte order.
     pub fn sessions(&self) -> Entries<'_, String> {
         Entries::new(|after| self.list_temp_sessions(after, PAGE_SIZE))
     }
 
-    /// Ends running puts of a session as [`Store::interrupt`] does, then deletes its parts. Idempotent; answers how
-    /// many it deleted.
+    /// Ends the running puts of a session as [`Store::interrupt`] does, then deletes its parts. Idempotent. Returns the
+    /// number of parts that this call deleted.
     ///
     /// # Errors
     /// `InvalidArgument(SessionId)`.
@@ -122,8 +123,8 @@ impl Store {
         Ok(self.0.delete_session_parts(session_id)?)
     }
 
-    /// Ends the running puts and part writers of a session: each answers `Interrupted` and stores nothing, unless
-    /// it was being committed already. Returns when all of them have settled.
+    /// Ends the running puts and part writers of a session. Each fails with `Interrupted` and stores nothing, unless
+    /// its commit had already begun. Returns when none of them can store anything any more.
     ///
     /// # Errors
     /// `InvalidArgument(SessionId)`.
@@ -131,8 +132,7 @@ impl Store {
         Ok(self.0.interrupt(session_id)?)
     }
 
-    /// Lets the host pull `content` to its end and store it as a final object. None of its bytes enter this
-    /// guest's memory.
+    /// Pulls `content` to its end and stores it as a final object. The host pulls; no byte enters this guest's memory.
     ///
     /// # Errors
     /// `InvalidArgument(FileId | Expected | ContentType | Metadata | Content)`; `Conflict` if the id is taken (see
@@ -142,12 +142,12 @@ impl Store {
         Ok(self.0.put_final(file_id, content, &options.into())?.into())
     }
 
-    /// Makes a final object of temporary parts, in the order given. The parts are consumed together with the
-    /// object's coming to exist, and on failure all of them are still there. No part at all makes an empty object.
+    /// Makes a final object of temporary parts, in the order given. Publishing the object consumes the parts in the
+    /// same step; on failure all parts still exist. An empty list makes an empty object.
     ///
     /// # Errors
-    /// `InvalidArgument(FileId | TempKey | Parts | Expected | ContentType | Metadata)`; `NotFound` if a part is not
-    /// there; `Conflict` if the id is taken, or another assembly of these sessions is running; `Gone` as for
+    /// `InvalidArgument(FileId | TempKey | Parts | Expected | ContentType | Metadata)`; `NotFound` if a part does not
+    /// exist; `Conflict` if the id is taken, or another assembly of these sessions is running; `Gone` as for
     /// [`Store::put_final`]; `SizeMismatch`; `DigestMismatch`; `TooLarge`.
     pub fn assemble_final(
         &self,
@@ -159,11 +159,10 @@ impl Store {
         Ok(self.0.assemble_final(file_id, &temp_keys, &options.into())?.into())
     }
 
-    /// The content of a final object, or a range of it in bytes. It goes on to the end even if the object is
-    /// deleted.
+    /// Opens a stream of a final object, or of a range of it in bytes. The stream continues to its end even if the
+    /// object is deleted.
     ///
-    /// # Errors
-    /// `InvalidArgument(Range)`; `NotFound`, also for a bucket or key that is not of this scope; `Gone`;
+    /// # Errors `InvalidArgument(Range)`; `NotFound`, also for a bucket or key outside this scope; `Gone`;
     /// `OutOfRange`. A failure while reading is an [`io::Error`](std::io::Error) that
     /// [`Error::of_io`](crate::Error::of_io) understands.
     pub fn get_final_stream(&self, bucket: &str, key: &str, range: impl RangeBounds<u64>) -> Result<ReadStream> {
@@ -178,7 +177,7 @@ impl Store {
         Ok(FinalReader::new(self.0.open_final(file_id)?))
     }
 
-    /// The receipt of a final object.
+    /// Returns the receipt of a final object.
     ///
     /// # Errors
     /// `InvalidArgument(FileId)`; `NotFound`; `Gone`.
@@ -195,8 +194,8 @@ impl Store {
         Ok(receipts.into_iter().map(|receipt| receipt.map(StoredObject::from)).collect())
     }
 
-    /// Deletes a final object; its id stays taken and answers `Gone`. Idempotent: true if this call deleted it,
-    /// false if there was nothing, or nothing of this scope.
+    /// Deletes a final object. Its id stays taken and reports `Gone`. Idempotent: true if this call deleted the object,
+    /// false if none existed or it is outside this scope.
     ///
     /// # Errors
     /// None of its own.
@@ -204,7 +203,7 @@ impl Store {
         Ok(self.0.delete_final(bucket, key)?)
     }
 
-    /// Lists the ids of the final objects of this scope in byte order. `limit` is 1 to 1,000.
+    /// Lists a page of the ids of the final objects of this scope, in byte order. `limit` is 1 to 1,000.
     ///
     /// # Errors
     /// `InvalidArgument(Cursor | Limit)`.
@@ -213,8 +212,8 @@ impl Store {
         Ok(Page { items: page.file_ids, next: page.next })
     }
 
-    /// The receipts of all final objects of this scope, by file id in byte order. Objects that are deleted during the
-    /// walk may be left out.
+    /// Iterates over the receipts of all final objects of this scope, by file id in byte order. An object that is
+    /// deleted meanwhile may be left out.
     pub fn finals(&self) -> Entries<'_, StoredObject> {
         Entries::new(|after| {
             let Page { items, next } = self.list_finals(after, PAGE_SIZE)?;
@@ -222,8 +221,8 @@ impl Store {
         })
     }
 
-    /// Makes sure that nothing can come to exist under a file id any more. True if this call decided that; false
-    /// if the id was decided before. The reason is 1 to 64 bytes of the charset of identifiers.
+    /// Ensures that no object can be created under a file id any more. True if this call decided that; false if the id
+    /// was decided before. The reason is 1 to 64 bytes of the charset of identifiers.
     ///
     /// # Errors
     /// `InvalidArgument(FileId | Reason)`.
@@ -231,9 +230,9 @@ impl Store {
         Ok(self.0.void_final(file_id, reason)?)
     }
 
-    /// A step of forgetting ids that were voided, or whose objects were deleted, before a time in milliseconds since the
-    /// Unix epoch: they answer `NotFound` from then on, and may be taken again. Answers how many it forgot, and where to
-    /// go on.
+    /// Forgets ids that were voided, or whose objects were deleted, before a time in milliseconds since the Unix epoch.
+    /// Such ids report `NotFound` from then on and are free again. Returns the number of ids that this step forgot, and
+    /// the cursor of the next step.
     ///
     /// # Errors
     /// `InvalidArgument(Cursor)`.
@@ -242,24 +241,30 @@ impl Store {
         Ok((step.purged, step.next))
     }
 
-    /// A writer for a part whose content this guest makes itself, or must check before it is stored.
+    /// Opens a writer for a part whose content this guest generates, or must check before the part is stored.
     ///
     /// # Errors
-    /// As [`Store::put_temp_part`], except those of the content.
-    pub fn create_temp_part(&self, session_id: &str, part_number: u32, options: PartOptions) -> Result<PartWriter> {
-        Ok(PartWriter::new(self.0.create_temp_part(session_id, part_number, &options.into())?))
+    /// Those of [`Store::put_temp_part`], except those about the content.
+    pub fn create_temp_part(
+        &self,
+        session_id: &str,
+        part_number: u32,
+        options: PartOptions,
+    ) -> Result<Writer<TempPart>> {
+        Ok(Writer::new(self.0.create_temp_part(session_id, part_number, &options.into())?))
     }
 
-    /// A writer for a final object whose content this guest makes itself, or must check before it is published.
+    /// Opens a writer for a final object whose content this guest generates, or must check before the object is
+    /// published.
     ///
     /// # Errors
-    /// As [`Store::put_final`], except those of the content.
-    pub fn create_final(&self, file_id: &str, options: FinalOptions) -> Result<FinalWriter> {
-        Ok(FinalWriter::new(self.0.create_final(file_id, &options.into())?))
+    /// Those of [`Store::put_final`], except those about the content.
+    pub fn create_final(&self, file_id: &str, options: FinalOptions) -> Result<Writer<StoredObject>> {
+        Ok(Writer::new(self.0.create_final(file_id, &options.into())?))
     }
 
-    /// Creates a record, and answers its version. A name is 1 to 256 bytes: identifiers joined by single `/`. A
-    /// value is at most 64 KiB.
+    /// Creates a record and returns its version. A name is 1 to 256 bytes: identifiers joined by single `/`. A value is
+    /// at most 64 KiB.
     ///
     /// # Errors
     /// `InvalidArgument(RecordName)`; `TooLarge`; `Conflict` if the name is taken.
@@ -267,7 +272,7 @@ impl Store {
         Ok(self.0.create_record(name, value)?)
     }
 
-    /// A record as it is now.
+    /// Returns the current state of a record.
     ///
     /// # Errors
     /// `InvalidArgument(RecordName)`; `NotFound`.
@@ -275,24 +280,24 @@ impl Store {
         Ok(self.0.get_record(name)?.into())
     }
 
-    /// Replaces a record if `version` is its current one, and answers the new version.
+    /// Replaces a record if `version` is its current one, and returns the new version.
     ///
     /// # Errors
-    /// `InvalidArgument(RecordName)`; `TooLarge`; `NotFound`; `Conflict` if it has another version.
+    /// `InvalidArgument(RecordName)`; `TooLarge`; `NotFound`; `Conflict` if the record has another version.
     pub fn replace_record(&self, name: &str, version: &str, value: &[u8]) -> Result<String> {
         Ok(self.0.replace_record(name, version, value)?)
     }
 
-    /// Deletes a record: with a version only if that is the current one. Idempotent: true if this call deleted it,
-    /// false if there was none.
+    /// Deletes a record; with a version only if that is the current one. Idempotent: true if this call deleted the
+    /// record, false if none existed.
     ///
     /// # Errors
-    /// `InvalidArgument(RecordName)`; `Conflict` if it has another version.
+    /// `InvalidArgument(RecordName)`; `Conflict` if the record has another version.
     pub fn delete_record(&self, name: &str, version: Option<&str>) -> Result<bool> {
         Ok(self.0.delete_record(name, version)?)
     }
 
-    /// A page of the names of records that begin with `prefix`, in byte order. `limit` is 1 to 1,000.
+    /// Lists a page of the names of records that begin with `prefix`, in byte order. `limit` is 1 to 1,000.
     ///
     /// # Errors
     /// `InvalidArgument(RecordName | Cursor | Limit)`.
@@ -301,7 +306,7 @@ impl Store {
         Ok(Page { items: page.names, next: page.next })
     }
 
-    /// The names of all records that begin with `prefix`, in byte order.
+    /// Iterates over the names of all records that begin with `prefix`, in byte order.
     pub fn records<'s>(&'s self, prefix: &'s str) -> Entries<'s, String> {
         Entries::new(move |after| self.list_records(prefix, after, PAGE_SIZE))
     }

@@ -1,7 +1,7 @@
 //! `std::io` over the streams of WASI.
 //!
-//! A WASI stream reports its failure once and then looks finished. Here a failure stays: each later call fails
-//! with it again, so no caller can take a broken stream for a complete one.
+//! Invariant: a failure is sticky. A WASI stream reports its failure once and then looks finished; here each later call
+//! fails with the same error, so no caller can take a broken stream for a complete one.
 
 use crate::{
     Error,
@@ -18,12 +18,12 @@ use std::{
     marker::PhantomData,
 };
 
-/// Bytes that one read asks of the host at most.
+/// The most bytes that one read asks of the host.
 const READ_MAX: u64 = 64 << 10;
 
 /// [`Read`] and [`BufRead`] over an input stream: content of a store, a request's body, standard input.
 ///
-/// It keeps what it fetched and has not handed out, at most 64 KiB, so wrapping it in a `BufReader` gains nothing.
+/// The stream has a buffer of at most 64 KiB, so a `BufReader` around it gains nothing.
 #[derive(Debug)]
 pub struct ReadStream {
     stream: InputStream,
@@ -40,20 +40,20 @@ enum End {
 }
 
 impl ReadStream {
-    /// Reads from `stream`.
+    /// Creates a reader of `stream`.
     #[must_use]
     pub fn new(stream: InputStream) -> Self {
         ReadStream { stream, fetched: Vec::new(), used: 0, end: End::Ahead }
     }
 
-    /// The stream itself, to hand it over to the host: [`Store::put_final`](crate::Store::put_final) and others.
-    /// Bytes that were fetched and not yet handed out, see [`ReadStream::buffer`], are lost to it.
+    /// Returns the stream itself, for the host to pull, as in [`Store::put_final`](crate::Store::put_final). Bytes in
+    /// [`ReadStream::buffer`] are lost.
     #[must_use]
     pub fn into_inner(self) -> InputStream {
         self.stream
     }
 
-    /// What was fetched and not yet handed out.
+    /// Returns the bytes that were fetched from the host and not yet read.
     #[must_use]
     pub fn buffer(&self) -> &[u8] {
         &self.fetched[self.used..]
@@ -93,10 +93,10 @@ impl Read for ReadStream {
     }
 }
 
-/// [`Write`] over an output stream. What it took is on its way; only [`Write::flush`] says that it arrived, and
-/// for content of a store `finish` says it for the whole.
+/// [`Write`] over an output stream. Written bytes are in flight until [`Write::flush`] returns; for content of a store,
+/// `finish` confirms the whole.
 ///
-/// The lifetime is that of what must not move on while the stream is open: the writer that it appends to.
+/// The lifetime is that of the writer which the stream appends to.
 #[derive(Debug)]
 pub struct Sink<'w> {
     stream: OutputStream,
@@ -105,7 +105,7 @@ pub struct Sink<'w> {
 }
 
 impl<'w> Sink<'w> {
-    /// Writes to `stream`.
+    /// Creates a sink over `stream`.
     #[must_use]
     pub fn new(stream: OutputStream) -> Self {
         Sink { stream, failed: None, owner: PhantomData }
@@ -147,7 +147,7 @@ impl Write for Sink<'_> {
     }
 }
 
-/// How a stream failed, kept for every later call.
+/// The failure of a stream, kept for every later call.
 #[derive(Clone, Debug)]
 enum Failure {
     Storage(Error),

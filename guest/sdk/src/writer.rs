@@ -1,87 +1,73 @@
-//! Writers: content that a guest makes itself, or must check before it becomes visible.
+//! Writers: content that a guest generates, or must check before the content becomes visible.
 //!
-//! The traps of the contract are compile errors here: a [`Sink`] borrows its writer, so nothing else can be done
-//! with the writer until the sink is dropped, and `finish` consumes the writer.
+//! Invariant: the traps of the contract are compile errors here. A [`Sink`] borrows its writer, so the writer can do
+//! nothing else until the sink is dropped, and `finish` consumes the writer.
 
 use crate::{
     Expected, Result, Sink, StoredObject, TempPart,
     bindings::{
-        portico::storage::storage::{Receipt, Writer},
+        portico::storage::storage::{self as wit, Receipt},
         wasi::io::streams::InputStream,
     },
 };
+use std::marker::PhantomData;
 
-/// A temporary part being written. Dropping it discards the content.
+/// Content in progress, of a part or of a final object. Dropping the writer discards the content.
+///
+/// `R` is the receipt that [`Writer::finish`] returns: [`TempPart`] or [`StoredObject`].
 #[derive(Debug)]
-pub struct PartWriter(Writer);
+pub struct Writer<R> {
+    handle: wit::Writer,
+    receipt: PhantomData<R>,
+}
 
-/// A final object being written. Dropping it discards the content.
-#[derive(Debug)]
-pub struct FinalWriter(Writer);
-
-impl PartWriter {
-    pub(crate) fn new(writer: Writer) -> Self {
-        PartWriter(writer)
+impl<R: From<Receipt>> Writer<R> {
+    pub(crate) fn new(handle: wit::Writer) -> Self {
+        Writer { handle, receipt: PhantomData }
     }
 
-    /// Lets the host pull `content` to its end and append it; answers the number of bytes appended.
+    /// Pulls `content` to its end and appends it. Returns the number of bytes that this call appended.
     ///
     /// # Errors
-    /// `InvalidArgument(Content)`, `SizeMismatch` as soon as there are more bytes than expected, `TooLarge`,
-    /// `Interrupted`.
+    /// `InvalidArgument(Content)`; `SizeMismatch` as soon as there are more bytes than expected; `TooLarge`;
+    /// `Interrupted`; `Stalled`. Each later operation fails with the same error.
     pub fn pull(&mut self, content: InputStream) -> Result<u64> {
-        Ok(self.0.pull(content)?)
+        Ok(self.handle.pull(content)?)
     }
 
-    /// A stream that appends what is written to it.
+    /// Opens a stream that appends the bytes written to it.
     ///
     /// # Errors
-    /// That of an earlier operation that failed.
+    /// The error of an earlier operation that failed.
     pub fn sink(&mut self) -> Result<Sink<'_>> {
-        Ok(Sink::new(self.0.sink()?))
+        Ok(Sink::new(self.handle.sink()?))
     }
 
-    /// Ends the content, checks it against `expected` and against what the options expected, and makes it visible.
+    /// Ends the content, checks it against `expected` and against the expectations in the options, and makes it
+    /// visible.
     ///
     /// # Errors
-    /// As [`Store::put_temp_part`](crate::Store::put_temp_part); that of an earlier operation that failed.
-    pub fn finish(self, expected: Expected) -> Result<TempPart> {
-        match Writer::finish(self.0, &expected.into())? {
-            Receipt::TempPart(part) => Ok(part.into()),
-            Receipt::StoredObject(_) => panic!("the host answered a part with the receipt of an object"),
+    /// Those of [`Store::put_temp_part`](crate::Store::put_temp_part) or [`Store::put_final`](crate::Store::put_final);
+    /// the error of an earlier operation that failed.
+    pub fn finish(self, expected: Expected) -> Result<R> {
+        Ok(wit::Writer::finish(self.handle, &expected.into())?.into())
+    }
+}
+
+impl From<Receipt> for TempPart {
+    fn from(receipt: Receipt) -> Self {
+        match receipt {
+            Receipt::TempPart(part) => part.into(),
+            Receipt::StoredObject(_) => panic!("the host returned the receipt of an object for a part"),
         }
     }
 }
 
-impl FinalWriter {
-    pub(crate) fn new(writer: Writer) -> Self {
-        FinalWriter(writer)
-    }
-
-    /// As [`PartWriter::pull`].
-    ///
-    /// # Errors
-    /// As [`PartWriter::pull`].
-    pub fn pull(&mut self, content: InputStream) -> Result<u64> {
-        Ok(self.0.pull(content)?)
-    }
-
-    /// As [`PartWriter::sink`].
-    ///
-    /// # Errors
-    /// As [`PartWriter::sink`].
-    pub fn sink(&mut self) -> Result<Sink<'_>> {
-        Ok(Sink::new(self.0.sink()?))
-    }
-
-    /// Ends the content, checks it against `expected` and against what the options expected, and makes it visible.
-    ///
-    /// # Errors
-    /// As [`Store::put_final`](crate::Store::put_final); that of an earlier operation that failed.
-    pub fn finish(self, expected: Expected) -> Result<StoredObject> {
-        match Writer::finish(self.0, &expected.into())? {
-            Receipt::StoredObject(object) => Ok(object.into()),
-            Receipt::TempPart(_) => panic!("the host answered an object with the receipt of a part"),
+impl From<Receipt> for StoredObject {
+    fn from(receipt: Receipt) -> Self {
+        match receipt {
+            Receipt::StoredObject(object) => object.into(),
+            Receipt::TempPart(_) => panic!("the host returned the receipt of a part for an object"),
         }
     }
 }

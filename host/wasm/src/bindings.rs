@@ -11,7 +11,7 @@ wasmtime::component::bindgen!({
         "wasi:io": wasmtime_wasi::p2::bindings::io,
         "portico:storage/storage.final-reader": crate::storage::reader::FinalReader,
         "portico:storage/storage.store": crate::storage::Store,
-        "portico:storage/storage.writer": crate::streams::Writer,
+        "portico:storage/storage.writer": crate::streams::GuestWriter,
     },
     trappable_error_type: {
         "portico:storage/storage.error" => crate::storage::Failure,

@@ -106,3 +106,18 @@ pub(crate) async fn drain(stream: &mut dyn ByteStream, rng: &mut fastrand::Rng) 
     }
     Ok(bytes)
 }
+
+/// Makes the value of a record: its first 16 bytes name its writer and its length, and the rest follows from them.
+pub(crate) fn made_value(writer: u64, len: usize) -> Vec<u8> {
+    let mut value = vec![0; len];
+    fastrand::Rng::with_seed(writer).fill(&mut value);
+    value[..8].copy_from_slice(&writer.to_le_bytes());
+    value[8..16].copy_from_slice(&(len as u64).to_le_bytes());
+    value
+}
+
+/// Who wrote a value, if it is one whole.
+pub(crate) fn writer_of(found: &[u8]) -> Option<u64> {
+    let writer = u64::from_le_bytes(found.get(..8)?.try_into().ok()?);
+    (found.len() >= 16 && made_value(writer, found.len()) == found).then_some(writer)
+}

@@ -1,9 +1,8 @@
 //! What a store says that it holds, while nothing runs: all of it, read to the end, and looked at from several sides.
 
-use crate::content::{Stamp, drain};
+use crate::content::{Stamp, drain, writer_of};
 use crate::history::{At, Id};
 use crate::names::{File, NUMBERS, Names, Rec, Slot};
-use crate::perform::small::writer_of;
 use crate::spec::{FileAct, FileState, RecordAct, RecordState, SlotAct, SlotState, Write};
 use portico_store::{
     Backend, ByteRange, Cursor, Error, FileId, FinalReceipt, ListedPart, Page, PartReceipt, Record, RecordName, Result,

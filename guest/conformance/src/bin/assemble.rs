@@ -1,4 +1,4 @@
-//! A final object of parts.
+//! Final objects of parts.
 
 use portico_guest_conformance::*;
 
@@ -26,7 +26,7 @@ cases! {
     digests_do_not_depend_on_the_way,
 }
 
-/// Assembles parts with their contents in that order; checks that the object is their sum and the parts are gone.
+/// Assembles parts in the given order. Checks the content of the object, and that no parts remain.
 fn assemble(store: &Store, parts: &[(TempPart, Content)]) -> (StoredObject, Content) {
     let whole = parts.iter().fold(Content::default(), |whole, (_, content)| whole.then(content));
     let keys = parts.iter().map(|(part, _)| part.temp_key.clone());
@@ -40,7 +40,7 @@ fn assemble(store: &Store, parts: &[(TempPart, Content)]) -> (StoredObject, Cont
     (object, whole)
 }
 
-/// Parts of these sizes at the places that they have one after the other, put in that order.
+/// Puts parts of these sizes at consecutive offsets, in the given order.
 fn placed(store: &Store, session: &str, sizes: &[u64]) -> Vec<(TempPart, Content)> {
     let mut offset = 0;
     let mut parts = Vec::new();
@@ -143,7 +143,7 @@ fn of_two_sessions(store: &Store) {
     assert_eq!(store.sessions().count(), 0);
 }
 
-/// Those that are not in the list stay as they are.
+/// Parts that are not in the list remain.
 fn some_of_the_parts(store: &Store) {
     for left_out in 0..4 {
         let scope = format!("scope-{left_out}");
@@ -192,7 +192,7 @@ fn expectations_are_met(store: &Store) {
     keep_object(store, &store.assemble_final("empty", [""; 0], empty).expect("an object"), &pattern(1, 0));
 }
 
-/// An answer that was lost: the same assembly again finds its parts gone, and the object says so.
+/// A retry after a lost response: the parts are consumed, and the object is the proof.
 fn replayed(store: &Store) {
     let (object, content) = assemble(store, &placed(store, "session", &[100_000, 200_000]));
     let again = store.put_final("file", read(store, &object).into_inner(), FinalOptions::new().same_content_ok());
@@ -214,7 +214,7 @@ fn replay_consumes_the_parts(store: &Store) {
     keep_object(store, &object, &content);
 }
 
-/// The store knows no end of a session; a part that comes later is a part.
+/// The store does not know when a session ends, so a later part is stored.
 fn session_goes_on_afterwards(store: &Store) {
     assemble(store, &placed(store, "session", &[100_000, 200_000]));
     let content = pattern(9, 100_000);

@@ -1,4 +1,4 @@
-//! An assembly that fails leaves all parts where they are, and a better one succeeds with them.
+//! Assemblies that fail: all parts remain, and a correct assembly then succeeds.
 
 use portico_guest_conformance::*;
 
@@ -17,7 +17,7 @@ cases! {
     the_same_twice_at_once [instances=2],
 }
 
-/// Two placed parts and one that is not, in order.
+/// Puts two parts with an offset and one without, in order.
 fn parts(store: &Store) -> ([TempPart; 3], Content) {
     let contents = [pattern(1, 100_000), pattern(2, 200_000), pattern(3, 300_000)];
     let parts = [
@@ -37,7 +37,7 @@ fn fails(store: &Store, keys: &[&str], options: FinalOptions, error: Error) {
     refused(store.assemble_final("file", keys.iter().copied(), options), error);
 }
 
-/// All parts are there as before, and make the object.
+/// Checks that all parts still exist and make the object.
 fn succeeds(store: &Store, parts: &[TempPart; 3], whole: &Content) {
     assert_free(store, "file");
     assert_parts(store, "session", parts);
@@ -88,7 +88,7 @@ fn wrong_digest(store: &Store) {
     let options = FinalOptions::new().sha256(pattern(9, 1).sha256());
     fails(store, &keys(&parts), options.clone(), Error::DigestMismatch);
     fails(store, &keys(&parts), options.size(600_000), Error::DigestMismatch);
-    // The right digest of another order.
+    // The digest of another order.
     let mut turned = keys(&parts);
     turned.swap(0, 1);
     fails(store, &turned, FinalOptions::new().sha256(whole.sha256()), Error::DigestMismatch);
@@ -102,7 +102,7 @@ fn wrong_size(store: &Store) {
         let options = FinalOptions::new().size(expected).sha256(whole.sha256());
         match store.assemble_final("file", keys(&parts), options) {
             Err(Error::SizeMismatch { expected: told, actual }) => {
-                // What is too long is counted no further than it must be.
+                // Content that is too long is counted to one byte past the expected size.
                 assert!(told == expected && (actual == 600_000 || actual == expected + 1), "{told} {actual}");
             }
             other => panic!("{other:?} where {expected} bytes are expected"),
@@ -171,7 +171,7 @@ fn too_large(store: &Store) {
     keep_object(store, &object, &content);
 }
 
-/// Two assemblies of one session into two objects: each part goes into one of them at most.
+/// Two assemblies of one session into two objects: each part becomes content of at most one.
 fn two_at_once(store: &Store) {
     let instance = fixture::instance();
     if instance == 0 {
@@ -198,7 +198,7 @@ fn two_at_once(store: &Store) {
     assert_parts(store, "session", []);
 }
 
-/// A finalize that is sent twice: whatever the second answers, the object is there once and the parts are gone.
+/// A finalize that is sent twice: one object exists in the end, and no parts.
 fn the_same_twice_at_once(store: &Store) {
     if fixture::instance() == 0 {
         parts(store);

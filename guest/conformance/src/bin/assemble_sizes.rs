@@ -1,4 +1,4 @@
-//! Final objects of parts whose sizes a backend can't all take as they are: it may have to join small ones and to cut
+//! Final objects of parts of awkward sizes: a backend may have to join small ones and split
 //! large ones, at 5 MiB or elsewhere.
 
 use portico_guest_conformance::*;
@@ -39,7 +39,7 @@ fn keys(parts: &Parts) -> impl Iterator<Item = String> {
     parts.iter().map(|(part, _)| part.temp_key.clone())
 }
 
-/// Puts parts of these sizes, one after the other, at their places.
+/// Puts parts of these sizes at consecutive offsets.
 fn placed(store: &Store, session: &str, sizes: &[u64]) -> Parts {
     let mut offset = 0;
     let mut parts = Vec::new();
@@ -56,13 +56,13 @@ fn unplaced(store: &Store, session: &str, sizes: &[u64]) -> Parts {
     contents.map(|(number, content)| (put_part(store, session, number, &content), content)).collect()
 }
 
-/// Assembles parts, and looks at the object whole and where one part meets the next.
+/// Assembles parts, and checks the whole object and the bytes around each boundary.
 fn assemble(store: &Store, parts: &Parts) {
     let whole = sum(parts);
     let object = store.assemble_final("file", keys(parts), FinalOptions::new()).expect("an object");
     keep_object(store, &object, &whole);
     let mut end = 0;
-    // Enough of them to see one of each kind.
+    // Enough ranges to cover each kind.
     for (_, content) in parts.iter().take(12) {
         end += content.size();
         let (from, to) = (end.saturating_sub(1_000), (end + 1_000).min(whole.size()));
@@ -145,7 +145,7 @@ fn only_empty_ones(store: &Store) {
     assemble(store, &unplaced(store, "session", &[0, 0, 0]));
 }
 
-/// The last part comes first, so that nothing can be hashed while it arrives.
+/// The last part is put first, so that no part can be hashed while it arrives.
 fn large_in_reverse(store: &Store) {
     const SIZE: u64 = 5 * MIB + 7;
     let put = |number: u32| {
@@ -184,7 +184,7 @@ fn right_digest_of_large(store: &Store) {
     keep_object(store, &object, &whole);
 }
 
-/// The same content in other parts is the same object; other content is not.
+/// The same content in other parts is the same object; other content is a conflict.
 fn large_replayed(store: &Store) {
     let whole = pattern(1, 11 * MIB);
     let object = put(store, "file", &whole);

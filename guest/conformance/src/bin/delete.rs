@@ -1,4 +1,4 @@
-//! What is deleted is gone at once, and a second time there is nothing to delete.
+//! Deletions take effect at once, and a second one finds nothing.
 
 use portico_guest_conformance::*;
 
@@ -74,7 +74,7 @@ fn a_session(store: &Store) {
     assert_parts(store, "session", []);
     assert_eq!(store.sessions().collect::<Result<Vec<_>>>(), Ok(vec!["session-2".to_owned()]));
     keep_part(store, &other, &content);
-    // It is no end of the session.
+    // A deletion does not end the session.
     let again = put_placed(store, "session", 1, &content, 0);
     keep_part(store, &again, &content);
 }
@@ -91,7 +91,7 @@ fn a_session_of_many(store: &Store) {
     assert_parts(store, "session", []);
 }
 
-/// A temp key is no key of a final, nor the other way round, though the names are the same.
+/// Temp keys and keys of final objects are never interchangeable, even with equal names.
 fn one_namespace_has_no_keys_of_another(store: &Store) {
     let content = pattern(1, 1_000);
     let object = put(store, "same", &content);
@@ -111,7 +111,7 @@ fn one_namespace_has_no_keys_of_another(store: &Store) {
     keep_part(store, &part, &content);
 }
 
-/// The key of what is only being written is the key of nothing.
+/// Content in progress has no key yet.
 fn before_its_put_ends(store: &Store) {
     let content = pattern(1, 100_000);
     let other = put(store, "other", &content);
@@ -128,7 +128,7 @@ fn before_its_put_ends(store: &Store) {
     refused(part.finish(Expected::default()), Error::Interrupted { received: 100_000 });
 }
 
-/// Whatever is deleted by several at once is deleted by one.
+/// Of several concurrent deletions exactly one reports true.
 fn at_once(store: &Store) {
     let content = pattern(1, 1_000);
     if fixture::instance() == 0 {

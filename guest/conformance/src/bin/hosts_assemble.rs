@@ -1,4 +1,4 @@
-//! Two hosts on one store: parts that came through both become one object, whoever assembles them.
+//! Two hosts on one store: parts from both hosts become one object, and either host can assemble them.
 
 use portico_guest_conformance::hosts::*;
 use portico_guest_conformance::*;
@@ -38,7 +38,7 @@ fn large_parts_through_both(store: &Store) {
     assemble_halves(store, 4, 5 << 20);
 }
 
-/// Both assemble the parts of a session to one object, as a client does whose first call has got stuck.
+/// Both hosts assemble a session to one object, as happens when a client retries a stuck call.
 fn race_assemblies(store: &Store, round: u32, parts: u32, size: u64) {
     let session = name(round);
     let whole = halves(store, &session, parts, size);
@@ -49,7 +49,7 @@ fn race_assemblies(store: &Store, round: u32, parts: u32, size: u64) {
             assert_object(&object, &whole);
             if object.replayed { "replayed" } else { "made" }
         }
-        // Another assembly goes on, or has taken the parts.
+        // Another assembly is running, or has consumed the parts.
         Err(Error::Conflict | Error::NotFound) => "refused",
         Err(error) => panic!("{error:?}"),
     };
@@ -70,7 +70,7 @@ fn large_assembled_by_both(store: &Store) {
     race_assemblies(store, 0, 3, 5 << 20);
 }
 
-/// Hosts don't wait for each other, so both may make their object; each is whole, and the parts are gone.
+/// Hosts do not wait for each other, so both may make their object. Each is whole, and the parts are deleted.
 fn assembled_by_both_to_other_objects(store: &Store) {
     for round in 0..ROUNDS {
         let session = name(round);
@@ -95,7 +95,7 @@ fn assembled_by_both_to_other_objects(store: &Store) {
     }
 }
 
-/// The object has the part's content or is not made; either way the part is gone in the end.
+/// The object either has the part's content or is not made. In both cases the part is deleted in the end.
 fn assembled_while_a_part_is_deleted(store: &Store) {
     for round in 0..ROUNDS {
         let session = name(round);
@@ -145,7 +145,7 @@ fn assembled_while_the_session_is_deleted(store: &Store) {
     }
 }
 
-/// Killed at any point of an assembly, one leaves an object that is whole or none; another can take over.
+/// A host killed during an assembly leaves a whole object or none. Another host can take over.
 fn one_killed_while_it_assembles(store: &Store) {
     let whole = halves(store, "session", 4, 700_000);
     let there = parts_of(store, "session");
@@ -164,7 +164,7 @@ fn one_killed_while_it_assembles(store: &Store) {
         let left = parts_of(store, "session");
         match (store.stat_final("file"), left.len()) {
             (Ok(object), 0) => break object,
-            // What the killed one had begun may still come to its end, or has come to it with its parts still there.
+            // The killed host's assembly may still complete, or has completed and left its parts.
             (there, count) => {
                 tries += 1;
                 assert!(tries < 10_000, "{there:?} with {count} parts, for ever");

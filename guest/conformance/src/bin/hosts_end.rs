@@ -1,4 +1,4 @@
-//! Two hosts on one store: an id has one end, and what is deleted is deleted by one of them.
+//! Two hosts on one store: an id ends once, and each deletion happens once.
 
 use portico_guest_conformance::hosts::*;
 use portico_guest_conformance::*;
@@ -13,7 +13,7 @@ cases! {
     session_deleted_by_both [instances=2, hosts=2],
 }
 
-/// Of an object and the end of its id one comes to be.
+/// Either the object or the tombstone of an id is created, never both.
 fn against_void(store: &Store, round: u32, make: impl FnOnce() -> Result<StoredObject>, content: &Content) {
     let id = name(round);
     fixture::meet();
@@ -101,7 +101,7 @@ fn delete_against_delete(store: &Store) {
     }
 }
 
-/// A stream gives all of it or fails; it never ends early as if that were all.
+/// Checks that a stream delivers all of the content or fails, and never ends early.
 fn assert_read_or_fails(content: &Content, stream: Result<ReadStream>, without: &Error) {
     use std::io::Read;
     let mut found = Vec::new();
@@ -136,7 +136,7 @@ fn delete_against_read(store: &Store) {
     }
 }
 
-/// A part is deleted while the same number is put: whatever is there in the end was put and can be read.
+/// A part is deleted while the same number is put: the part that remains, if any, was put and can be read.
 fn delete_against_put(store: &Store) {
     for round in 0..ROUNDS {
         let (old, new) = (pattern(2 * round, SIZE), pattern(2 * round + 1, SIZE));
@@ -172,7 +172,7 @@ fn delete_against_put(store: &Store) {
     }
 }
 
-/// Each part is counted by one of them.
+/// Exactly one deletion counts each part.
 fn session_deleted_by_both(store: &Store) {
     for round in 0..ROUNDS {
         let session = name(round);

@@ -1,4 +1,4 @@
-//! Listings of parts that another host has written, and is writing.
+//! Listings of parts that another host has written or is writing.
 
 use portico_guest_conformance::hosts::{SIZE, is_first};
 use portico_guest_conformance::*;
@@ -9,7 +9,7 @@ cases! {
     parts_that_another_host_changes [instances=2, hosts=2],
 }
 
-/// Parts of the case: some deleted, and some of those put again with another size.
+/// Some parts are deleted, and some of those put again with another size.
 fn parts_of_another_host(store: &Store) {
     let content = |number: u32, round: u64| pattern(number, SIZE + 1_000 * round + u64::from(number));
     if is_first() {
@@ -36,7 +36,8 @@ fn parts_of_another_host(store: &Store) {
     }
 }
 
-/// While one host deletes and puts every second part, the other lists: the rest is always there, under its key.
+/// One host deletes and puts every second part while the other lists. The other parts are always listed, with their
+/// keys.
 fn parts_that_another_host_changes(store: &Store) {
     let contents = [pattern(1, 1_000), pattern(2, 2_000)];
     let mut changing: Vec<TempPart> = Vec::new();

@@ -1,4 +1,4 @@
-//! Two hosts on one store: what one has done the other sees, and of two puts of one name one stores its content.
+//! Two hosts on one store: each sees the other's writes, and of two puts of one name exactly one stores its content.
 
 use portico_guest_conformance::hosts::*;
 use portico_guest_conformance::*;
@@ -76,7 +76,7 @@ fn sorted<const N: usize>(mut words: [&str; N]) -> [&str; N] {
     words
 }
 
-/// Both put a part of one number. One stores it; the other is refused, or is told of the very part of the first.
+/// Both hosts put a part of one number. One stores its part; the other is refused, or gets the receipt of that part.
 fn race_parts(store: &Store, rounds: u32, content: impl Fn(u32) -> Content, options: PartOptions, loser: &str) {
     for round in 0..rounds {
         let content = content(round);
@@ -120,7 +120,7 @@ fn the_same_large_part(store: &Store) {
     race_parts(store, 2, |round| pattern(round, 9 << 20), PartOptions::new().same_content_ok(), "replayed");
 }
 
-/// Both put an object of one id, as [`race_parts`].
+/// Both hosts put an object of one id, as in [`race_parts`].
 fn race_finals(store: &Store, content: impl Fn(u32) -> Content, loser: &str) {
     for round in 0..ROUNDS {
         let (id, content) = (name(round), content(round));
@@ -153,7 +153,7 @@ fn another_final_of_that_id(store: &Store) {
     race_finals(store, |round| pattern(2 * round + fixture::instance(), SIZE), "conflict");
 }
 
-/// The guest of one host is ended in the middle of its puts; nothing of them is in the way of the other host.
+/// A guest of one host is killed during its puts. They leave nothing that disturbs the other host.
 fn one_killed_while_it_puts(store: &Store) {
     match fixture::instance() {
         0 => {

@@ -1,4 +1,4 @@
-//! Two hosts on one store: of two changes of one version of a record one happens.
+//! Two hosts on one store: of two changes of one version of a record exactly one takes effect.
 
 use portico_guest_conformance::hosts::*;
 use portico_guest_conformance::*;
@@ -46,7 +46,7 @@ fn records_replaced_by_both(store: &Store) {
     }
 }
 
-/// Nothing is counted twice and nothing is lost, through two hosts with two guests each.
+/// Four guests on two hosts increment a counter; no increment is lost or counted twice.
 fn a_record_counted_up_by_both(store: &Store) {
     const EACH: u32 = 10;
     if is_first() {

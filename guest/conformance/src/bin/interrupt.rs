@@ -1,4 +1,4 @@
-//! The end of what runs in a session. A guest does one thing at a time, so one instance puts and another interrupts.
+//! Interrupts. A guest runs one operation at a time, so one instance puts and another interrupts.
 
 use portico_guest_conformance::*;
 use std::io::Write;
@@ -30,7 +30,7 @@ fn an_idle_writer(store: &Store) {
         let writer = store.create_temp_part("session", 1, options.clone()).expect("a writer");
         store.interrupt("session").expect("an end");
         match writer.finish(Expected::default()) {
-            // What a writer lacks may be found before what has become of it.
+            // The size may be checked before the interrupt is noticed.
             Err(Error::SizeMismatch { expected: 10, actual: 0 }) if options.expected.size == Some(10) => {}
             finish => refused(finish, Error::Interrupted { received: 0 }),
         }
@@ -57,7 +57,7 @@ fn a_writer_with_bytes(store: &Store) {
         sink.write_all(&[1; 1_000]).expect("a write");
         sink.flush().expect("a flush");
         store.interrupt("session").expect("an end");
-        // A write is taken on trust, so whether the sink tells it depends on how much is written; `finish` does.
+        // A write returns before its bytes are stored, so the sink may miss the failure; `finish` reports it.
         let written = sink.write_all(&vec![2; 599_000]).and_then(|()| sink.flush());
         if written.is_err() {
             let failure = stream_error(written);
@@ -96,7 +96,7 @@ fn other_sessions_and_finals_go_on(store: &Store) {
     fixture::keep_part(&["scope".to_owned()], &elsewhere.temp_key, content.pieces());
 }
 
-/// The first instance puts what stalls after this, and must be interrupted; the second interrupts.
+/// The first instance puts content that stalls, and must be interrupted. The second interrupts.
 fn stalled(store: &Store, options: PartOptions, interrupt: impl FnOnce(&Store)) {
     const SIZE: u64 = 1_300_000;
     match fixture::instance() {

@@ -20,7 +20,7 @@ cases! {
     only_what_exists,
 }
 
-/// All pages of a listing, each full but for the last.
+/// Returns all entries of a listing. Checks that each page is full except the last.
 #[track_caller]
 fn pages<T: Debug>(limit: u32, page: impl Fn(Option<&str>) -> Result<portico_guest::Page<T>>) -> Vec<T> {
     let mut entries = Vec::new();
@@ -52,7 +52,7 @@ fn of_nothing(store: &Store) {
     }
 }
 
-/// Names in no order, such that their order by bytes is no other order.
+/// Unsorted names whose byte order differs from other orders.
 const NAMES: [&str; 7] = ["b", "a.b", "B", "a", "~", "10", "9"];
 
 fn sorted_names() -> Vec<&'static str> {
@@ -175,7 +175,7 @@ fn limits_refused(store: &Store) {
     }
 }
 
-/// What no listing gave, and what another kind of listing gave.
+/// Cursors that no listing returned, and cursors of other kinds of listings.
 fn cursors_refused(store: &Store) {
     let content = pattern(1, 10);
     for number in 0..2 {
@@ -205,7 +205,7 @@ fn cursors_refused(store: &Store) {
     check(&of_records, &|after| store.list_records("", Some(after), 1).err());
 }
 
-/// The entry that a page ended with may be gone when the next is asked for, and others may have come.
+/// Entries may be deleted and added between two pages, also the last entry of a page.
 fn what_changes_between_pages(store: &Store) {
     for name in ["a", "b", "c", "d"] {
         store.create_record(name, b"").expect("a record");
@@ -224,7 +224,7 @@ fn what_changes_between_pages(store: &Store) {
     assert_eq!((last.items.as_slice(), last.next), ([].as_slice(), None));
 }
 
-/// Numbers whose parts were deleted, and some of them put again with another size; puts that failed or lost.
+/// Some parts are deleted, some of those put again with another size, and some puts fail.
 fn parts_that_changed(store: &Store) {
     let content = |number: u32, round: u64| pattern(number, 100 * round + u64::from(number));
     let mut parts: BTreeMap<u32, TempPart> =
@@ -252,7 +252,7 @@ fn parts_that_changed(store: &Store) {
     }
 }
 
-/// Not what is being written, was voided, deleted, or failed.
+/// Listings omit content in progress and what was voided, deleted, or failed.
 fn only_what_exists(store: &Store) {
     let content = pattern(1, 10);
     let object = put(store, "deleted", &content);

@@ -1,11 +1,11 @@
-//! Content around the sizes at which a backend may cut it in pieces: 5 MiB and 8 MiB, and well beyond.
+//! Content around the sizes at which a backend may split it: 5 MiB, 8 MiB, and well beyond.
 
 use portico_guest_conformance::*;
 use std::io::Write;
 
 const MIB: u64 = 1 << 20;
 
-/// Three pieces, whatever they are.
+/// Content of at least three pieces on every backend.
 const MANY: u64 = 12 * MIB;
 
 cases! {
@@ -31,7 +31,7 @@ cases! {
     part_replayed [needs="large"],
 }
 
-/// Ranges that begin, end, or do both beside what may be the end of a piece.
+/// Ranges that begin or end next to a possible end of a piece.
 fn ranges(size: u64) -> Vec<(u64, u64)> {
     let mut ranges = vec![(0, 1), (size - 1, size), (size, size)];
     for piece in [5 * MIB, 8 * MIB, 10 * MIB, 16 * MIB].into_iter().filter(|piece| *piece < size) {
@@ -43,7 +43,7 @@ fn ranges(size: u64) -> Vec<(u64, u64)> {
     ranges
 }
 
-/// Puts an object, reads it whole and by ranges, and says that it stays.
+/// Puts an object, reads it whole and by ranges, and declares that it stays.
 fn put_object(store: &Store, size: u64, knows_size: bool) {
     let content = pattern(size as u32, size);
     let options = if knows_size { FinalOptions::new().size(size) } else { FinalOptions::new() };
@@ -55,7 +55,7 @@ fn put_object(store: &Store, size: u64, knows_size: bool) {
     }
 }
 
-/// Puts a part, reads it whole and by ranges, and says that it stays.
+/// Puts a part, reads it whole and by ranges, and declares that it stays.
 fn put_number(store: &Store, number: u32, size: u64, options: PartOptions) {
     let content = pattern(size as u32, size);
     let part = store.put_temp_part("session", number, content.source(), options).expect("a put");
@@ -133,7 +133,7 @@ fn parts_at_once(store: &Store) {
     put_number(store, number, MANY + u64::from(number), PartOptions::new());
 }
 
-/// What the guest makes itself, and what the host pulls, in turn.
+/// Content that the guest writes and content that the host pulls, alternating.
 fn a_writer(store: &Store) {
     let mut writer = store.create_final("file", FinalOptions::new()).expect("a writer");
     let mut whole = Content::default();
@@ -194,7 +194,7 @@ fn expectations_fail(store: &Store) {
     keep_object(store, &object.expect("an object"), &content);
 }
 
-/// The first instance is ended in the middle of its put.
+/// The first instance is killed during its put.
 fn killed(store: &Store) {
     if fixture::instance() == 0 {
         fixture::ends(fixture::Outcome::Killed);

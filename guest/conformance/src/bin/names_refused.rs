@@ -1,10 +1,10 @@
-//! Names and options that have no valid form. Nothing is stored, nothing is read, nothing else comes of them.
+//! Malformed names and options: nothing is stored and no content is read.
 
 use portico_guest_conformance::*;
 
 cases! { file_ids, session_ids, content_types, metadata, temp_keys, keys_of_finals, offsets }
 
-/// What is no identifier, and would be something else in a path, a URL or a shell.
+/// Returns malformed identifiers, with a meaning in a path, a URL or a shell.
 fn no_identifiers() -> Vec<String> {
     let mut names: Vec<String> = [
         "",
@@ -109,7 +109,7 @@ fn temp_keys(store: &Store) {
     keys.push(format!("{} ", part.temp_key));
     keys.push(part.temp_key.repeat(100));
     for key in keys {
-        // What has the form of a key may just as well be the key of nothing.
+        // A well-formed key may be the key of nothing.
         let read = store.get_temp_part_stream(&key, ..);
         assert!(matches!(read, Err(Error::InvalidArgument(Argument::TempKey) | Error::NotFound)), "{key}: {read:?}");
         let stat = store.stat_temp_part(&key);
@@ -128,7 +128,7 @@ fn temp_keys(store: &Store) {
     keep_object(store, &object, &content);
 }
 
-/// A bucket or key that no receipt named is the key of nothing, whatever its form.
+/// A bucket or key from no receipt is not found, whatever its form.
 fn keys_of_finals(store: &Store) {
     let content = pattern(1, 10);
     let part = put_part(store, "session", 1, &content);

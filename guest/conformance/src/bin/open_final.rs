@@ -1,4 +1,4 @@
-//! Readers: the receipt and the streams of one object, whatever happens to it and to its id.
+//! Readers: the receipt and the streams of one object, also after its deletion.
 
 use portico_guest_conformance::*;
 
@@ -62,7 +62,7 @@ fn what_is_not_there(store: &Store) {
     refused(store.open_final("deleted"), gone("deleted"));
 }
 
-/// Open streams go on. Whether new ones can be opened depends on the backend.
+/// Open streams continue. Whether the reader can open new ones depends on the backend.
 fn deleted_while_open(store: &Store) {
     let content = pattern(1, 3 << 20);
     let object = put(store, "file", &content);
@@ -107,7 +107,7 @@ fn another_object_under_the_same_id(store: &Store) {
     keep_object(store, &later, &other);
 }
 
-/// A reader takes one place among the streams and writers of a guest, and gives it back.
+/// A reader counts as one open stream until it is dropped.
 fn too_many_open(store: &Store) {
     let content = pattern(1, 10);
     let object = put(store, "file", &content);

@@ -1,4 +1,4 @@
-//! A final object from a stream.
+//! Final objects from a stream.
 
 use portico_guest_conformance::*;
 use std::time::{Duration, SystemTime};
@@ -72,7 +72,7 @@ fn receipt_tells_everything(store: &Store) {
     assert_eq!(object.content_type.as_deref(), Some("text/plain; charset=utf-8"));
     let metadata: Vec<_> = object.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     assert_eq!(metadata, [("z", "last first"), ("a", ""), ("name", "Übersicht – 表.txt")], "in the order given");
-    // By the backend's clock, which may be another one than the host's.
+    // By the backend's clock, which may differ from the host's.
     let skew = Duration::from_secs(15 * 60);
     assert!(object.created_at > before - skew && object.created_at < SystemTime::now() + skew, "{object:?}");
     assert_eq!(object.bucket, store.info().bucket);
@@ -133,7 +133,7 @@ fn from_a_range_of_a_part(store: &Store) {
     keep_part(store, &part, &content);
 }
 
-/// What the guest has read of a stream is not part of what the stream still gives.
+/// Bytes that the guest has read from a stream are not stored.
 fn only_what_the_host_pulled_counts(store: &Store) {
     let content = pattern(1, 100_000);
     let source = content.source();
@@ -149,7 +149,7 @@ fn only_what_the_host_pulled_counts(store: &Store) {
     keep_object(store, &object, &content.slice(1_000, 100_000));
 }
 
-/// A stream tells its failure once and looks finished then, so only an expected size can tell that bytes are missing.
+/// A stream reports its failure once and then looks finished, so only an expected size reveals missing bytes.
 fn a_failure_that_the_guest_swallowed(store: &Store) {
     let swallowed = || {
         let source = pattern(1, 1_000).then_failure();

@@ -1,4 +1,4 @@
-//! A file id that is taken.
+//! Puts to a file id that is taken.
 
 use portico_guest_conformance::*;
 
@@ -45,7 +45,7 @@ fn same_content_is_replayed(store: &Store) {
     }
 }
 
-/// A replay answers what is stored, whatever else the second put said.
+/// A replay returns the stored receipt, whatever the options of the second put.
 fn same_content_with_other_options(store: &Store) {
     let content = pattern(1, 1_000);
     let options = FinalOptions::new().content_type("text/plain").metadata("key", "first");
@@ -64,7 +64,7 @@ fn other_content_conflicts(store: &Store) {
         refused(store.put_final("file", other.source(), ok()), Error::Conflict);
         refused(store.put_final("file", other.source(), ok().size(other.size())), Error::Conflict);
     }
-    // The last byte only.
+    // Only the last byte differs.
     let mut bytes = content.bytes();
     *bytes.last_mut().expect("bytes") ^= 1;
     let mut writer = store.create_final("file", ok()).expect("a writer");
@@ -96,7 +96,7 @@ fn replay_against_expectations(store: &Store) {
     keep_object(store, &object, &content);
 }
 
-/// Whichever finishes first is the object.
+/// The writer that finishes first makes the object.
 fn two_writers_interleaved(store: &Store) {
     let (first, second) = (pattern(1, 300_000), pattern(2, 400_000));
     let mut one = store.create_final("file", FinalOptions::new()).expect("a writer");
@@ -143,7 +143,7 @@ fn deleted_stays_taken(store: &Store) {
     }
 }
 
-/// One of all is the object, and the others know it.
+/// Exactly one put makes the object, and the others report this.
 fn puts_at_once(store: &Store) {
     let own = fixture::instance();
     for round in 0..5 {

@@ -1,4 +1,4 @@
-//! A final object that must not come to exist, because of its source or of what was expected of it.
+//! Final objects that must not be created, because of their source or their expectations.
 
 use portico_guest::bindings::portico::storage::storage as wit;
 use portico_guest_conformance::*;
@@ -28,7 +28,7 @@ fn put_fails(store: &Store, content: InputStream, options: FinalOptions, error: 
     assert_eq!(store.finals().count(), 0);
 }
 
-/// After a failure the name is as free as before.
+/// After a failure the name is free.
 fn put_succeeds(store: &Store) {
     let content = pattern(1_000, 1_000);
     keep_object(store, &put(store, "file", &content), &content);
@@ -49,7 +49,7 @@ fn source_fails_after_some_bytes(store: &Store) {
     put_succeeds(store);
 }
 
-/// All bytes are there, and even so a source that failed was not at its end.
+/// A source that fails after its last byte has not reached its end.
 fn source_fails_after_the_expected_size(store: &Store) {
     let content = pattern(1, 100_000);
     let options = FinalOptions::new().size(content.size()).sha256(content.sha256());
@@ -126,7 +126,7 @@ fn right_digest_of_other_size(store: &Store) {
     put_succeeds(store);
 }
 
-/// What the types of the SDK can't say.
+/// Arguments that the SDK's types rule out.
 fn expectations_of_no_form(store: &Store) {
     let raw = wit::open();
     let expectations = [
@@ -194,7 +194,7 @@ fn beyond_the_limit(store: &Store) {
     keep_object(store, &put(store, "file", &content), &content);
 }
 
-/// A put takes its source along, whatever comes of it.
+/// A put consumes its source, also on failure.
 fn source_is_consumed(store: &Store) {
     refused_argument(store.put_final("no/name", pattern(1, 10).source(), FinalOptions::new()), Argument::FileId);
     fixture::await_drop(1);

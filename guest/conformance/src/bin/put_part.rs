@@ -1,4 +1,4 @@
-//! A part from a stream, in a file of its own or at its place.
+//! Parts from a stream, in a file of their own or at their offset.
 
 use portico_guest_conformance::*;
 
@@ -144,7 +144,7 @@ fn fails_on_what_was_expected(store: &Store) {
     keep_part(store, &part, &content);
 }
 
-/// The same range twice, ranges that overlap on either side, and one inside another.
+/// The same range twice, ranges that overlap on either side, and a range inside another.
 fn places_that_overlap(store: &Store) {
     let places = [(100, 100), (100, 100), (50, 100), (150, 100), (120, 10), (0, 1_000), (200, 1), (99, 1)];
     for (number, (offset, size)) in (0..).zip(places) {
@@ -154,7 +154,7 @@ fn places_that_overlap(store: &Store) {
     }
 }
 
-/// What was read of a part that is deleted must not change, though another part takes its place.
+/// The content of an open stream must not change when its part is deleted and another part takes the same range.
 fn a_place_that_was_used_before(store: &Store) {
     let (first, second) = (pattern(1, 700_000), pattern(2, 700_000));
     let part = put_placed(store, "session", 1, &first, 0);
@@ -165,13 +165,13 @@ fn a_place_that_was_used_before(store: &Store) {
     keep_part(store, &again, &second);
 }
 
-/// It promises nothing, and so it can't be what a put fails for, unless it is no offset at all.
+/// An offset is a hint, so no put fails because of it, unless the offset is invalid.
 fn an_offset_is_only_a_hint(store: &Store) {
     let content = pattern(1, 1_000);
     for (number, offset) in (0..).zip([1 << 32, 1 << 40, 1 << 50, i64::MAX as u64 - 1_000]) {
         keep_part(store, &put_placed(store, "session", number, &content, offset), &content);
     }
-    // The end of the part would lie beyond what any index holds, which shows when its size does.
+    // The part would end beyond 2^63 - 1, which the host notices with the size.
     let options = PartOptions::new().offset(i64::MAX as u64);
     refused_argument(store.put_temp_part("session", 10, content.source(), options), Argument::Offset);
 }
@@ -275,7 +275,7 @@ fn frames_of_any_size(store: &Store) {
     }
 }
 
-/// One of all is the part, and the others know it; placed or not.
+/// Exactly one put stores the part, and the others report this; with and without an offset.
 fn puts_at_once(store: &Store) {
     let own = fixture::instance();
     for number in 0..6 {
@@ -298,7 +298,7 @@ fn puts_at_once(store: &Store) {
     }
 }
 
-/// Each writes its own ranges of the session's content, in turn with the others, and one assembles all of them.
+/// Each instance writes its own ranges of the session, alternating with the others, and one instance assembles all.
 fn puts_of_neighbours_at_once(store: &Store) {
     const SIZE: u64 = 70_001;
     let own = fixture::instance();

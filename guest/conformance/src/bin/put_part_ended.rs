@@ -1,4 +1,4 @@
-//! Parts that are put for a file id, which may be taken already, or be taken while they arrive.
+//! Parts with `unless-final`: the file id is taken before the put or while its content arrives.
 
 use portico_guest_conformance::*;
 use std::io::Write as _;
@@ -23,7 +23,7 @@ fn options() -> PartOptions {
     PartOptions::new().unless_final("file")
 }
 
-/// A put that is refused, before any of its content is read: there is no end of it.
+/// Checks that a put is refused before its endless content is read.
 #[track_caller]
 fn put_is_refused(store: &Store) {
     refused(store.put_temp_part("session", 1, endless(1), options()), Error::Ended);
@@ -31,8 +31,8 @@ fn put_is_refused(store: &Store) {
     assert_parts(store, "session", []);
 }
 
-/// A part that is whole and not stored yet.
-fn begun(store: &Store, number: u32, content: &Content, options: PartOptions) -> PartWriter {
+/// Opens a writer with complete content, before its finish.
+fn begun(store: &Store, number: u32, content: &Content, options: PartOptions) -> Writer<TempPart> {
     let mut writer = store.create_temp_part("session", number, options).expect("a writer");
     let mut sink = writer.sink().expect("a sink");
     content.write_to(&mut sink);
@@ -97,7 +97,7 @@ fn nothing_of_it_is_left(store: &Store) {
     let first = begun(store, 1, &content, options());
     assert_eq!(store.void_final("file", "aborted"), Ok(true));
     refused(first.finish(NOTHING), Error::Ended);
-    // The number is free for what is put for something else.
+    // The number is free for parts of another file id.
     keep_part(store, &put_part(store, "session", 1, &content), &content);
 }
 

@@ -7,7 +7,7 @@ cases! { of_an_object, of_a_part, of_a_placed_part, of_nothing, across_the_piece
 
 const SIZE: u64 = 700_001;
 
-/// All ranges of content of `SIZE` bytes: those that are, those beyond the end, and those that are none.
+/// Checks ranges of content of `SIZE` bytes: valid ones, ones beyond the end, and invalid ones.
 fn ranges(content: &Content, read: impl Fn((Bound<u64>, Bound<u64>)) -> Result<ReadStream>) {
     use Bound::{Excluded, Included, Unbounded};
     let cut = |start, end| (Included(start), Excluded(end));
@@ -66,7 +66,7 @@ fn of_a_part(store: &Store) {
     keep_part(store, &part, &content);
 }
 
-/// With another part right before it and right behind it.
+/// The part has direct neighbours on both sides.
 fn of_a_placed_part(store: &Store) {
     let (before, content, behind) = (pattern(1, 1_000), pattern(2, SIZE), pattern(3, 1_000));
     let first = put_placed(store, "session", 1, &before, 0);
@@ -110,7 +110,7 @@ fn across_the_pieces_that_a_backend_reads(store: &Store) {
     keep_object(store, &object, &content);
 }
 
-/// A guest may ask for more than there is, for nothing, and for what no memory holds.
+/// A guest may read more bytes than the content has, none, and more than any memory holds.
 fn reads_of_any_size(store: &Store) {
     let content = pattern(1, 300_000);
     let object = put(store, "file", &content);

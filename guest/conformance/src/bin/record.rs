@@ -1,4 +1,4 @@
-//! Small named documents.
+//! Records.
 
 use portico_guest_conformance::*;
 use std::collections::BTreeSet;
@@ -88,7 +88,7 @@ fn delete_a_version(store: &Store) {
     assert_eq!(store.delete_record("name", Some(&second)), Ok(false));
 }
 
-/// Not for the same value, not after a delete, not under another name.
+/// Versions are unique across equal values, deletions and names.
 fn versions_are_never_used_again(store: &Store) {
     let mut versions = BTreeSet::new();
     for _ in 0..20 {
@@ -193,7 +193,7 @@ fn prefixes_refused(store: &Store) {
     store.create_record("a", b"").expect("a record");
     for prefix in ["/", "//", "a//", ".", "a/.", "é", "a%", "a_%*", "a b", "\0", &"n".repeat(257), &"n".repeat(5_000)]
     {
-        // The underscore is a letter like others; the rest is of no name.
+        // The underscore is an ordinary character; the other characters occur in no name.
         refused_argument(store.list_records(prefix, None, 10), Argument::RecordName);
     }
     for wildcard in ["_", "a_", "__"] {
@@ -226,7 +226,7 @@ fn nothing_to_do_with_finals(store: &Store) {
     keep_object(store, &object, &content);
 }
 
-/// One of all wins, and its value is there.
+/// Exactly one creation wins, and its value is stored.
 fn one_wins(store: &Store, result: Result<String>) {
     let own = fixture::instance().to_string();
     match &result {

@@ -1,4 +1,4 @@
-//! Scopes: what is in one is in no other.
+//! Scopes: content of one scope is in no other.
 
 use portico_guest_conformance::*;
 
@@ -48,7 +48,7 @@ fn names_refused(store: &Store) {
     }
 }
 
-/// Narrows so often, and not by one name more; checks that each level is a scope of its own.
+/// Narrows to the deepest allowed level, and checks that each level is a scope of its own.
 fn nested(store: &Store, name: &str, levels: usize, more: &str) {
     let mut scopes = vec![Store::open()];
     for depth in 1..=levels {
@@ -72,7 +72,7 @@ fn eight_deep(store: &Store) {
 }
 
 fn long_names_nested(store: &Store) {
-    // Three names and the bytes between them are 194 bytes; 55 more and one between make 250.
+    // Three names and their separators have 194 bytes; 55 more and a separator make 250.
     nested(store, &"n".repeat(64), 3, &"n".repeat(56));
     let deepest = (0..3).fold(Store::open(), |scope, _| scope.scope(&"n".repeat(64)).expect("a scope"));
     deepest.scope(&"n".repeat(55)).expect("a scope of 250 bytes");
@@ -107,7 +107,7 @@ fn keys_of_another(store: &Store) {
         assert_eq!(stranger.delete_session_parts("session"), Ok(0));
         let assembly = stranger.assemble_final("file", [part.temp_key.as_str()], FinalOptions::new());
         refused(assembly, Error::NotFound);
-        // With names of its own that are the same.
+        // The stranger's own content has the same names.
         let part_of_stranger = put_part(stranger, "session", 1, &content);
         refused(stranger.get_temp_part_stream(&part.temp_key, ..), Error::NotFound);
         assert_eq!(stranger.delete_temp_part(&part.temp_key), Ok(false));
@@ -140,7 +140,7 @@ fn parent_and_child_apart(store: &Store) {
     let narrow = store.scope("scope").expect("a scope");
     let below = put(&narrow, "file", &inner);
     assert_eq!(store.finals().count(), 0);
-    // An object of the name of a scope is another thing.
+    // An object may have the name of a scope.
     for id in ["file", "scope", "main.scope"] {
         keep_object(store, &put(store, id, &outer), &outer);
     }
@@ -161,7 +161,7 @@ fn sessions_apart(store: &Store) {
     keep_part(store, &outer, &content);
 }
 
-/// However names are written down one after the other, other names give another scope.
+/// Different paths of names are different scopes, however a backend joins the names.
 fn names_that_look_like_nesting(store: &Store) {
     let nested = |names: &[&str]| {
         let mut scope = Store::open();

@@ -1,4 +1,4 @@
-//! Cases that must fail: they test the runner. The name of a case begins with the kind of failure that it must have.
+//! Cases that must fail, to test the runner. The name of a case begins with the expected kind of failure.
 
 use portico_guest_conformance::fixture::{Outcome, Piece};
 use portico_guest_conformance::*;

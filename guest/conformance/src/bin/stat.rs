@@ -1,4 +1,4 @@
-//! Receipts: of single parts, and of many objects at once.
+//! Receipts of single parts and of many objects at once.
 
 use portico_guest_conformance::*;
 

@@ -1,4 +1,4 @@
-//! Streams that are open while something else happens.
+//! Streams that are open during other operations.
 
 use portico_guest::bindings::wasi::io::streams::StreamError;
 use portico_guest_conformance::*;
@@ -24,7 +24,7 @@ cases! {
     failures_of_another_kind,
 }
 
-/// The first bytes of a stream.
+/// Reads and checks the first bytes of a stream.
 #[track_caller]
 fn begin(stream: &mut ReadStream, content: &Content) {
     let mut bytes = [0; 1_000];
@@ -32,7 +32,7 @@ fn begin(stream: &mut ReadStream, content: &Content) {
     assert!(content.slice(0, 1_000).bytes() == bytes);
 }
 
-/// The bytes after those.
+/// Reads and checks the remaining bytes of a stream.
 #[track_caller]
 fn finish(stream: ReadStream, content: &Content) {
     content.slice(1_000, content.size()).assert_read(stream);
@@ -160,7 +160,7 @@ fn part_put_again_meanwhile(store: &Store) {
     }
 }
 
-/// The parts to both sides come, fail and go, in the session's file or not.
+/// Neighbouring parts are put, fail and are deleted, with and without an offset.
 fn neighbours_written_meanwhile(store: &Store) {
     let (before, content, behind) = (pattern(1, 500_000), pattern(2, 2_000_000), pattern(3, 500_000));
     let part = put_placed(store, "session", 2, &content, 500_000);
@@ -179,7 +179,7 @@ fn neighbours_written_meanwhile(store: &Store) {
     keep_part(store, &last, &behind);
 }
 
-/// What was taken from a store goes on without it.
+/// Streams and writers continue after their store is dropped.
 fn store_handle_dropped(store: &Store) {
     let content = pattern(1, 900_000);
     let object = put(store, "file", &content);
@@ -216,7 +216,7 @@ fn dropped_half_way(store: &Store) {
     keep_part(store, &part, &content);
 }
 
-/// A put of a stream that it does not read to its end.
+/// A put stops before the end of its stream.
 fn dropped_half_way_by_a_put(store: &Store) {
     let content = pattern(1, 3 << 20);
     let object = put(store, "file", &content);
@@ -241,7 +241,7 @@ fn ends_once_and_for_all(store: &Store) {
     keep_object(store, &object, &content);
 }
 
-/// A stream that is not read but polled gets on, too.
+/// A stream makes progress when it is polled and not read.
 fn polled(store: &Store) {
     let content = pattern(1, 900_000);
     let object = put(store, "file", &content);
@@ -283,7 +283,7 @@ fn deleted_while_it_is_copied(store: &Store) {
     keep_part(store, &copy, &content);
 }
 
-/// What is no failure of a storage has no storage error behind it.
+/// A failure of another kind has no storage error.
 fn failures_of_another_kind(_: &Store) {
     let mut stream = ReadStream::new(pattern(1, 10).then_failure());
     let error = stream.read_to_end(&mut Vec::new()).expect_err("its failure");

@@ -1,5 +1,5 @@
-//! Guests that come to a bad end: by their own doing, by misuse of a handle, or because their host drops them. Nothing
-//! that was under way is left.
+//! Guests that end badly: by a trap of their own, by misuse of a handle, or because their host drops them. Their
+//! operations in flight leave nothing.
 
 use portico_guest::bindings::portico::storage::storage as wit;
 use portico_guest_conformance::fixture::Outcome;
@@ -27,7 +27,7 @@ cases! {
 
 const NOTHING: wit::Expected = wit::Expected { size: None, sha256: None };
 
-/// A trap of this guest's own.
+/// A trap of the guest itself.
 fn trap() -> ! {
     fixture::ends(Outcome::GuestTrap);
     std::process::abort();
@@ -45,7 +45,7 @@ fn raw_writer() -> wit::Writer {
     writer
 }
 
-fn writers(store: &Store) -> (FinalWriter, PartWriter, PartWriter) {
+fn writers(store: &Store) -> (Writer<StoredObject>, Writer<TempPart>, Writer<TempPart>) {
     let object = store.create_final("file", FinalOptions::new()).expect("a writer");
     let part = store.create_temp_part("session", 1, PartOptions::new()).expect("a writer");
     let placed = PartOptions::new().size(2 << 20).offset(0);
@@ -88,7 +88,7 @@ fn after_a_partial_read(store: &Store) {
     trap();
 }
 
-/// What has been acknowledged stays.
+/// Acknowledged content stays.
 fn after_a_put(store: &Store) {
     let content = pattern(1, 600_000);
     keep_object(store, &put(store, "file", &content), &content);
@@ -143,7 +143,8 @@ fn write_beyond_the_permit(_: &Store) {
     let _ = sink.write(&bytes);
 }
 
-/// The first instance does what stalls on a source of seed 1; the second kills it then, and finds nothing of it.
+/// The first instance runs an operation that stalls on a source of seed 1. The second kills the first and finds no
+/// trace.
 fn killed(store: &Store, act: impl FnOnce(&Store)) {
     match fixture::instance() {
         0 => {
@@ -155,7 +156,7 @@ fn killed(store: &Store, act: impl FnOnce(&Store)) {
             fixture::kill(0);
             assert_free(store, "file");
             assert_parts(store, "session", []);
-            // And nothing of it is in the way.
+            // The names are free.
             let content = pattern(2, 100);
             keep_object(store, &put(store, "file", &content), &content);
             keep_part(store, &put_placed(store, "session", 1, &content, 0), &content);

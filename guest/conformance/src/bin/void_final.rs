@@ -1,4 +1,4 @@
-//! The end of an id under which nothing came to exist.
+//! Voided file ids.
 
 use portico_guest_conformance::*;
 
@@ -37,7 +37,7 @@ fn before_a_put(store: &Store) {
     keep_object(store, &other, &content);
 }
 
-/// The first reason stays.
+/// The first reason is kept.
 fn twice(store: &Store) {
     assert_eq!(store.void_final("file", "first"), Ok(true));
     assert_eq!(store.void_final("file", "second"), Ok(false));
@@ -105,7 +105,7 @@ fn is_not_listed(store: &Store) {
     keep_object(store, &object, &content);
 }
 
-/// All ids that have ended.
+/// A time after the end of every id.
 const ALWAYS: u64 = u64::MAX;
 
 fn purge(store: &Store, before: u64) -> u32 {
@@ -120,7 +120,7 @@ fn purge(store: &Store, before: u64) -> u32 {
     }
 }
 
-/// An id that is forgotten may be taken again, and what takes it stays.
+/// A forgotten id is free again, and its new object is kept.
 fn forgotten(store: &Store) {
     let content = pattern(1, 100_000);
     let object = put(store, "deleted", &content);
@@ -165,7 +165,7 @@ fn forgotten_in_steps(store: &Store) {
     refused_argument(store.purge_gone(ALWAYS, Some("of no listing")), Argument::Cursor);
 }
 
-/// One of both decides, and both know which.
+/// Exactly one call decides, and both report which.
 fn against_a_put_at_once(store: &Store) {
     let content = pattern(1, 100_000);
     for round in 0..8 {

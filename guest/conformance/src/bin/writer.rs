@@ -1,4 +1,4 @@
-//! Content that a guest makes itself.
+//! Writers: content that a guest generates.
 
 use portico_guest_conformance::*;
 use std::io::Write;
@@ -29,11 +29,11 @@ cases! {
 
 const NOTHING: Expected = Expected { size: None, sha256: None };
 
-fn writer(store: &Store) -> FinalWriter {
+fn writer(store: &Store) -> Writer<StoredObject> {
     store.create_final("file", FinalOptions::new()).expect("a writer")
 }
 
-fn write(writer: &mut FinalWriter, content: &Content) {
+fn write(writer: &mut Writer<StoredObject>, content: &Content) {
     let mut sink = writer.sink().expect("a sink");
     content.write_to(&mut sink);
     sink.flush().expect("a flush");
@@ -53,7 +53,7 @@ fn sinks_and_pulls_in_turn(store: &Store) {
         match turn % 3 {
             0 => write(&mut writer, piece),
             1 => assert_eq!(writer.pull(piece.source()), Ok(piece.size())),
-            // Not flushed.
+            // Without a flush.
             _ => piece.write_to(&mut writer.sink().expect("a sink")),
         }
     }
@@ -120,7 +120,7 @@ fn nothing_is_visible_before_the_end(store: &Store) {
     write(&mut writer, &content);
     assert_free(store, "file");
     assert_eq!(store.finals().count(), 0);
-    // The id tells the key of an object, but there is none.
+    // The key can be derived from the id, but no object exists.
     let (info, content_of_other) = (store.info(), pattern(2, 1));
     let other = put(store, "other", &content_of_other);
     refused(store.get_final_stream(&info.bucket, &other.key.replace("other", "file"), ..), Error::NotFound);
@@ -128,7 +128,7 @@ fn nothing_is_visible_before_the_end(store: &Store) {
     keep_object(store, &other, &content_of_other);
 }
 
-/// Drops writers of both kinds after something was done with them; nothing is left, and the names are free.
+/// Drops writers of both kinds after some operations. They leave nothing, and the names are free.
 fn dropped(store: &Store, act: impl Fn(&mut dyn FnMut(&Content), &mut dyn FnMut(InputStream) -> Result<u64>)) {
     {
         let writer = std::cell::RefCell::new(writer(store));
@@ -173,7 +173,7 @@ fn dropped_after_a_failure(store: &Store) {
     });
 }
 
-/// What a successful write was followed by the drop of a sink is part of the content.
+/// Bytes of a successful write belong to the content after the sink is dropped.
 fn a_sink_dropped_without_a_flush(store: &Store) {
     let content = pattern(1, 1_000_000);
     let mut writer = writer(store);
@@ -214,7 +214,7 @@ fn expected_at_the_end(store: &Store) {
         refused(writer.finish(Expected { size, sha256 }), error.clone());
         assert_free(store, "file");
 
-        // The digest of a part is not asked for before the end, and even so it is compared.
+        // The part's digest is expected only at the finish, and is checked all the same.
         let mut part = store.create_temp_part("session", 1, PartOptions::new()).expect("a writer");
         part.pull(content.source()).expect("a pull");
         refused(part.finish(Expected { size, sha256 }), error);
@@ -229,7 +229,7 @@ fn expected_at_the_end(store: &Store) {
     keep_part(store, &part.finish(both).expect("a part"), &content);
 }
 
-/// Both sets of expectations hold, the one at the beginning and the one at the end.
+/// The expectations of the options and those of the finish are both checked.
 fn expected_at_both_ends(store: &Store) {
     let content = pattern(1, 100_000);
     let (right, wrong) = (content.sha256(), pattern(2, 1).sha256());
@@ -256,7 +256,7 @@ fn too_many_bytes_in_a_sink(store: &Store) {
     let mut sink = writer.sink().expect("a sink");
     sink.write_all(&[1; 1_000]).expect("all that is expected");
     sink.flush().expect("a flush");
-    // A write is taken on trust, so the failure may come with the flush.
+    // A write returns before its bytes are stored, so the flush may report the failure.
     let failure = stream_error(sink.write_all(&[2]).and_then(|()| sink.flush()));
     assert_eq!(failure, refusal);
     assert_eq!(stream_error(sink.write_all(&[3])), refusal);
@@ -301,12 +301,12 @@ fn options_are_kept(store: &Store) {
     keep_object(store, &object, &content);
 }
 
-/// Writers in turn, of both kinds, each with bytes of its own.
+/// Writers of both kinds, alternating, each with its own bytes.
 fn many_at_once(store: &Store) {
     let contents: Vec<Content> = (0..16).map(|seed| pattern(seed, 150_000)).collect();
-    let mut finals: Vec<FinalWriter> =
+    let mut finals: Vec<Writer<StoredObject>> =
         (0..16).map(|n| store.create_final(&format!("file-{n}"), FinalOptions::new()).expect("a writer")).collect();
-    let mut parts: Vec<PartWriter> = (0..16)
+    let mut parts: Vec<Writer<TempPart>> = (0..16)
         .map(|n| {
             let options = PartOptions::new().size(150_000).offset(150_000 * u64::from(n));
             store.create_temp_part("session", n, options).expect("a writer")

@@ -1,4 +1,4 @@
-//! The sink of a writer by the primitives of `wasi:io`, without the SDK between.
+//! The sink of a writer, through the primitives of `wasi:io` and without the SDK.
 
 use portico_guest::bindings::portico::storage::storage as wit;
 use portico_guest::bindings::wasi::io::streams::StreamError;
@@ -64,7 +64,7 @@ fn spliced_from_a_stream(store: &Store) {
     keep_part(store, &TempPart::from(copy), &content);
 }
 
-/// A failure comes once, with its storage error, and then the stream is closed.
+/// A sink reports a failure once, with its storage error, and is closed then.
 fn a_sink_tells_its_failure_once(store: &Store) {
     let expected = wit::Expected { size: Some(5), sha256: None };
     let options = wit::PartOptions {

@@ -1,21 +1,21 @@
 //! `/files`: whole files in one request each.
 //!
-//! - `GET /files` lists the files, a page at a time: `limit` entries after the cursor `after`.
-//! - `PUT /files/{name}` stores the body under a fresh random id; the name is only what the client calls it. It
-//!   answers 201 with the receipt. Two PUTs of one name make two files.
-//! - `GET` and `HEAD /files/{file_id}` answer the content: whole, or one range of it, or 304.
-//! - `DELETE /files/{file_id}` answers 204 once; the file is 410 from then on, to a second DELETE too.
+//! - `GET /files` lists a page of files: `limit` entries after the cursor `after`.
+//! - `PUT /files/{name}` stores the body under a new random id and returns 201 with the receipt. The name is only the
+//!   original filename: two PUTs of one name make two files.
+//! - `GET` and `HEAD /files/{file_id}` return the content: whole, or one range, or 304.
+//! - `DELETE /files/{file_id}` returns 204 once; every later request for the file gets 410.
 //!
-//! An id under which nothing ever was is 404, and so is any text that cannot be an id.
+//! An unknown id is 404, and so is a malformed one.
 
 use crate::{
     clock,
     engine::ORIGINAL_FILENAME,
     http::{
-        Route,
         problem::{Kind, Problem},
         request::Request,
         response::Response,
+        route::Route,
     },
     limits::PAGE,
     policy::{
@@ -36,7 +36,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route { pattern: &["files", "*"], methods: &[("GET", get), ("HEAD", get), ("PUT", put), ("DELETE", delete)] },
 ];
 
-/// What a client is told of a file.
+/// The receipt of a file, as clients see it.
 #[derive(Serialize)]
 pub(super) struct Receipt<'o> {
     file_id: &'o str,
@@ -70,7 +70,7 @@ impl<'o> Receipt<'o> {
 #[derive(Serialize)]
 struct Listed<'o> {
     files: Vec<Receipt<'o>>,
-    /// The `after` of the next page; null on the last one.
+    /// The `after` of the next page; null on the last page.
     next: Option<&'o str>,
 }
 
@@ -79,15 +79,15 @@ fn list(request: &Request, _: &[&str]) -> Result<Response, Problem> {
         None => PAGE.0,
         Some(text) => parts::number(&text)
             .filter(|limit| *limit <= PAGE.1)
-            .ok_or_else(|| Problem::invalid("limit", format!("a whole number from 1 to {} is expected", PAGE.1)))?,
+            .ok_or_else(|| Problem::invalid("limit", format!("a whole number from 1 to {} expected", PAGE.1)))?,
     };
     let after = request.parameter("after")?;
     let store = Store::open();
     let page = store.list_finals(after.as_deref(), limit).map_err(|error| match error {
-        Error::InvalidArgument(Argument::Cursor) => Problem::invalid("after", "not the `next` of any page"),
+        Error::InvalidArgument(Argument::Cursor) => Problem::invalid("after", "not the `next` of a page"),
         error => error.into(),
     })?;
-    // A file that was deleted since it was listed is left out.
+    // Files that were deleted since the listing are left out.
     let objects = store.stat_finals(&page.items)?;
     let info = store.info();
     let files = objects.iter().flatten().map(|object| Receipt::new(object, &info.backend)).collect();
@@ -101,14 +101,14 @@ fn put(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
     options.expected.sha256 = request.announced_digest()?;
     options.expected.size = request.content_length()?;
     request.must_be_whole_and_plain()?;
-    // What is put is new, so there is nothing yet that a condition could match.
+    // The file is new, so no condition can match an existing one.
     if request.conditions().verdict(None, false) == Verdict::Failed {
-        return Err(Kind::PreconditionFailed.into());
+        return Err(Kind::PRECONDITION_FAILED.into());
     }
 
     let store = Store::open();
     let info = store.info();
-    // Said before a byte is read. Of a body of unknown length the store says it.
+    // Refuse before the first byte is read. For a body of unknown length the store enforces the limit.
     if options.expected.size.is_some_and(|size| size > info.max_object_size) {
         return Err(Error::TooLarge { limit: info.max_object_size }.into());
     }
@@ -126,10 +126,10 @@ fn get(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
     match request.conditions().verdict(Some(&validators), true) {
         Verdict::Proceed => {}
         Verdict::NotModified => return Ok(about(Response::new(304), &validators)),
-        Verdict::Failed => return Err(Kind::PreconditionFailed.into()),
+        Verdict::Failed => return Err(Kind::PRECONDITION_FAILED.into()),
     }
     if request.method() == "HEAD" {
-        // A range is of GET alone (RFC 9110, 14.2).
+        // Ranges apply to GET alone (RFC 9110, 14.2).
         return Ok(represent(Response::new(200), object, &validators).withheld(object.size));
     }
     let ranged = validators.hold_for_range(request.field("if-range").as_deref());
@@ -151,19 +151,20 @@ fn delete(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
     let store = Store::open();
     let object = store.stat_final(&file_id(parameters[0])?)?;
     if request.conditions().verdict(Some(&Validators::of(&object, clock::now())), false) == Verdict::Failed {
-        return Err(Kind::PreconditionFailed.into());
+        return Err(Kind::PRECONDITION_FAILED.into());
     }
-    // Of racing DELETEs one deletes, and the others come too late.
+    // Of racing DELETEs exactly one succeeds.
     let deleted = store.delete_final(&object.bucket, &object.key)?;
-    if deleted { Ok(Response::new(204)) } else { Err(Kind::Gone.into()) }
+    if deleted { Ok(Response::new(204)) } else { Err(Kind::GONE.into()) }
 }
 
-/// The file id in a path.
+/// Decodes the file id in a path.
 fn file_id(segment: &str) -> Result<Cow<'_, str>, Problem> {
-    Ok(percent_decode_str(segment).decode_utf8().map_err(|_| Kind::NotFound)?)
+    Ok(percent_decode_str(segment).decode_utf8().map_err(|_| Kind::NOT_FOUND)?)
 }
 
-/// What a 304 repeats of a 200 (RFC 9110, 15.4.5). A file can be deleted, so caches ask each time.
+/// Adds the fields that a 304 shares with a 200 (RFC 9110, 15.4.5). Caches must revalidate, because a file can be
+/// deleted.
 fn about(response: Response, validators: &Validators) -> Response {
     response
         .header("etag", validators.etag.clone())
@@ -171,8 +172,8 @@ fn about(response: Response, validators: &Validators) -> Response {
         .header("cache-control", "no-cache")
 }
 
-/// What a client is told of the content that comes. It was uploaded by strangers: no browser is to guess its type,
-/// render it or run it.
+/// Adds the fields that describe the content. Strangers upload it, so browsers must not guess its type, render it or
+/// run it.
 fn represent(response: Response, object: &StoredObject, validators: &Validators) -> Response {
     about(response, validators)
         .header("accept-ranges", "bytes")
@@ -191,7 +192,7 @@ fn created_ms(object: &StoredObject) -> u64 {
     object.created_at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis)
 }
 
-/// What the client called the file; its id if it came by another way than this protocol.
+/// Returns the original filename; the id for objects that another program stored.
 fn original_filename(object: &StoredObject) -> &str {
     object.metadata(ORIGINAL_FILENAME).unwrap_or(&object.file_id)
 }

@@ -1,65 +1,44 @@
 //! The HTTP surface: one table of routes, and one file of handlers for each protocol.
 //!
-//! A handler gets the request and answers a response or a problem. It never sees the host's `response-outparam`:
-//! [`Response::send`] is the one place where an answer begins.
+//! A handler takes the request and returns a response or a problem. Invariant: only [`Response::send`] touches the
+//! host's `response-outparam`.
 
 mod files;
 mod openapi;
 mod problem;
 mod request;
 mod response;
+mod route;
 mod sessions;
 
 use portico_guest::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
 use problem::{Kind, Problem};
 use request::Request;
 use response::Response;
+use route::Route;
 
-/// Answers one request.
+/// Serves one request.
 pub(crate) fn answer(request: IncomingRequest, out: ResponseOutparam) {
     let request = Request::new(request);
     let response = dispatch(&request).unwrap_or_else(|problem| problem.request_id(request.id()).into());
     response.send(request.method() == "HEAD", out);
 }
 
-type Handler = fn(&Request, &[&str]) -> Result<Response, Problem>;
-
-/// One form of path, and what can be done there.
-struct Route {
-    /// The segments of the path; `*` stands for any one segment, which the handlers get undecoded.
-    pattern: &'static [&'static str],
-    /// Methods and their handlers. `OPTIONS` goes without saying.
-    methods: &'static [(&'static str, Handler)],
-}
-
 static ROUTES: &[&[Route]] = &[files::ROUTES, sessions::ROUTES, openapi::ROUTES];
 
 fn dispatch(request: &Request) -> Result<Response, Problem> {
-    let (route, parameters) = find(request.path()).ok_or(Kind::NotFound)?;
+    let (route, parameters) = find(request.path()).ok_or(Kind::NOT_FOUND)?;
     let wanted = request.method();
     match route.methods.iter().find(|(method, _)| *method == wanted) {
         Some((_, handler)) => handler(request, &parameters),
         None if wanted == "OPTIONS" => Ok(Response::new(204).header("allow", route.allow())),
-        None => Err(Problem::from(Kind::MethodNotAllowed).header("allow", route.allow())),
+        None => Err(Problem::from(Kind::METHOD_NOT_ALLOWED).header("allow", route.allow())),
     }
 }
 
 fn find(path: &str) -> Option<(&'static Route, Vec<&str>)> {
     let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
     ROUTES.iter().copied().flatten().find_map(|route| Some((route, route.parameters(&segments)?)))
-}
-
-impl Route {
-    fn parameters<'p>(&self, segments: &[&'p str]) -> Option<Vec<&'p str>> {
-        let fits = |(pattern, segment): (&&str, &&str)| *pattern == "*" || pattern == segment;
-        let all = self.pattern.len() == segments.len() && self.pattern.iter().zip(segments).all(fits);
-        let parameters = self.pattern.iter().zip(segments).filter(|(pattern, _)| **pattern == "*");
-        all.then(|| parameters.map(|(_, segment)| *segment).collect())
-    }
-
-    fn allow(&self) -> String {
-        self.methods.iter().map(|(method, _)| *method).chain(["OPTIONS"]).collect::<Vec<_>>().join(", ")
-    }
 }
 
 #[cfg(test)]

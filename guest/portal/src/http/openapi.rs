@@ -1,6 +1,6 @@
-//! `GET /openapi.json`: what this portal offers, as a document for machines (OpenAPI 3.1).
+//! `GET /openapi.json`: the API as an OpenAPI 3.1 document.
 
-use crate::http::{Route, problem::Problem, request::Request, response::Response};
+use crate::http::{problem::Problem, request::Request, response::Response, route::Route};
 
 const DOCUMENT: &str = include_str!("../../openapi.json");
 

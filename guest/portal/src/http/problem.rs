@@ -1,6 +1,6 @@
-//! Errors as the client sees them (RFC 9457), in one table, and what each failure of the store becomes.
+//! Problems: errors as the client sees them (RFC 9457), and the mapping from errors of the store.
 //!
-//! The `type` of a problem is stable; its texts are for people.
+//! Invariant: the `type` of a problem is stable; its texts are for people.
 
 use crate::{
     http::response::Response,
@@ -11,72 +11,46 @@ use portico_guest::{Argument, Error};
 use serde::Serialize;
 use std::borrow::Cow;
 
-/// Kinds of problems.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Conflict,
-    Denied,
-    DigestMismatch,
-    Gone,
-    IdempotencyKeyReused,
-    IncompleteUpload,
-    Internal,
-    Interrupted,
-    InvalidRequest,
-    MethodNotAllowed,
-    NoSpace,
-    NotFound,
-    PartConflict,
-    PreconditionFailed,
-    RangeNotSatisfiable,
-    SessionBusy,
-    SessionComplete,
-    SizeMismatch,
-    Stalled,
-    TooLarge,
-    Unavailable,
-    UnsupportedCoding,
-    UnsupportedMediaType,
-}
+/// A kind of problem: status, `type` and `title`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind(u16, &'static str, &'static str);
 
 impl Kind {
-    /// Status, `type` and `title`.
-    const fn row(self) -> (u16, &'static str, &'static str) {
-        match self {
-            Kind::InvalidRequest => (400, "/problems/invalid-request", "The request is not as it must be"),
-            Kind::SizeMismatch => (400, "/problems/size-mismatch", "The content has another size than announced"),
-            Kind::IncompleteUpload => (400, "/problems/incomplete-upload", "Parts of the file are missing"),
-            Kind::Interrupted => (400, "/problems/interrupted", "The content did not arrive whole"),
-            Kind::NotFound => (404, "/problems/not-found", "There is nothing here"),
-            Kind::MethodNotAllowed => (405, "/problems/method-not-allowed", "That cannot be done here"),
-            Kind::Stalled => (408, "/problems/stalled", "The content stopped arriving"),
-            Kind::Conflict => (409, "/problems/conflict", "Something else exists under that name"),
-            Kind::PartConflict => (409, "/problems/part-conflict", "A part of other content has that number"),
-            Kind::SessionComplete => (409, "/problems/session-complete", "The session has made its file"),
-            Kind::SessionBusy => (409, "/problems/session-busy", "The file of the session is being made"),
-            Kind::IdempotencyKeyReused => {
-                (409, "/problems/idempotency-key-reused", "The idempotency key was used for another file")
-            }
-            Kind::Gone => (410, "/problems/gone", "It existed and is gone for good"),
-            Kind::PreconditionFailed => (412, "/problems/precondition-failed", "A condition does not hold"),
-            Kind::TooLarge => (413, "/problems/too-large", "The content is too large"),
-            Kind::UnsupportedCoding => (415, "/problems/unsupported-coding", "The content is coded"),
-            Kind::UnsupportedMediaType => (415, "/problems/unsupported-media-type", "The content is of another type"),
-            Kind::RangeNotSatisfiable => (416, "/problems/range-not-satisfiable", "The range is beyond the end"),
-            Kind::DigestMismatch => (422, "/problems/digest-mismatch", "The content has another digest than announced"),
-            Kind::Internal => (500, "/problems/internal", "The server failed"),
-            Kind::Denied => (502, "/problems/denied", "The store refuses the server"),
-            Kind::Unavailable => (503, "/problems/unavailable", "It cannot be done at present"),
-            Kind::NoSpace => (507, "/problems/no-space", "The store is full"),
-        }
-    }
+    pub(crate) const INVALID_REQUEST: Kind = Kind(400, "/problems/invalid-request", "Invalid request");
+    pub(crate) const SIZE_MISMATCH: Kind = Kind(400, "/problems/size-mismatch", "The content has the wrong size");
+    pub(crate) const INCOMPLETE_UPLOAD: Kind =
+        Kind(400, "/problems/incomplete-upload", "Parts of the file are missing");
+    pub(crate) const INTERRUPTED: Kind = Kind(400, "/problems/interrupted", "The content is incomplete");
+    pub(crate) const NOT_FOUND: Kind = Kind(404, "/problems/not-found", "Not found");
+    pub(crate) const METHOD_NOT_ALLOWED: Kind = Kind(405, "/problems/method-not-allowed", "Method not allowed");
+    pub(crate) const STALLED: Kind = Kind(408, "/problems/stalled", "The content stopped arriving");
+    pub(crate) const CONFLICT: Kind = Kind(409, "/problems/conflict", "The name is taken");
+    pub(crate) const PART_CONFLICT: Kind = Kind(409, "/problems/part-conflict", "The part exists with other content");
+    pub(crate) const SESSION_COMPLETE: Kind = Kind(409, "/problems/session-complete", "The session is complete");
+    pub(crate) const SESSION_BUSY: Kind = Kind(409, "/problems/session-busy", "Another finalize is running");
+    pub(crate) const IDEMPOTENCY_KEY_REUSED: Kind =
+        Kind(409, "/problems/idempotency-key-reused", "The idempotency key was used for another file");
+    pub(crate) const GONE: Kind = Kind(410, "/problems/gone", "Deleted or ended");
+    pub(crate) const PRECONDITION_FAILED: Kind = Kind(412, "/problems/precondition-failed", "Precondition failed");
+    pub(crate) const TOO_LARGE: Kind = Kind(413, "/problems/too-large", "The content is too large");
+    pub(crate) const UNSUPPORTED_CODING: Kind =
+        Kind(415, "/problems/unsupported-coding", "Content coding not supported");
+    pub(crate) const UNSUPPORTED_MEDIA_TYPE: Kind =
+        Kind(415, "/problems/unsupported-media-type", "Media type not supported");
+    pub(crate) const RANGE_NOT_SATISFIABLE: Kind =
+        Kind(416, "/problems/range-not-satisfiable", "Range not satisfiable");
+    pub(crate) const DIGEST_MISMATCH: Kind = Kind(422, "/problems/digest-mismatch", "The content has the wrong digest");
+    pub(crate) const INTERNAL: Kind = Kind(500, "/problems/internal", "Internal error");
+    pub(crate) const DENIED: Kind = Kind(502, "/problems/denied", "The storage backend denied access");
+    pub(crate) const UNAVAILABLE: Kind = Kind(503, "/problems/unavailable", "Service unavailable");
+    pub(crate) const NO_SPACE: Kind = Kind(507, "/problems/no-space", "The storage backend is full");
 }
 
-/// A problem: what went wrong, and how to say it.
+/// A problem document (RFC 9457) and its header fields.
 #[derive(Debug)]
 pub(crate) struct Problem(Box<Members>);
 
-/// The members of a problem's document, and the header fields that go with it.
+/// The members of a problem document, and the header fields of its response.
 #[derive(Debug, Serialize)]
 struct Members {
     #[serde(rename = "type")]
@@ -85,16 +59,16 @@ struct Members {
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<Cow<'static, str>>,
-    /// What of the request is wrong: a header field, a parameter, a member of its body.
+    /// The invalid part of the request: a header field, a parameter, a member of the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<Cow<'static, str>>,
     /// The limit that was exceeded, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<u64>,
-    /// The parts that are missing, as runs of their numbers.
+    /// The missing parts, as runs of part numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_parts: Option<Vec<Run>>,
-    /// Of the request, under which the server's log has the cause. The host gives it.
+    /// The host's id of the request. The server's log has the cause under this id.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
     #[serde(skip)]
@@ -102,42 +76,42 @@ struct Members {
 }
 
 impl Problem {
-    /// A request that breaks a rule: where, and how.
+    /// Creates an invalid-request problem: the field, and the reason.
     pub(crate) fn invalid(field: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Problem::from(Kind::InvalidRequest).detail(detail).field(field)
+        Problem::from(Kind::INVALID_REQUEST).detail(detail).field(field)
     }
 
-    /// With a header field.
+    /// Adds a header field.
     pub(crate) fn header(mut self, name: &'static str, value: String) -> Self {
         self.0.headers.push((name, value));
         self
     }
 
-    /// With a sentence for people.
+    /// Sets the sentence for people.
     pub(crate) fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.0.detail = Some(detail.into());
         self
     }
 
-    /// With what of the request is wrong.
+    /// Sets the invalid part of the request.
     pub(crate) fn field(mut self, field: impl Into<Cow<'static, str>>) -> Self {
         self.0.field = Some(field.into());
         self
     }
 
-    /// With the limit that was exceeded, in bytes.
+    /// Sets the exceeded limit, in bytes.
     pub(crate) fn limit(mut self, bytes: u64) -> Self {
         self.0.limit = Some(bytes);
         self
     }
 
-    /// With the parts that are missing.
+    /// Sets the missing parts.
     pub(crate) fn missing_parts(mut self, runs: Vec<Run>) -> Self {
         self.0.missing_parts = Some(runs);
         self
     }
 
-    /// With the id of its request, if the host has given it one.
+    /// Sets the id of the request, if the host has given one.
     pub(crate) fn request_id(mut self, id: Option<String>) -> Self {
         self.0.request_id = id;
         self
@@ -145,8 +119,7 @@ impl Problem {
 }
 
 impl From<Kind> for Problem {
-    fn from(kind: Kind) -> Self {
-        let (status, uri, title) = kind.row();
+    fn from(Kind(status, uri, title): Kind) -> Self {
         Problem(Box::new(Members {
             uri,
             title,
@@ -161,49 +134,49 @@ impl From<Kind> for Problem {
     }
 }
 
-/// What a failure of the store is to a client, where the handler does not know better.
+/// The default mapping of storage errors, for handlers without a more specific one.
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let of = Problem::from;
         match error {
-            Error::NotFound => of(Kind::NotFound),
-            Error::Gone { reason } => of(Kind::Gone).detail(reason),
-            Error::Conflict => of(Kind::Conflict),
-            Error::Ended => of(Kind::Gone),
-            // A name that no store takes is the name of nothing.
-            Error::InvalidArgument(Argument::FileId) => of(Kind::NotFound),
-            Error::InvalidArgument(argument) => of(Kind::InvalidRequest).field(argument.to_string()),
+            Error::NotFound => of(Kind::NOT_FOUND),
+            Error::Gone { reason } => of(Kind::GONE).detail(reason),
+            Error::Conflict => of(Kind::CONFLICT),
+            Error::Ended => of(Kind::GONE),
+            // No object can have a malformed id.
+            Error::InvalidArgument(Argument::FileId) => of(Kind::NOT_FOUND),
+            Error::InvalidArgument(argument) => of(Kind::INVALID_REQUEST).field(argument.to_string()),
             Error::OutOfRange { size } => {
-                of(Kind::RangeNotSatisfiable).header("content-range", ranges::unsatisfied_range(size))
+                of(Kind::RANGE_NOT_SATISFIABLE).header("content-range", ranges::unsatisfied_range(size))
             }
-            Error::SizeMismatch { expected, actual } => of(Kind::SizeMismatch).detail(if actual > expected {
-                format!("more than {expected} bytes came")
+            Error::SizeMismatch { expected, actual } => of(Kind::SIZE_MISMATCH).detail(if actual > expected {
+                format!("more than {expected} bytes arrived")
             } else {
-                format!("{actual} of {expected} bytes came")
+                format!("{actual} of {expected} bytes arrived")
             }),
-            Error::DigestMismatch => of(Kind::DigestMismatch),
-            Error::TooLarge { limit } => of(Kind::TooLarge).limit(limit),
+            Error::DigestMismatch => of(Kind::DIGEST_MISMATCH),
+            Error::TooLarge { limit } => of(Kind::TOO_LARGE).limit(limit),
             Error::Interrupted { received } => {
-                of(Kind::Interrupted).detail(format!("{received} bytes came, and none of them is kept"))
+                of(Kind::INTERRUPTED).detail(format!("{received} bytes arrived; none of them is kept"))
             }
             Error::Stalled { received } => {
-                of(Kind::Stalled).detail(format!("{received} bytes came, and none of them is kept"))
+                of(Kind::STALLED).detail(format!("{received} bytes arrived; none of them is kept"))
             }
-            Error::NoSpace => of(Kind::NoSpace),
-            Error::Denied => of(Kind::Denied),
+            Error::NoSpace => of(Kind::NO_SPACE),
+            Error::Denied => of(Kind::DENIED),
             Error::Unavailable { retry_after } => {
                 let seconds = retry_after.map_or(RETRY_AFTER, |after| after.as_secs());
-                of(Kind::Unavailable).header("retry-after", seconds.to_string())
+                of(Kind::UNAVAILABLE).header("retry-after", seconds.to_string())
             }
-            // The log has the id of the failure under that of the request.
-            Error::Internal { .. } => of(Kind::Internal),
+            // The log has the id of the failure under the id of the request.
+            Error::Internal { .. } => of(Kind::INTERNAL),
         }
     }
 }
 
 impl From<Problem> for Response {
     fn from(Problem(members): Problem) -> Self {
-        // A 404, 405 or 410 could be cached by default (RFC 9110, 15.1).
+        // Caches may store a 404, 405 or 410 by default (RFC 9110, 15.1).
         let response = Response::new(members.status)
             .json("application/problem+json", &members)
             .header("cache-control", "no-store");
@@ -253,7 +226,7 @@ mod tests {
     #[test]
     fn what_a_client_can_use_is_said() {
         let (body, _) = seen(Problem::invalid("content-type", "not a media type"));
-        let title = "The request is not as it must be";
+        let title = "Invalid request";
         let uri = "/problems/invalid-request";
         let all = json!({
             "type": uri, "title": title, "status": 400, "detail": "not a media type", "field": "content-type",
@@ -264,8 +237,8 @@ mod tests {
         assert_eq!(seen(Error::TooLarge { limit: 7 }).0["limit"], 7);
         let internal = Problem::from(Error::Internal { id: "c0ffee".into() }).request_id(Some("r1".into()));
         assert_eq!(seen(internal).0["request_id"], "r1");
-        assert_eq!(seen(Error::SizeMismatch { expected: 5, actual: 6 }).0["detail"], "more than 5 bytes came");
-        assert_eq!(seen(Error::SizeMismatch { expected: 5, actual: 3 }).0["detail"], "3 of 5 bytes came");
+        assert_eq!(seen(Error::SizeMismatch { expected: 5, actual: 6 }).0["detail"], "more than 5 bytes arrived");
+        assert_eq!(seen(Error::SizeMismatch { expected: 5, actual: 3 }).0["detail"], "3 of 5 bytes arrived");
         let after = |retry_after| seen(Error::Unavailable { retry_after }).1;
         assert_eq!(after(Some(Duration::from_secs(30))), [("retry-after", "30".to_owned())]);
         assert_eq!(after(None), [("retry-after", "5".to_owned())]);
@@ -274,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_problem_says_nothing_that_it_does_not_know() {
-        let (body, headers) = seen(Kind::NotFound);
+        let (body, headers) = seen(Kind::NOT_FOUND);
         let members: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(members, ["status", "title", "type"]);
         assert!(headers.is_empty());

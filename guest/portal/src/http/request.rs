@@ -1,4 +1,4 @@
-//! A request, as the handlers see it.
+//! Requests, as the handlers see them.
 
 use crate::{
     http::problem::{Kind, Problem},
@@ -12,31 +12,32 @@ use percent_encoding::percent_decode_str;
 use portico_guest::{
     Digest, InputStream,
     bindings::wasi::{
-        http::types::{ErrorCode, Fields, IncomingBody, IncomingRequest, Method, http_error_code},
+        http::types::{ErrorCode, IncomingBody, IncomingRequest, Method, http_error_code},
         io::streams::StreamError,
     },
 };
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
-/// A request. Its body is read by nobody until [`Request::body`] hands it to the host.
+/// A request. Its body stays unread until [`Request::body`] hands it to the host.
 pub(crate) struct Request {
     method: Method,
     target: String,
-    fields: Fields,
+    fields: Vec<(String, Vec<u8>)>,
     request: IncomingRequest,
 }
 
-/// The body of a request. The stream, taken by [`Body::stream`], is a child of it and goes first.
+/// The body of a request. The stream of [`Body::stream`] is its child: drop the stream first.
 pub(crate) struct Body(IncomingBody);
 
 impl Request {
     pub(crate) fn new(request: IncomingRequest) -> Self {
         let (method, target) = (request.method(), request.path_with_query().unwrap_or_default());
-        Request { method, target, fields: request.headers(), request }
+        // One call of the host, in place of one for each field that a handler asks for.
+        Request { method, target, fields: request.headers().entries(), request }
     }
 
-    /// The method's name.
+    /// Returns the name of the method.
     pub(crate) fn method(&self) -> &str {
         match &self.method {
             Method::Get => "GET",
@@ -52,20 +53,20 @@ impl Request {
         }
     }
 
-    /// Under which the host speaks of it in its log and its answer.
+    /// Returns the host's id of the request, as in its log and the response.
     pub(crate) fn id(&self) -> Option<String> {
         self.field("x-request-id")
     }
 
-    /// The path, undecoded, without the query.
+    /// Returns the path, undecoded, without the query.
     pub(crate) fn path(&self) -> &str {
         self.target.split_once('?').map_or(&self.target, |(path, _query)| path)
     }
 
-    /// The value of a parameter of the query, decoded: the first of that name.
+    /// Returns the decoded value of the first query parameter of that name.
     ///
     /// # Errors
-    /// One that is not UTF-8.
+    /// If the value is not UTF-8.
     pub(crate) fn parameter(&self, name: &'static str) -> Result<Option<String>, Problem> {
         let query = self.target.split_once('?').map_or("", |(_path, query)| query);
         let found = query.split('&').find_map(|pair| match pair.split_once('=').unwrap_or((pair, "")) {
@@ -76,24 +77,25 @@ impl Request {
         found.map(decode).transpose().map_err(|_| Problem::invalid(name, "not UTF-8"))
     }
 
-    /// A field's value, its lines joined by commas (RFC 9110, 5.3). Bytes that are not UTF-8 are replaced, so that
-    /// no check of a form lets them pass.
+    /// Returns a header field's value, its lines joined by commas (RFC 9110, 5.3). Bytes that are not UTF-8 are
+    /// replaced, so that every check of a format rejects them.
     pub(crate) fn field(&self, name: &str) -> Option<String> {
-        let lines = self.fields.get(name);
+        let lines = self.fields.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        let lines: Vec<&[u8]> = lines.map(|(_, value)| value.as_slice()).collect();
         (!lines.is_empty()).then(|| String::from_utf8_lossy(&lines.join(b", ".as_slice())).into_owned())
     }
 
-    /// The announced length of the body in bytes; absent for a body of unknown length.
+    /// Returns the announced length of the body in bytes; `None` for a body of unknown length.
     ///
     /// # Errors
-    /// A length that is no number. The server lets none through.
+    /// If the length is no number. The server rejects such requests earlier.
     pub(crate) fn content_length(&self) -> Result<Option<u64>, Problem> {
         let number =
             |text: String| text.parse().map_err(|_| Problem::invalid("content-length", "not a number of bytes"));
         self.field("content-length").map(number).transpose()
     }
 
-    /// The conditions that the client sets.
+    /// Returns the conditional fields.
     pub(crate) fn conditions(&self) -> Conditions {
         Conditions {
             if_match: self.field("if-match"),
@@ -103,46 +105,49 @@ impl Request {
         }
     }
 
-    /// The SHA-256 that the client announces of its content (RFC 9530).
+    /// Returns the SHA-256 that the client announces for its content (RFC 9530).
     ///
     /// # Errors
-    /// Fields that cannot be followed.
+    /// If the fields are malformed or contradict each other.
     pub(crate) fn announced_digest(&self) -> Result<Option<Digest>, Problem> {
         let fields = ["content-digest", "repr-digest"].map(|name| self.field(name));
         digests::announced(fields.iter().map(Option::as_deref)).map_err(|bad| match bad {
             BadDigest::Malformed => {
                 Problem::invalid("content-digest", "sha-256 must be 32 bytes as :base64: (RFC 9530)")
             }
-            BadDigest::Contradiction => Problem::invalid("repr-digest", "another sha-256 than that of content-digest"),
+            BadDigest::Contradiction => {
+                Problem::invalid("repr-digest", "its sha-256 differs from that of content-digest")
+            }
         })
     }
 
-    /// Whether the client asks for the SHA-256 of its content.
+    /// Whether the client wants the SHA-256 of its content.
     pub(crate) fn wants_digest(&self) -> bool {
         let fields = ["want-content-digest", "want-repr-digest"];
         fields.iter().filter_map(|name| self.field(name)).any(|field| digests::is_wanted(&field))
     }
 
-    /// Refuses a body that is a part of something (RFC 9110, 14.5), or coded: it would be given back as what it is not.
+    /// Refuses partial content (RFC 9110, 14.5) and content codings, because a GET would return the bytes as whole and
+    /// plain.
     ///
     /// # Errors
-    /// If it is one.
+    /// If the body is partial or coded.
     pub(crate) fn must_be_whole_and_plain(&self) -> Result<(), Problem> {
         if self.field("content-range").is_some() {
-            return Err(Problem::invalid("content-range", "what is put here is put whole"));
+            return Err(Problem::invalid("content-range", "partial content is not supported"));
         }
         match self.field("content-encoding") {
             Some(coding) if !coding.eq_ignore_ascii_case("identity") => {
-                Err(Problem::from(Kind::UnsupportedCoding).header("accept-encoding", "identity".to_owned()))
+                Err(Problem::from(Kind::UNSUPPORTED_CODING).header("accept-encoding", "identity".to_owned()))
             }
             _ => Ok(()),
         }
     }
 
-    /// The body as a JSON object. To be called once, and not beside [`Request::body`].
+    /// Reads the body as a JSON object. Call this once, and not together with [`Request::body`].
     ///
     /// # Errors
-    /// A body that is none, is too large, or does not arrive whole.
+    /// If the body is no JSON object, is too large, or is incomplete.
     pub(crate) fn json(&self) -> Result<Map<String, Value>, Problem> {
         self.must_be_whole_and_plain()?;
         let is_json = |text: &str| {
@@ -150,7 +155,7 @@ impl Request {
             essence.eq_ignore_ascii_case("application/json")
         };
         if !self.field("content-type").is_some_and(|text| is_json(&text)) {
-            return Err(Problem::from(Kind::UnsupportedMediaType).detail("application/json is expected"));
+            return Err(Problem::from(Kind::UNSUPPORTED_MEDIA_TYPE).detail("application/json expected"));
         }
         let body = self.body();
         let stream = body.stream();
@@ -161,28 +166,28 @@ impl Request {
                 Err(StreamError::Closed) => break,
                 Err(StreamError::LastOperationFailed(error)) => {
                     let stalled = matches!(http_error_code(&error), Some(ErrorCode::ConnectionReadTimeout));
-                    return Err(if stalled { Kind::Stalled } else { Kind::Interrupted }.into());
+                    return Err(if stalled { Kind::STALLED } else { Kind::INTERRUPTED }.into());
                 }
             }
             if text.len() as u64 > JSON_MAX {
-                return Err(Problem::from(Kind::TooLarge).limit(JSON_MAX));
+                return Err(Problem::from(Kind::TOO_LARGE).limit(JSON_MAX));
             }
         }
         match serde_json::from_slice(&text) {
             Ok(Value::Object(members)) => Ok(members),
-            Ok(_) => Err(Problem::invalid("body", "a JSON object is expected")),
+            Ok(_) => Err(Problem::invalid("body", "a JSON object expected")),
             Err(error) => Err(Problem::invalid("body", format!("not JSON: {error}"))),
         }
     }
 
-    /// The body. To be called once.
+    /// Takes the body. Call this once.
     pub(crate) fn body(&self) -> Body {
         Body(self.request.consume().expect("the body is taken once"))
     }
 }
 
 impl Body {
-    /// The content, for the host to pull. To be called once.
+    /// Takes the content, for the host to pull. Call this once.
     pub(crate) fn stream(&self) -> InputStream {
         self.0.stream().expect("the stream is taken once")
     }

@@ -1,21 +1,21 @@
-//! `/uploads/sessions`: files that come in numbered parts, in any order and in parallel, and are resumed after a cut.
+//! `/uploads/sessions`: resumable uploads in numbered parts, in any order and in parallel.
 //!
 //! - `POST /uploads/sessions` begins a session.
-//! - `GET`, `DELETE /uploads/sessions/{id}` tell how it stands, and abort it.
-//! - `PUT`, `DELETE /uploads/sessions/{id}/parts/{n}` store a part, and take it away again. Parts are numbered from 1.
+//! - `GET /uploads/sessions/{id}` returns its status; `DELETE` aborts it.
+//! - `PUT /uploads/sessions/{id}/parts/{n}` stores a part; `DELETE` removes it. Parts are numbered from 1.
 //! - `POST /uploads/sessions/{id}/finalize` makes the file.
 //!
-//! Each may be repeated, and answers the same.
+//! Every request is idempotent.
 
 use crate::{
     clock,
     engine::{Engine, Found, Refusal, Standing},
     http::{
-        Route,
         files::Receipt,
         problem::{Kind, Problem},
         request::Request,
         response::Response,
+        route::Route,
     },
     idempotency::{self, Outcome},
     limits::{IDEMPOTENCY_KEY_MAX, SIZE_MAX},
@@ -40,9 +40,9 @@ pub(super) const ROUTES: &[Route] = &[
     Route { pattern: &["uploads", "sessions", "*", "finalize"], methods: &[("POST", finalize)] },
 ];
 
-/// A session, as its client is told of it.
+/// A session, as clients see it.
 #[derive(Serialize)]
-struct Told<'s> {
+struct SessionStatus<'s> {
     session_id: &'s str,
     status: Status,
     original_filename: &'s str,
@@ -60,7 +60,7 @@ struct Told<'s> {
     file_id: Option<&'s str>,
 }
 
-/// A part, as its client is told of it.
+/// The receipt of a part, as clients see it.
 #[derive(Serialize)]
 struct Part {
     part_number: u32,
@@ -78,15 +78,15 @@ fn create(request: &Request, _: &[&str]) -> Result<Response, Problem> {
         Some(key) => match idempotency::create(&engine, key, &file)? {
             Outcome::New(found) => (found, 201),
             Outcome::Same(found) => (found, 200),
-            Outcome::Other => return Err(Problem::from(Kind::IdempotencyKeyReused).field("idempotency_key")),
+            Outcome::Other => return Err(Problem::from(Kind::IDEMPOTENCY_KEY_REUSED).field("idempotency_key")),
         },
     };
-    let told = if status == 201 {
-        Response::new(201).json("application/json", &tell(&found, None, layout(&found)?, Received::default()))
+    let response = if status == 201 {
+        Response::new(201).json("application/json", &describe(&found, None, layout(&found)?, Received::default()))
     } else {
         answer(&engine, &found)?
     };
-    Ok(told.header("location", format!("/uploads/sessions/{}", found.id)).header("cache-control", "no-store"))
+    Ok(response.header("location", format!("/uploads/sessions/{}", found.id)).header("cache-control", "no-store"))
 }
 
 fn status(_: &Request, parameters: &[&str]) -> Result<Response, Problem> {
@@ -105,22 +105,22 @@ fn put_part(request: &Request, parameters: &[&str]) -> Result<Response, Problem>
     request.must_be_whole_and_plain()?;
     let engine = Engine::open();
     let found = engine.find(parameters[0])?;
-    let (number, place) = numbered(&found, parameters[1])?;
+    let (number, extent) = numbered(&found, parameters[1])?;
     if let Some(length) = request.content_length()?
-        && length != place.size
+        && length != extent.size
     {
-        let detail = format!("part {number} has {} bytes, and {length} are announced", place.size);
-        return Err(Problem::from(Kind::SizeMismatch).detail(detail).field("content-length"));
+        let detail = format!("part {number} has {} bytes, but Content-Length is {length}", extent.size);
+        return Err(Problem::from(Kind::SIZE_MISMATCH).detail(detail).field("content-length"));
     }
-    let mut options = PartOptions::new().size(place.size).offset(place.offset).same_content_ok();
+    let mut options = PartOptions::new().size(extent.size).offset(extent.offset).same_content_ok();
     options.expected.sha256 = request.announced_digest()?;
     options.want_sha256 = request.wants_digest();
     let asked = options.want_sha256 || options.expected.sha256.is_some();
     let body = request.body();
     let part = engine.put_part(&found, number, body.stream(), options)?;
     let sha256 = part.sha256.filter(|_| asked).map(|digest| digest.to_string());
-    let told = Part { part_number: number, size_bytes: part.size, sha256 };
-    Ok(Response::new(if part.replayed { 200 } else { 201 }).json("application/json", &told))
+    let receipt = Part { part_number: number, size_bytes: part.size, sha256 };
+    Ok(Response::new(if part.replayed { 200 } else { 201 }).json("application/json", &receipt))
 }
 
 fn delete_part(_: &Request, parameters: &[&str]) -> Result<Response, Problem> {
@@ -141,7 +141,7 @@ fn finalize(_: &Request, parameters: &[&str]) -> Result<Response, Problem> {
         .json("application/json", &Receipt::new(&file, &engine.store.info().backend)))
 }
 
-/// How a session stands.
+/// Responds with the status of a session.
 fn answer(engine: &Engine, found: &Found) -> Result<Response, Problem> {
     let layout = layout(found)?;
     let Standing { end, .. } = engine.standing(&found.session)?;
@@ -150,16 +150,16 @@ fn answer(engine: &Engine, found: &Found) -> Result<Response, Problem> {
         Some(End::Aborted | End::Expired) => Received::default(),
         None => engine.received(&found.id, layout)?,
     };
-    Ok(Response::new(200).json("application/json", &tell(found, end, layout, received)))
+    Ok(Response::new(200).json("application/json", &describe(found, end, layout, received)))
 }
 
-fn tell<'s>(
+fn describe<'s>(
     Found { id, session }: &'s Found,
     end: Option<End>,
     layout: Layout,
     Received { runs, bytes }: Received,
-) -> Told<'s> {
-    Told {
+) -> SessionStatus<'s> {
+    SessionStatus {
         session_id: id,
         status: session.status(end, clock::now_ms(), !runs.is_empty()),
         original_filename: &session.original_filename,
@@ -176,36 +176,36 @@ fn tell<'s>(
     }
 }
 
-/// How the file of a session is cut; a session of another protocol has no numbered parts, and is none of this one.
+/// Returns how the file of a session is cut. Sessions of other protocols have no numbered parts, and are 404 here.
 fn layout(found: &Found) -> Result<Layout, Problem> {
-    found.session.layout().ok_or_else(|| Kind::NotFound.into())
+    found.session.layout().ok_or_else(|| Kind::NOT_FOUND.into())
 }
 
-/// The part of a path.
-fn numbered(found: &Found, segment: &str) -> Result<(u32, parts::Place), Problem> {
+/// Parses and checks the part number in a path.
+fn numbered(found: &Found, segment: &str) -> Result<(u32, parts::Extent), Problem> {
     let layout = layout(found)?;
-    let place = |number| Some((number, layout.place(number)?));
-    parts::number(segment).and_then(place).ok_or_else(|| {
+    let extent = |number| Some((number, layout.extent(number)?));
+    parts::number(segment).and_then(extent).ok_or_else(|| {
         let detail = match layout.parts() {
             0 => "an empty file has no parts".to_owned(),
-            count => format!("a whole number from 1 to {count} is expected"),
+            count => format!("a whole number from 1 to {count} expected"),
         };
         Problem::invalid("part_number", detail)
     })
 }
 
-/// What the client says of its file.
+/// Reads the client's announcement of a file.
 fn announced(members: &Map<String, Value>) -> Result<Announced, Problem> {
     let original_filename =
-        text(members, "original_filename")?.ok_or_else(|| Problem::invalid("original_filename", "it is missing"))?;
+        text(members, "original_filename")?.ok_or_else(|| Problem::invalid("original_filename", "required"))?;
     names::check(original_filename).map_err(|bad| Problem::invalid("original_filename", bad.reason()))?;
     let content_type = media_type::announced(text(members, "content_type")?)
         .ok_or_else(|| Problem::invalid("content_type", media_type::EXPECTED))?;
     let total_size =
-        size(members, "total_size_bytes")?.ok_or_else(|| Problem::invalid("total_size_bytes", "it is missing"))?;
+        size(members, "total_size_bytes")?.ok_or_else(|| Problem::invalid("total_size_bytes", "required"))?;
     let part_size = size(members, "chunk_size_bytes")?;
     let sha256 = text(members, "sha256")?.map(str::parse::<Digest>).transpose();
-    let sha256 = sha256.map_err(|_| Problem::invalid("sha256", "64 hexadecimal digits are expected"))?;
+    let sha256 = sha256.map_err(|_| Problem::invalid("sha256", "64 hexadecimal digits expected"))?;
     Ok(Announced {
         original_filename: original_filename.to_owned(),
         content_type: content_type.to_owned(),
@@ -219,28 +219,28 @@ fn idempotency_key(members: &Map<String, Value>) -> Result<Option<&str>, Problem
     let key = text(members, "idempotency_key")?;
     match key {
         Some(key) if !(1..=IDEMPOTENCY_KEY_MAX).contains(&key.len()) => {
-            Err(Problem::invalid("idempotency_key", format!("it must have 1 to {IDEMPOTENCY_KEY_MAX} bytes")))
+            Err(Problem::invalid("idempotency_key", format!("1 to {IDEMPOTENCY_KEY_MAX} bytes expected")))
         }
         key => Ok(key),
     }
 }
 
-/// A member that is a text; null is as good as absent.
+/// Returns a string member; null counts as absent.
 fn text<'m>(members: &'m Map<String, Value>, name: &'static str) -> Result<Option<&'m str>, Problem> {
     match members.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(Problem::invalid(name, "a string is expected")),
+        Some(_) => Err(Problem::invalid(name, "a string expected")),
     }
 }
 
-/// A member that is a number of bytes.
+/// Returns a member that is a number of bytes; null counts as absent.
 fn size(members: &Map<String, Value>, name: &'static str) -> Result<Option<u64>, Problem> {
     match members.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => match value.as_u64().filter(|bytes| *bytes <= SIZE_MAX) {
             Some(bytes) => Ok(Some(bytes)),
-            None => Err(Problem::invalid(name, "a whole number from 0 to 2^63 - 1 is expected")),
+            None => Err(Problem::invalid(name, "a whole number from 0 to 2^63 - 1 expected")),
         },
     }
 }
@@ -248,21 +248,21 @@ fn size(members: &Map<String, Value>, name: &'static str) -> Result<Option<u64>,
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Unknown => Kind::NotFound.into(),
-            Refusal::Ended(End::Complete) => Kind::SessionComplete.into(),
-            Refusal::Ended(End::Deleted) => Problem::from(Kind::Gone).detail("the file was deleted"),
-            Refusal::Ended(End::Aborted) => Problem::from(Kind::Gone).detail("the session was aborted"),
-            Refusal::Ended(End::Expired) => Problem::from(Kind::Gone).detail("the time of the session is over"),
-            Refusal::Incomplete(runs) => Problem::from(Kind::IncompleteUpload).missing_parts(runs),
-            Refusal::OtherContent => Kind::PartConflict.into(),
-            Refusal::Busy => Problem::from(Kind::SessionBusy).header("retry-after", "1".to_owned()),
-            Refusal::Unreadable => Problem::from(Kind::Internal).detail("the session is of another version"),
-            Refusal::TooLarge(limit) => Problem::from(Kind::TooLarge).field("total_size_bytes").limit(limit),
+            Refusal::Unknown => Kind::NOT_FOUND.into(),
+            Refusal::Ended(End::Complete) => Kind::SESSION_COMPLETE.into(),
+            Refusal::Ended(End::Deleted) => Problem::from(Kind::GONE).detail("the file was deleted"),
+            Refusal::Ended(End::Aborted) => Problem::from(Kind::GONE).detail("the session was aborted"),
+            Refusal::Ended(End::Expired) => Problem::from(Kind::GONE).detail("the session has expired"),
+            Refusal::Incomplete(runs) => Problem::from(Kind::INCOMPLETE_UPLOAD).missing_parts(runs),
+            Refusal::OtherContent => Kind::PART_CONFLICT.into(),
+            Refusal::Busy => Problem::from(Kind::SESSION_BUSY).header("retry-after", "1".to_owned()),
+            Refusal::Unreadable => Problem::from(Kind::INTERNAL).detail("the session's record has an unknown version"),
+            Refusal::TooLarge(limit) => Problem::from(Kind::TOO_LARGE).field("total_size_bytes").limit(limit),
             Refusal::PartSize(bad) => {
                 let detail = match bad {
-                    BadPartSize::Below(least) => format!("parts have at least {least} bytes"),
-                    BadPartSize::Above(most) => format!("parts have at most {most} bytes"),
-                    BadPartSize::Splits(least) => format!("there would be too many parts; {least} bytes are enough"),
+                    BadPartSize::Below(least) => format!("at least {least} bytes expected"),
+                    BadPartSize::Above(most) => format!("at most {most} bytes expected"),
+                    BadPartSize::Splits(least) => format!("too many parts; at least {least} bytes needed"),
                 };
                 Problem::invalid("chunk_size_bytes", detail)
             }

@@ -1,37 +1,37 @@
-//! Conditional requests (RFC 9110, 13): entity tags, dates, and what they decide.
+//! Conditional requests (RFC 9110, 13).
 
 use portico_guest::StoredObject;
 use std::time::{Duration, SystemTime};
 
-/// What tells one content of a resource from another.
+/// The validators of a stored object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Validators {
     /// A strong entity tag, quotes included: the content's SHA-256.
     pub(crate) etag: String,
-    /// When the content came to exist, to the second, and never later than now (RFC 9110, 8.8.2.1), however clocks were
-    /// set meanwhile. Content under one URL never changes, so it is a strong validator too.
+    /// The creation time, to the second, and never later than now (RFC 9110, 8.8.2.1) even if a clock was set back.
+    /// Content under one URL never changes, so this is a strong validator too.
     pub(crate) last_modified: SystemTime,
 }
 
 impl Validators {
-    /// Those of a stored object.
+    /// Returns the validators of a stored object.
     pub(crate) fn of(object: &StoredObject, now: SystemTime) -> Self {
         let last_modified = to_the_second(object.created_at.min(now));
         Validators { etag: format!("\"{}\"", object.sha256), last_modified }
     }
 
-    /// The value of `Last-Modified`.
+    /// Formats `Last-Modified`.
     pub(crate) fn last_modified(&self) -> String {
         httpdate::fmt_http_date(self.last_modified)
     }
 
-    /// Whether `If-Range` lets a `Range` count: without the field, or if it names this very content.
+    /// Whether a `Range` applies: `If-Range` is absent or names this content.
     pub(crate) fn hold_for_range(&self, if_range: Option<&str>) -> bool {
         if_range.is_none_or(|field| field == self.etag || date(field).is_some_and(|date| date == self.last_modified))
     }
 }
 
-/// The conditions of a request, as its fields give them; several lines of one field joined by commas.
+/// The conditional fields of a request; several lines of one field are joined by commas.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Conditions {
     /// `If-Match`.
@@ -44,20 +44,20 @@ pub(crate) struct Conditions {
     pub(crate) if_unmodified_since: Option<String>,
 }
 
-/// What the conditions decide.
+/// The outcome of the conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The request is to be done.
+    /// Perform the request.
     Proceed,
-    /// 304: the client has the content.
+    /// 304: the client already has the content.
     NotModified,
     /// 412: a condition does not hold.
     Failed,
 }
 
 impl Conditions {
-    /// The verdict, in the order of RFC 9110, 13.2.2. `current` are the validators of what is there, if anything
-    /// is; `reads` says whether the method is GET or HEAD.
+    /// Evaluates the conditions in the order of RFC 9110, 13.2.2. `current` are the validators of the existing object,
+    /// if any; `reads` is true for GET and HEAD.
     pub(crate) fn verdict(&self, current: Option<&Validators>, reads: bool) -> Verdict {
         let unmatched = if reads { Verdict::NotModified } else { Verdict::Failed };
         if let Some(field) = &self.if_match {
@@ -89,8 +89,7 @@ enum Comparison {
     Weak,
 }
 
-/// Whether a list of entity tags, or `*`, names `etag`, which is strong. A list that breaks its form names nothing
-/// from there on.
+/// Whether a list of entity tags, or `*`, contains the strong tag `etag`. A malformed list ends at its first error.
 fn names(list: &str, etag: &str, comparison: Comparison) -> bool {
     let mut rest = list.trim_matches(BLANK);
     if rest == "*" {
@@ -117,7 +116,7 @@ fn date(field: &str) -> Option<SystemTime> {
     httpdate::parse_http_date(field).ok()
 }
 
-/// What an HTTP date can say: whole seconds, up to the year 9999.
+/// Rounds to an HTTP date: whole seconds, up to the year 9999.
 fn to_the_second(time: SystemTime) -> SystemTime {
     const LAST: u64 = 253_402_300_799;
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs().min(LAST));

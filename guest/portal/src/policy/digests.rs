@@ -1,7 +1,7 @@
-//! Digest fields (RFC 9530). Of the algorithms only `sha-256` is ours: the host computes it anyway.
+//! Digest fields (RFC 9530). Only `sha-256` is supported: the host always computes it.
 //!
-//! A request to `PUT` has its whole representation as content and no content coding, so `Content-Digest` and
-//! `Repr-Digest` speak of the same bytes.
+//! The content of a `PUT` is the whole representation without content coding, so `Content-Digest` and `Repr-Digest`
+//! describe the same bytes.
 
 use portico_guest::Digest;
 use sfv::{
@@ -12,16 +12,16 @@ use std::convert::Infallible;
 
 const SHA_256: &str = "sha-256";
 
-/// Digest fields that cannot be followed.
+/// Why digest fields are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadDigest {
-    /// Not a dictionary (RFC 9651), or its `sha-256` is not 32 bytes.
+    /// The field is no dictionary (RFC 9651), or its `sha-256` is not 32 bytes.
     Malformed,
-    /// Two of them differ.
+    /// Two fields have different digests.
     Contradiction,
 }
 
-/// The SHA-256 that the fields announce together; other algorithms are ignored.
+/// Returns the SHA-256 that the fields announce. Other algorithms are ignored.
 pub(crate) fn announced<'f>(fields: impl IntoIterator<Item = Option<&'f str>>) -> Result<Option<Digest>, BadDigest> {
     let mut announced = None;
     for field in fields.into_iter().flatten() {
@@ -36,13 +36,14 @@ pub(crate) fn announced<'f>(fields: impl IntoIterator<Item = Option<&'f str>>) -
     Ok(announced)
 }
 
-/// Whether a `Want-Content-Digest` or `Want-Repr-Digest` field (RFC 9530, 4) asks for a SHA-256: with a weight of 1 to 10.
+/// Whether a `Want-Content-Digest` or `Want-Repr-Digest` field (RFC 9530, 4) asks for a SHA-256, with a weight of 1 to
+/// 10.
 pub(crate) fn is_wanted(field: &str) -> bool {
     let wanted = Parser::new(field).parse_dictionary_with_visitor(Wanted { weight: 0 });
     wanted.is_ok_and(|weight| (1..=10).contains(&weight))
 }
 
-/// The value of a digest field that tells this SHA-256.
+/// Formats a digest field with this SHA-256.
 pub(crate) fn field(digest: &Digest) -> String {
     let mut dictionary = DictSerializer::new();
     let _ = dictionary.bare_item(KeyRef::constant(SHA_256), digest.as_bytes().as_slice());
@@ -57,7 +58,7 @@ fn sha_256(field: &str) -> Result<Option<Digest>, BadDigest> {
     }
 }
 
-/// `None`: no such member. `Some(None)`: one that is no digest. Of several the last counts (RFC 9651, 4.2.2).
+/// The `sha-256` member. `None`: absent. `Some(None)`: not a digest. The last of several counts (RFC 9651, 4.2.2).
 type Found = Option<Option<Digest>>;
 
 struct Members {

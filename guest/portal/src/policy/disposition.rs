@@ -1,9 +1,9 @@
-//! `Content-Disposition` of a download (RFC 6266, RFC 8187): always an attachment, so that no browser renders what
-//! a stranger uploaded.
+//! `Content-Disposition` of a download (RFC 6266, RFC 8187): always an attachment, so that no browser renders a
+//! stranger's upload.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What `filename*` must encode: all but `attr-char` (RFC 8187, 3.2.1).
+/// The characters that `filename*` encodes: all but `attr-char` (RFC 8187, 3.2.1).
 const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'!')
     .remove(b'#')
@@ -18,8 +18,8 @@ const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'|')
     .remove(b'~');
 
-/// The field's value for a file of that name. `filename` is for old readers: what they read differently, and every
-/// character beyond ASCII, is an underscore there. Neither form has a path separator of any system.
+/// Formats the field for a filename. `filename` serves old clients: characters that they misread, and all beyond ASCII,
+/// are underscores there. Neither form contains a path separator of any system.
 pub(crate) fn attachment(name: &str) -> String {
     let name = name.replace(['/', '\\'], "_");
     let plain = |c: char| matches!(c, ' '..='~') && !matches!(c, '"' | '%');

@@ -1,15 +1,15 @@
-//! The media type of a file: stored as the client gave it if it has the form of one (RFC 9110, 8.3.1).
+//! The media type of a file, stored as the client gave it if it is well-formed (RFC 9110, 8.3.1).
 
 use crate::limits::CONTENT_TYPE_MAX;
 
-/// The type of content that nothing is known of (RFC 9110, 8.3).
+/// The media type of unknown content (RFC 9110, 8.3).
 pub(crate) const DEFAULT: &str = "application/octet-stream";
 
-/// What is said of a text that is no media type.
+/// The detail of a problem about a malformed media type.
 pub(crate) const EXPECTED: &str = "not a media type of at most 255 bytes";
 
-/// The type that a client announces: [`DEFAULT`] if the client says nothing, or nothing but spaces, as browsers do of files
-/// whose type they do not know; `None` for a text that is no media type.
+/// Returns the announced media type; `None` if the text is malformed. An absent or blank text is [`DEFAULT`], because
+/// browsers send a blank one for files of unknown type.
 pub(crate) fn announced(text: Option<&str>) -> Option<&str> {
     match text {
         Some(text) if !text.trim_matches([' ', '\t']).is_empty() => Some(text).filter(|text| is_valid(text)),
@@ -17,8 +17,8 @@ pub(crate) fn announced(text: Option<&str>) -> Option<&str> {
     }
 }
 
-/// Whether the text begins as `type/subtype`, has at most parameters after that, and fits the contract: 255 bytes
-/// of visible ASCII and spaces. What the parameters say is the reader's business.
+/// Whether the text is `type/subtype` with optional parameters, and fits the contract: 255 bytes of visible ASCII and
+/// spaces. Parameters are not checked.
 fn is_valid(text: &str) -> bool {
     let (essence, _parameters) = text.split_once(';').unwrap_or((text, ""));
     let Some((kind, subtype)) = essence.trim_end_matches(' ').split_once('/') else { return false };
@@ -27,7 +27,7 @@ fn is_valid(text: &str) -> bool {
         && [kind, subtype].iter().all(|token| !token.is_empty() && token.bytes().all(is_token_byte))
 }
 
-/// `tchar` (RFC 9110, 5.6.2).
+/// Whether a byte is a `tchar` (RFC 9110, 5.6.2).
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

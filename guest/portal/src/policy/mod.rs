@@ -1,5 +1,6 @@
-//! The rules of the portal, as pure functions: texts and numbers in, decisions out. Nothing here calls the host, so
-//! all of it is tested outside of wasm.
+//! The rules of the portal, as pure functions of texts and numbers.
+//!
+//! Invariant: nothing here calls the host, so all rules are tested outside of wasm.
 
 pub(crate) mod conditions;
 pub(crate) mod digests;

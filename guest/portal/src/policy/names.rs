@@ -1,5 +1,5 @@
-//! The original name of a file: what the client calls it. It is kept and given back, and never names anything in
-//! a store.
+//! The original filename: the client's name for a file. The portal stores and returns the name, and never uses it as a
+//! key.
 
 use crate::limits::FILENAME_MAX;
 use percent_encoding::percent_decode_str;
@@ -7,18 +7,18 @@ use percent_encoding::percent_decode_str;
 /// Why a name is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadName {
-    /// Not UTF-8 once the percent-encoding is undone.
+    /// The decoded name is not UTF-8.
     NotUtf8,
-    /// Empty, or over [`FILENAME_MAX`] bytes.
+    /// The name is empty or longer than [`FILENAME_MAX`] bytes.
     Length,
-    /// It has a `/` or a control character.
+    /// The name contains a `/` or a control character.
     Character,
-    /// It is `.` or `..`.
+    /// The name is `.` or `..`.
     Dots,
 }
 
 impl BadName {
-    /// What is wrong, for the client.
+    /// Returns the reason, for the client.
     pub(crate) fn reason(self) -> &'static str {
         match self {
             BadName::NotUtf8 => "the file name is not UTF-8",
@@ -29,13 +29,13 @@ impl BadName {
     }
 }
 
-/// The name that one percent-encoded segment of a path says (RFC 3986, 2.1).
+/// Decodes and checks a percent-encoded path segment (RFC 3986, 2.1).
 pub(crate) fn of_segment(segment: &str) -> Result<String, BadName> {
     let name = percent_decode_str(segment).decode_utf8().map_err(|_| BadName::NotUtf8)?;
     check(&name).map(|()| name.into_owned())
 }
 
-/// Whether a file may be called so.
+/// Checks an original filename.
 pub(crate) fn check(name: &str) -> Result<(), BadName> {
     match name {
         name if name.is_empty() || name.len() > FILENAME_MAX => Err(BadName::Length),

@@ -1,23 +1,23 @@
-//! How a file is cut into parts, and what of it has arrived. Parts are numbered from 1, all of one size but the last.
+//! Part sizes, offsets and numbers. Parts are numbered from 1; all have the same size except the last.
 
 use crate::{limits::PARTS_MAX, settings::Settings};
 
-/// Sizes of parts that grow with the file are a multiple of this, in bytes.
+/// Default part sizes that grow with the file are a multiple of this, in bytes.
 const GRAIN: u64 = 1 << 20;
 
-/// Why a size of parts is refused.
+/// Why a part size is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadPartSize {
-    /// Smaller than the smallest, which is the payload.
+    /// Below the smallest allowed size, which is the payload.
     Below(u64),
-    /// Larger than the largest, which is the payload.
+    /// Above the largest allowed size, which is the payload.
     Above(u64),
-    /// It splits the file into more than [`PARTS_MAX`] parts. The payload is the smallest size that does not.
+    /// The file would have more than [`PARTS_MAX`] parts. The payload is the smallest size that avoids this.
     Splits(u64),
 }
 
-/// The size of parts of a file of `total` bytes: what the client asks for, if it is within bounds, else the default, or as
-/// much more as the number of parts needs.
+/// Returns the part size of a file of `total` bytes: the client's choice, if it is within bounds. Without a choice, the
+/// default, or more if the file would have too many parts.
 pub(crate) fn part_size(total: u64, asked: Option<u64>, settings: &Settings) -> Result<u64, BadPartSize> {
     let least = total.div_ceil(PARTS_MAX.into());
     match asked {
@@ -35,39 +35,39 @@ pub(crate) fn part_size(total: u64, asked: Option<u64>, settings: &Settings) -> 
 pub(crate) struct Layout {
     /// Size of the file, in bytes.
     pub(crate) total: u64,
-    /// Size of each part but the last, in bytes; not 0.
+    /// Size of each part except the last, in bytes; not 0.
     pub(crate) part_size: u64,
 }
 
-/// Where a part belongs.
+/// The position of a part in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// Its first byte.
+pub(crate) struct Extent {
+    /// The first byte.
     pub(crate) offset: u64,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub(crate) size: u64,
 }
 
 impl Layout {
-    /// How many parts there are; none of an empty file.
+    /// Returns the number of parts; 0 for an empty file.
     pub(crate) fn parts(self) -> u32 {
         u32::try_from(self.total.div_ceil(self.part_size)).unwrap_or(u32::MAX)
     }
 
-    /// Where part `number` belongs; `None` if there is none of that number.
-    pub(crate) fn place(self, number: u32) -> Option<Place> {
+    /// Returns the position of part `number`; `None` if the file has no such part.
+    pub(crate) fn extent(self, number: u32) -> Option<Extent> {
         if !(1..=self.parts()).contains(&number) {
             return None;
         }
         let offset = u64::from(number - 1) * self.part_size;
-        Some(Place { offset, size: self.part_size.min(self.total - offset) })
+        Some(Extent { offset, size: self.part_size.min(self.total - offset) })
     }
 }
 
-/// A run of part numbers, both ends included.
+/// A run of consecutive part numbers, both ends included.
 pub(crate) type Run = [u32; 2];
 
-/// Ascending numbers as runs.
+/// Groups ascending numbers into runs.
 pub(crate) fn runs(numbers: impl IntoIterator<Item = u32>) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for number in numbers {
@@ -79,7 +79,7 @@ pub(crate) fn runs(numbers: impl IntoIterator<Item = u32>) -> Vec<Run> {
     runs
 }
 
-/// What runs leave out of 1 to `count`.
+/// Returns the numbers from 1 to `count` that are in none of the runs.
 pub(crate) fn gaps(runs: &[Run], count: u32) -> Vec<Run> {
     let mut gaps = Vec::new();
     let mut next = 1;
@@ -95,7 +95,7 @@ pub(crate) fn gaps(runs: &[Run], count: u32) -> Vec<Run> {
     gaps
 }
 
-/// The number that a segment of a path says: decimal digits, without a sign, a fraction, or zeros in front.
+/// Parses a path segment: decimal digits without sign, fraction or leading zeros.
 pub(crate) fn number(segment: &str) -> Option<u32> {
     let plain = !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_digit()) && !segment.starts_with('0');
     segment.parse().ok().filter(|_| plain)
@@ -103,7 +103,7 @@ pub(crate) fn number(segment: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BadPartSize, Layout, Place, gaps, number, part_size, runs};
+    use super::{BadPartSize, Extent, Layout, gaps, number, part_size, runs};
     use crate::{limits::PARTS_MAX, settings::Settings};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn an_empty_file_has_no_part() {
         let empty = Layout { total: 0, part_size: 5 };
-        assert_eq!((empty.parts(), empty.place(1)), (0, None));
+        assert_eq!((empty.parts(), empty.extent(1)), (0, None));
         assert!(gaps(&[], 0).is_empty());
     }
 
@@ -162,14 +162,14 @@ mod tests {
             let layout = Layout { total, part_size: size };
             let mut end = 0;
             for number in 1..=layout.parts() {
-                let Place { offset, size } = layout.place(number).unwrap();
+                let Extent { offset, size } = layout.extent(number).unwrap();
                 prop_assert_eq!(offset, end);
                 prop_assert!(size > 0 && size <= layout.part_size);
                 end += size;
             }
             prop_assert_eq!(end, total);
-            prop_assert_eq!(layout.place(0), None);
-            prop_assert_eq!(layout.place(layout.parts() + 1), None);
+            prop_assert_eq!(layout.extent(0), None);
+            prop_assert_eq!(layout.extent(layout.parts() + 1), None);
         }
 
         #[test]

@@ -1,39 +1,39 @@
-//! `Range` (RFC 9110, 14): one range of bytes is served; any other request for ranges is served whole, as the RFC
-//! allows. A range that nothing of the content satisfies is told apart.
+//! `Range` requests (RFC 9110, 14) for one range of bytes. Any other range request gets the whole content, as the RFC
+//! allows.
 
-/// What of the content is asked for.
+/// The selected part of the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Selection {
-    /// All of it.
+    /// The whole content.
     Whole,
-    /// The bytes from `first` to before `end`; at least one.
+    /// The bytes from `first` to before `end`; at least one byte.
     Part {
         /// The first byte.
         first: u64,
         /// One past the last byte.
         end: u64,
     },
-    /// A range beyond the end.
+    /// A range that selects no byte of the content.
     Unsatisfiable,
 }
 
-/// What a `Range` field selects of content of `size` bytes. A field that is malformed, of another unit, or of
-/// several ranges selects the whole.
+/// Evaluates a `Range` field for content of `size` bytes. A field that is malformed, of another unit, or of several
+/// ranges selects the whole.
 pub(crate) fn select(field: Option<&str>, size: u64) -> Selection {
     field.and_then(one_range).map_or(Selection::Whole, |range| range.of(size))
 }
 
-/// The value of `Content-Range` for a part of content of `size` bytes (RFC 9110, 14.4).
+/// Formats `Content-Range` for a part of content of `size` bytes (RFC 9110, 14.4).
 pub(crate) fn content_range(first: u64, end: u64, size: u64) -> String {
     format!("bytes {first}-{}/{size}", end - 1)
 }
 
-/// The value of `Content-Range` for content of `size` bytes that the range asked for lies beyond.
+/// Formats `Content-Range` for an unsatisfiable range of content of `size` bytes.
 pub(crate) fn unsatisfied_range(size: u64) -> String {
     format!("bytes */{size}")
 }
 
-/// A well-formed range. Numbers beyond 2^64 - 1 are that: no content reaches it.
+/// A well-formed range. Larger numbers saturate at 2^64 - 1, which no content reaches.
 enum Range {
     From { first: u64, last: Option<u64> },
     Suffix { length: u64 },
@@ -48,7 +48,7 @@ impl Range {
                 Selection::Part { first, end }
             }
             Range::Suffix { length: 0 } => Selection::Unsatisfiable,
-            // Satisfied by empty content, of which no `Content-Range` can be given.
+            // Empty content satisfies the range, but has no `Content-Range`.
             Range::Suffix { .. } if size == 0 => Selection::Whole,
             Range::Suffix { length } => Selection::Part { first: size.saturating_sub(length), end: size },
         }
@@ -74,7 +74,7 @@ fn one_range(field: &str) -> Option<Range> {
     }
 }
 
-/// `1*DIGIT`, saturating.
+/// Parses `1*DIGIT`, saturating.
 fn number(digits: &str) -> Option<u64> {
     let all_digits = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     all_digits.then(|| digits.parse().unwrap_or(u64::MAX))

@@ -1,4 +1,4 @@
-//! One type into the other, and the checks that go with it.
+//! Conversions between WIT types and backend types, with the checks of arguments.
 
 use super::Result;
 use crate::bindings::portico::storage::storage as wit;
@@ -107,12 +107,12 @@ impl TryFrom<wit::FinalOptions> for FinalOptions {
     }
 }
 
-/// The range of a read; without one, all of it.
+/// Converts the range of a read; `None` is the whole content.
 pub(super) fn range(range: Option<wit::ByteRange>) -> ByteRange {
     range.map(|range| ByteRange { start: range.start, end: range.end }).unwrap_or_default()
 }
 
-/// A kind of listing. Its cursors carry a mark, so that those of another kind are told from them.
+/// A kind of listing. The first byte of a cursor marks its kind, so that cursors of another kind are rejected.
 #[derive(Clone, Copy)]
 pub(super) enum Listing {
     Parts,
@@ -142,7 +142,7 @@ impl Listing {
     }
 }
 
-/// Where a page begins, and how many entries it may have.
+/// Checks a cursor and a page size.
 pub(super) fn page(of: Listing, after: Option<String>, limit: u32) -> Result<(Option<Cursor>, u32), Error> {
     let after = after.map(|cursor| of.read(&cursor)).transpose()?;
     if (1..=limits::PAGE_MAX).contains(&limit) {
@@ -152,7 +152,7 @@ pub(super) fn page(of: Listing, after: Option<String>, limit: u32) -> Result<(Op
     }
 }
 
-/// The parts of an assembly, each once.
+/// Checks the parts of an assembly: each once.
 pub(super) fn parts(keys: Vec<String>) -> Result<Vec<TempKey>, Error> {
     let invalid = Error::InvalidArgument(Argument::Parts);
     if keys.len() > limits::ASSEMBLY_PARTS_MAX {
@@ -164,7 +164,7 @@ pub(super) fn parts(keys: Vec<String>) -> Result<Vec<TempKey>, Error> {
     keys.iter().map(|key| TempKey::parse(key)).collect()
 }
 
-/// The file ids of one look at receipts.
+/// Checks the file ids of `stat-finals`.
 pub(super) fn files(ids: &[String]) -> Result<Vec<FileId>, Error> {
     if ids.len() > limits::PAGE_MAX as usize {
         return Err(Error::InvalidArgument(Argument::Limit));
@@ -172,7 +172,7 @@ pub(super) fn files(ids: &[String]) -> Result<Vec<FileId>, Error> {
     ids.iter().map(|id| FileId::parse(id)).collect()
 }
 
-/// Checks that a text is a leading piece of some record's name: whole already, or whole with one letter more.
+/// Checks that a text is a leading piece of some record's name: a name, or a name with one more letter.
 pub(super) fn record_prefix(prefix: &str) -> Result<(), Error> {
     if prefix.is_empty() || RecordName::parse(prefix).is_ok() {
         return Ok(());

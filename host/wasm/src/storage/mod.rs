@@ -1,7 +1,8 @@
-//! The interface `portico:storage/storage` for guests: the only place where its types meet those of the backends.
+//! The interface `portico:storage/storage` for guests: the only place that names both its types and those of the
+//! backends.
 //!
-//! Invariants: every name is checked here before a backend sees it; the scope of a handle is decided when the handle
-//! is made, and goes along with every call; a fault of the guest is a typed error, a misused handle a trap.
+//! Invariants: every name is checked before a backend sees it; a handle's scope is fixed when the handle is created,
+//! and is passed with every call; a fault of the guest is a typed error, a misused handle a trap.
 
 mod convert;
 pub(crate) mod reader;
@@ -11,35 +12,35 @@ mod writer;
 use crate::bindings::portico::storage::storage as wit;
 use crate::fault::Fault;
 use crate::limits;
-use crate::streams::{Place, Pull, Reader};
+use crate::streams::{Permit, Pull, StoredStream};
 use portico_store::{Argument, Backend, Error, Scope, stream::ByteStream};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable, ResourceTableError};
 use wasmtime_wasi::p2::{DynInputStream, IoError, pipe::ClosedInputStream};
 
-/// What one guest may use: a backend and a scope of it.
+/// The storage of one guest: a backend, a scope, and a limit of open streams and writers.
 pub struct StorageCtx {
     store: Store,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     is_stall: fn(&wasmtime::Error) -> bool,
 }
 
 impl StorageCtx {
-    /// Storage in a scope of a backend. The guest can narrow the scope, and see nothing outside. It may hold
-    /// [`limits::OPEN_MAX`] streams and writers open.
+    /// Creates storage in a scope of a backend. The guest can narrow the scope and never leave it. It may hold
+    /// [`limits::OPEN_MAX`] streams, readers and writers open.
     pub fn new(backend: Arc<dyn Backend>, scope: Scope) -> Self {
         StorageCtx {
             store: Store { backend, scope },
-            places: Arc::new(Semaphore::new(limits::OPEN_MAX)),
+            permits: Arc::new(Semaphore::new(limits::OPEN_MAX)),
             is_stall: |_| false,
         }
     }
 
-    /// Lets the guest hold this many streams and writers open at a time.
+    /// Sets the number of streams, readers and writers that the guest may hold open at a time.
     #[must_use]
     pub fn with_open_max(mut self, open_max: usize) -> Self {
-        self.places = Arc::new(Semaphore::new(open_max.min(Semaphore::MAX_PERMITS)));
+        self.permits = Arc::new(Semaphore::new(open_max.min(Semaphore::MAX_PERMITS)));
         self
     }
 
@@ -51,33 +52,33 @@ impl StorageCtx {
         self
     }
 
-    fn place(&self) -> Result<Place> {
-        Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            tracing::debug!("a guest holds as many streams and writers as it may");
+    fn permit(&self) -> Result<Permit> {
+        Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
+            tracing::debug!("a guest has reached its limit of open streams and writers");
             Fault::unlogged(Error::unavailable("too many open streams and writers")).into()
         })
     }
 }
 
-/// A [`StorageCtx`] with the table that the guest's handles are in.
+/// A [`StorageCtx`] with the table of the guest's handles.
 pub struct StorageCtxView<'a> {
-    /// What the guest may use.
+    /// The guest's storage.
     pub ctx: &'a mut StorageCtx,
-    /// Its table of handles, the same one that the guest's `wasi:io` streams are in.
+    /// The guest's table of handles, which also has its `wasi:io` streams.
     pub table: &'a mut ResourceTable,
 }
 
 /// Implemented by the data of a [`wasmtime::Store`] whose guest gets storage.
 pub trait StorageView: Send {
-    /// The storage of this guest.
+    /// Returns the storage of this guest.
     fn storage(&mut self) -> StorageCtxView<'_>;
 }
 
-/// Adds `portico:storage` to a linker. The `wasi:io` interfaces that it rests on are not added; they come with
-/// [`wasmtime_wasi::p2::add_to_linker_async`].
+/// Adds `portico:storage` to a linker. [`wasmtime_wasi::p2::add_to_linker_async`] adds the `wasi:io` interfaces that it
+/// depends on.
 ///
 /// # Errors
-/// If the linker has that interface already.
+/// If the linker already has the interface.
 pub fn add_to_linker<T: StorageView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     wit::add_to_linker::<T, Storage>(linker, T::storage)
 }
@@ -96,7 +97,7 @@ pub struct Store {
     scope: Scope,
 }
 
-/// Why a host function does not answer: an error for the guest, or a trap.
+/// The failure of a host function: an error for the guest, or a trap.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// An error for the guest.
@@ -136,26 +137,26 @@ impl StorageCtxView<'_> {
         Ok(self.table.get(handle)?.clone())
     }
 
-    /// Takes a stream that the guest handed over out of its table.
+    /// Takes a stream that the guest handed over out of the table.
     ///
-    /// One that the guest holds a pollable of cannot leave the table. It is consumed all the same: the stream itself
-    /// is dropped, and a closed one stays in its place, on which the pollable answers at once. What that was a child
-    /// of, an `incoming-body` for instance, cannot be dropped any more, and traps.
+    /// A stream cannot leave the table while the guest holds a pollable of it. Such a stream is consumed all the same:
+    /// it is replaced by a closed one, whose pollable is ready at once. Its parent, for instance an `incoming-body`,
+    /// can then not be dropped any more: that traps.
     fn take_content(&mut self, handle: Resource<DynInputStream>) -> Result<Pull> {
-        let place = Resource::<DynInputStream>::new_own(handle.rep());
+        let left = Resource::<DynInputStream>::new_own(handle.rep());
         match self.table.delete(handle) {
             Ok(stream) => Ok(Pull::new(stream).with_stall(self.ctx.is_stall)),
             Err(ResourceTableError::HasChildren) => {
-                *self.table.get_mut(&place)? = Box::new(ClosedInputStream);
+                *self.table.get_mut(&left)? = Box::new(ClosedInputStream);
                 Err(Error::InvalidArgument(Argument::Content).into())
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Hands a stream of a backend to the guest. It is a child of nothing: it goes on without its store.
-    fn push_stream(&mut self, stream: Box<dyn ByteStream>, place: Place) -> Result<Resource<DynInputStream>> {
-        let stream: DynInputStream = Box::new(Reader::new(stream, place));
+    /// Hands a backend's stream to the guest. The stream has no parent, so it continues without its store.
+    fn push_stream(&mut self, stream: Box<dyn ByteStream>, permit: Permit) -> Result<Resource<DynInputStream>> {
+        let stream: DynInputStream = Box::new(StoredStream::new(stream, permit));
         Ok(self.table.push(stream)?)
     }
 }

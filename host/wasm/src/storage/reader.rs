@@ -2,21 +2,21 @@
 
 use super::{Result, StorageCtxView, convert};
 use crate::bindings::portico::storage::storage as wit;
-use crate::streams::Place;
+use crate::streams::Permit;
 use std::sync::Arc;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::DynInputStream;
 
-/// A final object that a guest has open.
+/// The resource behind a guest's `final-reader`.
 #[expect(unreachable_pub, reason = "the bindings re-export it")]
 pub struct FinalReader {
     object: Arc<dyn portico_store::FinalReader>,
-    _place: Place,
+    _permit: Permit,
 }
 
 impl FinalReader {
-    pub(super) fn new(object: Box<dyn portico_store::FinalReader>, place: Place) -> Self {
-        FinalReader { object: object.into(), _place: place }
+    pub(super) fn new(object: Box<dyn portico_store::FinalReader>, permit: Permit) -> Self {
+        FinalReader { object: object.into(), _permit: permit }
     }
 }
 
@@ -31,9 +31,9 @@ impl wit::HostFinalReader for StorageCtxView<'_> {
         range: Option<wit::ByteRange>,
     ) -> Result<Resource<DynInputStream>> {
         let object = self.table.get(&reader)?.object.clone();
-        let place = self.ctx.place()?;
+        let permit = self.ctx.permit()?;
         let stream = object.stream(convert::range(range)).await?;
-        self.push_stream(stream, place)
+        self.push_stream(stream, permit)
     }
 
     async fn drop(&mut self, reader: Resource<FinalReader>) -> wasmtime::Result<()> {

@@ -4,7 +4,7 @@ use super::convert::{self, Listing};
 use super::reader::FinalReader;
 use super::{Result, StorageCtxView, Store};
 use crate::bindings::portico::storage::storage as wit;
-use crate::streams::{Upload, Writer};
+use crate::streams::{AnyUpload, GuestWriter};
 use portico_store::{Error, FileId, FinalKey, Reason, RecordName, SessionId, TempKey, put_final, put_part};
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::DynInputStream;
@@ -44,9 +44,9 @@ impl wit::HostStore for StorageCtxView<'_> {
     ) -> Result<Resource<DynInputStream>> {
         let Store { backend, scope } = self.store(&store)?;
         let key = TempKey::parse(&temp_key)?;
-        let place = self.ctx.place()?;
+        let permit = self.ctx.permit()?;
         let stream = backend.read_part(&scope, &key, convert::range(range)).await?;
-        self.push_stream(stream, place)
+        self.push_stream(stream, permit)
     }
 
     async fn stat_temp_part(&mut self, store: Resource<Store>, temp_key: String) -> Result<wit::TempPart> {
@@ -130,17 +130,17 @@ impl wit::HostStore for StorageCtxView<'_> {
     ) -> Result<Resource<DynInputStream>> {
         let Store { backend, scope } = self.store(&store)?;
         let key = FinalKey::new(&bucket, &key).ok_or(Error::NotFound)?;
-        let place = self.ctx.place()?;
+        let permit = self.ctx.permit()?;
         let stream = backend.read_final(&scope, &key, convert::range(range)).await?;
-        self.push_stream(stream, place)
+        self.push_stream(stream, permit)
     }
 
     async fn open_final(&mut self, store: Resource<Store>, file_id: String) -> Result<Resource<FinalReader>> {
         let Store { backend, scope } = self.store(&store)?;
         let file = FileId::parse(&file_id)?;
-        let place = self.ctx.place()?;
+        let permit = self.ctx.permit()?;
         let reader = backend.open_final(&scope, &file).await?;
-        Ok(self.table.push(FinalReader::new(reader, place))?)
+        Ok(self.table.push(FinalReader::new(reader, permit))?)
     }
 
     async fn stat_final(&mut self, store: Resource<Store>, file_id: String) -> Result<wit::StoredObject> {
@@ -202,13 +202,13 @@ impl wit::HostStore for StorageCtxView<'_> {
         session_id: String,
         part_number: u32,
         options: wit::PartOptions,
-    ) -> Result<Resource<Writer>> {
+    ) -> Result<Resource<GuestWriter>> {
         let Store { backend, scope } = self.store(&store)?;
         let session = SessionId::parse(&session_id)?;
         let options = options.try_into()?;
-        let place = self.ctx.place()?;
+        let permit = self.ctx.permit()?;
         let upload = portico_store::Upload::part(&*backend, &scope, &session, part_number, options).await?;
-        Ok(self.table.push(Writer::new(Upload::Part(upload), place))?)
+        Ok(self.table.push(GuestWriter::new(AnyUpload::Part(upload), permit))?)
     }
 
     async fn create_final(
@@ -216,13 +216,13 @@ impl wit::HostStore for StorageCtxView<'_> {
         store: Resource<Store>,
         file_id: String,
         options: wit::FinalOptions,
-    ) -> Result<Resource<Writer>> {
+    ) -> Result<Resource<GuestWriter>> {
         let Store { backend, scope } = self.store(&store)?;
         let file = FileId::parse(&file_id)?;
         let options = options.try_into()?;
-        let place = self.ctx.place()?;
+        let permit = self.ctx.permit()?;
         let upload = portico_store::Upload::final_object(&*backend, &scope, &file, options).await?;
-        Ok(self.table.push(Writer::new(Upload::Final(upload), place))?)
+        Ok(self.table.push(GuestWriter::new(AnyUpload::Final(upload), permit))?)
     }
 
     async fn create_record(&mut self, store: Resource<Store>, name: String, value: Vec<u8>) -> Result<String> {

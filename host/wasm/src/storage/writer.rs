@@ -1,14 +1,14 @@
-//! The resource `writer`. A sink is its child in the table, so dropping or finishing it before its sink traps.
+//! The resource `writer`. A sink is its child in the table, so dropping or finishing the writer before its sink traps.
 
 use super::{Failure, Result, StorageCtxView};
 use crate::bindings::portico::storage::storage as wit;
-use crate::streams::Writer;
+use crate::streams::GuestWriter;
 use portico_store::{Argument, Error};
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 
 impl wit::HostWriter for StorageCtxView<'_> {
-    async fn pull(&mut self, writer: Resource<Writer>, content: Resource<DynInputStream>) -> Result<u64> {
+    async fn pull(&mut self, writer: Resource<GuestWriter>, content: Resource<DynInputStream>) -> Result<u64> {
         let source = self.take_content(content);
         let writer = without_sink(self.table.get_mut(&writer)?)?;
         match source {
@@ -18,26 +18,26 @@ impl wit::HostWriter for StorageCtxView<'_> {
         }
     }
 
-    async fn sink(&mut self, writer: Resource<Writer>) -> Result<Resource<DynOutputStream>> {
+    async fn sink(&mut self, writer: Resource<GuestWriter>) -> Result<Resource<DynOutputStream>> {
         let sink: DynOutputStream = Box::new(without_sink(self.table.get_mut(&writer)?)?.sink()?);
         Ok(self.table.push_child(sink, &writer)?)
     }
 
-    async fn finish(&mut self, writer: Resource<Writer>, expected: wit::Expected) -> Result<wit::Receipt> {
+    async fn finish(&mut self, writer: Resource<GuestWriter>, expected: wit::Expected) -> Result<wit::Receipt> {
         without_sink(self.table.get_mut(&writer)?)?;
         let writer = self.table.delete(writer)?;
         Ok(writer.finish(expected.try_into()?).await?.into())
     }
 
-    async fn drop(&mut self, writer: Resource<Writer>) -> wasmtime::Result<()> {
+    async fn drop(&mut self, writer: Resource<GuestWriter>) -> wasmtime::Result<()> {
         self.table.delete(writer)?;
         Ok(())
     }
 }
 
-fn without_sink(writer: &mut Writer) -> Result<&mut Writer> {
+fn without_sink(writer: &mut GuestWriter) -> Result<&mut GuestWriter> {
     if writer.has_sink() {
-        return Err(Failure::Trap(wasmtime::format_err!("this writer has a sink, which must be dropped first")));
+        return Err(Failure::Trap(wasmtime::format_err!("the writer's sink must be dropped first")));
     }
     Ok(writer)
 }

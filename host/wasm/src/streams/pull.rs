@@ -1,4 +1,4 @@
-//! Host pull: the content of a put, read from whatever stream the guest handed over.
+//! Host pull: the content of a put, read from the stream that the guest handed over.
 
 use crate::limits::PULL_READ;
 use async_trait::async_trait;
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use portico_store::{Error, Result, stream::ByteStream};
 use wasmtime_wasi::p2::{DynInputStream, StreamError};
 
-/// The stream of a guest as a source. Frames go through as they are, without a copy.
+/// A guest's stream as a source. Passes frames on without a copy.
 pub(crate) struct Pull {
     stream: DynInputStream,
     trap: Option<wasmtime::Error>,
@@ -24,7 +24,7 @@ impl Pull {
         self
     }
 
-    /// What came of an operation on this source. A source may ask for a trap, which no storage error can carry.
+    /// Returns the result of an operation on this source, or the trap that the source requested.
     pub(crate) fn outcome<T>(self, result: Result<T>) -> wasmtime::Result<Result<T>> {
         match self.trap {
             Some(trap) => Err(trap),
@@ -41,11 +41,11 @@ fn is_time_out(cause: &wasmtime::Error) -> bool {
 #[async_trait]
 impl ByteStream for Pull {
     async fn next(&mut self) -> Result<Option<Bytes>> {
-        // Dropping this future loses nothing: `ready` takes no bytes out, and `read` does not wait.
+        // Dropping this future loses nothing: `ready` takes no bytes, and `read` does not wait.
         loop {
             self.stream.ready().await;
             match self.stream.read(PULL_READ) {
-                // A stream may be ready too early. One that always is must not keep this thread for itself.
+                // A stream may be ready too early. Yield, so that such a stream does not monopolize this thread.
                 Ok(chunk) if chunk.is_empty() => tokio::task::yield_now().await,
                 Ok(chunk) => return Ok(Some(chunk)),
                 Err(StreamError::Closed) => return Ok(None),

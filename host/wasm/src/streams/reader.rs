@@ -1,6 +1,6 @@
 //! Stored content as an `input-stream`.
 
-use super::Place;
+use super::Permit;
 use crate::fault::Fault;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,12 +9,12 @@ use std::pin::pin;
 use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
 use wasmtime_wasi::runtime::poll_noop;
 
-/// A stream of a backend, as a guest reads it. It holds one chunk at most; reading ahead is the backend's business.
-/// A failure is answered once and ends the stream. The backend's stream goes with its end, its failure, or this.
-pub(crate) struct Reader {
+/// A backend's stream, as a guest reads it. Holds at most one chunk; the backend reads ahead. Reports a failure once,
+/// which ends the stream. Drops the backend's stream at its end, its failure, or with itself.
+pub(crate) struct StoredStream {
     state: State,
     chunk: Bytes,
-    _place: Place,
+    _permit: Permit,
 }
 
 enum State {
@@ -23,9 +23,9 @@ enum State {
     Closed,
 }
 
-impl Reader {
-    pub(crate) fn new(stream: Box<dyn ByteStream>, place: Place) -> Self {
-        Reader { state: State::Open(stream), chunk: Bytes::new(), _place: place }
+impl StoredStream {
+    pub(crate) fn new(stream: Box<dyn ByteStream>, permit: Permit) -> Self {
+        StoredStream { state: State::Open(stream), chunk: Bytes::new(), _permit: permit }
     }
 
     fn arrived(&mut self, next: Result<Option<Bytes>>) {
@@ -38,7 +38,7 @@ impl Reader {
 }
 
 #[async_trait]
-impl Pollable for Reader {
+impl Pollable for StoredStream {
     async fn ready(&mut self) {
         if self.chunk.is_empty()
             && let State::Open(stream) = &mut self.state
@@ -50,9 +50,9 @@ impl Pollable for Reader {
 }
 
 #[async_trait]
-impl InputStream for Reader {
+impl InputStream for StoredStream {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
-        // So that a guest that reads without ever polling gets on, too. Dropping `ready` halfway loses nothing.
+        // A guest may read without ever polling. Dropping `ready` halfway loses nothing.
         poll_noop(pin!(self.ready()));
         if !self.chunk.is_empty() {
             return Ok(self.chunk.split_to(size.min(self.chunk.len())));

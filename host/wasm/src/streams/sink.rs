@@ -1,22 +1,22 @@
 //! The sink of a writer, as an `output-stream`.
 
-use super::Content;
+use super::SharedUpload;
 use crate::fault::Fault;
 use crate::limits::SINK_WRITE;
 use async_trait::async_trait;
 use bytes::Bytes;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-/// Appends to a writer. One write is in flight at most, and while it is, no other is permitted. A failure is
-/// answered once, and then the stream is closed; the writer goes on answering it.
+/// A stream that appends to a writer. At most one write is in flight, and no other is permitted meanwhile. Reports a
+/// failure once and is closed then; the writer continues to report it.
 pub(crate) struct Sink {
-    content: Content,
+    upload: SharedUpload,
     reported: bool,
 }
 
 impl Sink {
-    pub(crate) fn new(content: Content) -> Self {
-        Sink { content, reported: false }
+    pub(crate) fn new(upload: SharedUpload) -> Self {
+        Sink { upload, reported: false }
     }
 
     fn report(&mut self, fault: Fault) -> StreamError {
@@ -31,15 +31,15 @@ impl Sink {
 #[async_trait]
 impl Pollable for Sink {
     async fn ready(&mut self) {
-        // A failure is told by the operation that follows.
-        let _ = self.content.settled().await;
+        // The next operation reports a failure.
+        let _ = self.upload.written().await;
     }
 }
 
 #[async_trait]
 impl OutputStream for Sink {
     fn check_write(&mut self) -> StreamResult<usize> {
-        match self.content.try_settled() {
+        match self.upload.try_written() {
             None => Ok(0),
             Some(Ok(())) => Ok(SINK_WRITE),
             Some(Err(fault)) => Err(self.report(fault)),
@@ -53,15 +53,15 @@ impl OutputStream for Sink {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.content.write(bytes).map_err(StreamError::Trap)?;
-        // Most writes are taken at once; then the next permit needs no wait. A failure is told by what follows.
-        let _ = self.content.try_settled();
+        self.upload.write(bytes).map_err(StreamError::Trap)?;
+        // Most writes finish at once; then the next one need not wait. The next operation reports a failure.
+        let _ = self.upload.try_written();
         Ok(())
     }
 
     fn flush(&mut self) -> StreamResult<()> {
-        // What is in flight holds back the next permit, which is all that a flush asks for.
-        match self.content.try_settled() {
+        // A write in flight delays the next permit, which is all that a flush requires.
+        match self.upload.try_written() {
             Some(Err(fault)) => Err(self.report(fault)),
             _ => Ok(()),
         }

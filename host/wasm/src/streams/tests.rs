@@ -1,6 +1,6 @@
 //! What the streams promise, with sources and backends that stall, fail and cut off.
 
-use super::{Pull, Reader, Upload, Writer};
+use super::{AnyUpload, GuestWriter, Pull, StoredStream};
 use crate::fault::Fault;
 use crate::limits::{PULL_READ, SINK_WRITE};
 use crate::testing::{Fake, Source, Step, Stored};
@@ -18,12 +18,12 @@ fn text(text: &'static str) -> Step {
     Step::Bytes(Bytes::from_static(text.as_bytes()))
 }
 
-fn places() -> Arc<Semaphore> {
+fn permits() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(1))
 }
 
-fn place(places: &Arc<Semaphore>) -> super::Place {
-    Arc::clone(places).try_acquire_owned().expect("a free place")
+fn permit(permits: &Arc<Semaphore>) -> super::Permit {
+    Arc::clone(permits).try_acquire_owned().expect("a free place")
 }
 
 async fn put(fake: &Fake, steps: impl IntoIterator<Item = Step>) -> wasmtime::Result<Result<u64>> {
@@ -33,10 +33,10 @@ async fn put(fake: &Fake, steps: impl IntoIterator<Item = Step>) -> wasmtime::Re
     source.outcome(put.map(|_| 0))
 }
 
-async fn writer(fake: &Fake) -> Writer {
+async fn writer(fake: &Fake) -> GuestWriter {
     let session = SessionId::parse("s").expect("an id");
     let upload = portico_store::Upload::part(fake, &Scope::root(), &session, 0, PartOptions::default()).await;
-    Writer::new(Upload::Part(upload.expect("the double never refuses")), place(&places()))
+    GuestWriter::new(AnyUpload::Part(upload.expect("the double never refuses")), permit(&permits()))
 }
 
 fn failed(error: StreamError) -> Fault {
@@ -115,7 +115,7 @@ async fn a_source_that_traps_traps() {
 async fn a_reader_cuts_chunks_to_size_and_then_is_closed() {
     let stored = Stored::new([Ok(Bytes::from_static(b"hello")), Ok(Bytes::from_static(b" world"))]);
     let alive = Arc::downgrade(&stored.alive);
-    let mut reader = Reader::new(Box::new(stored), place(&places()));
+    let mut reader = StoredStream::new(Box::new(stored), permit(&permits()));
     reader.ready().await;
     assert_eq!(reader.read(0).expect("nothing of it"), "");
     assert_eq!(reader.read(2).expect("a piece"), "he");
@@ -130,7 +130,7 @@ async fn a_reader_cuts_chunks_to_size_and_then_is_closed() {
 async fn a_reader_answers_a_failure_once_and_keeps_its_cause() {
     let stored = Stored::new([Ok(Bytes::from_static(b"hello")), Err(disk_on_fire())]);
     let alive = Arc::downgrade(&stored.alive);
-    let mut reader = Reader::new(Box::new(stored), place(&places()));
+    let mut reader = StoredStream::new(Box::new(stored), permit(&permits()));
     assert_eq!(reader.blocking_read(10).await.expect("a chunk"), "hello");
     let StreamError::LastOperationFailed(error) = reader.blocking_read(10).await.expect_err("the failure") else {
         panic!("a failure is neither an end nor a trap");
@@ -145,13 +145,13 @@ async fn a_reader_answers_a_failure_once_and_keeps_its_cause() {
 
 #[tokio::test]
 async fn a_reader_gives_back_what_it_holds_when_it_is_dropped() {
-    let places = places();
+    let permits = permits();
     let stored = Stored::new([Ok(Bytes::from_static(b"hello"))]);
     let alive = Arc::downgrade(&stored.alive);
-    let reader = Reader::new(Box::new(stored), place(&places));
-    assert_eq!((places.available_permits(), alive.strong_count()), (0, 1));
+    let reader = StoredStream::new(Box::new(stored), permit(&permits));
+    assert_eq!((permits.available_permits(), alive.strong_count()), (0, 1));
     drop(reader);
-    assert_eq!((places.available_permits(), alive.strong_count()), (1, 0));
+    assert_eq!((permits.available_permits(), alive.strong_count()), (1, 0));
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
-//! A writer: an upload that the guest feeds, by pulls or through a sink.
+//! Writers: uploads that the guest feeds, by pulls or through a sink.
 //!
-//! Invariants: at most one write is in flight, and an operation begins only when it has settled, so bytes that a
-//! sink accepted are in the content even if the sink is gone. After the first failure each operation answers it.
+//! Invariants: at most one write is in flight, and an operation begins only after that write has ended, so bytes that a
+//! sink accepted are in the content even if the sink is dropped. After the first failure every operation fails with it.
 
-use super::{Place, Pull, Sink};
+use super::{Permit, Pull, Sink};
 use crate::fault::Fault;
 use bytes::Bytes;
 use portico_store::{Expected, FinalReceipt, PartReceipt};
@@ -14,90 +14,90 @@ use std::task::{Context, Poll};
 use wasmtime_wasi::runtime::poll_noop;
 
 /// An upload of either kind.
-pub(crate) enum Upload {
-    /// Of a part.
+pub(crate) enum AnyUpload {
+    /// An upload of a part.
     Part(portico_store::Upload<PartReceipt>),
-    /// Of a final object.
+    /// An upload of a final object.
     Final(portico_store::Upload<FinalReceipt>),
 }
 
-/// What an upload of either kind made.
+/// The receipt of an upload of either kind.
 pub(crate) enum Receipt {
-    /// A part.
+    /// The receipt of a part.
     Part(PartReceipt),
-    /// A final object.
+    /// The receipt of a final object.
     Final(FinalReceipt),
 }
 
-impl Upload {
+impl AnyUpload {
     async fn write(&mut self, chunk: Bytes) -> portico_store::Result<()> {
         match self {
-            Upload::Part(upload) => upload.write(chunk).await,
-            Upload::Final(upload) => upload.write(chunk).await,
+            AnyUpload::Part(upload) => upload.write(chunk).await,
+            AnyUpload::Final(upload) => upload.write(chunk).await,
         }
     }
 
     async fn pull(&mut self, source: &mut Pull) -> portico_store::Result<u64> {
         match self {
-            Upload::Part(upload) => upload.pull(source).await,
-            Upload::Final(upload) => upload.pull(source).await,
+            AnyUpload::Part(upload) => upload.pull(source).await,
+            AnyUpload::Final(upload) => upload.pull(source).await,
         }
     }
 
     async fn finish(self, expected: Expected) -> portico_store::Result<Receipt> {
         match self {
-            Upload::Part(upload) => upload.finish(expected).await.map(Receipt::Part),
-            Upload::Final(upload) => upload.finish(expected).await.map(Receipt::Final),
+            AnyUpload::Part(upload) => upload.finish(expected).await.map(Receipt::Part),
+            AnyUpload::Final(upload) => upload.finish(expected).await.map(Receipt::Final),
         }
     }
 }
 
-/// The resource behind a guest's `writer`. Dropping it discards what was written.
+/// The resource behind a guest's `writer`. Dropping it discards the content.
 #[expect(unreachable_pub, reason = "the bindings re-export it")]
-pub struct Writer {
-    content: Content,
-    _place: Place,
+pub struct GuestWriter {
+    upload: SharedUpload,
+    _permit: Permit,
 }
 
-impl Writer {
-    pub(crate) fn new(upload: Upload, place: Place) -> Self {
-        Writer { content: Content(Arc::new(Mutex::new(State::Open(upload)))), _place: place }
+impl GuestWriter {
+    pub(crate) fn new(upload: AnyUpload, permit: Permit) -> Self {
+        GuestWriter { upload: SharedUpload(Arc::new(Mutex::new(State::Open(upload)))), _permit: permit }
     }
 
-    /// Whether a sink of this writer is alive.
+    /// Whether a sink of this writer exists.
     pub(crate) fn has_sink(&self) -> bool {
-        Arc::strong_count(&self.content.0) > 1
+        Arc::strong_count(&self.upload.0) > 1
     }
 
-    /// A sink that appends to this writer.
+    /// Opens a sink that appends to this writer.
     pub(crate) fn sink(&self) -> Result<Sink, Fault> {
-        match &*self.content.state() {
+        match &*self.upload.state() {
             State::Failed(fault) => Err(fault.clone()),
-            _ => Ok(Sink::new(self.content.clone())),
+            _ => Ok(Sink::new(self.upload.clone())),
         }
     }
 
-    /// Appends a source to its end; answers how many bytes came.
+    /// Pulls a source to its end and appends it. Returns the number of bytes.
     pub(crate) async fn pull(&mut self, mut source: Pull) -> wasmtime::Result<Result<u64, Fault>> {
-        let mut upload = match self.content.take().await {
+        let mut upload = match self.upload.take().await {
             Ok(upload) => upload,
             Err(fault) => return Ok(Err(fault)),
         };
         let pulled = upload.pull(&mut source).await;
         let pulled = source.outcome(pulled)?.map_err(Fault::from);
-        *self.content.state() = match &pulled {
+        *self.upload.state() = match &pulled {
             Ok(_) => State::Open(upload),
             Err(fault) => State::Failed(fault.clone()),
         };
         Ok(pulled)
     }
 
-    /// Fails this writer for good, unless it has failed before; answers what it fails with.
+    /// Fails this writer for good, unless it has failed before. Returns the failure.
     pub(crate) async fn fail(&mut self, error: portico_store::Error) -> Fault {
-        match self.content.take().await {
+        match self.upload.take().await {
             Ok(_) => {
                 let fault = Fault::from(error);
-                *self.content.state() = State::Failed(fault.clone());
+                *self.upload.state() = State::Failed(fault.clone());
                 fault
             }
             Err(fault) => fault,
@@ -106,35 +106,35 @@ impl Writer {
 
     /// Checks the content and makes it visible.
     pub(crate) async fn finish(self, expected: Expected) -> Result<Receipt, Fault> {
-        Ok(self.content.take().await?.finish(expected).await?)
+        Ok(self.upload.take().await?.finish(expected).await?)
     }
 }
 
-/// The content of a writer, shared with its sink.
+/// The upload of a writer, shared with its sink.
 #[derive(Clone)]
-pub(crate) struct Content(Arc<Mutex<State>>);
+pub(crate) struct SharedUpload(Arc<Mutex<State>>);
 
-type Write = Pin<Box<dyn Future<Output = (Upload, portico_store::Result<()>)> + Send>>;
+type Write = Pin<Box<dyn Future<Output = (AnyUpload, portico_store::Result<()>)> + Send>>;
 
 enum State {
-    /// Nothing is in flight.
-    Open(Upload),
-    /// Accepted bytes are on their way.
+    /// No write is in flight.
+    Open(AnyUpload),
+    /// A write is in flight.
     Writing(Write),
     /// An operation failed.
     Failed(Fault),
-    /// An operation has the upload. If that was dropped halfway, so was the upload.
+    /// An operation owns the upload. If the operation was dropped halfway, so was the upload.
     Taken,
 }
 
-impl Content {
-    /// Whoever polls a write while holding this lock is the only user of the content, so nobody waits for it.
+impl SharedUpload {
+    /// Locks the state. The lock is never contended: a writer and its sink are not used at the same time.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Drives the write in flight. Ready when there is none.
-    fn poll_settled(&self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+    /// Polls the write in flight. Ready when no write is.
+    fn poll_written(&self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         let mut state = self.state();
         if let State::Writing(write) = &mut *state {
             let (upload, written) = std::task::ready!(write.as_mut().poll(cx));
@@ -150,16 +150,16 @@ impl Content {
     }
 
     /// Waits until no write is in flight.
-    pub(crate) async fn settled(&self) -> Result<(), Fault> {
-        poll_fn(|cx| self.poll_settled(cx)).await
+    pub(crate) async fn written(&self) -> Result<(), Fault> {
+        poll_fn(|cx| self.poll_written(cx)).await
     }
 
-    /// As [`Content::settled`], without waiting: `None` while a write is in flight.
-    pub(crate) fn try_settled(&self) -> Option<Result<(), Fault>> {
-        poll_noop(pin!(self.settled()))
+    /// As [`SharedUpload::written`], without waiting: `None` while a write is in flight.
+    pub(crate) fn try_written(&self) -> Option<Result<(), Fault>> {
+        poll_noop(pin!(self.written()))
     }
 
-    /// Begins to write a chunk. Only when nothing is in flight.
+    /// Begins to write a chunk. Traps while another write is in flight.
     pub(crate) fn write(&self, chunk: Bytes) -> wasmtime::Result<()> {
         let mut state = self.state();
         match std::mem::replace(&mut *state, State::Taken) {
@@ -177,8 +177,8 @@ impl Content {
         }
     }
 
-    async fn take(&self) -> Result<Upload, Fault> {
-        self.settled().await?;
+    async fn take(&self) -> Result<AnyUpload, Fault> {
+        self.written().await?;
         match std::mem::replace(&mut *self.state(), State::Taken) {
             State::Open(upload) => Ok(upload),
             _ => Err(portico_store::Error::internal("an operation on this writer was abandoned").into()),

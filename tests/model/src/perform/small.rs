@@ -1,7 +1,7 @@
 //! Operations of one call and one answer.
 
 use super::{Host, Outcome, file_name, text};
-use crate::content::Stamp;
+use crate::content::{Stamp, made_value, writer_of};
 use crate::history::{At, Entry, Id};
 use crate::names::{File, NUMBERS, Rec, Session, Slot};
 use crate::ops::{Op, Which};
@@ -235,18 +235,4 @@ impl Host {
 fn value(writer: Id, rng: &mut fastrand::Rng) -> Vec<u8> {
     let len = if rng.u8(..8) == 0 { portico_store::limits::RECORD_VALUE_MAX } else { rng.usize(16..500) };
     made_value(writer, len)
-}
-
-fn made_value(writer: Id, len: usize) -> Vec<u8> {
-    let mut value = vec![0; len];
-    fastrand::Rng::with_seed(writer).fill(&mut value);
-    value[..8].copy_from_slice(&writer.to_le_bytes());
-    value[8..16].copy_from_slice(&(len as u64).to_le_bytes());
-    value
-}
-
-/// Who wrote a value, if it is one whole.
-pub(crate) fn writer_of(found: &[u8]) -> Option<Id> {
-    let writer = Id::from_le_bytes(found.get(..8)?.try_into().ok()?);
-    (found.len() >= 16 && made_value(writer, found.len()) == found).then_some(writer)
 }
