@@ -20,6 +20,7 @@ impl From<Expected> for wit::Expected {
 
 pub use wit::IfExists;
 
+#[expect(clippy::derivable_impls, reason = "the type is generated")]
 impl Default for IfExists {
     fn default() -> Self {
         IfExists::Fail

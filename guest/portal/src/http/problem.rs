@@ -40,9 +40,9 @@ impl Kind {
     pub(crate) const RANGE_NOT_SATISFIABLE: Kind =
         Kind(416, "/problems/range-not-satisfiable", "Range not satisfiable");
     pub(crate) const DIGEST_MISMATCH: Kind = Kind(422, "/problems/digest-mismatch", "The content has the wrong digest");
-    pub(crate) const INTERNAL: Kind = Kind(500, "/problems/internal", "Internal error");
+    pub(crate) const INTERNAL: Kind = Kind(500, "/problems/internal", "Internal server error");
     pub(crate) const DENIED: Kind = Kind(502, "/problems/denied", "The storage backend denied access");
-    pub(crate) const UNAVAILABLE: Kind = Kind(503, "/problems/unavailable", "Service unavailable");
+    pub(crate) const UNAVAILABLE: Kind = Kind(503, "/problems/unavailable", "Temporarily unavailable");
     pub(crate) const NO_SPACE: Kind = Kind(507, "/problems/no-space", "The storage backend is full");
 }
 
