@@ -71,7 +71,7 @@ pub enum Error {
     },
     /// No byte moved for too long.
     #[error("{server} stalled: nothing moved for {} s", .limit.as_secs())]
-    StoodStill {
+    Stalled {
         /// The server's URL.
         server: String,
         /// The time without progress.
@@ -186,7 +186,7 @@ impl Error {
     /// Reports whether a later retry may succeed.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Error::Unreachable { .. } | Error::Broken { .. } | Error::StoodStill { .. } => true,
+            Error::Unreachable { .. } | Error::Broken { .. } | Error::Stalled { .. } => true,
             Error::Refused(problem) => problem.is_temporary(),
             _ => false,
         }

@@ -37,17 +37,16 @@ pub(super) async fn handle(
     let turn = (!http1).then(|| Turn::new(&peer.turns));
     let flow = Arc::new(Flow::new(state.metrics.clone(), peer.wire.clone(), turn));
     streams::belongs_to(&flow);
-    let mut access = Access::new(id.clone(), &request, flow.clone(), peer.begin());
+    let access = Access::new(id.clone(), &request, flow.clone(), peer.begin());
     let body = |body| RequestBody::new(body, !http1, flow.clone(), &state.settings);
     let request = request.map(body);
     if lacks_length(&request) {
         flow.set_read(false);
     }
     let mut response = match host_answer(&state, &request, &id).await {
-        Some(response) => {
-            access.answered(response.status());
+        Some(answer) => {
             drop(request);
-            response.map(|body| ResponseBody::host(body, access))
+            ResponseBody::host(answer, access)
         }
         None => match Arc::clone(&state.requests).try_acquire_owned() {
             Ok(permit) => {
@@ -55,9 +54,7 @@ pub(super) async fn handle(
             }
             Err(_) => {
                 state.metrics.refused(REQUEST);
-                let response = busy("Too many requests are running.", &id);
-                access.answered(response.status());
-                response.map(|body| ResponseBody::host(body, access))
+                ResponseBody::host(busy("Too many requests are running.", &id), access)
             }
         },
     };
