@@ -317,7 +317,7 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
 }
 
-/// A read error of the source file, as it comes back inside an error of the HTTP library.
+/// A read error of the source file. Returns inside an error of the HTTP library.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot read {}", .path.display())]
 pub(crate) struct Unreadable {

@@ -100,7 +100,7 @@ impl Session {
         matches!(self.status, Status::Init | Status::InProgress)
     }
 
-    /// Checks that the session is for `size` bytes, has parts that a store can assemble, and ordered ranges.
+    /// Checks that the session has `size` bytes, ordered ranges, and parts that a store can assemble.
     fn is_valid(&self, size: u64) -> bool {
         let parts = size.checked_div(self.chunk_size_bytes).map(|_| size.div_ceil(self.chunk_size_bytes));
         let fits = self.total_size_bytes == size
@@ -140,7 +140,7 @@ impl Client {
         if same { Ok(seen) } else { Err(self.server.unexpected("the answer is about another session")) }
     }
 
-    /// Checks a session, because its numbers decide which bytes are read and how much memory the parts take.
+    /// Rejects invalid sessions, because their numbers decide which bytes are read and how much memory is used.
     fn check_session(&self, session: &Session, size: u64) -> Result<(), Error> {
         if session.is_valid(size) {
             return Ok(());

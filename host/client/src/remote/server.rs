@@ -40,7 +40,7 @@ pub(crate) struct RemoteServer {
     client: legacy::Client<HttpsConnector<HttpConnector>, OutgoingBody>,
 }
 
-/// Counts the steps of an exchange, so that a stalled one can be told from a slow one.
+/// Counts the progress of an exchange, to distinguish a stalled one from a slow one.
 #[derive(Default)]
 pub(crate) struct Pulse(AtomicU64);
 

@@ -57,7 +57,7 @@ pub(super) fn say(text: &str) {
     queue().push(format!("portico: {text}\n").as_bytes());
 }
 
-/// As [`say`], and waits for the write, because a progress bar is drawn on the same terminal next.
+/// As [`say`], and waits for the write. A progress bar is drawn on the same terminal next.
 pub(super) fn say_now(text: &str) {
     say(text);
     queue().flush(LINE);

@@ -85,7 +85,7 @@ impl Stop {
         }
     }
 
-    /// Moves the signals to a task, which ends the process at the second signal, or [`NOTICE`] after a first one that
+    /// Moves the signals to a task. The task ends the process at the second signal, or [`NOTICE`] after a first one that
     /// [`Watched::first`] has not returned.
     pub(super) fn watched(mut self) -> Watched {
         let (tell, told) = oneshot::channel();

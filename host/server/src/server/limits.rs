@@ -46,7 +46,7 @@ impl Default for Settings {
     }
 }
 
-/// How long a guest may run after its exchange is over, because its client has gone or has the whole response. An interrupted
+/// Time for a guest to end after its client has gone, or has the whole response. An interrupted
 /// put ends within this time.
 pub(super) const SETTLE: Duration = Duration::from_secs(5);
 
@@ -56,7 +56,7 @@ pub(super) const STOPPING_IDLE: Duration = Duration::from_millis(500);
 /// Longest wait for the backend's answer to a readiness check.
 pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the result of a readiness check is reused, so that frequent requests cost the backend nothing.
+/// How long the result of a readiness check is reused. Frequent requests then cost the backend nothing.
 pub(super) const READY_KEPT: Duration = Duration::from_secs(1);
 
 /// The `Retry-After` of busy answers, in seconds.
@@ -97,7 +97,7 @@ pub(super) const HTTP2_STREAMS: u32 = 128;
 /// each [`Settings::body_idle_timeout`] counts as stalled.
 pub(super) const HTTP2_PIECE: usize = 64 << 10;
 
-/// Bytes to be sent per stream of an HTTP/2 connection before a stream without any counts as held back by its client: its own
+/// Bytes per open HTTP/2 stream after which a stream without progress counts as held back by its client. One stream needs its
 /// next piece, and a frame on each side of that.
 pub(super) const HTTP2_SHARE: u64 = (HTTP2_PIECE + 2 * (16 << 10)) as u64;
 
@@ -114,7 +114,7 @@ pub(super) const CREDIT_MAX: u32 = 4;
 /// Number of checks of a client within its idle timeout.
 pub(super) const LOOKS: u32 = 4;
 
-/// Bytes that a connection without a request must write to count as active, so that answers to pings do not.
+/// Bytes that make a connection without a request count as active. Answers to pings are smaller.
 pub(super) const MOVING: u64 = 1 << 10;
 
 /// After an answer to a partly unread request: bytes and time for which the rest is read and discarded, so that the client

@@ -139,7 +139,7 @@ fn for_guest(mut request: Request<RequestBody>, id: &str) -> Request<RequestBody
     request
 }
 
-/// Returns a trusted proxy's request id if it is short and plain, else 128 random bits in hexadecimal.
+/// Returns the request id: a trusted proxy's if it is short and plain, else 128 random bits in hexadecimal.
 fn request_id(trusted: Option<&HeaderMap>) -> Arc<str> {
     let plain = |id: &&str| {
         (1..=REQUEST_ID_MAX).contains(&id.len())

@@ -64,8 +64,8 @@ impl Turn {
         }
     }
 
-    /// Resolves when the client has taken no piece of this stream for `idle`, although it has read the earlier pieces and the
-    /// connection moves.
+    /// Resolves when the stream is stalled: the client has taken no piece for `idle`, although the earlier pieces are read and
+    /// the connection moves.
     pub(super) async fn stalled(&self, idle: Duration) {
         loop {
             let since = self.waiting.load(Ordering::Relaxed);
