@@ -100,7 +100,7 @@ impl Session {
         matches!(self.status, Status::Init | Status::InProgress)
     }
 
-    /// Checks that the session has `size` bytes, ordered ranges, and parts that a store can assemble.
+    /// Checks the session: `size` bytes, ordered ranges, and parts that a store can assemble.
     fn is_valid(&self, size: u64) -> bool {
         let parts = size.checked_div(self.chunk_size_bytes).map(|_| size.div_ceil(self.chunk_size_bytes));
         let fits = self.total_size_bytes == size
@@ -140,7 +140,7 @@ impl Client {
         if same { Ok(seen) } else { Err(self.server.unexpected("the answer is about another session")) }
     }
 
-    /// Rejects invalid sessions, because their numbers decide which bytes are read and how much memory is used.
+    /// Rejects invalid sessions. Their numbers decide which bytes are read, and how much memory is used.
     fn check_session(&self, session: &Session, size: u64) -> Result<(), Error> {
         if session.is_valid(size) {
             return Ok(());

@@ -234,7 +234,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Returns the first byte of a range that ends at `size`, the end of the file.
+/// Returns the first byte of a range that ends with the file, at `size`.
 fn first_of(content_range: &str, size: u64) -> Option<u64> {
     let (range, total) = content_range.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;

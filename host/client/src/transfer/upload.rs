@@ -134,7 +134,7 @@ impl Client {
         Err(Error::TooManySessions(SESSIONS))
     }
 
-    /// Returns the receipt of a completed session, if its file still exists and has this content.
+    /// Returns a completed session's receipt, if its file still exists and has this content.
     async fn put_before(
         &self,
         source: &Arc<UploadFile>,

@@ -56,7 +56,7 @@ fn absent(backend: &str, case: &Case, why: &str) -> Trial {
     Trial::test(case.test_name(backend), move || Err(why.into())).with_kind("absent")
 }
 
-/// Returns a trial that passes if the case fails for the reason that its name begins with.
+/// Returns a trial that expects the failure with which the name of the case begins.
 fn self_check(runner: &Arc<Runner<PorticoHost>>, case: &Case, runtime: &Handle) -> Trial {
     let (runner, runtime, case) = (runner.clone(), runtime.clone(), case.clone());
     let limit = if case.name.starts_with("timed_out") { LIMIT_OF_ENDLESS } else { LIMIT };

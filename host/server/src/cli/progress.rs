@@ -188,7 +188,7 @@ impl ProgressState {
         }
     }
 
-    /// Returns the rate since the start in bytes a second, and the remaining time at that rate.
+    /// Returns the rate in bytes a second since the start, and the remaining time.
     fn rate(&self, bytes: u64) -> (f64, Option<Duration>) {
         let rate = bytes.saturating_sub(self.already) as f64 / self.began.elapsed().as_secs_f64().max(0.001);
         let left = self.size.map(|size| size.saturating_sub(bytes) as f64 / rate.max(1.0));

@@ -213,7 +213,7 @@ impl LogQueue {
         }
     }
 
-    /// Returns the number of lost lines that are not reported yet, and counts them as reported.
+    /// Returns the number of unreported lost lines, and counts them as reported.
     fn unreported(&self) -> Option<u64> {
         let mut state = self.state();
         let unreported = state.lost - state.reported;

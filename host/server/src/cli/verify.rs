@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use tokio::runtime::Runtime;
 
-/// Compares all files of a store with their receipts, and prints a line for each that differs.
+/// Compares all files of a store with their receipts, and prints the differences.
 pub(super) fn verify(tokio: &Runtime, config: &Config, depth: Depth) -> Result<ExitCode, Error> {
     let mut failed: io::Result<()> = Ok(());
     let mut tell = |difference: Difference| {

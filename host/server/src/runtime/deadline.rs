@@ -36,7 +36,7 @@ pub struct DeadlineExceeded {
     pub budget: Duration,
 }
 
-/// Advances the epoch of an engine once a [`TICK`], for as long as the engine lives.
+/// Advances the epoch of an engine once a [`TICK`], until the engine is dropped.
 ///
 /// # Errors
 /// The system's, if it cannot start a thread.

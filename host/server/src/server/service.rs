@@ -157,8 +157,8 @@ fn request_id(trusted: Option<&HeaderMap>) -> Arc<str> {
     }
 }
 
-/// Reports whether a body has a transfer coding besides a single `chunked`, which the connection decodes. A guest would take
-/// coded bytes for the content.
+/// Reports whether a body has another transfer coding than a single `chunked`. The connection decodes only that, and a guest
+/// would take coded bytes for the content.
 fn has_other_coding(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
@@ -172,7 +172,7 @@ fn lacks_length<B>(request: &Request<B>) -> bool {
     has_content && request.version() <= Version::HTTP_10 && !request.headers().contains_key(header::CONTENT_LENGTH)
 }
 
-/// Returns the authority of the target, else of the `Host` header (RFC 9112, 3.2 and 3.3). Returns `None` for no host, for
+/// Returns the target's authority, else that of the `Host` header (RFC 9112, 3.2 and 3.3). Returns `None` for no host, for
 /// several, and for one with a user.
 fn authority<B>(request: &Request<B>) -> Option<Authority> {
     let mut hosts = request.headers().get_all(header::HOST).iter();

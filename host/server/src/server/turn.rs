@@ -35,7 +35,7 @@ impl Turns {
 #[derive(Debug)]
 pub(super) struct Turn {
     turns: Arc<Turns>,
-    /// Since when the next piece waits for the client, in milliseconds after the start plus one; 0 during the guest's turn.
+    /// Since when the next piece waits: milliseconds after the start, plus one. The value is 0 during the guest's turn.
     waiting: AtomicU64,
     /// Size of that piece, in bytes.
     piece: AtomicU64,

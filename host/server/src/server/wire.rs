@@ -26,7 +26,7 @@ pub(super) struct WireState {
     pub(super) cut: FirstCut,
 }
 
-/// A socket that fails if its client takes too little, and that closes with a linger.
+/// A socket that fails if its client takes too little, and lingers on close.
 ///
 /// Closing a socket with unread received bytes resets the connection, and the last sent bytes may be lost. So after an unread
 /// request the socket first shuts down its sending side, then reads and discards for a while.
