@@ -32,7 +32,7 @@ fn a_guest_that_fails_is_followed_by_the_id_of_its_request() {
     let guest = line(&server, "what the guest says", |line| line["target"] == "portal" && said(line));
     assert_eq!((&guest["request"], &guest["output"]), (&id.into(), &"stderr".into()), "{guest}");
     let fault = line(&server, "how the guest ended", |line| line["level"] == "ERROR");
-    assert_eq!((&fault["request"], &fault["message"]), (&id.into(), &"guest failed".into()), "{fault}");
+    assert_eq!((&fault["request"], &fault["message"]), (&id.into(), &"the guest failed".into()), "{fault}");
     server.finish(&[]);
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the build of the guests does not depend on the profile, flags or wrapper of the outer cargo. Its target folder
 //! lies beside the outer profiles, because the outer cargo holds the lock of its own.
+#![allow(clippy::print_stdout, reason = "cargo reads the standard output of build scripts")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

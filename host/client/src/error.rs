@@ -71,7 +71,7 @@ pub enum Error {
     },
     /// No byte moved for too long.
     #[error("{server} stalled: nothing moved for {} s", .limit.as_secs())]
-    StoodStill {
+    Stalled {
         /// The server's URL.
         server: String,
         /// The time without progress.
@@ -186,7 +186,7 @@ impl Error {
     /// Reports whether a later retry may succeed.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Error::Unreachable { .. } | Error::Broken { .. } | Error::StoodStill { .. } => true,
+            Error::Unreachable { .. } | Error::Broken { .. } | Error::Stalled { .. } => true,
             Error::Refused(problem) => problem.is_temporary(),
             _ => false,
         }
@@ -317,7 +317,7 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
 }
 
-/// A read error of the source file, as it comes back inside an error of the HTTP library.
+/// A read error of the source file. Returns inside an error of the HTTP library.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot read {}", .path.display())]
 pub(crate) struct Unreadable {

@@ -1,5 +1,7 @@
 //! The programs of the suite, and the cases that they define.
 
+use crate::stores::TestBackend;
+
 /// The name and component of each program. All are of the world `portico:conformance/program`.
 pub(crate) const PROGRAMS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/programs.rs"));
 
@@ -22,6 +24,16 @@ pub struct Case {
 }
 
 impl Case {
+    /// Returns the name of the case as a test: `BACKEND::PROGRAM::CASE`.
+    pub fn test_name(&self, backend: &str) -> String {
+        format!("{backend}::{}::{}", self.program, self.name)
+    }
+
+    /// Returns a capability that the case needs and the backend lacks.
+    pub fn lacks(&self, backend: &dyn TestBackend) -> Option<&str> {
+        self.needs.iter().map(String::as_str).find(|needs| !backend.capabilities().contains(needs))
+    }
+
     /// Reports whether the case fails on purpose. Its name begins with the expected `CaseFailure::kind`.
     pub fn is_self_check(&self) -> bool {
         self.program.starts_with(SELF_CHECK)

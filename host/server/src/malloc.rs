@@ -13,7 +13,7 @@ const ARENAS: libc::c_int = 2;
 /// Free bytes at the end of an arena that are not returned to the system.
 const KEPT: libc::c_int = 4 << 20;
 
-/// Size in bytes from which an allocation is mapped alone, and returned to the system when freed.
+/// Size in bytes from which an allocation is mapped alone, and unmapped when freed.
 const MAPPED: libc::c_int = 1 << 20;
 
 /// Sets the parameters. Call at the start of the program.

@@ -61,8 +61,8 @@ pub struct Upkeep {
 }
 
 impl Upkeep {
-    /// Runs maintenance and sweep once in each interval `every`, first after a random part of it, so that servers that start
-    /// together do not work together. `passes` counts the runs. Dropping the value stops the timer a moment later.
+    /// Starts the timer, which runs maintenance and sweep once in `every`. The first run is at a random time, so that servers
+    /// that start together do not work together. `passes` counts the runs. Dropping the value stops the timer a moment later.
     pub fn start(runtime: Runtime, store: Arc<dyn Backend>, every: Duration, passes: Passes) -> Upkeep {
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(run(runtime, store, every, passes, stopped));

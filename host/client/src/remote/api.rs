@@ -1,6 +1,6 @@
 //! The requests about sessions and files, and their answers.
 
-use super::server::{self, ANSWER, OutgoingBody, Pulse, empty, full};
+use super::server::{self, ANSWER_LIMIT, OutgoingBody, Pulse, empty, full};
 use crate::client::Client;
 use crate::error::Error;
 use crate::limits::CURSOR_MAX;
@@ -96,12 +96,12 @@ pub(crate) struct Page {
 
 impl Session {
     /// Reports whether the session still accepts parts.
-    pub(crate) fn goes_on(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         matches!(self.status, Status::Init | Status::InProgress)
     }
 
-    /// Checks that the session is for `size` bytes, has parts that a store can assemble, and ordered ranges.
-    fn makes_sense(&self, size: u64) -> bool {
+    /// Checks the session: `size` bytes, ordered ranges, and parts that a store can assemble.
+    fn is_valid(&self, size: u64) -> bool {
         let parts = size.checked_div(self.chunk_size_bytes).map(|_| size.div_ceil(self.chunk_size_bytes));
         let fits = self.total_size_bytes == size
             && parts == Some(self.total_parts.into())
@@ -122,27 +122,27 @@ impl Session {
 
 impl Client {
     /// Creates a session, or finds the one that the idempotency key has created.
-    pub(crate) async fn begin(&self, announced: &Announced<'_>) -> Result<Session, Error> {
+    pub(crate) async fn create_session(&self, announced: &Announced<'_>) -> Result<Session, Error> {
         let document = serde_json::to_vec(announced).expect("texts and numbers serialize");
         let request = self.server.request(Method::POST, "/uploads/sessions")?;
         let request = request.header(CONTENT_TYPE, "application/json").header(ACCEPT, "application/json");
         let request = request.body(full(document)).expect("a request");
-        let session: Session = self.server.exchange(request, Some(ANSWER), &Pulse::default()).await?;
-        self.expect_whole(&session, announced.total_size_bytes)?;
+        let session: Session = self.server.exchange(request, Some(ANSWER_LIMIT), &Pulse::default()).await?;
+        self.check_session(&session, announced.total_size_bytes)?;
         Ok(session)
     }
 
     /// Fetches the current state of a session.
-    pub(crate) async fn look(&self, session: &Session) -> Result<Session, Error> {
-        let seen: Session = self.server.ask(Method::GET, &session.path()).await?;
-        self.expect_whole(&seen, session.total_size_bytes)?;
+    pub(crate) async fn fetch_session(&self, session: &Session) -> Result<Session, Error> {
+        let seen: Session = self.server.request_document(Method::GET, &session.path()).await?;
+        self.check_session(&seen, session.total_size_bytes)?;
         let same = seen.session_id == session.session_id && seen.chunk_size_bytes == session.chunk_size_bytes;
         if same { Ok(seen) } else { Err(self.server.unexpected("the answer is about another session")) }
     }
 
-    /// Checks a session, because its numbers decide which bytes are read and how much memory the parts take.
-    fn expect_whole(&self, session: &Session, size: u64) -> Result<(), Error> {
-        if session.makes_sense(size) {
+    /// Rejects invalid sessions. Their numbers decide which bytes are read, and how much memory is used.
+    fn check_session(&self, session: &Session, size: u64) -> Result<(), Error> {
+        if session.is_valid(size) {
             return Ok(());
         }
         Err(self.server.unexpected("the session is for another file"))
@@ -155,7 +155,7 @@ impl Client {
         let request = request.header(CONTENT_LENGTH, part.size()).header(ACCEPT, "application/json");
         let request = request.header(CONTENT_DIGEST, digest_field(&part.sha256));
         let request = request.body(part.body).expect("a request");
-        self.server.exchange::<Value>(request, Some(server::STANDSTILL), pulse).await.map(drop)
+        self.server.exchange::<Value>(request, Some(server::STALL_LIMIT), pulse).await.map(drop)
     }
 
     /// Assembles the file of a complete session, or returns the receipt of an earlier call.
@@ -185,7 +185,7 @@ impl Client {
 
     async fn remove(&self, path: &str) -> Result<(), Error> {
         let request = self.server.request(Method::DELETE, path)?.body(empty()).expect("a request");
-        self.server.send(request, Some(ANSWER), &Pulse::default()).await.map(drop)
+        self.server.send(request, Some(ANSWER_LIMIT), &Pulse::default()).await.map(drop)
     }
 
     /// Fetches a page of the file listing.
@@ -194,7 +194,7 @@ impl Client {
         if let Some(after) = after {
             path += &format!("&after={}", encode(after));
         }
-        let page: Page = self.server.ask(Method::GET, &path).await?;
+        let page: Page = self.server.request_document(Method::GET, &path).await?;
         if page.next.as_ref().is_some_and(|next| next.len() > CURSOR_MAX) {
             return Err(self.server.unexpected(format!("a cursor of more than {CURSOR_MAX} bytes")));
         }
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_makes_sense_or_is_none() {
+    fn sessions_are_validated() {
         let session = |size, part_size, parts, runs: &[[u32; 2]]| Session {
             session_id: "0123456789abcdef0123456789abcdef".to_owned(),
             status: Status::InProgress,
@@ -263,7 +263,7 @@ mod tests {
             (u64::MAX, u64::MAX, 1, &[[1, 1]]),
             (ASSEMBLY_PARTS_MAX as u64, 1, ASSEMBLY_PARTS_MAX as u32, &[]),
         ] {
-            assert!(session(size, part_size, parts, runs).makes_sense(size), "{size} {part_size} {parts} {runs:?}");
+            assert!(session(size, part_size, parts, runs).is_valid(size), "{size} {part_size} {parts} {runs:?}");
         }
         for (size, part_size, parts, runs) in [
             (95, 0, 10, &[][..]),
@@ -279,10 +279,10 @@ mod tests {
             (95, 10, 10, &[[1, 10], [1, 10]]),
             (95, 10, 10, &[[2, 3], [1, 1]]),
         ] {
-            assert!(!session(size, part_size, parts, runs).makes_sense(size), "{size} {part_size} {parts} {runs:?}");
+            assert!(!session(size, part_size, parts, runs).is_valid(size), "{size} {part_size} {parts} {runs:?}");
         }
-        assert!(!session(95, 10, 10, &[]).makes_sense(94));
-        assert!(!Session { session_id: "../x".to_owned(), ..session(95, 10, 10, &[]) }.makes_sense(95));
+        assert!(!session(95, 10, 10, &[]).is_valid(94));
+        assert!(!Session { session_id: "../x".to_owned(), ..session(95, 10, 10, &[]) }.is_valid(95));
     }
 
     #[test]

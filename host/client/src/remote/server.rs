@@ -22,10 +22,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Longest wait for the answer to a short request.
-pub(crate) const ANSWER: Duration = Duration::from_secs(60);
+pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// Longest time without progress of content. A proxy that buffers a whole part answers long after the last byte was sent.
-pub(crate) const STANDSTILL: Duration = Duration::from_secs(5 * 60);
+pub(crate) const STALL_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// Idle time after which a connection is closed, before the server closes it.
 const IDLE: Duration = Duration::from_secs(10);
@@ -40,7 +40,7 @@ pub(crate) struct RemoteServer {
     client: legacy::Client<HttpsConnector<HttpConnector>, OutgoingBody>,
 }
 
-/// Counts the steps of an exchange, so that a stalled one can be told from a slow one.
+/// Counts the progress of an exchange, to distinguish a stalled one from a slow one.
 #[derive(Default)]
 pub(crate) struct Pulse(AtomicU64);
 
@@ -50,7 +50,7 @@ impl Pulse {
     }
 
     /// Runs `work`. Returns `None` if no beat comes within `limit`.
-    async fn keeps<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    async fn while_moving<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
         let mut work = std::pin::pin!(work);
         loop {
             let before = self.0.load(Ordering::Relaxed);
@@ -112,7 +112,7 @@ impl RemoteServer {
     ) -> Result<Response<Incoming>, Error> {
         let sent = self.client.request(request);
         let answer = match limit {
-            Some(limit) => pulse.keeps(limit, sent).await.ok_or_else(|| self.stood_still(limit))?,
+            Some(limit) => pulse.while_moving(limit, sent).await.ok_or_else(|| self.stalled(limit))?,
             None => sent.await,
         };
         let response = answer.map_err(|cause| self.failure(cause))?;
@@ -127,9 +127,9 @@ impl RemoteServer {
     }
 
     /// Sends a request without a body, and parses the answer.
-    pub(crate) async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Error> {
+    pub(crate) async fn request_document<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Error> {
         let request = self.request(method, path)?.header(ACCEPT, "application/json").body(empty());
-        self.exchange(request.expect("a request"), Some(ANSWER), &Pulse::default()).await
+        self.exchange(request.expect("a request"), Some(ANSWER_LIMIT), &Pulse::default()).await
     }
 
     /// Sends a request, and parses the answer.
@@ -156,14 +156,14 @@ impl RemoteServer {
             }
             Ok(document)
         };
-        tokio::time::timeout(ANSWER, gather).await.unwrap_or_else(|_| Err(self.stood_still(ANSWER)))
+        tokio::time::timeout(ANSWER_LIMIT, gather).await.unwrap_or_else(|_| Err(self.stalled(ANSWER_LIMIT)))
     }
 
     /// Returns the next piece of an answer's body; `None` at its end.
     pub(crate) async fn next(&self, body: &mut Incoming) -> Result<Option<Bytes>, Error> {
         loop {
-            match tokio::time::timeout(STANDSTILL, body.frame()).await {
-                Err(_) => return Err(self.stood_still(STANDSTILL)),
+            match tokio::time::timeout(STALL_LIMIT, body.frame()).await {
+                Err(_) => return Err(self.stalled(STALL_LIMIT)),
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(cause))) => {
                     return Err(Error::Broken { server: self.url.to_string(), cause: cause.into() });
@@ -187,8 +187,8 @@ impl RemoteServer {
         Error::Broken { server: self.url.to_string(), cause: "the answer ended early".into() }
     }
 
-    fn stood_still(&self, limit: Duration) -> Error {
-        Error::StoodStill { server: self.url.to_string(), limit }
+    fn stalled(&self, limit: Duration) -> Error {
+        Error::Stalled { server: self.url.to_string(), limit }
     }
 
     fn failure(&self, cause: legacy::Error) -> Error {

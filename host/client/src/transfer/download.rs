@@ -1,11 +1,11 @@
 //! Downloads a file, and resumes interrupted downloads.
 
-use super::retry::{Tries, until_done};
+use super::retry::{Tries, retry_until_done};
 use super::target::{PartFile, RemoteFile, local_name};
 use crate::client::Client;
 use crate::error::Error;
 use crate::event::{Event, Observer};
-use crate::remote::{ANSWER, Pulse, digest_of_field, empty, file_path};
+use crate::remote::{ANSWER_LIMIT, Pulse, digest_of_field, empty, file_path};
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, IF_RANGE, RANGE,
@@ -66,18 +66,18 @@ impl Client {
         observer: &dyn Observer,
     ) -> Result<Downloaded, Error> {
         FileId::parse(id).map_err(|_| Error::Id(id.to_owned()))?;
-        let remote = until_done(&self.patience(), observer, || self.describe(id)).await?;
+        let remote = retry_until_done(&self.patience(), observer, || self.describe(id)).await?;
         let (size, expected) = (remote.size, remote.sha256);
         let path = match to {
             Destination::Stdout => {
-                observer.tell(Event::Begins { size: Some(size), there: 0 });
+                observer.report(Event::Started { size: Some(size), already: 0 });
                 let writer = WriterThread::start(io::stdout(), Sha256::new());
                 let unwritable = |cause: io::Error| match cause.kind() {
                     io::ErrorKind::BrokenPipe => Error::ReaderGone,
                     _ => Error::Write { path: PathBuf::from("-"), cause },
                 };
                 let sha256 = self.fetch(&remote, 0, writer, observer).await?.map_err(unwritable)?;
-                observer.tell(Event::Compares);
+                observer.report(Event::Comparing);
                 if sha256 != expected {
                     return Err(Error::Damaged(id.to_owned()));
                 }
@@ -91,11 +91,11 @@ impl Client {
                 };
                 let opened = blocking(move || PartFile::open(target, &remote, force).map(|opened| (opened, remote)));
                 let ((part, prefix), remote) = opened.await?;
-                observer.tell(Event::Begins { size: Some(size), there: prefix.length });
+                observer.report(Event::Started { size: Some(size), already: prefix.length });
                 let writer = WriterThread::start(part.writer()?, prefix.sha256);
                 let fetched = self.fetch(&remote, prefix.length, writer, observer).await?;
                 let sha256 = fetched.map_err(|cause| part.unwritable(cause))?;
-                observer.tell(Event::Compares);
+                observer.report(Event::Comparing);
                 if sha256 != expected {
                     part.discard()?;
                     return Err(Error::Damaged(id.to_owned()));
@@ -110,7 +110,7 @@ impl Client {
     async fn describe(&self, id: &str) -> Result<RemoteFile, Error> {
         let request = self.server.request(Method::HEAD, &file_path(id))?.header(ACCEPT_ENCODING, "identity");
         let response =
-            self.server.send(request.body(empty()).expect("a request"), Some(ANSWER), &Pulse::default()).await?;
+            self.server.send(request.body(empty()).expect("a request"), Some(ANSWER_LIMIT), &Pulse::default()).await?;
         let field = |name: HeaderName| text(response.headers(), &name).map(str::to_owned);
         let missing = |what: &str| self.server.unexpected(format!("a file without {what}"));
         Ok(RemoteFile {
@@ -163,7 +163,7 @@ impl Client {
             request = request.header(RANGE, format!("bytes={at}-")).header(IF_RANGE, &*remote.etag);
         }
         let request = request.body(empty()).map_err(|error| self.server.unexpected(error.to_string()))?;
-        let response = self.server.send(request, Some(ANSWER), &Pulse::default()).await?;
+        let response = self.server.send(request, Some(ANSWER_LIMIT), &Pulse::default()).await?;
         let headers = response.headers();
         if text(headers, &ETAG) != Some(&*remote.etag) {
             return Err(self.server.unexpected("the file has changed").into());
@@ -187,7 +187,7 @@ impl Client {
             }
             *at += new.len() as u64;
             writer.pieces.send(new).await.map_err(|_| ReceiveError::WriterGone)?;
-            observer.tell(Event::At(*at));
+            observer.report(Event::Transferred(*at));
         }
         if *at < remote.size { Err(self.server.cut_short().into()) } else { Ok(()) }
     }
@@ -234,7 +234,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Returns the first byte of a range that ends at `size`, the end of the file.
+/// Returns the first byte of a range that ends with the file, at `size`.
 fn first_of(content_range: &str, size: u64) -> Option<u64> {
     let (range, total) = content_range.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;

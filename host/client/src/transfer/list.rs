@@ -1,6 +1,6 @@
 //! Lists the server's files, and removes files.
 
-use super::retry::{Tries, until_done};
+use super::retry::{Tries, retry_until_done};
 use crate::client::Client;
 use crate::error::Error;
 use crate::event::Observer;
@@ -23,7 +23,7 @@ impl Client {
         let patience = self.patience();
         let mut after: Option<String> = None;
         loop {
-            let page = until_done(&patience, observer, || self.page(after.as_deref(), PAGE)).await?;
+            let page = retry_until_done(&patience, observer, || self.page(after.as_deref(), PAGE)).await?;
             patience.renew();
             page.files.into_iter().try_for_each(&mut each)?;
             if page.next.is_some() && page.next == after {

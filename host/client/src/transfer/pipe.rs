@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::error::{BoxError, Error, Unreadable};
 use crate::event::{Event, Observer};
 use crate::limits::CHUNK;
-use crate::remote::{OutgoingBody, Receipt, STANDSTILL, file_path};
+use crate::remote::{OutgoingBody, Receipt, STALL_LIMIT, file_path};
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 use http_body::Frame;
@@ -35,13 +35,13 @@ impl Client {
         content_type: Option<&str>,
         observer: &Arc<dyn Observer>,
     ) -> Result<Uploaded, Error> {
-        observer.tell(Event::Begins { size: None, there: 0 });
+        observer.report(Event::Started { size: None, already: 0 });
         let sent = {
             let observer = observer.clone();
             let total = std::sync::atomic::AtomicU64::new(0);
             Arc::new(Sent::new(move |bytes| {
                 let before = total.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
-                observer.tell(Event::At(before + bytes));
+                observer.report(Event::Transferred(before + bytes));
             }))
         };
         let request = self.server.request(Method::PUT, &file_path(name))?;
@@ -50,9 +50,9 @@ impl Client {
         let (body, digest) = pipe(from, sent.clone());
         let request = request.header(CONTENT_TYPE, guessed).header(ACCEPT, "application/json").body(body);
         let request = request.expect("a request");
-        let receipt: Receipt = self.server.exchange(request, Some(STANDSTILL), &sent.pulse).await?;
+        let receipt: Receipt = self.server.exchange(request, Some(STALL_LIMIT), &sent.pulse).await?;
         let receipt = self.expect_receipt(receipt)?;
-        observer.tell(Event::Compares);
+        observer.report(Event::Comparing);
         let sha256 = digest.lock().expect("no panic under the lock").take();
         if sha256.map(|sha256| sha256.to_hex()).as_ref() == Some(&receipt.sha256) {
             return Ok(Uploaded { receipt, was_there: false });

@@ -67,7 +67,7 @@ impl<'t> Tries<'t> {
     pub(crate) async fn again(&mut self, error: Error) -> Result<(), Error> {
         let Some(wait) = self.patience.wait(&error, self.count) else { return Err(error) };
         self.count += 1;
-        self.observer.tell(Event::TriesAgain { error: &error, wait });
+        self.observer.report(Event::Retrying { error: &error, wait });
         tokio::time::sleep(wait).await;
         Ok(())
     }
@@ -82,7 +82,7 @@ impl Client {
 
 /// Repeats an idempotent operation until it succeeds. The caller decides whether that renews the patience, because a
 /// server that only reports its state has made no progress.
-pub(crate) async fn until_done<T, F: Future<Output = Result<T, Error>>>(
+pub(crate) async fn retry_until_done<T, F: Future<Output = Result<T, Error>>>(
     patience: &Patience,
     observer: &dyn Observer,
     mut attempt: impl FnMut() -> F,

@@ -153,19 +153,19 @@ impl UploadFile {
 pub(crate) struct Sent {
     pub(crate) pulse: Pulse,
     bytes: AtomicU64,
-    tell: Box<dyn Fn(u64) + Send + Sync>,
+    on_piece: Box<dyn Fn(u64) + Send + Sync>,
 }
 
 impl Sent {
-    /// Starts at 0. `tell` receives the size of each piece.
-    pub(crate) fn new(tell: impl Fn(u64) + Send + Sync + 'static) -> Sent {
-        Sent { pulse: Pulse::default(), bytes: AtomicU64::new(0), tell: Box::new(tell) }
+    /// Starts at 0. `on_piece` receives the size of each piece.
+    pub(crate) fn new(on_piece: impl Fn(u64) + Send + Sync + 'static) -> Sent {
+        Sent { pulse: Pulse::default(), bytes: AtomicU64::new(0), on_piece: Box::new(on_piece) }
     }
 
     pub(crate) fn add(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.pulse.beat();
-        (self.tell)(bytes as u64);
+        (self.on_piece)(bytes as u64);
     }
 
     pub(crate) fn bytes(&self) -> u64 {

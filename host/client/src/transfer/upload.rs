@@ -4,7 +4,7 @@
 //! still in the page cache. The digest is compared with the server's.
 
 use super::parts::{Parts, contains};
-use super::retry::{Patience, Tries, until_done};
+use super::retry::{Patience, Tries, retry_until_done};
 use super::source::{Sent, UploadFile};
 use crate::client::Client;
 use crate::error::Error;
@@ -101,14 +101,14 @@ impl Client {
                 chunk_size_bytes: options.part_size,
                 idempotency_key: &key,
             };
-            let session = until_done(&patience, &**observer, || self.begin(&announced)).await?;
+            let session = retry_until_done(&patience, &**observer, || self.create_session(&announced)).await?;
             if session.status == Status::Complete
                 && !options.again
                 && let Some(receipt) = self.put_before(&source, &session, &patience, observer).await?
             {
                 return Ok(Uploaded { receipt, was_there: true });
             }
-            if !session.goes_on() {
+            if !session.is_open() {
                 attempt += 1;
                 continue;
             }
@@ -134,7 +134,7 @@ impl Client {
         Err(Error::TooManySessions(SESSIONS))
     }
 
-    /// Returns the receipt of a completed session, if its file still exists and has this content.
+    /// Returns a completed session's receipt, if its file still exists and has this content.
     async fn put_before(
         &self,
         source: &Arc<UploadFile>,
@@ -142,13 +142,13 @@ impl Client {
         patience: &Patience,
         observer: &Arc<dyn Observer>,
     ) -> Result<Option<Receipt>, Error> {
-        let receipt = match until_done(patience, &**observer, || self.finalize(session)).await {
+        let receipt = match retry_until_done(patience, &**observer, || self.finalize(session)).await {
             Ok(receipt) => receipt,
             Err(error) if error.is_absent() => return Ok(None),
             Err(error) => return Err(error),
         };
-        observer.tell(Event::Begins { size: Some(source.size()), there: source.size() });
-        observer.tell(Event::Compares);
+        observer.report(Event::Started { size: Some(source.size()), already: source.size() });
+        observer.report(Event::Comparing);
         let sha256 = source.hash(0..source.size(), Sha256::new()).await?.finish().to_hex();
         Ok(Some(receipt).filter(|receipt| receipt.sha256 == sha256))
     }
@@ -195,12 +195,12 @@ impl SessionUpload {
     }
 
     async fn run(self: &Arc<Self>, parallel: usize) -> Result<Receipt, UploadFailure> {
-        self.observer.tell(Event::Begins { size: Some(self.source.size()), there: self.parts().bytes() });
+        self.observer.report(Event::Started { size: Some(self.source.size()), already: self.parts().bytes() });
         let (receipt, sha256) = tokio::try_join!(self.send(parallel), self.digest())?;
         if receipt.sha256 == sha256.to_hex() && receipt.size_bytes == self.source.size() {
             return Ok(receipt);
         }
-        let deleted = until_done(&self.patience, &*self.observer, || self.client.delete(&receipt.file_id)).await;
+        let deleted = retry_until_done(&self.patience, &*self.observer, || self.client.delete(&receipt.file_id)).await;
         match deleted {
             Err(error) if !error.is_absent() => Err(error.into()),
             // An earlier run may have sent other content, if the change left no trace in the metadata.
@@ -222,9 +222,9 @@ impl SessionUpload {
             }
             self.source.unchanged()?;
             self.source.ends().await?;
-            self.observer.tell(Event::Finishes);
+            self.observer.report(Event::Finalizing);
             if let Some(receipt) = self.finalize().await? {
-                self.observer.tell(Event::Compares);
+                self.observer.report(Event::Comparing);
                 return Ok(receipt);
             }
         }
@@ -251,13 +251,14 @@ impl SessionUpload {
             if error.is_problem("digest-mismatch") && damages < DAMAGES {
                 damages += 1;
             } else {
-                self.must_go_on(&error)?;
+                self.check_open(&error)?;
                 tries.again(error).await?;
             }
             // The part may have arrived although its answer was lost.
-            let seen = until_done(&self.patience, &*self.observer, || self.client.look(&self.session)).await;
+            let seen =
+                retry_until_done(&self.patience, &*self.observer, || self.client.fetch_session(&self.session)).await;
             let seen = seen.map_err(|error| if error.is_absent() { over() } else { error.into() })?;
-            if !seen.goes_on() {
+            if !seen.is_open() {
                 return Err(over());
             }
             if contains(&seen.received_parts, number) {
@@ -269,7 +270,7 @@ impl SessionUpload {
         parts.arrived(number);
         self.frontier.send_replace(parts.frontier());
         drop(parts);
-        self.tell();
+        self.report_progress();
         Ok(())
     }
 
@@ -280,7 +281,7 @@ impl SessionUpload {
         let upload = self.clone();
         let sent = Arc::new(Sent::new(move |bytes| {
             upload.moving.fetch_add(bytes, Ordering::Relaxed);
-            upload.tell();
+            upload.report_progress();
         }));
         // A guard, so that a cancelled attempt counts too.
         let counted = Counted { upload: self, sent: sent.clone() };
@@ -299,12 +300,14 @@ impl SessionUpload {
                 Err(error) => error,
             };
             if error.is_problem("incomplete-upload") {
-                let seen = until_done(&self.patience, &*self.observer, || self.client.look(&self.session)).await?;
+                let seen =
+                    retry_until_done(&self.patience, &*self.observer, || self.client.fetch_session(&self.session))
+                        .await?;
                 self.parts().lost(&seen.received_parts);
-                self.tell();
+                self.report_progress();
                 return Ok(None);
             }
-            self.must_go_on(&error)?;
+            self.check_open(&error)?;
             // Finalizing is idempotent.
             tries.again(error).await?;
         }
@@ -323,7 +326,7 @@ impl SessionUpload {
     }
 
     /// Fails if the answer says that the session cannot continue.
-    fn must_go_on(&self, error: &Error) -> Result<(), UploadFailure> {
+    fn check_open(&self, error: &Error) -> Result<(), UploadFailure> {
         if error.is_absent() || error.is_problem("session-complete") {
             return Err(over());
         }
@@ -331,9 +334,9 @@ impl SessionUpload {
         if error.is_problem("part-conflict") { Err(UploadFailure::Over { pass_over: true }) } else { Ok(()) }
     }
 
-    fn tell(&self) {
+    fn report_progress(&self) {
         let there = self.parts().bytes();
-        self.observer.tell(Event::At((there + self.moving.load(Ordering::Relaxed)).min(self.source.size())));
+        self.observer.report(Event::Transferred((there + self.moving.load(Ordering::Relaxed)).min(self.source.size())));
     }
 }
 

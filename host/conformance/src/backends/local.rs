@@ -266,7 +266,7 @@ mod tests {
     use super::*;
     use portico_store::{FileId, FinalOptions, PartOptions, SessionId, put_final, put_part, stream};
 
-    /// Returns a closed store with an object, a part with a file of its own, and a placed part.
+    /// Returns a closed store with an object, an unplaced part and a placed part.
     async fn store() -> (LocalTestStore, PathBuf) {
         let folder = LocalTestStore::new(tempfile::tempdir().unwrap(), &[], Durability::Full);
         let root = folder.folder.path().join("store");

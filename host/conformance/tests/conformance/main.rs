@@ -39,8 +39,8 @@ fn main() -> ExitCode {
 }
 
 fn trial(runner: &Arc<Runner<PorticoHost>>, backend: &Arc<dyn TestBackend>, case: &Case, runtime: &Handle) -> Trial {
-    let name = format!("{}::{}::{}", backend.name(), case.program, case.name);
-    let lacks = case.needs.iter().find(|needs| !backend.capabilities().contains(&needs.as_str())).cloned();
+    let name = case.test_name(backend.name());
+    let lacks = case.lacks(&**backend).map(str::to_owned);
     let (runner, backend, case, runtime) = (runner.clone(), backend.clone(), case.clone(), runtime.clone());
     let run = move || Ok(runtime.block_on(runner.run(&case, &*backend, LIMIT))?);
     let trial = Trial::test(name, run);
@@ -53,10 +53,10 @@ fn trial(runner: &Arc<Runner<PorticoHost>>, backend: &Arc<dyn TestBackend>, case
 /// Returns the trial for a case of a missing backend.
 fn absent(backend: &str, case: &Case, why: &str) -> Trial {
     let why = why.to_owned();
-    Trial::test(format!("{backend}::{}::{}", case.program, case.name), move || Err(why.into())).with_kind("absent")
+    Trial::test(case.test_name(backend), move || Err(why.into())).with_kind("absent")
 }
 
-/// Returns a trial that passes if the case fails for the reason that its name begins with.
+/// Returns a trial that expects the failure with which the name of the case begins.
 fn self_check(runner: &Arc<Runner<PorticoHost>>, case: &Case, runtime: &Handle) -> Trial {
     let (runner, runtime, case) = (runner.clone(), runtime.clone(), case.clone());
     let limit = if case.name.starts_with("timed_out") { LIMIT_OF_ENDLESS } else { LIMIT };

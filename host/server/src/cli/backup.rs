@@ -26,6 +26,6 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
     };
     let to = matches.get_one::<PathBuf>("to").ok_or_else(|| Error::Usage("the folder is missing".to_owned()))?;
     let report = LocalStore::backup(path, to)?;
-    stdout::tell(&report.to_string()).map_err(Error::Output)?;
+    stdout::print(&report.to_string()).map_err(Error::Output)?;
     Ok(if report.lost.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -57,7 +57,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
         let backend = if is_list { None } else { Some(backend(config, name).await?) };
         let runner = Arc::new(Runner::new(PorticoHost).await.map_err(Error::Conformance)?);
         let cases = runner.cases().iter().filter(|case| !case.is_self_check());
-        let named = cases.map(|case| (format!("{name}::{}::{}", case.program, case.name), case.clone()));
+        let named = cases.map(|case| (case.test_name(name), case.clone()));
         let chosen: Vec<(String, Case)> = named.filter(|(name, _)| name.contains(filter)).collect();
         if chosen.is_empty() {
             return Err(Error::NoCase(filter.clone()));
@@ -127,7 +127,7 @@ async fn run_cases(
             && !tally.out.is_closed()
             && let Some((name, case)) = cases.next()
         {
-            if let Some(lacks) = case.needs.iter().find(|needs| !backend.capabilities().contains(&needs.as_str())) {
+            if let Some(lacks) = case.lacks(&**backend) {
                 tally.skipped(&name, lacks).map_err(Error::Output)?;
                 continue;
             }

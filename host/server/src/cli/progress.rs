@@ -39,7 +39,7 @@ struct ProgressState {
     size: Option<u64>,
     began: Instant,
     /// Bytes that needed no transfer.
-    there: u64,
+    already: u64,
     last: Instant,
     /// The last failure that was reported, and when.
     retried: Option<(String, Instant)>,
@@ -61,7 +61,7 @@ impl Progress {
             field: "file",
             size: None,
             began: now,
-            there: 0,
+            already: 0,
             last: now,
             retried: None,
         };
@@ -79,11 +79,6 @@ impl Progress {
         state.field = field;
     }
 
-    /// Returns an observer for a client.
-    pub(super) fn observer(&self) -> Arc<dyn Observer> {
-        Arc::new(self.clone())
-    }
-
     /// Removes the bar, so that other lines can be printed.
     pub(super) fn clear(&self) {
         if let Style::Bar(bar) = &self.state().how {
@@ -96,9 +91,9 @@ impl Progress {
         self.clear();
         let state = self.state();
         let written = match state.how {
-            Style::Json => stdout::tell(&state.json(event, members).to_string()),
+            Style::Json => stdout::print(&state.json(event, members).to_string()),
             _ if line.is_empty() => Ok(()),
-            _ => stdout::tell(line),
+            _ => stdout::print(line),
         };
         written.map_err(Error::Output)
     }
@@ -111,7 +106,7 @@ impl Progress {
         if let Style::Json = state.how {
             let status = error.problem().map(|problem| problem.status.as_u16());
             let line = state.json("failed", json!({ "error": text, "status": status }));
-            return stdout::tell(&line.to_string()).map_err(Error::Output);
+            return stdout::print(&line.to_string()).map_err(Error::Output);
         }
         stderr::say(&format!("{}: {text}", printable(&state.subject)));
         Ok(())
@@ -124,27 +119,27 @@ impl Progress {
 }
 
 impl Observer for Progress {
-    fn tell(&self, event: Event<'_>) {
+    fn report(&self, event: Event<'_>) {
         let mut state = self.state();
         match event {
-            Event::Begins { size, there } => state.begin(size, there),
-            Event::At(bytes) => state.at(bytes),
-            Event::TriesAgain { error, wait } => {
+            Event::Started { size, already } => state.begin(size, already),
+            Event::Transferred(bytes) => state.at(bytes),
+            Event::Retrying { error, wait } => {
                 let text = portico_store::chain(error);
                 match state.how {
                     Style::Json => state.out("retry", json!({ "error": text, "wait_ms": wait.as_millis() as u64 })),
                     _ => state.retry(text),
                 }
             }
-            Event::Finishes => state.phase("finishing"),
-            Event::Compares => state.phase("comparing"),
+            Event::Finalizing => state.phase("finishing"),
+            Event::Comparing => state.phase("comparing"),
         }
     }
 }
 
 impl ProgressState {
-    fn begin(&mut self, size: Option<u64>, there: u64) {
-        (self.size, self.there) = (size, there);
+    fn begin(&mut self, size: Option<u64>, already: u64) {
+        (self.size, self.already) = (size, already);
         self.began = Instant::now();
         self.last = self.began;
         match &self.how {
@@ -153,17 +148,17 @@ impl ProgressState {
                 let style = ProgressStyle::with_template(if size.is_some() { KNOWN } else { UNKNOWN });
                 bar.set_style(style.expect("the template is sound").progress_chars("=> "));
                 bar.set_message(printable(&self.subject));
-                bar.set_position(there);
+                bar.set_position(already);
                 // Earlier bytes must not count as fast ones.
                 bar.reset_eta();
                 self.how = Style::Bar(bar);
             }
-            Style::Lines if there > 0 => {
+            Style::Lines if already > 0 => {
                 let of = size.map_or(String::new(), |size| format!(" of {}", HumanBytes(size)));
-                self.note(&format!("{}: {}{of} transferred already", printable(&self.subject), HumanBytes(there)));
+                self.note(&format!("{}: {}{of} transferred already", printable(&self.subject), HumanBytes(already)));
             }
             Style::Lines => {}
-            Style::Json => self.out("begin", json!({ "size_bytes": size, "already_bytes": there })),
+            Style::Json => self.out("begin", json!({ "size_bytes": size, "already_bytes": already })),
         }
     }
 
@@ -193,9 +188,9 @@ impl ProgressState {
         }
     }
 
-    /// Returns the rate since the start in bytes a second, and the remaining time at that rate.
+    /// Returns the rate in bytes a second since the start, and the remaining time.
     fn rate(&self, bytes: u64) -> (f64, Option<Duration>) {
-        let rate = bytes.saturating_sub(self.there) as f64 / self.began.elapsed().as_secs_f64().max(0.001);
+        let rate = bytes.saturating_sub(self.already) as f64 / self.began.elapsed().as_secs_f64().max(0.001);
         let left = self.size.map(|size| size.saturating_sub(bytes) as f64 / rate.max(1.0));
         (rate, left.and_then(|left| Duration::try_from_secs_f64(left).ok()))
     }
@@ -236,6 +231,6 @@ impl ProgressState {
 
     /// Prints an object during a transfer. Ignores errors, because the result will meet the same error.
     fn out(&self, event: &str, members: Value) {
-        let _ = stdout::tell(&self.json(event, members).to_string());
+        let _ = stdout::print(&self.json(event, members).to_string());
     }
 }

@@ -6,7 +6,7 @@ use super::error::Error;
 use super::progress::Progress;
 use crate::config::size;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use portico_client::{Client, PutOptions, Uploaded, printable};
+use portico_client::{Client, Observer, PutOptions, Uploaded, printable};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -87,10 +87,11 @@ async fn one(
     options: &PutOptions,
     progress: &Progress,
 ) -> Result<Uploaded, portico_client::Error> {
+    let observer: Arc<dyn Observer> = Arc::new(progress.clone());
     if !is_stdin(file) {
-        return client.put(file, options, &progress.observer()).await;
+        return client.put(file, options, &observer).await;
     }
     progress.note("standard input is sent in one piece and cannot be resumed");
     let name = options.name.as_deref().unwrap_or(STDIN);
-    client.put_pipe(std::io::stdin(), name, options.content_type.as_deref(), &progress.observer()).await
+    client.put_pipe(std::io::stdin(), name, options.content_type.as_deref(), &observer).await
 }

@@ -60,7 +60,7 @@ async fn serve(config: Config) -> Result<(), Error> {
 /// Prints the server's address to standard output. On a thread, because the reader may block.
 fn announce(addr: SocketAddr) {
     std::thread::spawn(move || {
-        if let Err(error) = stdout::tell(&format!("listening on http://{addr}")) {
+        if let Err(error) = stdout::print(&format!("listening on http://{addr}")) {
             tracing::warn!(%error, "cannot write to standard output");
         }
     });

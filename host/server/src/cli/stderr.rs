@@ -57,7 +57,7 @@ pub(super) fn say(text: &str) {
     queue().push(format!("portico: {text}\n").as_bytes());
 }
 
-/// As [`say`], and waits for the write, because a progress bar is drawn on the same terminal next.
+/// As [`say`], and waits for the write. A progress bar is drawn on the same terminal next.
 pub(super) fn say_now(text: &str) {
     say(text);
     queue().flush(LINE);
@@ -109,7 +109,7 @@ struct QueueState {
     direct: bool,
     lost: u64,
     /// Lost lines that the log has reported.
-    told: u64,
+    reported: u64,
     counter: Option<Counter>,
 }
 
@@ -182,7 +182,7 @@ impl LogQueue {
                 rest = more;
             }
             if is_lost == 0
-                && let Some(lost) = self.untold()
+                && let Some(lost) = self.unreported()
             {
                 report(lost);
             }
@@ -213,12 +213,12 @@ impl LogQueue {
         }
     }
 
-    /// Returns the number of lost lines that are not reported yet, and counts them as reported.
-    fn untold(&self) -> Option<u64> {
+    /// Returns the number of unreported lost lines, and counts them as reported.
+    fn unreported(&self) -> Option<u64> {
         let mut state = self.state();
-        let untold = state.lost - state.told;
-        state.told = state.lost;
-        (untold > 0).then_some(untold)
+        let unreported = state.lost - state.reported;
+        state.reported = state.lost;
+        (unreported > 0).then_some(unreported)
     }
 }
 
@@ -309,9 +309,9 @@ mod tests {
             let text = Arc::new(Mutex::new(String::new()));
             let writer = ScriptedWriter { fates: decided, text: text.clone() };
             let (queue, of_thread) = mpsc::sync_channel::<Arc<LogQueue>>(1);
-            let told = Mutex::new(None);
+            let reported = Mutex::new(None);
             let lines = LogQueue::start(writer, move |lost| {
-                let mut lines = told.lock().unwrap();
+                let mut lines = reported.lock().unwrap();
                 let lines: &Arc<LogQueue> = lines.get_or_insert_with(|| of_thread.recv().unwrap());
                 lines.push(format!("lost {lost}\n").as_bytes());
             });

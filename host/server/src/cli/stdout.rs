@@ -17,7 +17,7 @@ pub(super) fn results() -> Results<StdoutLock<'static>> {
 }
 
 /// Writes one result.
-pub(super) fn tell(line: &str) -> io::Result<()> {
+pub(super) fn print(line: &str) -> io::Result<()> {
     let mut out = results();
     writeln!(out, "{line}")?;
     out.flush()

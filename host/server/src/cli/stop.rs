@@ -31,7 +31,7 @@ impl StopSignal {
         }
     }
 
-    /// Returns the exit code that a shell shows for a process that died of the signal.
+    /// Returns the exit code that a shell shows after death by the signal.
     pub(super) fn exit_code(self) -> u8 {
         128 + self.number()
     }
@@ -47,9 +47,9 @@ impl StopSignal {
 /// Listens for the signals that end the process, and for SIGXFSZ. A write beyond the file-size limit then only fails.
 pub(super) struct Stop {
     terminate: Signal,
-    /// Absent if the signal was ignored at the start, as a shell does for a background job.
+    /// Absent if ignored at the start, as a shell does for a background job.
     interrupt: Option<Signal>,
-    /// Absent if the signal was ignored at the start, as nohup(1) does.
+    /// Absent if ignored at the start, as nohup(1) does.
     hang_up: Option<Signal>,
     _file_size: Signal,
 }
@@ -85,7 +85,7 @@ impl Stop {
         }
     }
 
-    /// Moves the signals to a task, which ends the process at the second signal, or [`NOTICE`] after a first one that
+    /// Moves the signals to a task. The task ends the process at the second signal, or [`NOTICE`] after a first one that
     /// [`Watched::first`] has not returned.
     pub(super) fn watched(mut self) -> Watched {
         let (tell, told) = oneshot::channel();

@@ -33,22 +33,22 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
     })?;
     let mut out = stdout::results();
     if let Ok(Some(maintained)) = &maintained {
-        tell_sessions(&mut out, maintained).map_err(Error::Output)?;
+        print_sessions(&mut out, maintained).map_err(Error::Output)?;
     }
     if let Ok(swept) = &swept {
-        tell_leftovers(&mut out, swept).map_err(Error::Output)?;
+        print_leftovers(&mut out, swept).map_err(Error::Output)?;
     }
     maintained?;
     swept?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell_sessions(out: &mut impl Write, maintained: &Maintained) -> io::Result<()> {
+fn print_sessions(out: &mut impl Write, maintained: &Maintained) -> io::Result<()> {
     let Maintained { expired, cleared, purged } = maintained;
     writeln!(out, "expired {expired} sessions, cleared {cleared} ended ones, forgot {purged} sessions and ids")
 }
 
-fn tell_leftovers(out: &mut impl Write, SweepReport { removed, bytes, foreign }: &SweepReport) -> io::Result<()> {
+fn print_leftovers(out: &mut impl Write, SweepReport { removed, bytes, foreign }: &SweepReport) -> io::Result<()> {
     writeln!(out, "removed {removed} leftovers of {bytes} bytes")?;
     foreign.iter().try_for_each(|name| writeln!(out, "not part of this store, left alone: {name}"))?;
     out.flush()

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Threads for blocking work, such as writing and hashing.
 pub(super) const BLOCKING_THREADS: usize = 64;
 
-/// How long a blocking call may take to return after the work of the command has ended.
+/// Longest wait for blocking calls after the work of the command has ended.
 const BLOCKING_END: Duration = Duration::from_secs(5);
 
 /// Runs the work of a command. At the end, waits at most [`BLOCKING_END`] for blocking calls.

@@ -1,4 +1,4 @@
-//! The table of all settings, from which flags, environment variables and keys of the file are derived.
+//! The table of all settings: flags, environment variables and keys of the file.
 
 /// One setting.
 #[derive(Debug)]

@@ -36,7 +36,7 @@ pub struct DeadlineExceeded {
     pub budget: Duration,
 }
 
-/// Advances the epoch of an engine once a [`TICK`], for as long as the engine lives.
+/// Advances the epoch of an engine once a [`TICK`], until the engine is dropped.
 ///
 /// # Errors
 /// The system's, if it cannot start a thread.
@@ -72,7 +72,7 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// Sets a total budget for all calls in `store`, plus the time earned by the bytes that `moved` counts. The engine must
+    /// Sets a total budget for all calls in `store`. The bytes that `moved` counts add to the budget. The engine must
     /// have epoch interruption and a ticker.
     pub(crate) fn new<T: 'static>(store: &mut Store<T>, budget: Duration, moved: Arc<AtomicU64>) -> Deadline {
         let clock = Arc::new(Clock { start: Instant::now(), resumed: AtomicU64::new(0) });

@@ -74,10 +74,10 @@ pub(crate) const FIBER_STACK: usize = 2 << 20;
 /// Inaccessible address space behind a linear memory, in bytes, if address space is scarce.
 pub(crate) const GUARD: u64 = 64 << 10;
 
-/// Extra address space that a growing linear memory reserves, in bytes, if address space is scarce.
+/// Extra bytes of address space for a growing linear memory, if address space is scarce.
 pub(crate) const GROWTH: u64 = 1 << 20;
 
-/// Address space that must remain for threads, the compiler and the buffers of uploads, in bytes.
+/// Bytes of address space that must remain for threads, the compiler and upload buffers.
 pub(crate) const HEADROOM: u64 = 1 << 30;
 
 /// Bytes of an idle slot's memory, and of its stack, that stay resident. The rest is returned to the system when a guest ends,

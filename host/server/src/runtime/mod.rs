@@ -274,7 +274,7 @@ impl Instance {
     }
 }
 
-/// Returns the span that adds the request's id to log lines, above all those of the store. Enabled at every log level.
+/// Returns the span that adds the request's id to log lines. Enabled at every log level.
 fn span(request: &str) -> Span {
     tracing::error_span!("guest", request)
 }

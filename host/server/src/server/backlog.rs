@@ -41,7 +41,7 @@ struct Wait {
 }
 
 impl Backlog {
-    /// Allows a client to take nothing for `idle`, and requires `min_rate` bytes a second over each `idle` of waiting.
+    /// Sets the limits: `idle` without progress, and `min_rate` bytes a second over each `idle` of waiting.
     pub(super) fn new(idle: Duration, min_rate: u64) -> Backlog {
         let credit = Credit::new(Instant::now());
         Backlog { idle, pace: Pace::new(idle, min_rate), credit, taken: 0, timer: None, wait: None }

@@ -9,6 +9,7 @@ use super::flow::Flow;
 use super::limits::{HTTP2_PIECE, Settings};
 use super::pace::Pace;
 use bytes::Bytes;
+use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -141,8 +142,10 @@ enum ResponseSource {
 }
 
 impl ResponseBody {
-    pub(super) fn host(content: Full<Bytes>, access: Access) -> ResponseBody {
-        ResponseBody { content: ResponseSource::Host(content), access }
+    /// Makes the response of a host's own answer.
+    pub(super) fn host(answer: Response<Full<Bytes>>, mut access: Access) -> Response<ResponseBody> {
+        access.answered(answer.status());
+        answer.map(|content| ResponseBody { content: ResponseSource::Host(content), access })
     }
 
     pub(super) fn guest(content: GuestBody, access: Access) -> ResponseBody {

@@ -36,7 +36,7 @@ pub(super) async fn run(
     let task =
         GuestTask { state: state.clone(), id: id.clone(), flow: flow.clone(), answer, departed, outcome, permit };
     let task = tokio::spawn(task.run(request));
-    let response = match answered.await {
+    let failure = match answered.await {
         Ok(Ok(response)) => {
             access.answered(response.status());
             let announced = response.headers().get(header::CONTENT_LENGTH);
@@ -64,8 +64,7 @@ pub(super) async fn run(
             }
         },
     };
-    access.answered(response.status());
-    response.map(|body| ResponseBody::host(body, access))
+    ResponseBody::host(failure, access)
 }
 
 /// The task that runs a guest. Drops the guest before its permit.

@@ -1,4 +1,4 @@
-//! The state that the two bodies, the guest's task and the connection of an exchange share.
+//! The shared state of an exchange's bodies, guest task and connection.
 
 use super::cut::{Cut, FirstCut};
 use super::metrics::Metrics;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The state that the two bodies, the guest's task and the connection of an exchange share.
+/// The shared state of an exchange's bodies, guest task and connection.
 #[derive(Debug)]
 pub(super) struct Flow {
     /// Whether the request body was read to its end.
@@ -51,7 +51,7 @@ impl Flow {
         self.read.store(read, Ordering::Relaxed);
     }
 
-    /// Reports whether the response takes turns with others on its connection, as an HTTP/2 stream does.
+    /// Reports whether the response shares its connection, as an HTTP/2 stream does.
     pub(super) fn takes_turns(&self) -> bool {
         self.turn.is_some()
     }

@@ -19,7 +19,7 @@ pub struct Settings {
     /// How long a client may stall a body, in either direction. Bytes of a response that the client's system took in advance
     /// extend the limit by the time they last at 10 kB/s, to at most five times this value.
     pub body_idle_timeout: Duration,
-    /// Lowest rate of a body in bytes a second, over each `body_idle_timeout` of waiting for the client; 0 for none.
+    /// Lowest rate of a body in bytes a second; 0 for none. Measured over each `body_idle_timeout` of waiting for the client.
     pub body_min_rate: u64,
     /// How long running requests may take to finish at shutdown.
     pub shutdown_grace: Duration,
@@ -46,7 +46,7 @@ impl Default for Settings {
     }
 }
 
-/// How long a guest may run after its exchange is over, because its client has gone or has the whole response. An interrupted
+/// Time for a guest to end after its client has gone or was served. An interrupted
 /// put ends within this time.
 pub(super) const SETTLE: Duration = Duration::from_secs(5);
 
@@ -56,19 +56,19 @@ pub(super) const STOPPING_IDLE: Duration = Duration::from_millis(500);
 /// Longest wait for the backend's answer to a readiness check.
 pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the result of a readiness check is reused, so that frequent requests cost the backend nothing.
+/// How long the result of a readiness check is reused. Frequent requests then cost the backend nothing.
 pub(super) const READY_KEPT: Duration = Duration::from_secs(1);
 
 /// The `Retry-After` of busy answers, in seconds.
 pub(super) const RETRY_AFTER: u32 = 1;
 
-/// Limit in bytes for the headers of a request, names and values, and again for its target.
+/// Most bytes of a request's header names and values, and again of its target.
 pub(super) const HEAD_BYTES: usize = 64 << 10;
 
 /// Most headers of one request.
 pub(super) const HEADERS: usize = 128;
 
-/// Read and write buffer of an HTTP/1 connection that opens while there are few, in bytes. The buffer grows to this size only
+/// Buffer of an HTTP/1 connection that opens while there are few, in bytes. The buffer grows to this size only
 /// while bytes come fast.
 pub const HTTP1_BUFFER: usize = 512 << 10;
 
@@ -93,11 +93,11 @@ pub(super) const HTTP2_SEND_BUFFER: usize = 256 << 10;
 /// Concurrent streams of an HTTP/2 connection.
 pub(super) const HTTP2_STREAMS: u32 = 128;
 
-/// Largest piece of a response that is handed to an HTTP/2 stream at once, in bytes. A client that takes less than one piece in
+/// Largest piece of a response for an HTTP/2 stream at once, in bytes. A client that takes less than one piece in
 /// each [`Settings::body_idle_timeout`] counts as stalled.
 pub(super) const HTTP2_PIECE: usize = 64 << 10;
 
-/// Bytes to be sent per stream of an HTTP/2 connection before a stream without any counts as held back by its client: its own
+/// Bytes per open HTTP/2 stream after which a stream without progress counts as held back by its client. One stream needs its
 /// next piece, and a frame on each side of that.
 pub(super) const HTTP2_SHARE: u64 = (HTTP2_PIECE + 2 * (16 << 10)) as u64;
 
@@ -105,7 +105,7 @@ pub(super) const HTTP2_SHARE: u64 = (HTTP2_PIECE + 2 * (16 << 10)) as u64;
 /// seems to take nothing for long, and the kernel uses more memory.
 pub(super) const UNSENT: u32 = 128 << 10;
 
-/// Rate in bytes a second at which a client that reads buffered bytes is not stalled.
+/// Least rate in bytes a second of a client that reads buffered bytes.
 pub(super) const SLOW_RATE: u64 = 10_000;
 
 /// Most credit for buffered bytes, in multiples of [`Settings::body_idle_timeout`].
@@ -114,7 +114,7 @@ pub(super) const CREDIT_MAX: u32 = 4;
 /// Number of checks of a client within its idle timeout.
 pub(super) const LOOKS: u32 = 4;
 
-/// Bytes that a connection without a request must write to count as active, so that answers to pings do not.
+/// Bytes that make a connection without a request count as active. Answers to pings are smaller.
 pub(super) const MOVING: u64 = 1 << 10;
 
 /// After an answer to a partly unread request: bytes and time for which the rest is read and discarded, so that the client

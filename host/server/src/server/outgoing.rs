@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 /// SIOCOUTQ, which has the number of TIOCOUTQ (tcp(7)).
 const SIOCOUTQ: Opcode = libc::TIOCOUTQ as Opcode;
 
-/// Returns the bytes written to a socket that its peer has not acknowledged, sent or unsent. A peer with a full receive
+/// Returns the number of written bytes that the peer has not acknowledged, sent or unsent. A peer with a full receive
 /// buffer acknowledges nothing more until its program reads.
 ///
 /// # Errors

@@ -51,7 +51,7 @@ impl Peer {
         Ongoing(self.clone())
     }
 
-    /// Returns when the connection will have been idle for too long, or must be checked again. Returns `None` while a request
+    /// Returns when the connection is idle for too long, or must be checked again. Returns `None` while a request
     /// runs or its answer is being sent.
     pub(super) fn idle_until(&self, limit: Idle) -> Option<Instant> {
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);

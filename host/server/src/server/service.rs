@@ -37,17 +37,16 @@ pub(super) async fn handle(
     let turn = (!http1).then(|| Turn::new(&peer.turns));
     let flow = Arc::new(Flow::new(state.metrics.clone(), peer.wire.clone(), turn));
     streams::belongs_to(&flow);
-    let mut access = Access::new(id.clone(), &request, flow.clone(), peer.begin());
+    let access = Access::new(id.clone(), &request, flow.clone(), peer.begin());
     let body = |body| RequestBody::new(body, !http1, flow.clone(), &state.settings);
     let request = request.map(body);
     if lacks_length(&request) {
         flow.set_read(false);
     }
     let mut response = match host_answer(&state, &request, &id).await {
-        Some(response) => {
-            access.answered(response.status());
+        Some(answer) => {
             drop(request);
-            response.map(|body| ResponseBody::host(body, access))
+            ResponseBody::host(answer, access)
         }
         None => match Arc::clone(&state.requests).try_acquire_owned() {
             Ok(permit) => {
@@ -55,9 +54,7 @@ pub(super) async fn handle(
             }
             Err(_) => {
                 state.metrics.refused(REQUEST);
-                let response = busy("Too many requests are running.", &id);
-                access.answered(response.status());
-                response.map(|body| ResponseBody::host(body, access))
+                ResponseBody::host(busy("Too many requests are running.", &id), access)
             }
         },
     };
@@ -142,7 +139,7 @@ fn for_guest(mut request: Request<RequestBody>, id: &str) -> Request<RequestBody
     request
 }
 
-/// Returns a trusted proxy's request id if it is short and plain, else 128 random bits in hexadecimal.
+/// Returns the request id: a trusted proxy's if it is short and plain, else 128 random bits in hexadecimal.
 fn request_id(trusted: Option<&HeaderMap>) -> Arc<str> {
     let plain = |id: &&str| {
         (1..=REQUEST_ID_MAX).contains(&id.len())
@@ -160,8 +157,8 @@ fn request_id(trusted: Option<&HeaderMap>) -> Arc<str> {
     }
 }
 
-/// Reports whether a body has a transfer coding besides a single `chunked`, which the connection decodes. A guest would take
-/// coded bytes for the content.
+/// Reports whether a body has another transfer coding than a single `chunked`. The connection decodes only that, and a guest
+/// would take coded bytes for the content.
 fn has_other_coding(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
@@ -175,7 +172,7 @@ fn lacks_length<B>(request: &Request<B>) -> bool {
     has_content && request.version() <= Version::HTTP_10 && !request.headers().contains_key(header::CONTENT_LENGTH)
 }
 
-/// Returns the authority of the target, else of the `Host` header (RFC 9112, 3.2 and 3.3). Returns `None` for no host, for
+/// Returns the target's authority, else that of the `Host` header (RFC 9112, 3.2 and 3.3). Returns `None` for no host, for
 /// several, and for one with a user.
 fn authority<B>(request: &Request<B>) -> Option<Authority> {
     let mut hosts = request.headers().get_all(header::HOST).iter();

@@ -86,7 +86,7 @@ impl Tokens {
         Ok(Tokens { digests: parse(&content)?, exposed: exposed.then(|| path.to_owned()) })
     }
 
-    /// Returns the path of the token file, if every user of the machine may read it.
+    /// Returns the path of the token file, if all users may read it.
     pub fn exposed_in(&self) -> Option<&Path> {
         self.exposed.as_deref()
     }

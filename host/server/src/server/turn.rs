@@ -35,7 +35,7 @@ impl Turns {
 #[derive(Debug)]
 pub(super) struct Turn {
     turns: Arc<Turns>,
-    /// Since when the next piece waits for the client, in milliseconds after the start plus one; 0 during the guest's turn.
+    /// Since when the next piece waits: milliseconds after the start, plus one. The value is 0 during the guest's turn.
     waiting: AtomicU64,
     /// Size of that piece, in bytes.
     piece: AtomicU64,
@@ -64,8 +64,8 @@ impl Turn {
         }
     }
 
-    /// Resolves when the client has taken no piece of this stream for `idle`, although it has read the earlier pieces and the
-    /// connection moves.
+    /// Resolves when the stream is stalled: the client has taken no piece for `idle`, although the earlier pieces are read and
+    /// the connection moves.
     pub(super) async fn stalled(&self, idle: Duration) {
         loop {
             let since = self.waiting.load(Ordering::Relaxed);

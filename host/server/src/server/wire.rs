@@ -26,7 +26,7 @@ pub(super) struct WireState {
     pub(super) cut: FirstCut,
 }
 
-/// A socket that fails if its client takes too little, and that closes with a linger.
+/// A socket that fails if its client takes too little, and lingers on close.
 ///
 /// Closing a socket with unread received bytes resets the connection, and the last sent bytes may be lost. So after an unread
 /// request the socket first shuts down its sending side, then reads and discards for a while.
@@ -49,7 +49,7 @@ impl Wire {
         Wire { stream, backlog, state, closing: Closing::Not }
     }
 
-    /// Passes a write result through, or fails the write if the client has failed to take earlier ones.
+    /// Passes a write result through. Fails the write if the client does not take earlier bytes.
     fn while_taken(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.state.sending.store(written.is_pending(), Ordering::Relaxed);
         if let Poll::Ready(Ok(bytes)) = written {

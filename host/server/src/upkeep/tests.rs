@@ -6,7 +6,7 @@ use portico_store::local::{LocalOptions, LocalStore};
 use portico_test_artifacts::HOSTILE;
 use tempfile::TempDir;
 
-/// Opens a store in a folder of its own, which the first value removes on drop.
+/// Opens a store in a new folder, which the first value removes on drop.
 async fn store() -> (TempDir, Arc<LocalStore>) {
     let folder = tempfile::tempdir().unwrap();
     let store = LocalStore::open(folder.path(), LocalOptions::default()).await.unwrap();

@@ -11,7 +11,7 @@ use portico_store::{Digest, Scope};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Size in bytes that separates live slots, which are at least as large, from all others.
+/// Least size of a live slot, in bytes. All other slots are smaller.
 const LIVE_MIN: u64 = 256;
 
 /// The members of a slot that matter here.
