@@ -15,6 +15,7 @@ use portico_store::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 /// The shared state of a store.
@@ -48,8 +49,11 @@ impl Inner {
         self: &Arc<Self>,
         task: impl FnOnce(Arc<Self>) -> F,
     ) -> impl Future<Output = Result<T>> + Send + 'static {
-        let running = self.background.spawn(task(self.clone()));
-        async move { running.await.map_err(Error::internal)? }
+        let (sender, result) = oneshot::channel();
+        let task = task(self.clone());
+        // A result without a receiver is dropped within the task, so that the tracker counts what the drop spawns.
+        self.background.spawn(async move { sender.send(task.await).map_err(drop) });
+        async move { result.await.map_err(Error::internal)? }
     }
 }
 

@@ -39,17 +39,12 @@ pub(crate) async fn open(
     options.check()?;
     let keys = keys_of(&options);
     let client = Arc::new(Client::new(&options, step).await?);
-    let server = |location: &Location, cause: portico_store::Error| OpenError::Server {
-        location: location.to_string(),
-        endpoint: client.endpoint.clone(),
-        cause,
-    };
     let id = claim(&client, &keys.main, &keys.format(), None).await?;
     if let Some(format) = keys.temp_format() {
         claim(&client, &keys.temp, &format, Some(id.clone())).await?;
     }
     let Probe { capabilities, conditions, whole } =
-        probe(&client, &keys).await.map_err(|failure| server(&keys.main, failure.into()))?;
+        probe(&client, &keys).await.map_err(|failure| client.cannot_use(&keys.main, failure))?;
     if !whole {
         return Err(truncates(&client));
     }
@@ -57,7 +52,7 @@ pub(crate) async fn open(
         (true, _) => None,
         (false, true) => {
             let sole_owner = SoleOwner::take(client.clone(), keys.owner()).await;
-            Some(sole_owner.map_err(|cause| server(&keys.main, cause))?)
+            Some(sole_owner.map_err(|cause| client.cannot_use(&keys.main, cause))?)
         }
         (false, false) => {
             return Err(OpenError::Lacks {
@@ -78,11 +73,8 @@ pub(crate) async fn open_to_read(options: S3Options) -> Result<Arc<Inner>, OpenE
     let mut id = None;
     for (location, format) in [(&keys.main, Some(keys.format())), (&keys.temp, keys.temp_format())] {
         let Some(format) = format else { continue };
-        let there = client.get_small(&format, 1 << 10).await.map_err(|failure| OpenError::Server {
-            location: location.to_string(),
-            endpoint: client.endpoint.clone(),
-            cause: failure.into(),
-        })?;
+        let there = client.get_small(&format, 1 << 10).await;
+        let there = there.map_err(|failure| client.cannot_use(location, failure))?;
         let there = there.ok_or_else(|| foreign(location, "it has no `format`, which every store has"))?;
         id = Some(id_of(location, &there, id.as_deref())?);
     }
@@ -132,11 +124,7 @@ async fn claim(
     format: &ObjectKey,
     id: Option<String>,
 ) -> Result<String, OpenError> {
-    let server = |failure: Failure| OpenError::Server {
-        location: location.to_string(),
-        endpoint: client.endpoint.clone(),
-        cause: failure.into(),
-    };
+    let server = |failure: Failure| client.cannot_use(location, failure);
     let token = || Token::random().map_err(|error| OpenError::Client(error.into()));
     let mut there = client.get_small(format, 1 << 10).await.map_err(server)?;
     if there.is_none() {
@@ -152,10 +140,7 @@ async fn claim(
         if let Some(other) = in_the_way {
             return Err(foreign(location, &format!("it holds {} and no `format`", other.key)));
         }
-        let id = match &id {
-            Some(id) => id.clone(),
-            None => token()?.to_string(),
-        };
+        let id = id.clone().map_or_else(|| token().map(|token| token.to_string()), Ok)?;
         let text = serde_json::to_vec(&Format { portico_store: FORMAT, id })
             .map_err(|error| OpenError::Client(error.into()))?;
         client.step("format").map_err(server)?;

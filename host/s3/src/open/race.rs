@@ -5,7 +5,7 @@
 //! last bytes at once: only the check and the write remain. A server that checks before the content has arrived lets
 //! all of them win.
 //!
-//! Invariant: a correct server never fails. A round that nobody wins, because the server is busy, is repeated and
+//! Invariant: a correct server never fails. A round without a winner, because the server is busy, is repeated and
 //! decides nothing.
 
 use crate::keys::ObjectKey;

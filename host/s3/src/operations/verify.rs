@@ -29,11 +29,7 @@ pub(crate) async fn verify(
     let inner = &open_to_read(options.clone()).await?;
     for kind in [DataKind::Final, DataKind::Part] {
         let compared = compare_all(inner, kind, depth, &mut findings).await;
-        compared.map_err(|cause| OpenError::Server {
-            location: inner.keys.main.to_string(),
-            endpoint: inner.client.endpoint.clone(),
-            cause,
-        })?;
+        compared.map_err(|error| inner.client.cannot_use(&inner.keys.main, error))?;
     }
     Ok(findings.report())
 }

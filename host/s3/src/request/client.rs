@@ -6,7 +6,7 @@
 use crate::open::error::OpenError;
 use crate::request::answer::{has_request_id, tells_time};
 use crate::request::failure::{Failure, Kind};
-use crate::{Checksum, PayloadSigning, S3Options};
+use crate::{Checksum, Location, PayloadSigning, S3Options};
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::region::ProfileFileRegionProvider;
@@ -21,6 +21,7 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::{DateTime, Format};
+use portico_store::Error;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use std::net::IpAddr;
@@ -116,6 +117,11 @@ impl Client {
             clock,
             step,
         })
+    }
+
+    /// Returns the error of a store that cannot be opened or read because of its server.
+    pub(crate) fn cannot_use(&self, location: &Location, cause: impl Into<Error>) -> OpenError {
+        OpenError::Server { location: location.to_string(), endpoint: self.endpoint.clone(), cause: cause.into() }
     }
 
     /// Returns the server's time, in milliseconds since the Unix epoch, to the second.

@@ -1,7 +1,7 @@
 //! Content of known length that is passed straight on: a request whose body is still arriving from the client.
 //!
 //! It needs memory for one small frame only, and cannot be repeated. If the sender is dropped early, the request fails;
-//! what the server stores then is under a key that nobody else has.
+//! the server may keep a remainder, under a key that no other request uses.
 
 use crate::limits;
 use crate::request::failure::{Failure, Kind};

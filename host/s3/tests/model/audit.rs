@@ -23,7 +23,7 @@ pub(crate) async fn sweep(server: &Server, options: &S3Options) -> Result<(), St
         server.advance(options.grace + Duration::from_secs(60));
         let swept = portico_store::Backend::sweep(&store).await.map_err(line)?;
         if !swept.foreign.is_empty() {
-            return Err(format!("a sweep found what nobody put there: {:?}", swept.foreign));
+            return Err(format!("a sweep found foreign objects: {:?}", swept.foreign));
         }
     }
     store.settle().await;
