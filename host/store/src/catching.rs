@@ -195,7 +195,7 @@ async fn run<C: Catch>(shared: Arc<Shared<C>>, name: Name, halt: Arc<Notify>, ca
         };
         if let Err(error) = &moved {
             shared.searched.remove(&name.0, &name.1);
-            tracing::debug!(session = %name.1, error = %error.told(), "what came out of order is left to the assembly");
+            tracing::debug!(session = %name.1, error = %error.told(), "parts that arrived out of order are left to the assembly");
         }
         if !matches!(moved, Ok(true)) {
             running.catcher = shared.next(&name);

@@ -23,7 +23,7 @@ pub enum Error {
     #[error("conflict: something else already exists under that name")]
     Conflict,
     /// An object or a tombstone exists under the file id that the part was put for.
-    #[error("ended: what the part was put for exists, or never will")]
+    #[error("ended: the file id of the part has an object or a tombstone")]
     Ended,
     /// An argument does not have its documented form.
     #[error("invalid argument: {0}")]

@@ -207,7 +207,7 @@ impl Sessions {
     pub(crate) fn are_parts_certain(&self, scope: &Scope, session: &SessionId) -> Result<()> {
         match self.0.lock().get(&(scope.clone(), session.clone())) {
             Some(entry) if entry.doubted => {
-                Err(Error::unavailable("nobody can tell whether a part is there; opening the store again tells"))
+                Err(Error::unavailable("the existence of a part is in doubt until the store is opened again"))
             }
             _ => Ok(()),
         }
@@ -255,7 +255,7 @@ fn forget_if_idle(active: &mut HashMap<Name, Active>, name: &Name) {
 }
 
 fn doubt() -> Error {
-    Error::unavailable("nobody can tell whether the session has become an object; opening the store again tells")
+    Error::unavailable("whether the session has become an object is in doubt until the store is opened again")
 }
 
 /// A running put.

@@ -60,7 +60,7 @@ impl Deref for Opened {
     type Target = File;
 
     fn deref(&self) -> &File {
-        let Some(file) = &self.0 else { unreachable!("it is taken only when it is dropped") };
+        let Some(file) = &self.0 else { unreachable!("the file is taken only on drop") };
         file
     }
 }

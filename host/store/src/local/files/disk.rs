@@ -179,7 +179,7 @@ impl Disk {
         if start < end && self.step("give back").is_ok() {
             let mode = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
             if let Err(error) = rustix::fs::fallocate(file, mode, start, end - start) {
-                tracing::debug!(%error, start, end, "the room of a part that failed stays taken");
+                tracing::debug!(%error, start, end, "the room of a failed part stays taken");
             }
         }
     }
@@ -328,7 +328,7 @@ impl Disk {
                 Err(error) => return Err(fault_of(error)),
             }
         }
-        Err(Error::unavailable("a folder vanishes as often as it is made"))
+        Err(Error::unavailable("a folder was removed each time it was created"))
     }
 
     fn open(&self, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
@@ -359,7 +359,7 @@ fn regular(fd: OwnedFd) -> Result<Opened> {
     if file.metadata()?.is_file() {
         Ok(file.into())
     } else {
-        Err(Error::internal("something that is not a file is in the place of one"))
+        Err(Error::internal("a path does not name a regular file"))
     }
 }
 

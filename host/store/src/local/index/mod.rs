@@ -107,7 +107,7 @@ pub(crate) fn inspect(path: &Path) -> Result<String, IndexFault> {
     }
     if there(&journal)?.is_some() {
         // SQLite would roll it back. An index of a store has a write-ahead log from its first row on.
-        return Err(IndexFault::Damaged("it has a rollback journal, as none of ours has".to_owned()));
+        return Err(IndexFault::Damaged("it has a rollback journal, which no index of a store has".to_owned()));
     }
     let log_len = || there(&log).map(|log| log.map(|metadata| metadata.len()));
     let had = log_len()?;
@@ -268,7 +268,7 @@ impl Index {
     }
 
     fn end<T>(&self, answered: Result<Result<T>, oneshot::error::RecvError>) -> Result<T> {
-        let made = answered.map_err(|_| Error::internal("the index was closed before it could answer"))??;
+        let made = answered.map_err(|_| Error::internal("the index was closed before the change returned"))??;
         self.0.steps.step("committed")?;
         Ok(made)
     }

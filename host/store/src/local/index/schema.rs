@@ -116,7 +116,7 @@ pub(crate) fn check(conn: &Connection) -> Result<String, IndexFault> {
     let id = conn.query_row("SELECT value FROM meta WHERE name = 'store'", [], |row| row.get::<_, String>(0));
     match id.optional() {
         Ok(Some(id)) => Ok(id),
-        Ok(None) => Err(IndexFault::Damaged("it does not say whose it is".to_owned())),
+        Ok(None) => Err(IndexFault::Damaged("it has no store id".to_owned())),
         // The tables are not those of their version.
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown) => {
             Err(IndexFault::Damaged(error.to_string()))

@@ -159,7 +159,7 @@ impl IndexWriter {
         if self.health.has_failed()
             && let Err(error) = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         {
-            tracing::error!(%error, "closing the index may write back what was not to be");
+            tracing::error!(%error, "closing the index may write its log back after a failure");
         }
     }
 

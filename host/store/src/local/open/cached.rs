@@ -31,7 +31,7 @@ impl Root {
     ///
     /// # Errors
     /// [`OpenError::Io`]; the log is unchanged then.
-    pub(crate) fn reread_index(&self, is_room_left: bool) -> Result<(), OpenError> {
+    pub(crate) fn replace_log(&self, is_room_left: bool) -> Result<(), OpenError> {
         match self.renew_log() {
             Err(error) if error.is_lack_of_room() && !is_room_left => self.reread(LOG)?,
             renewed => renewed?,

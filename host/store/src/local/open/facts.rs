@@ -39,7 +39,7 @@ impl std::fmt::Display for FsKind {
             FsKind::Local(name) => f.write_str(name),
             FsKind::Network(name) => write!(f, "{name}, a network filesystem"),
             FsKind::Maybe(name) => write!(f, "{name}, which may be a network filesystem"),
-            FsKind::Unknown(number) => write!(f, "a filesystem that is not known here ({number:#x})"),
+            FsKind::Unknown(number) => write!(f, "an unknown filesystem ({number:#x})"),
         }
     }
 }

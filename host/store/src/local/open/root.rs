@@ -140,7 +140,7 @@ impl Root {
         let reserve = Arc::new(reserve);
         let open = |is_room_left| {
             if durable {
-                self.reread_index(is_room_left)?;
+                self.replace_log(is_room_left)?;
             }
             let opened =
                 Index::open(&self.at(INDEX), durable, reserve.clone(), health.clone(), steps.clone(), &self.dir);

@@ -287,7 +287,7 @@ async fn remove(inner: &Arc<Inner>, paths: Vec<PathBuf>, report: &mut SweepRepor
             if !stat.is_file {
                 found.foreign.push(path.display().to_string());
             } else if inner.disk.unlink(&path)? {
-                tracing::info!(path = %path.display(), size = stat.size, "removed what was left behind");
+                tracing::info!(path = %path.display(), size = stat.size, "removed garbage of a killed or failed operation");
                 found.removed += 1;
                 found.bytes += stat.size;
             }

@@ -2,6 +2,7 @@ use super::*;
 use crate::{Argument, Chain, Sha256, limits};
 use finals::FinalRow;
 use rusqlite::StatementStatus;
+use std::collections::BTreeMap;
 
 const QUERIES: [&str; 22] = [
     parts::TOKENS,
@@ -305,4 +306,37 @@ fn records_are_listed_by_prefix_from_any_page() {
     assert_eq!(list("many/", Some("many/04998"), 10), ["many/04999"]);
     let last = steps(&conn, records::LIST, ("main", "many/04990\u{1}", "many/\u{7f}", 10));
     assert!(last < 300, "{last} steps for a page at the end");
+}
+
+#[test]
+fn an_assembly_takes_its_parts_whole_or_not_at_all() {
+    let conn = tables();
+    let fill = |name: &str| -> BTreeMap<u32, Token> {
+        let rows = (0..6).map(|number| part(name, number, PartFile::Placed, Some(u64::from(number) * 10), 10));
+        rows.map(|row| {
+            parts::insert(&conn, &scope(), &row).unwrap();
+            (row.key.number, row.key.token)
+        })
+        .collect()
+    };
+    let consume = |of: &str, tokens: &_, file| parts::consume(&conn, &scope(), &session(of), tokens, file);
+    let counts = |of: &str| parts::placed_counts(&conn, &scope(), &session(of)).unwrap();
+    for file in [true, false] {
+        let tokens = fill("whole");
+        consume("whole", &tokens, file).unwrap();
+        assert_eq!(counts("whole"), (0, 0), "neither parts nor withdrawn ranges");
+    }
+    let mut tokens = fill("some");
+    let rest = tokens.split_off(&4);
+    tokens.remove(&1);
+    consume("some", &tokens, false).unwrap();
+    assert_eq!(counts("some"), (3, 3), "the ranges of the parts stay taken");
+    let (mut gone, mut replaced) = (rest.clone(), rest);
+    gone.insert(0, tokens[&0].clone());
+    replaced.insert(4, Token::random().unwrap());
+    for tokens in [gone, replaced] {
+        let refused = consume("some", &tokens, false);
+        assert!(matches!(refused, Err(Error::NotFound)), "{refused:?}");
+    }
+    assert_eq!(counts("some"), (3, 3), "nothing was removed");
 }
