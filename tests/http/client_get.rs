@@ -132,7 +132,7 @@ fn nothing_is_replaced_unless_somebody_says_so() {
     let target = folder.join("target");
     fs::write(&target, "mine").expect("room");
     let arguments = [&*file.id, "-o", target.to_str().expect("text")];
-    failed(client(&url(&server), "get", &arguments), 1, &["target is there", "--force"]);
+    failed(client(&url(&server), "get", &arguments), 1, &["target exists", "--force"]);
     assert_eq!(fs::read(&target).expect("a file"), b"mine");
     done(client(&url(&server), "get", &[&arguments[..], &["--force"]].concat()));
     expect_content(&target, &file.content);

@@ -289,16 +289,18 @@ fn frames_that_are_none_end_the_connection() {
 
 #[tokio::test]
 async fn a_client_that_vanishes_takes_all_its_streams_with_it() {
+    /// Bytes that each stream sends before its client vanishes.
+    const SENT: u64 = 600_000;
     let server = Server::start(&[]);
     let connection = Http2::open(&server).await;
     let content = Pattern::new(1, 1 << 20);
     let mut open = Vec::new();
     for _ in 0..20 {
         let (response, mut body) = connection.begin("PUT", "/files/gone", &[], false).await;
-        send(&mut body, &content, 0, 20_000).await;
+        send(&mut body, &content, 0, SENT).await;
         open.push((response, body));
     }
-    if Store::shows() <= 20_000 {
+    if Store::shows() <= SENT {
         eventually_async("staged files", async || (server.store.leftovers().len() == 20).then_some(())).await;
     }
     connection.cut().await;

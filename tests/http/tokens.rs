@@ -208,7 +208,7 @@ fn a_bad_file_of_tokens_is_named_with_its_line_and_without_its_content() {
     let large = format!("{ONE}\n").repeat(2_000);
     for (content, words) in [
         (&*format!("{ONE}\n\n{}\n", &OTHER[..31]), "line 3: a token has at least 32 characters"),
-        (&*format!("{ONE} {OTHER}\n"), "line 1: a token has letters, digits"),
+        (&*format!("{ONE} {OTHER}\n"), "line 1: a token may have only letters, digits"),
         ("# none\n\n", "no token"),
         ("", "no token"),
         (&*large, "larger than 65536 bytes"),

@@ -185,7 +185,7 @@ pub(crate) fn a_sweep_ends_what_is_over_beside_a_server(s3: &Arc<S3Server>) {
     store.age_session(&old, Duration::from_secs(8 * 24 * 60 * 60));
     let swept = run(store.command("sweep"));
     assert_eq!((swept.code, &*swept.err), (Some(0), ""), "{swept:?}");
-    let told = "ended 1 sessions whose time was over, cleared 1, forgot 0 sessions and ids\n";
+    let told = "expired 1 sessions, cleared 1 ended ones, forgot 0 sessions and ids\n";
     assert!(swept.out.starts_with(told), "{swept:?}");
     assert_eq!(old.status(&server)["status"], "FAILED");
     old.part(&server, 2).expect_problem(410, "gone");

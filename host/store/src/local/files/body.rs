@@ -41,7 +41,7 @@ pub(crate) struct Body<S: Sink> {
 /// How the content is hashed.
 enum Hashing {
     /// Nothing was passed to the sink yet.
-    Idle(Hashes),
+    Idle(Box<Hashes>),
     /// In parallel with the writing, if there is a digest to compute.
     Lane(Option<Lane<Hashes>>),
 }
@@ -81,7 +81,7 @@ impl<S: Sink> Body<S> {
             gather: Gather::default(),
             at: 0,
             sink: Some(Arc::new(sink)),
-            hashing: Hashing::Idle(hashes),
+            hashing: Hashing::Idle(Box::new(hashes)),
             share: budget.puts.share(),
             budget: budget.clone(),
         }
@@ -105,7 +105,7 @@ impl<S: Sink> Body<S> {
             Hashing::Idle(hashes) => {
                 let frames = rest.unwrap_or_default();
                 self.at = frames.iter().map(|frame| frame.len() as u64).sum();
-                (hashes, Some(self.budget.batch(frames).await?))
+                (*hashes, Some(self.budget.batch(frames).await?))
             }
             Hashing::Lane(lane) => {
                 self.hashing = Hashing::Lane(lane);
@@ -127,7 +127,7 @@ impl<S: Sink> Body<S> {
         let at = self.at;
         self.at += frames.iter().map(|frame| frame.len() as u64).sum::<u64>();
         if let Hashing::Idle(hashes) = &mut self.hashing {
-            self.hashing = Hashing::Lane(std::mem::take(hashes).lane(HASH_QUEUE_WRITTEN));
+            self.hashing = Hashing::Lane(std::mem::take(&mut **hashes).lane(HASH_QUEUE_WRITTEN));
         }
         let batch = self.budget.batch(frames).await?;
         let (sink, written) = (self.sink.clone().ok_or_else(over)?, batch.clone());

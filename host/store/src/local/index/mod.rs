@@ -36,6 +36,9 @@ const QUEUE: usize = 1_024;
 /// Size of the log after it starts over, in bytes; the writer writes it back at about this size.
 const LOG_MAX: u64 = 4 << 20;
 
+/// A change on its way to the writer, and where its result arrives.
+type Prepared<T> = (Box<dyn writer::Change>, oneshot::Receiver<Result<T>>);
+
 /// The index of a store.
 #[derive(Clone)]
 pub(crate) struct Index(Arc<Shared>);
@@ -252,7 +255,7 @@ impl Index {
         &self,
         kind: Kind,
         work: impl Fn(&Connection) -> Result<T> + Send + 'static,
-    ) -> Result<(Box<dyn writer::Change>, oneshot::Receiver<Result<T>>)> {
+    ) -> Result<Prepared<T>> {
         self.0.steps.step("commit")?;
         self.0.health.check()?;
         let (answer, answered) = oneshot::channel();
