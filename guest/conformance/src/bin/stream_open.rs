@@ -288,5 +288,5 @@ fn failures_of_another_kind(_: &Store) {
     let mut stream = ReadStream::new(pattern(1, 10).then_failure());
     let error = stream.read_to_end(&mut Vec::new()).expect_err("its failure");
     assert_eq!(Error::of_io(&error), None);
-    assert!(error.to_string().contains("told to fail"), "{error}");
+    assert!(error.to_string().contains("fails on purpose"), "{error}");
 }
