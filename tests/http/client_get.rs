@@ -143,7 +143,7 @@ fn nothing_is_replaced_unless_somebody_says_so() {
     assert_eq!(done(command), ["name"]);
     let mut command = client(&url(&server), "get", &[&file.id]);
     command.current_dir(&folder);
-    failed(command, 1, &["name is there"]);
+    failed(command, 1, &["name exists"]);
     assert_eq!(names(&folder), ["name", "target"]);
     server.finish(&[&file]);
 }
