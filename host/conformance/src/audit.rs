@@ -7,7 +7,7 @@ use crate::board::Claims;
 use crate::source;
 use crate::stores::{BoxError, Found, FoundObject, FoundPart, TestStore};
 use portico_store::{
-    Backend, Cursor, FinalReceipt, ListedPart, Page, Record, Result, Scope, SessionId, Sha256, list_final_receipts,
+    Backend, FinalReceipt, ListedPart, Record, Result, Scope, SessionId, Sha256, all_pages, list_final_receipts,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -182,14 +182,14 @@ struct Listing {
 async fn listings(store: &dyn Backend, scopes: &BTreeSet<Scope>) -> Result<BTreeMap<Scope, Listing>> {
     let mut listings = BTreeMap::new();
     for scope in scopes {
-        let objects = all(async |after| list_final_receipts(store, scope, after.as_ref(), PAGE).await).await?;
+        let objects = all_pages(async |after| list_final_receipts(store, scope, after.as_ref(), PAGE).await).await?;
         let sessions: Vec<SessionId> =
-            all(async |after| store.list_sessions(scope, after.as_ref(), PAGE).await).await?;
+            all_pages(async |after| store.list_sessions(scope, after.as_ref(), PAGE).await).await?;
         let mut parts = Vec::new();
         for session in &sessions {
-            parts.extend(all(async |after| store.list_parts(scope, session, after.as_ref(), PAGE).await).await?);
+            parts.extend(all_pages(async |after| store.list_parts(scope, session, after.as_ref(), PAGE).await).await?);
         }
-        let names = all(async |after| store.list_records(scope, "", after.as_ref(), PAGE).await).await?;
+        let names = all_pages(async |after| store.list_records(scope, "", after.as_ref(), PAGE).await).await?;
         let mut records = Vec::new();
         for name in &names {
             records.push(store.get_record(scope, name).await?);
@@ -197,17 +197,4 @@ async fn listings(store: &dyn Backend, scopes: &BTreeSet<Scope>) -> Result<BTree
         listings.insert(scope.clone(), Listing { objects, parts, records });
     }
     Ok(listings)
-}
-
-async fn all<T>(page: impl AsyncFn(Option<Cursor>) -> Result<Page<T>>) -> Result<Vec<T>> {
-    let mut entries = Vec::new();
-    let mut after = None;
-    loop {
-        let page = page(after).await?;
-        entries.extend(page.entries);
-        after = page.next;
-        if after.is_none() {
-            return Ok(entries);
-        }
-    }
 }

@@ -181,6 +181,23 @@ pub async fn list_final_receipts(
     Ok(Page { entries: receipts.into_iter().flatten().collect(), next })
 }
 
+/// Collects all entries of a listing, page by page. `page` returns the page after a cursor. The result grows with the
+/// listing, so this is for listings whose size the caller knows.
+///
+/// # Errors
+/// The first error of `page`.
+pub async fn all_pages<T>(page: impl AsyncFn(Option<Cursor>) -> Result<Page<T>>) -> Result<Vec<T>> {
+    let (mut entries, mut after) = (Vec::new(), None);
+    loop {
+        let Page { entries: more, next } = page(after).await?;
+        entries.extend(more);
+        after = next;
+        if after.is_none() {
+            return Ok(entries);
+        }
+    }
+}
+
 /// A description of a backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {

@@ -34,7 +34,7 @@ pub mod watched;
 
 pub use backend::{
     Backend, Expected, FinalOptions, FinalReader, FinalReceipt, IfExists, Info, ListedPart, Page, PartOptions,
-    PartReceipt, Purged, Record, SweepReport, Writer, list_final_receipts,
+    PartReceipt, Purged, Record, SweepReport, Writer, all_pages, list_final_receipts,
 };
 pub use digest::{Blake3, Chain, Digest, Sha256, Sha256State};
 pub use error::{Argument, Error, Result, chain};

@@ -95,6 +95,17 @@ fn assembled_by_both_to_other_objects(store: &Store) {
     }
 }
 
+/// Assembles parts that another host deletes meanwhile: either makes the whole object, or none and misses a part.
+fn made_or_not_found(store: &Store, id: &str, parts: Vec<ListedPart>, whole: &Content) {
+    match store.assemble_final(id, keys(parts), FinalOptions::new()) {
+        Ok(object) => keep_object(store, &object, whole),
+        Err(error) => {
+            refused(Err::<(), _>(error), Error::NotFound);
+            assert_free(store, id);
+        }
+    }
+}
+
 /// The object either has the part's content or is not made. In both cases the part is deleted in the end.
 fn assembled_while_a_part_is_deleted(store: &Store) {
     for round in 0..ROUNDS {
@@ -103,13 +114,7 @@ fn assembled_while_a_part_is_deleted(store: &Store) {
         let there = parts_of(store, &session);
         fixture::meet();
         if is_first() {
-            match store.assemble_final(&session, keys(there), FinalOptions::new()) {
-                Ok(object) => keep_object(store, &object, &whole),
-                Err(error) => {
-                    refused(Err::<(), _>(error), Error::NotFound);
-                    assert_free(store, &session);
-                }
-            }
+            made_or_not_found(store, &session, there, &whole);
         } else {
             store.delete_temp_part(&there[1].temp_key).expect("an answer");
             refused(store.get_temp_part_stream(&there[1].temp_key, ..), Error::NotFound);
@@ -130,13 +135,7 @@ fn assembled_while_the_session_is_deleted(store: &Store) {
         let there = parts_of(store, &session);
         fixture::meet();
         if is_first() {
-            match store.assemble_final(&session, keys(there), FinalOptions::new()) {
-                Ok(object) => keep_object(store, &object, &whole),
-                Err(error) => {
-                    refused(Err::<(), _>(error), Error::NotFound);
-                    assert_free(store, &session);
-                }
-            }
+            made_or_not_found(store, &session, there, &whole);
         } else {
             store.delete_session_parts(&session).expect("an answer");
         }

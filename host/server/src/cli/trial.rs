@@ -1,8 +1,8 @@
 //! The trial of `portico check`: all operations of a portal on a store.
 
 use portico_store::{
-    Backend, ByteRange, Cursor, Error, Expected, FileId, FinalKey, FinalOptions, Page, PartOptions, RecordName, Result,
-    Scope, SessionId, TempKey, Token, assemble_final, list_final_receipts, put_final, put_part, stream,
+    Backend, ByteRange, Cursor, Error, Expected, FileId, FinalKey, FinalOptions, PartOptions, RecordName, Result,
+    Scope, SessionId, TempKey, Token, all_pages, assemble_final, list_final_receipts, put_final, put_part, stream,
 };
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -77,17 +77,18 @@ impl Trial<'_> {
     async fn clear(&self) -> Result<()> {
         let Trial { store, scope, .. } = self;
         let sessions =
-            all(async |after: Option<Cursor>| store.list_sessions(scope, after.as_ref(), PAGE).await).await?;
+            all_pages(async |after: Option<Cursor>| store.list_sessions(scope, after.as_ref(), PAGE).await).await?;
         for session in sessions.iter().filter(|session| self.is_due(session.as_str())) {
             store.delete_session(scope, session).await?;
         }
         let records =
-            all(async |after: Option<Cursor>| store.list_records(scope, "", after.as_ref(), PAGE).await).await?;
+            all_pages(async |after: Option<Cursor>| store.list_records(scope, "", after.as_ref(), PAGE).await).await?;
         for record in records.iter().filter(|record| self.is_due(record.as_str())) {
             store.delete_record(scope, record, None).await?;
         }
         let finals =
-            all(async |after: Option<Cursor>| list_final_receipts(*store, scope, after.as_ref(), PAGE).await).await?;
+            all_pages(async |after: Option<Cursor>| list_final_receipts(*store, scope, after.as_ref(), PAGE).await)
+                .await?;
         for object in finals.iter().filter(|object| self.is_due(object.file.as_str())) {
             store.delete_final(scope, &object.key).await?;
         }
@@ -113,17 +114,4 @@ fn content() -> impl stream::ByteStream {
 
 fn same(content: &[u8]) -> Result<()> {
     if content == CONTENT { Ok(()) } else { Err(Error::internal("the content read differs from the content written")) }
-}
-
-/// Collects all entries of a listing.
-async fn all<T>(page: impl AsyncFn(Option<Cursor>) -> Result<Page<T>>) -> Result<Vec<T>> {
-    let (mut entries, mut after) = (Vec::new(), None);
-    loop {
-        let Page { entries: more, next } = page(after).await?;
-        entries.extend(more);
-        after = next;
-        if after.is_none() {
-            return Ok(entries);
-        }
-    }
 }
