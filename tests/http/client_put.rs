@@ -144,16 +144,21 @@ fn a_server_that_cuts_files_otherwise_knows_what_was_put_before() {
 #[test]
 fn a_client_that_is_killed_leaves_a_session_that_the_next_one_goes_on_with() {
     let server = server();
+    let relay = Relay::start(server.addr);
     let content = Pattern::new(1, 120 * PART + 3);
     let path = file_of(&server.store, "file", &content);
-    let put = || client(&url(&server), "put", &["--json", "--part-size", "64KiB", path.to_str().expect("text")]);
+    let arguments = ["--json", "--part-size", "64KiB", "--parallel", "1", path.to_str().expect("text")];
+    let put = || client(&relay.url(), "put", &arguments);
     let mut acknowledged = Acknowledged::default();
     let mut seen = 0;
     for round in 1..=3 {
+        // A held answer keeps the client from coming to its end before it is killed.
+        relay.after(3_000 * round, Fate::Held);
         let running = Running::start(put());
-        eventually("some parts", || (parts_done(&server.exchanges()) > 20 * round).then_some(()));
+        eventually("some parts", || relay.has_happened().then_some(()));
         running.signal(Signal::KILL);
         running.wait();
+        relay.release();
         // What the server was still at is over when it has told of it; it may go well without anybody having waited.
         eventually("the end of all exchanges", || {
             let exchanges = server.exchanges();
@@ -181,13 +186,17 @@ fn a_client_that_is_killed_leaves_a_session_that_the_next_one_goes_on_with() {
 #[test]
 fn what_an_earlier_run_sent_of_other_content_is_not_taken_for_this() {
     let server = server();
+    let relay = Relay::start(server.addr);
     let content = Pattern::new(1, 100 * PART);
     let path = file_of(&server.store, "file", &content);
-    let put = || client(&url(&server), "put", &["--json", "--part-size", "64KiB", path.to_str().expect("text")]);
+    let put = || client(&relay.url(), "put", &["--json", "--part-size", "64KiB", path.to_str().expect("text")]);
+    // A held answer keeps the client from coming to its end before it is killed.
+    relay.after(2_000, Fate::Held);
     let running = Running::start(put());
-    eventually("some parts", || (parts_done(&server.exchanges()) > 10).then_some(()));
+    eventually("some parts", || relay.has_happened().then_some(()));
     running.signal(Signal::KILL);
     running.wait();
+    relay.release();
     let modified = fs::metadata(&path).and_then(|metadata| metadata.modified()).expect("a time");
     let other = Pattern::new(2, content.size());
     let file = OpenOptions::new().write(true).open(&path).expect("a file");
@@ -283,13 +292,15 @@ fn an_upload_goes_on_where_its_connections_are_cut() {
 #[test]
 fn a_file_that_is_changed_while_it_is_sent_is_not_stored() {
     let server = server();
-    let content = Pattern::new(1, 400 * PART);
+    let relay = Relay::start(server.addr);
+    let content = Pattern::new(1, 100 * PART);
     let path = file_of(&server.store, "file", &content);
-    let running = Running::start(client(&url(&server), "put", &["--part-size", "64KiB", path.to_str().expect("text")]));
-    eventually("some parts", || (parts_done(&server.exchanges()) > 3).then_some(()));
-    server.signal(Signal::STOP);
+    let put = || client(&relay.url(), "put", &["--part-size", "64KiB", path.to_str().expect("text")]);
+    relay.after(2_000, Fate::Held);
+    let running = Running::start(put());
+    eventually("some parts", || relay.has_happened().then_some(()));
     OpenOptions::new().append(true).open(&path).and_then(|mut file| file.write_all(b"more")).expect("room");
-    server.signal(Signal::CONT);
+    relay.release();
     let said = running.wait();
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.err.contains("was changed while it was sent") && said.out.is_empty(), "{said:?}");
@@ -301,13 +312,12 @@ fn a_file_that_is_changed_while_it_is_sent_is_not_stored() {
             .then_some(())
     });
     // The same way to a shorter one.
-    OpenOptions::new().write(true).open(&path).and_then(|file| file.set_len(400 * PART)).expect("a file");
-    let before = parts_done(&server.exchanges());
-    let running = Running::start(client(&url(&server), "put", &["--part-size", "64KiB", path.to_str().expect("text")]));
-    eventually("some parts", || (parts_done(&server.exchanges()) > before + 3).then_some(()));
-    server.signal(Signal::STOP);
+    OpenOptions::new().write(true).open(&path).and_then(|file| file.set_len(100 * PART)).expect("a file");
+    relay.after(2_000, Fate::Held);
+    let running = Running::start(put());
+    eventually("some parts", || relay.has_happened().then_some(()));
     OpenOptions::new().write(true).open(&path).and_then(|file| file.set_len(PART)).expect("a file");
-    server.signal(Signal::CONT);
+    relay.release();
     let said = running.wait();
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.err.contains("was changed while it was sent"), "{said:?}");

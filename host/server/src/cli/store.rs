@@ -41,9 +41,13 @@ impl OpenStore {
 
     /// Waits for background tasks, such as the removal of failed uploads, at most [`SETTLE`]. A sweep removes the rest.
     pub(super) async fn wait_background(&self) {
-        if let OpenStore::S3(store) = self
-            && tokio::time::timeout(SETTLE, store.settle()).await.is_err()
-        {
+        let settled = async {
+            match self {
+                OpenStore::Local(store) => store.settle().await,
+                OpenStore::S3(store) => store.settle().await,
+            }
+        };
+        if tokio::time::timeout(SETTLE, settled).await.is_err() {
             tracing::warn!("not all failed uploads could be removed in time; a sweep will remove the rest");
         }
     }

@@ -201,6 +201,12 @@ impl Backend for LocalStore {
 }
 
 impl LocalStore {
+    /// Waits until the running puts have ended, and what failed puts had written is removed. Some of that is removed in
+    /// the background, also of puts whose callers are gone.
+    pub async fn settle(&self) {
+        self.inner.asides.settle().await;
+    }
+
     async fn read<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
         self.inner.index.read(work).await
     }

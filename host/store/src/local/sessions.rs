@@ -107,10 +107,9 @@ impl Drop for Passage {
 }
 
 impl Sessions {
-    /// Registers a put, until the returned value is dropped.
-    pub(crate) fn register(&self, scope: &Scope, session: &SessionId) -> Running {
-        let name = (scope.clone(), session.clone());
-        let (gate, aside) = (Arc::default(), Aside::default());
+    /// Registers a put, with its background work, until the returned value is dropped.
+    pub(crate) fn register(&self, scope: &Scope, session: &SessionId, aside: Aside) -> Running {
+        let (name, gate) = ((scope.clone(), session.clone()), Arc::default());
         let running = Running { sessions: self.clone(), name, gate, aside, in_doubt: AtomicBool::new(false) };
         self.0.lock().entry(running.name.clone()).or_default().puts.push(running.gate.clone());
         running

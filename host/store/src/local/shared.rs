@@ -3,6 +3,7 @@
 //! Invariant: this file imports no operation.
 
 use crate::catching::{Catch, Catchers};
+use crate::local::files::aside::Asides;
 use crate::local::files::budget::Budget;
 use crate::local::files::disk::Disk;
 use crate::local::files::health::Health;
@@ -76,6 +77,7 @@ pub(crate) struct Inner {
     pub(crate) sessions: Sessions,
     pub(crate) names: Names,
     pub(crate) staging: Staging,
+    pub(crate) asides: Asides,
     pub(crate) catchers: Catchers<Box<dyn Catch>>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) counters: CounterCells,

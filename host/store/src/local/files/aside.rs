@@ -11,14 +11,48 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
-/// The background work of one put.
+/// The background work of all puts of a store.
 #[derive(Clone, Default)]
-pub(crate) struct Aside(Arc<Watched<usize>>);
+pub(crate) struct Asides(Arc<Watched<usize>>);
+
+impl Asides {
+    /// The background work of a new put.
+    pub(crate) fn put(&self) -> Aside {
+        *self.0.lock() += 1;
+        Aside(Arc::new(Work { left: Watched::default(), _of: Some(Put(self.clone())) }))
+    }
+
+    /// Returns when no put holds anything of the store any more, and all background work is done.
+    pub(crate) async fn settle(&self) {
+        self.0.until(|puts| (*puts == 0).then_some(())).await;
+    }
+}
+
+/// A put that may still have background work.
+struct Put(Asides);
+
+impl Drop for Put {
+    fn drop(&mut self) {
+        *self.0.0.lock() -= 1;
+        self.0.0.notify();
+    }
+}
+
+/// The background work of one put. Whatever is removed when it is dropped holds a clone of this, and so does the
+/// removal itself.
+#[derive(Clone, Default)]
+pub(crate) struct Aside(Arc<Work>);
+
+#[derive(Default)]
+struct Work {
+    left: Watched<usize>,
+    _of: Option<Put>,
+}
 
 impl Aside {
     /// Starts background work. Outside of a runtime it runs at once.
     pub(crate) fn run(&self, work: impl FnOnce() + Send + 'static) {
-        *self.0.lock() += 1;
+        *self.0.left.lock() += 1;
         let share = Share(self.clone());
         let work = move || {
             work();
@@ -32,7 +66,7 @@ impl Aside {
 
     /// Returns when no work is left.
     pub(crate) async fn wait(&self) {
-        self.0.until(|left| (*left == 0).then_some(())).await;
+        self.0.left.until(|left| (*left == 0).then_some(())).await;
     }
 }
 
@@ -41,8 +75,8 @@ struct Share(Aside);
 
 impl Drop for Share {
     fn drop(&mut self) {
-        *self.0.0.lock() -= 1;
-        self.0.0.notify();
+        *self.0.0.left.lock() -= 1;
+        self.0.0.left.notify();
     }
 }
 

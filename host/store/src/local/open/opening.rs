@@ -1,6 +1,7 @@
 //! Opens a local store, and closes it.
 
 use crate::catching::Catchers;
+use crate::local::files::aside::Asides;
 use crate::local::files::budget::Budget;
 use crate::local::files::disk::Disk;
 use crate::local::files::health::Health;
@@ -63,6 +64,7 @@ impl LocalStore {
                 sessions: Sessions::default(),
                 names: Names::default(),
                 staging: Staging::default(),
+                asides: Asides::default(),
                 catchers: Catchers::default(),
                 budget: Budget::new(),
                 counters: CounterCells::default(),

@@ -35,7 +35,7 @@ pub(crate) async fn assemble(
     list: Vec<TempKey>,
     options: FinalOptions,
 ) -> Result<FinalReceipt> {
-    let aside = Aside::default();
+    let aside = inner.asides.put();
     let made = make(inner, scope, file, list, options, &aside).await;
     // An unused new file is removed before the caller continues.
     aside.wait().await;

@@ -29,7 +29,7 @@ pub(crate) async fn begin_final(
     file: &FileId,
     options: FinalOptions,
 ) -> Result<Box<dyn Writer<FinalReceipt>>> {
-    let aside = Aside::default();
+    let aside = inner.asides.put();
     let staged = match (stat(inner, scope, file).await?, options.if_exists) {
         (None, _) => {
             inner.disk.room()?;

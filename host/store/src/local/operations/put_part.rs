@@ -61,7 +61,7 @@ pub(crate) async fn begin_part(
     number: u32,
     options: PartOptions,
 ) -> Result<Box<dyn Writer<PartReceipt>>> {
-    let running = inner.sessions.register(scope, session);
+    let running = inner.sessions.register(scope, session, inner.asides.put());
     let key = TempKey { session: session.clone(), number, token: Token::random()? };
     let sha256 = options.needs_sha256().then(Sha256::new);
     let (sink, chain) = match look_up(inner, scope, &key, &options, &running).await? {

@@ -4,7 +4,6 @@
 //! which a sweep removes; only the index is synced. All files are on one filesystem, so another sync would reveal
 //! nothing more, and under load each sync waits for running uploads.
 
-use crate::local::files::aside::Aside;
 use crate::local::files::body::Sink;
 use crate::local::files::layout::{self, FINAL, INDEX, STAGING, TEMP};
 use crate::local::index::trials;
@@ -64,7 +63,7 @@ pub(crate) async fn check_files(inner: &Arc<Inner>) -> Result<()> {
 fn publish(inner: &Arc<Inner>) -> Result<()> {
     let id = FileId::parse(Token::random()?.as_str())?;
     // Dropping it removes its name, also after a failure.
-    let staged = inner.staging.file(&inner.disk, &Aside::default())?;
+    let staged = inner.staging.file(&inner.disk, &inner.asides.put())?;
     staged.file().map_err(|error| failed(inner, "no file can be made in", STAGING, error))?;
     let written = staged.take(0, &[Bytes::from_static(CONTENT)]);
     written.map_err(|error| failed(inner, "no file can be written in", STAGING, error))?;
@@ -85,7 +84,7 @@ fn store_parts(inner: &Arc<Inner>) -> Result<()> {
     let session = SessionId::parse(token.as_str())?;
     for scope in scopes(inner, TEMP)? {
         // A sweep leaves a session with a running put alone.
-        let _running = inner.sessions.register(&scope, &session);
+        let _running = inner.sessions.register(&scope, &session, inner.asides.put());
         let (dir, path) = (layout::session_dir(&scope, &session), layout::own(&scope, &session, &token));
         let in_temp = |what| {
             let dir = Path::new(TEMP).join(scope.as_str());
