@@ -4,7 +4,10 @@
 //! host's `response-outparam`.
 
 mod files;
+mod form;
+mod form_reader;
 mod openapi;
+mod page;
 mod problem;
 mod request;
 mod response;

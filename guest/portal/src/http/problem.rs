@@ -68,6 +68,9 @@ struct Members {
     /// The missing parts, as runs of part numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_parts: Option<Vec<Run>>,
+    /// The files of a failed form that may still exist, because their removal failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining_files: Option<Vec<String>>,
     /// The host's id of the request. The server's log has the cause under this id.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
@@ -111,6 +114,12 @@ impl Problem {
         self
     }
 
+    /// Sets the ids of the files of a failed form that may still exist.
+    pub(crate) fn remaining_files(mut self, ids: Vec<String>) -> Self {
+        self.0.remaining_files = Some(ids);
+        self
+    }
+
     /// Sets the id of the request, if the host has given one.
     pub(crate) fn request_id(mut self, id: Option<String>) -> Self {
         self.0.request_id = id;
@@ -128,6 +137,7 @@ impl From<Kind> for Problem {
             field: None,
             limit: None,
             missing_parts: None,
+            remaining_files: None,
             request_id: None,
             headers: Vec::new(),
         }))
