@@ -129,6 +129,9 @@ fn post(request: &Request, _: &[&str]) -> Result<Response, Problem> {
     let content_type = request.field("content-type");
     let boundary = rules::boundary(content_type.as_deref()).map_err(|why| Problem::invalid("content-type", why))?;
     let Some(boundary) = boundary else { return store(request, posted_name(request)?) };
+    if request.parameter("name")?.is_some() {
+        return Err(Problem::invalid("name", "each file of a form has a name of its own"));
+    }
     must_be_possible(request)?;
     let store = Store::open();
     let Uploaded { files, unused } = form::store(request, &boundary, &store)?;
