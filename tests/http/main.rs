@@ -30,6 +30,8 @@ mod files;
 mod fixture;
 #[path = "fixture/folder.rs"]
 mod folder;
+mod forms;
+mod forms_bad;
 mod heads;
 mod health;
 mod host;
@@ -43,6 +45,7 @@ mod memory;
 mod metrics;
 mod names;
 mod portals;
+mod posts;
 mod process_limits;
 mod ranges;
 mod resumable;

@@ -4,8 +4,11 @@
 //! host's `response-outparam`.
 
 mod files;
+mod form;
+mod form_reader;
 mod openapi;
 mod problem;
+mod receipts;
 mod refused;
 mod request;
 mod response;

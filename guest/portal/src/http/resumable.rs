@@ -13,9 +13,10 @@ use crate::{
         uploads::upload_path,
     },
     policy::{
-        digests, disposition, media_type, names,
+        announced_name::Disposition,
+        digests, media_type,
         upload_fields::{INTEROP_VERSION, PARTIAL_UPLOAD, boolean, integer, limits, write_boolean},
-        upload_metadata::UploadMetadata,
+        upload_metadata::{UploadMetadata, fitting},
     },
     refusal::Refusal,
     session::{Announced, End, Form},
@@ -325,11 +326,13 @@ fn announced(request: &Request) -> Result<Announced, Problem> {
     let metadata = UploadMetadata::read(request.field("upload-metadata").as_deref().unwrap_or_default());
     let metadata = metadata.map_err(|bad| Problem::invalid("upload-metadata", bad.reason()))?;
     let name = match request.field("content-disposition") {
-        Some(field) => disposition::filename(&field),
         None => None,
+        Some(field) => {
+            let disposition = Disposition::of_request(field.as_bytes());
+            disposition.map_err(|bad| Problem::invalid("content-disposition", bad.reason()))?.filename
+        }
     };
-    let name = name.or_else(|| metadata.filename()).unwrap_or_else(|| UNNAMED.to_owned());
-    names::check(&name).map_err(|bad| Problem::invalid("content-disposition", bad.reason()))?;
+    let name = name.map(|name| fitting(&name)).or_else(|| metadata.filename()).unwrap_or_else(|| UNNAMED.to_owned());
     let field = request.field("content-type").filter(|text| !text.eq_ignore_ascii_case(PARTIAL_UPLOAD));
     let content_type = match media_type::announced(field.as_deref()) {
         None => return Err(Problem::invalid("content-type", media_type::EXPECTED)),
