@@ -16,6 +16,7 @@ mod resumable;
 mod route;
 mod sessions;
 mod tus;
+mod tus_fields;
 mod uploads;
 
 use portico_guest::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};

@@ -50,6 +50,16 @@ impl Request {
         };
     }
 
+    /// Returns the first segment of the path.
+    pub(crate) fn root(&self) -> &str {
+        self.path().split('/').nth(1).unwrap_or_default()
+    }
+
+    /// Returns the path of an upload below the root of the portal, at the URL that this request went to.
+    pub(crate) fn upload_path(&self, id: &str) -> String {
+        format!("{}/{id}", self.root())
+    }
+
     /// Returns a reference to a path below the root of the portal, relative to this request's own path, so that it
     /// leads to the right place behind any prefix that a proxy removes.
     pub(crate) fn relative(&self, path: &str) -> String {

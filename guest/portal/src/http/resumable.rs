@@ -10,7 +10,6 @@ use crate::{
         problem::{Kind, Problem},
         request::Request,
         response::Response,
-        uploads::upload_path,
     },
     policy::{
         announced_name::Disposition,
@@ -112,7 +111,7 @@ pub(super) fn create(request: &Request) -> Result<Response, Problem> {
     file.total_size = length;
     file.sha256 = request.repr_digest()?.map(|digest| digest.to_string());
     let found = engine.create(file, Parts::Appended, None).map_err(refused)?;
-    let location = request.absolute(&upload_path(request, &found.id));
+    let location = request.absolute(&request.upload_path(&found.id));
     let offset = store(request, &engine, &found, 0, complete)?;
     let response = Response::new(201)
         .header("location", location)
