@@ -65,7 +65,8 @@ pub(super) fn create(request: &Request) -> Result<Response, Problem> {
         }
         file.concat = Some(partials);
         let found = engine.concatenate(file).map_err(refused)?;
-        let joined = engine.try_join(&found).map_err(refused)?;
+        // A failure that passes is left to the next request: the client has the upload's URL then.
+        let joined = engine.try_join(&found).unwrap_or_default();
         return Ok(begun(request, &found, joined.as_ref()));
     }
     file.total_size = length(request)?;
@@ -154,6 +155,8 @@ fn state(engine: &Engine, found: &Found) -> Result<State, Problem> {
         Form::Joined(_) => match engine.try_join(found) {
             Ok(Some(file)) => Ok(State::of(file)),
             Ok(None) => Ok(State { offset: None, length: found.session.total_size, file: None }),
+            // One of the uploads is gone, so this one can't be completed any more.
+            Err(Refusal::Partial | Refusal::Used) => Err(ended(Some(End::Expired))),
             Err(refusal) => Err(refused(refusal)),
         },
         Form::Appended => match engine.take_over(found) {
