@@ -35,6 +35,7 @@ mod heads;
 mod health;
 mod host;
 mod http2;
+mod interim;
 mod kill;
 mod limits;
 mod logs;

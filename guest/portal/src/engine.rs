@@ -244,14 +244,13 @@ impl Engine {
         Ok(self.store.assemble_final(&session.file_id, keys, options)?)
     }
 
-    /// Ends a session without a file. Idempotent.
-    pub(crate) fn abort(&self, Found { id, session }: &Found) -> Result<(), Refusal> {
-        if !self.store.void_final(&session.file_id, ABORTED)?
-            && let Some(end @ (End::Complete | End::Deleted)) = self.standing(session)?.end
-        {
+    /// Ends a session without a file; true if this call ended it. Idempotent.
+    pub(crate) fn abort(&self, Found { id, session }: &Found) -> Result<bool, Refusal> {
+        let ended = self.store.void_final(&session.file_id, ABORTED)?;
+        if !ended && let Some(end @ (End::Complete | End::Deleted)) = self.standing(session)?.end {
             return Err(Refusal::Ended(end));
         }
         self.store.delete_session_parts(id)?;
-        Ok(())
+        Ok(ended)
     }
 }

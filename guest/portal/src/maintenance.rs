@@ -18,11 +18,16 @@ use portico_guest::{
     Error,
     bindings::exports::portico::storage::maintenance::{Guest, Progress},
     bindings::portico::storage::storage as wit,
+    exchange::{Outcome, Protocol, count_upload},
 };
 use std::time::Duration;
 
 /// Entries of a listing between two looks at the clock.
 const PAGE: u32 = 50;
+
+/// Most parts of one session whose sizes are added up. A client may send any number of small ones, and a page of such
+/// sessions must not use up the guest's processor time.
+const COUNTED_PARTS: usize = 10_000;
 
 /// The walks of a round, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +57,7 @@ impl Guest for crate::Portal {
 }
 
 fn nothing() -> Progress {
-    Progress { expired: 0, cleared: 0, purged: 0, next: None }
+    Progress { expired: 0, cleared: 0, purged: 0, open_sessions: 0, open_bytes: 0, next: None }
 }
 
 fn read(text: &str) -> Option<Position> {
@@ -134,6 +139,9 @@ impl Round {
                     if self.has_ended(&found)? {
                         self.engine.store.delete_session_parts(&id)?;
                         self.progress.cleared += 1;
+                    } else {
+                        self.progress.open_sessions += 1;
+                        self.progress.open_bytes += self.size(&id)?;
                     }
                 }
                 Err(Refusal::Unknown) => self.note_orphan(&id)?,
@@ -142,6 +150,11 @@ impl Round {
             }
         }
         Ok(page.next)
+    }
+
+    /// Returns the bytes of a session's parts; of the first [`COUNTED_PARTS`] alone.
+    fn size(&self, id: &str) -> Result<u64, Error> {
+        self.engine.store.parts(id).take(COUNTED_PARTS).map(|part| Ok(part?.size)).sum()
     }
 
     /// Notes a session that has parts and no record. Such a session has ended, because its record is created before a
@@ -195,6 +208,7 @@ impl Round {
         }
         if self.engine.store.void_final(&found.session.file_id, EXPIRED)? {
             self.progress.expired += 1;
+            count_upload(Protocol::Sessions, Outcome::Expired);
         }
         Ok(true)
     }

@@ -25,6 +25,7 @@ use crate::{
     },
     session::{Announced, End, Received, Status},
 };
+use portico_guest::exchange::{self, Protocol, count_upload};
 use portico_guest::{Digest, PartOptions};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -97,7 +98,9 @@ fn status(_: &Request, parameters: &[&str]) -> Result<Response, Problem> {
 
 fn abort(_: &Request, parameters: &[&str]) -> Result<Response, Problem> {
     let engine = Engine::open();
-    engine.abort(&engine.find(parameters[0])?)?;
+    if engine.abort(&engine.find(parameters[0])?)? {
+        count_upload(Protocol::Sessions, exchange::Outcome::Aborted);
+    }
     Ok(Response::new(204))
 }
 
@@ -135,6 +138,9 @@ fn finalize(_: &Request, parameters: &[&str]) -> Result<Response, Problem> {
     let engine = Engine::open();
     let found = engine.find(parameters[0])?;
     let (file, is_new) = engine.finalize(&found, layout(&found)?)?;
+    if is_new {
+        count_upload(Protocol::Sessions, exchange::Outcome::Complete);
+    }
     let response = Response::new(if is_new { 201 } else { 200 });
     Ok(response
         .header("location", format!("/files/{}", file.file_id))
