@@ -92,6 +92,50 @@ fn a_whole_file_in_one_request_is_an_upload_and_a_file() {
 }
 
 #[test]
+fn the_place_is_told_before_the_content_where_that_is_switched_on() {
+    let content = Pattern::new(1, 300 * KIB);
+    for (switch, version, told) in [
+        (true, Some("8"), true),
+        (true, Some("3"), true),
+        (true, Some("10"), false),
+        (true, None, false),
+        (false, Some("8"), false),
+    ] {
+        let server = Server::start(if switch { &["--interim-responses", "true"] } else { &[] });
+        let mut connection = server.connect();
+        let mut fields = vec![("Upload-Complete", "?1"), ("Content-Length", "307200")];
+        if version == Some("3") {
+            fields[0] = ("Upload-Incomplete", "?0");
+        }
+        fields.extend(version.map(|version| ("Upload-Draft-Interop-Version", version)));
+        connection.request("POST /resumable", &fields);
+        let mut file = None;
+        if told {
+            let interim = connection.head();
+            interim.expect(104, &[("upload-draft-interop-version", version), ("upload-offset", None)]);
+            let upload = resolved("/resumable", interim.field("location").expect("a place"));
+            server.ask(&format!("HEAD {upload}"), &[]).head.expect(204, &[("upload-offset", Some("0"))]);
+            // That request has ended the first one, as a client does that goes on after a break.
+            let ended = connection.response();
+            assert_eq!(ended.head.status, 503, "{ended:?}");
+            let last = append(&server, &upload, &content, 0..content.size(), "?1");
+            last.head.expect(204, &[("upload-complete", Some("?1"))]);
+            file = Some(file_of(&upload, &last, &content));
+        }
+        let mut connection = server.connect();
+        connection.request("POST /resumable", &fields);
+        if told {
+            assert_eq!(connection.head().status, 104);
+        }
+        content.pieces().for_each(|piece| connection.send(piece));
+        let created = connection.response();
+        assert_eq!(created.head.status, 201, "{created:?}");
+        let other = file_of("/resumable", &created, &content);
+        server.finish(&file.iter().chain([&other]).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn a_file_comes_in_appends() {
     let server = Server::start(&[]);
     let content = Pattern::new(1, 100 * KIB);
