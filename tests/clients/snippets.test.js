@@ -29,7 +29,7 @@ for (const [index, { section, kind, code }] of all.entries()) {
     }
     if (reference) return;
     const { files } = await (await fetch(`${server.url}/files`)).json();
-    assert.deepEqual(files.map(({ filename }) => filename), ['video.mp4']);
+    assert.deepEqual(files.map((each) => each.original_filename), ['video.mp4']);
     await arrived(`${server.url}/files/${files[0].file_id}`, content);
   });
 }
