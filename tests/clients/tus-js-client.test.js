@@ -97,12 +97,12 @@ for (const store of stores) {
 
     test('what arrived before a cut is kept', async (t) => {
       const server = await serve(t, { store });
-      void server.front.cutAfter(20 * MiB);
+      void server.front.cutAfter(2 * chunk);
       const done = await upload(usual, { endpoint: server.tus });
       await arrived(done.url, usual);
       const asked = done.answers.find(({ method }) => method === 'HEAD');
       // At most the buffers of the sockets are lost with the connection.
-      assert.ok(asked.offset >= 8 * MiB, `HEAD said ${asked.offset} after a cut at ${20 * MiB}`);
+      assert.ok(asked.offset >= (long ? 8 * MiB : 1), `HEAD said ${asked.offset} after a cut at ${2 * chunk}`);
     });
 
     test('another process goes on with an upload from the stored URL', async (t) => {
@@ -133,34 +133,27 @@ for (const store of stores) {
 
     test('an upload that is ended half-way is gone', async (t) => {
       const server = await serve(t, { store });
-      const content = file(large);
-      for (const shouldTerminate of [true, false]) {
-        let half;
-        await new Promise((resolve, reject) => {
-          half = new Upload(createReadStream(content.path), { endpoint: server.tus, retryDelays: null, onError: reject });
-          server.front.after(content.size / 2).then(() => half.abort(shouldTerminate)).then(resolve, reject);
-          half.start();
-        });
-        if (!shouldTerminate) await Upload.terminate(half.url, { retryDelays: [0, 100, 100] });
-        await gone(half.url);
-      }
+      await gone(await endedHalfWay(server, { endpoint: server.tus }));
     });
 
-    for (const [protocol, dataInCreation] of [['ietf-draft-03'], ['ietf-draft-05'], ['ietf-draft-05', true]]) {
-      test(`${protocol}${dataInCreation ? ', data in the creation' : ''}: whole, in chunks, cut`, async (t) => {
+    for (const [protocol, uploadDataDuringCreation] of [
+      ['ietf-draft-03', false], ['ietf-draft-05', false], ['ietf-draft-05', true],
+    ]) {
+      const way = `${protocol}${uploadDataDuringCreation ? ', data in the creation' : ''}`;
+      test(`${way}: whole, in chunks, cut, deleted`, async (t) => {
         const server = await serve(t, { store });
-        const options = { endpoint: server.ietf, protocol, uploadDataDuringCreation: dataInCreation ?? false };
+        const options = { endpoint: server.ietf, protocol, uploadDataDuringCreation };
         for (const chunkSize of [Infinity, chunk]) {
           const done = await upload(usual, { ...options, chunkSize, metadata: { filename: NAME } });
           await arrived(done.url, usual);
-          await terminated(done);
         }
-        if (dataInCreation) return; // a creation that is cut has no URL to go on from
+        if (uploadDataDuringCreation) return; // a creation that is cut has no URL to continue at
         const content = file(large);
         const cut = cutAt(t, server.front, places(cuts, content.size));
         const done = await upload(content, options);
         await cut;
         await arrived(done.url, content);
+        await gone(await endedHalfWay(server, options));
       });
     }
 
@@ -175,31 +168,17 @@ for (const store of stores) {
   });
 }
 
-test('two servers on one bucket behind a round robin, one of which is killed', async (t) => {
-  const server = await serve(t, { store: 's3', runners: 2 });
-  const content = file(large);
-  // A connection for each request, so that the requests of an upload reach both.
-  const httpStack = new DefaultHttpStack({ agent: new http.Agent({ keepAlive: false }) });
-  const killing = server.front.after(content.size / 2).then(() => server.servers[0].kill());
-  const done = await upload(content, { endpoint: server.tus, chunkSize: 5 * MiB, httpStack });
-  await killing;
-  await arrived(done.url, content);
-  for (const protocol of ['ietf-draft-05']) {
-    await server.start().then(({ port }) => { server.front.targets[0] = port; });
-    const again = server.front.after(content.size / 2).then(() => server.servers[1].kill());
-    const done = await upload(content, { endpoint: server.ietf, protocol, chunkSize: 5 * MiB, httpStack });
-    await again;
-    await arrived(done.url, content);
-  }
-});
-
-if (long) {
-  test('a gibibyte in one PATCH and in many', async (t) => {
-    const server = await serve(t);
-    for (const chunkSize of [Infinity, 16 * MiB]) {
-      const done = await upload(file(large), { endpoint: server.tus, chunkSize });
-      await arrived(done.url, file(large));
-    }
+for (const protocol of ['tus-v1', 'ietf-draft-05']) {
+  test(`two servers on one bucket behind a round robin, one of which is killed: ${protocol}`, async (t) => {
+    const server = await serve(t, { store: 's3', runners: 2 });
+    const content = file(large);
+    // A connection for each request, so that the requests of an upload reach both.
+    const httpStack = new DefaultHttpStack({ agent: new http.Agent({ keepAlive: false }) });
+    const endpoint = protocol === 'tus-v1' ? server.tus : server.ietf;
+    const killing = server.front.after(content.size / 2).then(() => server.servers[0].kill());
+    const done = await upload(content, { endpoint, protocol, chunkSize: 5 * MiB, httpStack });
+    await killing;
+    await arrived(done.url, content).catch((error) => { console.log(JSON.stringify(done.answers)); throw error; });
   });
 }
 
@@ -243,6 +222,18 @@ async function sameMetadata(url, { size }) {
 async function terminated(done) {
   await done.abort(true);
   await gone(done.url);
+}
+
+/** Deletes an upload while it runs; returns its URL. */
+async function endedHalfWay(server, options) {
+  const content = file(large);
+  let half;
+  await new Promise((resolve, reject) => {
+    half = new Upload(createReadStream(content.path), { ...options, retryDelays: null, onError: reject });
+    server.front.after(content.size / 2).then(() => half.abort(true)).then(resolve, reject);
+    half.start();
+  });
+  return half.url;
 }
 
 async function gone(url) {

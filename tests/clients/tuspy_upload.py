@@ -45,6 +45,7 @@ class Wrong:
 
 if arguments.wrong_at is not None:
     uploader.upload(stop_at=arguments.wrong_at)
+    uploader.stop_at = uploader.get_file_size()
     name = "_BaseUploader__checksum_algorithm"
     right = getattr(uploader, name)
     setattr(uploader, name, Wrong)

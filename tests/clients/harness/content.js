@@ -32,7 +32,7 @@ function make(size) {
 /** Compares what GET returns, without any header of a protocol, with a file. */
 export async function arrived(url, { size, sha256 }) {
   const response = await fetch(url);
-  assert.equal(response.status, 200, `GET ${url}`);
+  if (response.status !== 200) assert.fail(`GET ${url}: ${response.status} ${await response.text()}`);
   const hash = createHash('sha256');
   let length = 0;
   for await (const chunk of response.body) {

@@ -75,12 +75,10 @@ export class Program {
 }
 
 /** Runs a program to its end; returns its standard output, or throws with everything that the program said. */
-export async function done(command, args, { env = {}, cwd, input } = {}) {
+export async function done(command, args, { env = {}, cwd } = {}) {
   const { PATH, HOME } = process.env;
-  const child = spawn(command, args, { env: { PATH, HOME, ...env }, cwd, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(command, args, { env: { PATH, HOME, ...env }, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   running.add(child);
-  child.stdin.on('error', () => {});
-  child.stdin.end(input);
   const [out, err] = [child.stdout, child.stderr].map((stream) => stream.setEncoding('utf8').toArray());
   const [code, signal] = await once(child, 'close');
   running.delete(child);

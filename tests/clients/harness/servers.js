@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { Front } from './front.js';
 import { Program, done, folder, read } from './process.js';
-import { built, installed, reference } from './settings.js';
+import { built, installed, portico, reference } from './settings.js';
 
 /**
  * Starts servers on a new store, and a front before them. They end with the test, which fails if one of them logged an
@@ -39,7 +39,7 @@ async function start(storage, flags) {
     ? new Program(built('tusd', '.cache/tusd-v2.9.1/tusd'), [
         '-host', '127.0.0.1', '-port', '0', '-base-path', '/tus/', '-enable-experimental-protocol', ...storage.tusd,
       ], { env: storage.env, cwd: folder('tusd') })
-    : new Program(built('portico', process.env.CARGO_TARGET_DIR ?? 'target', 'debug/portico'), [
+    : new Program(portico(), [
         'serve', '--listen', '127.0.0.1:0', '--log', 'warn', ...storage.portico, ...flags,
       ], { env: storage.env });
   const [, port] = await program.says(/(?:listening on|files to:) http:\/\/127\.0\.0\.1:(\d+)/);

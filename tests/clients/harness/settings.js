@@ -10,11 +10,11 @@ const MiB = 1 << 20;
 export const long = process.env.PORTICO_TEST_CLIENTS === 'long';
 
 /** Bytes of a usual upload; the long form has the size of tus-js-client's own end-to-end tests. */
-export const usual = (long ? 50 : 25) * MiB;
+export const usual = (long ? 50 : 15) * MiB;
 /** Bytes of a chunk of it. */
 export const chunk = usual * 2 / 5;
 /** Bytes of the large uploads. */
-export const large = long ? 1024 * MiB : 24 * MiB + 7;
+export const large = long ? 1024 * MiB : 16 * MiB + 7;
 /** How often the server is killed. */
 export const kills = long ? 50 : 3;
 /** How often a connection is cut. */
@@ -34,6 +34,11 @@ export function built(program, ...names) {
   const file = process.env[`PORTICO_TEST_${program.toUpperCase()}`] ?? path.join(project, ...names);
   if (!existsSync(file)) throw new Error(`${program} is missing (${file}); \`make test-clients\` builds it`);
   return file;
+}
+
+/** The path of Portico. */
+export function portico() {
+  return built('portico', process.env.CARGO_TARGET_DIR ?? 'target', 'debug/portico');
 }
 
 /** The path of an installed program. `name` is also its package in Debian. */
