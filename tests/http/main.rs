@@ -45,6 +45,7 @@ mod names;
 mod portals;
 mod process_limits;
 mod ranges;
+mod resumable;
 mod sessions;
 mod sessions_bad;
 mod sessions_full;
@@ -58,6 +59,9 @@ mod slow;
 mod small_disk;
 mod tokens;
 mod tools;
+mod tus;
+mod tus_bad;
+mod tus_kill;
 mod upkeep;
 mod verify;
 

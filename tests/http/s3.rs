@@ -28,6 +28,7 @@ mod limits;
 mod names;
 mod portals;
 mod ranges;
+mod resumable;
 mod sessions;
 mod sessions_bad;
 mod sessions_kill;
@@ -35,6 +36,9 @@ mod sessions_many;
 mod sessions_race;
 mod sessions_settings;
 mod signals;
+mod tus;
+mod tus_bad;
+mod tus_kill;
 
 /// Where servers of these tests store.
 use bucket::Bucket as Store;

@@ -115,7 +115,7 @@ fn put(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
     let body = request.body();
     let stored = store.put_final(&clock::random_id(), body.stream(), options)?;
     Ok(Response::new(201)
-        .header("location", format!("/files/{}", stored.file_id))
+        .header("location", request.relative(&format!("files/{}", stored.file_id)))
         .json("application/json", &Receipt::new(&stored, &info.backend)))
 }
 

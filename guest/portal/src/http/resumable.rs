@@ -202,6 +202,9 @@ pub(super) fn append(request: &Request, id: &str) -> Result<Response, Problem> {
 pub(super) fn cancel(_: &Request, id: &str) -> Result<Response, Problem> {
     let engine = Engine::open();
     let found = engine.find(id).map_err(refused)?;
+    if let Some(end) = engine.standing(&found.session).map_err(refused)?.end.filter(|end| *end != End::Complete) {
+        return Err(refused(Refusal::Ended(end)));
+    }
     match engine.abort(&found) {
         // The file stays: this protocol cancels uploads, and deletes no files.
         Ok(()) | Err(Refusal::Ended(End::Complete)) => Ok(Response::new(204)),

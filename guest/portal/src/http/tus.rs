@@ -199,15 +199,17 @@ pub(super) fn append(request: &Request, id: &str) -> Result<Response, Problem> {
 pub(super) fn terminate(_: &Request, id: &str) -> Result<Response, Problem> {
     let engine = Engine::open();
     let found = engine.find(id).map_err(refused)?;
-    match engine.abort(&found) {
-        Err(Refusal::Ended(End::Complete)) => {
-            if let Some(file) = engine.standing(&found.session).map_err(refused)?.file {
-                engine.store.delete_final(&file.bucket, &file.key)?;
-            }
-            Ok(Response::new(204))
+    let mut standing = engine.standing(&found.session).map_err(refused)?;
+    if standing.end.is_none() {
+        match engine.abort(&found) {
+            // The last append was faster.
+            Err(Refusal::Ended(_)) => standing = engine.standing(&found.session).map_err(refused)?,
+            aborted => return aborted.map(|()| Response::new(204)).map_err(refused),
         }
-        Err(refusal) => Err(refused(refusal)),
-        Ok(()) => Ok(Response::new(204)),
+    }
+    match standing.file {
+        Some(file) if engine.store.delete_final(&file.bucket, &file.key)? => Ok(Response::new(204)),
+        _ => Err(ended(standing.end)),
     }
 }
 
