@@ -20,6 +20,8 @@ const APPEND = { ...TUS, 'Content-Type': 'application/offset+octet-stream', 'Upl
 const beyond = file(long ? 1024 * MiB : 250 * MiB);
 const small = file(MiB);
 const half = 8 * MiB;
+/** After this a test has failed that waits for bytes. */
+const MINUTES = 120_000;
 
 for (const name of Object.keys(proxies)) {
   describe(`behind ${name}`, { concurrency: 1 }, () => {
@@ -41,7 +43,7 @@ for (const name of Object.keys(proxies)) {
       await arrived(done.url, content);
     });
 
-    test('bytes reach the server before the body has ended', async (t) => {
+    test('bytes reach the server before the body has ended', { timeout: MINUTES }, async (t) => {
       const server = await serve(t);
       const { url } = await proxy(t, name, server.front.port);
       for (const chunked of [false, true]) {
@@ -54,7 +56,7 @@ for (const name of Object.keys(proxies)) {
       }
     });
 
-    test('what arrived before the client went away is kept', async (t) => {
+    test('what arrived before the client went away is kept', { timeout: MINUTES }, async (t) => {
       const server = await serve(t);
       const { url } = await proxy(t, name, server.front.port);
       const { target, direct } = await begun(server, url);
@@ -93,7 +95,7 @@ for (const name of Object.keys(proxies)) {
     });
 
     if (name !== 'nginx') {
-      test('an interim response passes to clients of HTTP/1.1 and HTTP/2', async (t) => {
+      test('an interim response passes to clients of HTTP/1.1 and HTTP/2', { timeout: MINUTES }, async (t) => {
         const server = await serve(t, { flags: ['--interim-responses', 'true'] });
         const { url } = await proxy(t, name, server.front.port);
         for (const interim of [interim1, interim2]) {
