@@ -20,6 +20,8 @@ mod digests;
 mod files;
 #[expect(dead_code, reason = "slow clients are about sockets alone, and run in `main.rs`")]
 mod fixture;
+mod forms;
+mod forms_bad;
 mod heads;
 mod host;
 mod http2;
@@ -27,6 +29,7 @@ mod kill;
 mod limits;
 mod names;
 mod portals;
+mod posts;
 mod ranges;
 mod resumable;
 mod sessions;

@@ -4,8 +4,11 @@
 //! host's `response-outparam`.
 
 mod files;
+mod form;
+mod form_reader;
 mod openapi;
 mod problem;
+mod receipts;
 mod refused;
 mod request;
 mod response;
@@ -13,6 +16,7 @@ mod resumable;
 mod route;
 mod sessions;
 mod tus;
+mod tus_fields;
 mod uploads;
 
 use portico_guest::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
