@@ -71,9 +71,9 @@ for (const name of Object.keys(proxies)) {
       const server = await serve(t, { flags: ['--durability', 'none'] });
       const { url } = await proxy(t, name, server.front.port, proxies[name].limit);
 
-      // Caddy 2.6 breaks the request off.
-      if (name === 'caddy') await assert.rejects(putWhole(`${url}/files/whole`, beyond), /curl: \(/);
-      else assert.equal(await putWhole(`${url}/files/whole`, beyond), '413');
+      // Caddy 2.6 breaks the request off, and calls that a failure of the server.
+      const refused = name === 'caddy' ? /^(413|502)$/ : /^413$/;
+      assert.match(await putWhole(`${url}/files/whole`, beyond), refused);
 
       const done = await upload(beyond, { endpoint: `${url}/tus`, chunkSize: 95e6 });
       await arrived(done.url, beyond);

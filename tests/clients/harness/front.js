@@ -7,7 +7,7 @@ import net from 'node:net';
  * on their way to the servers, and cuts all connections where a test wants it.
  */
 export class Front {
-  /** Ports of the servers. May change at any time. */
+  /** Ports of the servers. May change at any time; connections wait while there is none. */
   targets;
   /** Bytes that have passed to the servers. */
   passed = 0;
@@ -55,7 +55,8 @@ export class Front {
   }
 
   #connect(client, tries) {
-    if (tries === 0) return client.destroy();
+    if (this.targets.length === 0 && !client.destroyed) return setTimeout(() => this.#connect(client, 1), 20);
+    if (tries === 0 || client.destroyed) return client.destroy();
     let connected = false;
     const server = net.connect(this.targets[this.#turn++ % this.targets.length], '127.0.0.1');
     server.on('error', () => { if (!connected) this.#connect(client, tries - 1); });

@@ -44,9 +44,9 @@ export class Program {
     }
   }
 
-  /** Waits until the output matches `pattern`, at most a minute; returns the match. */
+  /** Waits until the output matches `pattern`, at most two minutes; returns the match. */
   async says(pattern) {
-    const deadline = AbortSignal.timeout(60_000);
+    const deadline = AbortSignal.timeout(120_000);
     for (;;) {
       const match = this.text.match(pattern);
       if (match) return match;

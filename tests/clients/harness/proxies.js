@@ -31,7 +31,7 @@ ${server}}`);
     limit: (settings) => put(settings, 'reverse_proxy', `${text('caddy-limit')}\nreverse_proxy`),
     command(settings, port, home) {
       const site = put(settings, 'files.example.org {', `https://127.0.0.1:${port}, https://files.example.org:${port} {\nbind 127.0.0.1`);
-      writeFileSync(`${home}/Caddyfile`, `{\nadmin off\nauto_https disable_redirects\n}\n${site}`);
+      writeFileSync(`${home}/Caddyfile`, `{\nadmin off\nauto_https off\n}\n${site}`);
       return ['caddy', ['run', '--adapter', 'caddyfile', '--config', `${home}/Caddyfile`]];
     },
   },
@@ -89,9 +89,9 @@ async function freePort() {
   return port;
 }
 
-/** Waits until a program accepts connections, at most half a minute. */
+/** Waits until a program accepts connections, at most two minutes. */
 async function listens(program, port) {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 120_000;
   for (;;) {
     const open = await new Promise((resolve) => {
       const socket = net.connect(port, '127.0.0.1');
