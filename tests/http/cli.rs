@@ -106,6 +106,7 @@ fn a_bad_value_is_exit_code_2_and_named_with_its_source() {
         ("--trusted-proxies", "localhost", "trusted_proxies"),
         ("--base-url", "files.example.org", "base_url"),
         ("--cors-origins", "https://app.example.org/", "cors_origins"),
+        ("--interim-responses", "on", "interim_responses"),
         ("--log", "info,=", "log"),
         ("--log-format", "xml", "log_format"),
     ] {

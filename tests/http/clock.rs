@@ -125,6 +125,7 @@ fn what_is_over_stays_so_when_the_clock_is_set_back() {
 
     clock.set_days(8);
     server.expect_files(&[&kept]);
+    assert_eq!(server.uploads("sessions", "expired"), 1);
     for ahead in [8, 0, -400] {
         clock.set_days(ahead);
         assert_eq!(session.status(&server)["status"], "FAILED");

@@ -37,6 +37,7 @@ mod heads;
 mod health;
 mod host;
 mod http2;
+mod interim;
 mod kill;
 mod limits;
 mod logs;

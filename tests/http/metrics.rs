@@ -1,6 +1,7 @@
 //! What monitoring is told: that it moves with what is done, and has the form that a scraper reads.
 
-use crate::fixture::{Connection, Pattern, Server, Stored, eventually};
+use crate::fixture::session::PART;
+use crate::fixture::{Connection, Pattern, Server, Session, Stored, eventually};
 use crate::portals::{LITTLE_CPU, hostile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
@@ -140,7 +141,7 @@ fn nothing_that_a_client_chooses_becomes_a_label() {
     let before = counted(1.0);
     ask(&["SECOND", "THIRD", "FOURTH", "M-SEARCH", "get"]);
     assert_eq!(counted(6.0), before);
-    assert!(before.iter().all(|name| !name.contains("FIRST") && !name.contains("files") && !name.contains("evil")));
+    assert!(before.iter().all(|name| !name.contains("FIRST") && !name.contains("/files") && !name.contains("evil")));
     server.finish(&[]);
 }
 
@@ -216,4 +217,72 @@ fn how_guests_fail_is_counted() {
         (cut == 1.0 && failures.iter().all(|(reason, count)| told(*reason) == *count)).then_some(())
     });
     server.finish(&[]);
+}
+
+#[test]
+fn uploads_are_counted_by_protocol_and_outcome() {
+    let server = Server::start(&[]);
+    let scrape = Scrape::of(&mut server.connect());
+    let series = |scrape: &Scrape| scrape.samples.keys().filter(|name| name.contains("uploads_total{")).count();
+    // All are there from the beginning, and no guest adds one.
+    assert_eq!(series(&scrape), 5 * 4);
+    let content = Pattern::new(1, 2 * PART);
+    let whole = server.put("whole", &content);
+    let mut connection = server.connect();
+    let wrong = format!("sha-256=:{}=:", "A".repeat(43));
+    connection.send_put("/files/wrong", &[("Repr-Digest", &wrong)], &content);
+    assert_eq!(connection.response().head.status / 100, 4);
+    let mut connection = server.connect();
+    connection.request("PUT /files/cut", &[("Content-Length", "100000")]);
+    connection.send([7; 1_000]);
+    connection.reset();
+
+    let session = Session::begin(&server, &content, PART);
+    (1..=2).for_each(|number| session.put(&server, number));
+    let finished = session.finish(&server);
+    assert_eq!(session.finalize(server.addr).head.status, 200, "again");
+    let aborted = Session::begin(&server, &content, PART);
+    aborted.put(&server, 1);
+    assert_eq!([204, 204], [aborted.abort(&server), aborted.abort(&server)].map(|response| response.head.status));
+
+    eventually("the upload that was cut off to be counted", || (server.uploads("files", "failed") == 2).then_some(()));
+    let told = |protocol| ["complete", "aborted", "expired", "failed"].map(|outcome| server.uploads(protocol, outcome));
+    assert_eq!(told("files"), [1, 0, 0, 2]);
+    assert_eq!(told("sessions"), [1, 1, 0, 0]);
+    assert_eq!([told("forms"), told("tus"), told("resumable")], [[0; 4]; 3]);
+    server.finish(&[&whole, &finished]);
+
+    let server = hostile(&[]);
+    assert_eq!(server.ask("GET /count", &[]).body, b"counted");
+    assert_eq!([server.uploads("tus", "failed"), server.uploads("forms", "aborted")], [2, 1]);
+    assert_eq!(series(&Scrape::of(&mut server.connect())), 5 * 4);
+    server.finish(&[]);
+}
+
+#[test]
+fn open_sessions_are_those_that_maintenance_saw() {
+    let gauges = |server: &Server| ["", "_bytes"].map(|unit| server.metric(&format!("portico_sessions_open{unit}")));
+    let server = Server::start(&["--maintenance-interval", "0s"]);
+    assert_eq!(gauges(&server), [None, None], "without maintenance nobody knows");
+    server.finish(&[]);
+
+    let server = Server::start(&["--maintenance-interval", "20ms"]);
+    let expect = |sessions: u64, bytes: u64| {
+        let expected = [Some(sessions), Some(bytes)];
+        eventually("the gauges to follow", || (gauges(&server) == expected).then_some(()));
+    };
+    expect(0, 0);
+    let content = Pattern::new(1, 2 * PART + 100);
+    let sessions: Vec<Session> = (0..3).map(|_| Session::begin(&server, &content, PART)).collect();
+    // Those without a part hold nothing.
+    sessions[..2].iter().for_each(|session| session.put(&server, 3));
+    expect(2, 200);
+    sessions[0].put(&server, 1);
+    expect(2, PART + 200);
+    sessions[0].put(&server, 2);
+    let file = sessions[0].finish(&server);
+    expect(1, 100);
+    sessions.iter().skip(1).for_each(|session| assert_eq!(session.abort(&server).head.status, 204));
+    expect(0, 0);
+    server.finish(&[&file]);
 }

@@ -12,6 +12,7 @@ use crate::{
     session::{ABORTED, Announced, End, Form, Received, Session},
     settings::Settings,
 };
+use portico_guest::exchange::{Outcome, count_upload};
 use portico_guest::{Digest, Error, FinalOptions, InputStream, ListedPart, PartOptions, Store, StoredObject, TempPart};
 use std::time::Duration;
 
@@ -316,6 +317,7 @@ impl Engine {
             }
             let failure = match self.assemble(found) {
                 Ok(file) => {
+                    count_upload(found.session.begun_by.into(), Outcome::Complete);
                     self.end_partials(&found.session)?;
                     return Ok((file, true));
                 }
@@ -380,12 +382,14 @@ impl Engine {
 
     /// Ends a session without a file. Idempotent.
     pub(crate) fn abort(&self, Found { id, session }: &Found) -> Result<(), Refusal> {
-        if !self.store.void_final(&session.file_id, ABORTED)?
-            && let Some(end @ (End::Complete | End::Deleted)) = self.standing(session)?.end
-        {
+        let ended = self.store.void_final(&session.file_id, ABORTED)?;
+        if !ended && let Some(end @ (End::Complete | End::Deleted)) = self.standing(session)?.end {
             return Err(Refusal::Ended(end));
         }
         self.store.delete_session_parts(id)?;
+        if ended {
+            count_upload(session.begun_by.into(), Outcome::Aborted);
+        }
         Ok(())
     }
 }

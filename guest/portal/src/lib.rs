@@ -16,6 +16,7 @@ mod http;
 mod idempotency;
 mod limits;
 mod maintenance;
+mod orphan;
 mod policy;
 mod refusal;
 mod session;

@@ -5,20 +5,22 @@
 //!
 //! Invariants: a tombstone at its file id ends a session before any of its content is deleted, so a concurrent finalize
 //! either has won, and keeps the session, or fails. Parts of a session without a record are deleted only after two
-//! rounds, at least [`ORPHAN_GRACE`](crate::session::ORPHAN_GRACE) apart, have missed the record. The first round
+//! rounds, at least [`ORPHAN_GRACE`](crate::orphan::ORPHAN_GRACE) apart, have missed the record. The first round
 //! writes a note as a record, so that any host can run the second.
 
 use crate::{
     clock,
     engine::{Engine, Found, ORPHANS, SESSIONS},
+    orphan::{Orphan, OrphanAge},
     refusal::Refusal,
-    session::{EXPIRED, Orphan, OrphanAge, tombstones_before},
+    session::{EXPIRED, tombstones_before},
     settings::Settings,
 };
 use portico_guest::{
     Error,
     bindings::exports::portico::storage::maintenance::{Guest, Progress},
     bindings::portico::storage::storage as wit,
+    exchange::{Outcome, count_upload},
 };
 use std::time::Duration;
 
@@ -53,7 +55,7 @@ impl Guest for crate::Portal {
 }
 
 fn nothing() -> Progress {
-    Progress { expired: 0, cleared: 0, purged: 0, next: None }
+    Progress { expired: 0, cleared: 0, purged: 0, open_sessions: 0, open_bytes: 0, next: None }
 }
 
 fn read(text: &str) -> Option<Position> {
@@ -135,6 +137,9 @@ impl Round {
                     if self.has_ended(&found)? {
                         self.engine.store.delete_session_parts(&id)?;
                         self.progress.cleared += 1;
+                    } else {
+                        self.progress.open_sessions += 1;
+                        self.progress.open_bytes += self.engine.arrived(&found).map_err(of)?.bytes;
                     }
                 }
                 Err(Refusal::Unknown) => self.note_orphan(&id)?,
@@ -196,6 +201,7 @@ impl Round {
         }
         if self.engine.store.void_final(&found.session.file_id, EXPIRED)? {
             self.progress.expired += 1;
+            count_upload(found.session.begun_by.into(), Outcome::Expired);
         }
         Ok(true)
     }

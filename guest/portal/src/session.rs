@@ -4,66 +4,16 @@
 //! Invariant: a session has no other state, so nothing can contradict that key.
 
 use crate::policy::parts::{Layout, Run, gaps, runs};
+use portico_guest::exchange::Protocol;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The version of the records' format.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// Largest difference between the clocks of two hosts. A session expires for its client at its time, and is ended this
 /// much later.
 pub(crate) const CLOCKS_APART: Duration = Duration::from_secs(30 * 60);
-
-/// Time between the first sight of a session without its record and the deletion of its parts: half an hour plus
-/// [`CLOCKS_APART`].
-pub(crate) const ORPHAN_GRACE: Duration = Duration::from_secs(60 * 60);
-
-/// The note of the first sight of a session that has parts and no record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Orphan {
-    version: u32,
-    /// In milliseconds since the Unix epoch.
-    seen_at: u64,
-}
-
-/// The age of an [`Orphan`] note at the next sight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OrphanAge {
-    /// The sights are less than [`ORPHAN_GRACE`] apart.
-    Young,
-    /// The sights are at least [`ORPHAN_GRACE`] apart.
-    Old,
-    /// A clock was wrong, so the note is useless.
-    InTheFuture,
-}
-
-impl Orphan {
-    /// Creates a note of a sight now.
-    pub(crate) fn new(now_ms: u64) -> Orphan {
-        Orphan { version: VERSION, seen_at: now_ms }
-    }
-
-    /// Returns the record's value.
-    pub(crate) fn write(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a document of numbers")
-    }
-
-    /// Reads a record's value; `None` for an unknown version.
-    pub(crate) fn read(value: &[u8]) -> Option<Orphan> {
-        serde_json::from_slice(value).ok().filter(|orphan: &Orphan| orphan.version == VERSION)
-    }
-
-    /// Returns the age of the note.
-    pub(crate) fn age(&self, now_ms: u64) -> OrphanAge {
-        if self.seen_at > now_ms.saturating_add(millis(CLOCKS_APART)) {
-            OrphanAge::InTheFuture
-        } else if now_ms >= self.seen_at.saturating_add(millis(ORPHAN_GRACE)) {
-            OrphanAge::Old
-        } else {
-            OrphanAge::Young
-        }
-    }
-}
 
 /// The terms of a session, fixed when it began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +43,9 @@ pub(crate) struct Session {
     /// `Upload-Concat` of tus.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) concat: Option<Concat>,
+    /// For the metrics.
+    #[serde(default)]
+    pub(crate) begun_by: BegunBy,
     /// The beginning, in milliseconds since the Unix epoch.
     pub(crate) created_at: u64,
     /// The expiry, in milliseconds since the Unix epoch.
@@ -100,6 +53,26 @@ pub(crate) struct Session {
     /// The name of the record that leads from the client's idempotency key to the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) idempotency: Option<String>,
+}
+
+/// The protocol that began a session. Others may continue it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum BegunBy {
+    #[default]
+    Sessions,
+    Tus,
+    Resumable,
+}
+
+impl From<BegunBy> for Protocol {
+    fn from(begun_by: BegunBy) -> Self {
+        match begun_by {
+            BegunBy::Sessions => Protocol::Sessions,
+            BegunBy::Tus => Protocol::Tus,
+            BegunBy::Resumable => Protocol::Resumable,
+        }
+    }
 }
 
 /// The place of an upload in a concatenation of tus.
@@ -141,6 +114,7 @@ pub(crate) struct Announced {
     pub(crate) relative_path: Option<String>,
     pub(crate) upload_metadata: Option<String>,
     pub(crate) concat: Option<Concat>,
+    pub(crate) begun_by: BegunBy,
 }
 
 /// How a session has ended.
@@ -207,6 +181,7 @@ impl Session {
             relative_path: file.relative_path,
             upload_metadata: file.upload_metadata,
             concat: file.concat,
+            begun_by: file.begun_by,
             created_at: now_ms,
             expires_at: now_ms.saturating_add(millis(ttl)),
             idempotency: None,
@@ -342,23 +317,6 @@ mod tests {
         assert_eq!(Session::read(&later.write()), None);
         for other in ["", "{}", "[]", "null", "{\"version\":1}"] {
             assert_eq!(Session::read(other.as_bytes()), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn two_sights_of_an_orphan_are_a_grace_apart() {
-        let grace = millis(ORPHAN_GRACE);
-        let orphan = Orphan::new(10 * grace);
-        assert_eq!(Orphan::read(&orphan.write()), Some(orphan));
-        assert_eq!(Orphan::read(b"{\"version\":2,\"seen_at\":1}"), None);
-        for (now, age) in [
-            (0, OrphanAge::InTheFuture),
-            (10 * grace - millis(CLOCKS_APART), OrphanAge::Young),
-            (11 * grace - 1, OrphanAge::Young),
-            (11 * grace, OrphanAge::Old),
-            (u64::MAX, OrphanAge::Old),
-        ] {
-            assert_eq!(orphan.age(now), age, "{now}");
         }
     }
 

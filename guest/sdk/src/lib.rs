@@ -79,6 +79,7 @@
 //! - Temporary parts and [`Store::assemble_final`] for content that arrives in pieces, in any order.
 //! - [`Store::open_final`] to read an object whose receipt is needed too.
 //! - Records for the guest's own state: small documents, replaced by compare-and-swap.
+//! - [`exchange`] in a portal, for interim responses and the host's counters.
 //! - An HTTP portal implements [`bindings::exports::wasi::http::incoming_handler::Guest`] and passes its type to
 //!   [`export_portal!`]. A program is an ordinary `fn main`.
 //! - [`bindings`] for everything else.
@@ -89,6 +90,7 @@
 pub mod bindings;
 mod digest;
 mod error;
+pub mod exchange;
 mod options;
 mod pages;
 mod reader;

@@ -1,4 +1,4 @@
-//! The generated Rust bindings of the maintenance export, and nothing else.
+//! The generated Rust bindings of the maintenance export and the exchange import, and nothing else.
 
 #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; what it says is documented in the WIT")]
 

@@ -4,7 +4,7 @@
 //! ends nothing else; after the timer has stopped, none of its guests runs.
 
 use crate::runtime::{GuestError, MaintenanceError, Runtime};
-use crate::server::{Passes, UpkeepTask};
+use crate::server::{UpkeepMetrics, UpkeepTask};
 use portico_store::{Backend, SweepReport, chain};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +29,10 @@ pub struct Maintained {
     pub cleared: u64,
     /// Ended sessions and deleted ids that were forgotten.
     pub purged: u64,
+    /// Open sessions that have parts.
+    pub open_sessions: u64,
+    /// Bytes of the parts of open sessions.
+    pub open_bytes: u64,
 }
 
 /// Runs a maintenance round, step by step. Returns `None` if the portal has no maintenance.
@@ -45,6 +49,9 @@ pub async fn maintain(runtime: &Runtime) -> Result<Option<Maintained>, Maintenan
         done.expired += u64::from(progress.expired);
         done.cleared += u64::from(progress.cleared);
         done.purged += u64::from(progress.purged);
+        done.open_sessions += u64::from(progress.open_sessions);
+        // The numbers are a guest's.
+        done.open_bytes = done.open_bytes.saturating_add(progress.open_bytes);
         match progress.next {
             None => return Ok(Some(done)),
             // The round would never end.
@@ -62,10 +69,11 @@ pub struct Upkeep {
 
 impl Upkeep {
     /// Starts the timer, which runs maintenance and sweep once in `every`. The first run is at a random time, so that servers
-    /// that start together do not work together. `passes` counts the runs. Dropping the value stops the timer a moment later.
-    pub fn start(runtime: Runtime, store: Arc<dyn Backend>, every: Duration, passes: Passes) -> Upkeep {
+    /// that start together do not work together. `metrics` gets
+    /// the results. Dropping the value stops the timer a moment later.
+    pub fn start(runtime: Runtime, store: Arc<dyn Backend>, every: Duration, metrics: UpkeepMetrics) -> Upkeep {
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(run(runtime, store, every, passes, stopped));
+        let task = tokio::spawn(run(runtime, store, every, metrics, stopped));
         Upkeep { stop, task }
     }
 
@@ -82,7 +90,7 @@ async fn run(
     runtime: Runtime,
     store: Arc<dyn Backend>,
     every: Duration,
-    passes: Passes,
+    metrics: UpkeepMetrics,
     mut stopped: oneshot::Receiver<()>,
 ) {
     // Without randomness the first round begins at once, which is merely early.
@@ -94,7 +102,7 @@ async fn run(
             _ = &mut stopped => return,
         }
         wait = every;
-        let mut pass = std::pin::pin!(pass(&runtime, &*store, &passes));
+        let mut pass = std::pin::pin!(pass(&runtime, &*store, &metrics));
         tokio::select! {
             () = &mut pass => {}
             _ = &mut stopped => {
@@ -107,16 +115,19 @@ async fn run(
     }
 }
 
-async fn pass(runtime: &Runtime, store: &dyn Backend, passes: &Passes) {
+async fn pass(runtime: &Runtime, store: &dyn Backend, metrics: &UpkeepMetrics) {
     let maintained = maintain(runtime).await;
-    passes.count(UpkeepTask::Maintenance, maintained.is_ok());
+    metrics.count(UpkeepTask::Maintenance, maintained.is_ok());
     match maintained {
-        Ok(Some(Maintained { expired, cleared, purged })) => tracing::info!(expired, cleared, purged, "maintained"),
+        Ok(Some(Maintained { expired, cleared, purged, open_sessions, open_bytes })) => {
+            metrics.saw_sessions(open_sessions, open_bytes);
+            tracing::info!(expired, cleared, purged, open_sessions, open_bytes, "maintained");
+        }
         Ok(None) => {}
         Err(error) => tracing::warn!(error = chain(&error), "the portal's maintenance failed; it will be retried"),
     }
     let swept = store.sweep().await;
-    passes.count(UpkeepTask::Sweep, swept.is_ok());
+    metrics.count(UpkeepTask::Sweep, swept.is_ok());
     match swept {
         Ok(SweepReport { removed, bytes, foreign }) => {
             tracing::info!(removed, bytes, foreign = foreign.len(), "swept");

@@ -1,6 +1,9 @@
 //! A portal that misbehaves as its client asks: the path of a request says how. For tests of what a guest can do to its
 //! host, which should be nothing.
 
+mod interim;
+mod respond;
+
 use portico_guest::bindings::exports::portico::storage::maintenance::{Guest as Maintenance, Progress};
 use portico_guest::bindings::exports::wasi::http::incoming_handler::Guest;
 use portico_guest::bindings::portico::storage::storage::Error as StorageError;
@@ -8,11 +11,12 @@ use portico_guest::bindings::wasi::clocks::monotonic_clock::subscribe_duration;
 use portico_guest::bindings::wasi::config::store::get;
 use portico_guest::bindings::wasi::http::outgoing_handler;
 use portico_guest::bindings::wasi::http::types::{
-    ErrorCode, Fields, IncomingRequest, OutgoingBody, OutgoingRequest, OutgoingResponse, ResponseOutparam, Scheme,
+    ErrorCode, Fields, IncomingRequest, OutgoingRequest, ResponseOutparam, Scheme,
 };
-use portico_guest::bindings::wasi::io::streams::OutputStream;
 use portico_guest::bindings::wasi::random::random::get_random_bytes;
+use portico_guest::exchange::{Outcome, Protocol, count_upload};
 use portico_guest::{FinalOptions, Store};
+use respond::{answer, answer_with, begin, finish};
 use std::hint::black_box;
 use std::io::Write;
 
@@ -61,6 +65,13 @@ impl Guest for Hostile {
             }
             "/reach" => answer(out, &reach()),
             "/headers" => answer(out, &headers(&request)),
+            "/count" => {
+                count_upload(Protocol::Tus, Outcome::Failed);
+                count_upload(Protocol::Tus, Outcome::Failed);
+                count_upload(Protocol::Forms, Outcome::Aborted);
+                answer(out, "counted");
+            }
+            "/big" => answer(out, &"x".repeat(BIG)),
             "/cors" => answer_with(out, &CORS, "ok"),
             "/writers" => answer(out, &writers()),
             "/write-then-trap" => {
@@ -74,45 +85,12 @@ impl Guest for Hostile {
                 Store::open().put_final("whole", stream, FinalOptions::new()).expect("a put");
                 panic!("as asked");
             }
-            _ => answer(out, "ok"),
+            path => match path.strip_prefix("/interim/") {
+                Some(rest) => interim::serve(rest, &request, out),
+                None => answer(out, "ok"),
+            },
         }
     }
-}
-
-impl Maintenance for Hostile {
-    fn run(_: u32, after: Option<String>) -> Result<Progress, StorageError> {
-        match after.as_deref() {
-            None => {
-                let second = get("second-step").ok().flatten().unwrap_or_else(|| "trap".to_owned());
-                Ok(Progress { expired: 1, cleared: 2, purged: 3, next: Some(second) })
-            }
-            Some("end") => Ok(Progress { expired: 1, cleared: 2, purged: 3, next: None }),
-            Some("stuck") => Ok(Progress { expired: 0, cleared: 0, purged: 0, next: Some("stuck".to_owned()) }),
-            Some("refuse") => Err(StorageError::NoSpace),
-            Some("spin") => {
-                spin();
-                Err(StorageError::NotFound)
-            }
-            Some(_) => panic!("as asked"),
-        }
-    }
-}
-
-/// Begins a response of an announced length with four bytes of body.
-fn begin(out: ResponseOutparam, length: u64) -> (OutgoingBody, OutputStream) {
-    let fields = Fields::new();
-    fields.set("content-length", &[length.to_string().into_bytes()]).expect("a field");
-    let response = OutgoingResponse::new(fields);
-    let body = response.body().expect("a body");
-    ResponseOutparam::set(out, Ok(response));
-    let stream = body.write().expect("a stream");
-    let _ = stream.blocking_write_and_flush(b"four");
-    (body, stream)
-}
-
-fn finish((body, stream): (OutgoingBody, OutputStream)) {
-    drop(stream);
-    let _ = OutgoingBody::finish(body, None);
 }
 
 /// What would let any page act as its reader.
@@ -123,24 +101,31 @@ const CORS: [(&str, &str); 4] = [
     ("vary", "Accept"),
 ];
 
-fn answer(out: ResponseOutparam, text: &str) {
-    answer_with(out, &[], text);
-}
+/// More than a connection takes without a reader, in bytes.
+const BIG: usize = 8 << 20;
 
-fn answer_with(out: ResponseOutparam, more: &[(&str, &str)], text: &str) {
-    let fields = Fields::new();
-    for (name, value) in more {
-        fields.set(name, &[value.as_bytes().to_vec()]).expect("a field");
+impl Maintenance for Hostile {
+    fn run(_: u32, after: Option<String>) -> Result<Progress, StorageError> {
+        match after.as_deref() {
+            None => {
+                let second = get("second-step").ok().flatten().unwrap_or_else(|| "trap".to_owned());
+                Ok(Progress { expired: 1, cleared: 2, purged: 3, open_sessions: 4, open_bytes: 5, next: Some(second) })
+            }
+            Some("end") => {
+                Ok(Progress { expired: 1, cleared: 2, purged: 3, open_sessions: 4, open_bytes: 5, next: None })
+            }
+            Some("stuck") => {
+                let next = Some("stuck".to_owned());
+                Ok(Progress { expired: 0, cleared: 0, purged: 0, open_sessions: 0, open_bytes: 0, next })
+            }
+            Some("refuse") => Err(StorageError::NoSpace),
+            Some("spin") => {
+                spin();
+                Err(StorageError::NotFound)
+            }
+            Some(_) => panic!("as asked"),
+        }
     }
-    fields.set("content-length", &[text.len().to_string().into_bytes()]).expect("a field");
-    let response = OutgoingResponse::new(fields);
-    let body = response.body().expect("a body");
-    ResponseOutparam::set(out, Ok(response));
-    let stream = body.write().expect("a stream");
-    for piece in text.as_bytes().chunks(4096) {
-        let _ = stream.blocking_write_and_flush(piece);
-    }
-    finish((body, stream));
 }
 
 fn sleep_for_ever() {

@@ -32,6 +32,7 @@ use crate::{
     session::millis,
 };
 use percent_encoding::percent_decode_str;
+use portico_guest::exchange::{Outcome, Protocol, count_upload};
 use portico_guest::{Argument, Error, FinalOptions, Store, StoredObject};
 use serde::Serialize;
 use std::{borrow::Cow, collections::BTreeMap, time::SystemTime};
@@ -167,7 +168,9 @@ fn store(request: &Request, name: String) -> Result<Response, Problem> {
         return Err(Error::TooLarge { limit: info.max_object_size }.into());
     }
     let body = request.body();
-    let stored = store.put_final(&clock::random_id(), body.stream(), options)?;
+    let stored = store.put_final(&clock::random_id(), body.stream(), options);
+    count_upload(Protocol::Files, if stored.is_ok() { Outcome::Complete } else { Outcome::Failed });
+    let stored = stored?;
     Ok(Response::new(201)
         .header("location", request.relative(&format!("files/{}", stored.file_id)))
         .json("application/json", &Receipt::new(&stored, &info.backend)))

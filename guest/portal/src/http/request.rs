@@ -15,6 +15,7 @@ use portico_guest::{
         http::types::{ErrorCode, IncomingBody, IncomingRequest, Method, http_error_code},
         io::{error::Error as WasiError, streams::StreamError},
     },
+    exchange::BASE_URL_HEADER,
 };
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -70,7 +71,7 @@ impl Request {
     /// Returns an absolute URL of a path below the root of the portal, if the host knows the portal's public URL;
     /// otherwise as [`Request::relative`].
     pub(crate) fn absolute(&self, path: &str) -> String {
-        match self.field("x-portico-base-url") {
+        match self.field(BASE_URL_HEADER) {
             Some(base) => format!("{}/{path}", base.trim_end_matches('/')),
             None => self.relative(path),
         }

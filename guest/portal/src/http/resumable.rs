@@ -18,12 +18,16 @@ use crate::{
         upload_metadata::{UploadMetadata, fitting},
     },
     refusal::Refusal,
-    session::{Announced, End, Form},
+    session::{Announced, BegunBy, End, Form},
 };
-use portico_guest::{Error, PartOptions, StoredObject};
+use portico_guest::{Error, PartOptions, StoredObject, exchange::send_interim};
+use std::ops::RangeInclusive;
 
 /// The name of a file whose client gave none.
 const UNNAMED: &str = "upload";
+
+/// The interop versions whose clients understand this portal.
+const KNOWN_VERSIONS: RangeInclusive<u64> = 3..=INTEROP_VERSION;
 
 /// Whether a request speaks this protocol at a URL where others are spoken too.
 pub(super) fn is_spoken(request: &Request) -> bool {
@@ -112,6 +116,7 @@ pub(super) fn create(request: &Request) -> Result<Response, Problem> {
     file.sha256 = request.repr_digest()?.map(|digest| digest.to_string());
     let found = engine.create(file, Parts::Appended, None).map_err(refused)?;
     let location = request.absolute(&request.upload_path(&found.id));
+    announce(request, &location, &upload_limit(max_size, Some(&found)));
     let offset = store(request, &engine, &found, 0, complete)?;
     let response = Response::new(201)
         .header("location", location)
@@ -123,6 +128,17 @@ pub(super) fn create(request: &Request) -> Result<Response, Problem> {
     }
     let file = complete_at(&engine, &found, offset)?;
     Ok(finished_as(request, response, &file).complete(request, true))
+}
+
+/// Tells the place of a new upload before its content has come, by 104 (Upload Resumption Supported), if the client names
+/// a version that this portal knows: other clients take 104 for the final response. The host's operator decides whether
+/// anything is sent.
+fn announce(request: &Request, location: &str, limit: &str) {
+    if let Some(number) = version(request).filter(|number| KNOWN_VERSIONS.contains(number)) {
+        let number = number.to_string();
+        let fields = [("upload-draft-interop-version", &*number), ("location", location), ("upload-limit", limit)];
+        send_interim(104, &fields);
+    }
 }
 
 /// Returns where an upload is, for HEAD and GET.
@@ -339,7 +355,8 @@ fn announced(request: &Request) -> Result<Announced, Problem> {
         Some(media_type) => media_type.to_owned(),
     };
     let relative_path = metadata.relative_path();
-    Ok(Announced { original_filename: name, content_type, relative_path, ..Announced::default() })
+    let begun_by = BegunBy::Resumable;
+    Ok(Announced { original_filename: name, content_type, relative_path, begun_by, ..Announced::default() })
 }
 
 /// Reads the length of a new upload, in `Upload-Length` or from the length of a content that is the whole.

@@ -7,7 +7,7 @@ use crate::{
     },
     limits::{CONCAT_MAX, UPLOAD_CONCAT_MAX},
     policy::{checksum, media_type, upload_fields::decimal, upload_metadata::UploadMetadata},
-    session::{Announced, Concat},
+    session::{Announced, BegunBy, Concat},
 };
 use portico_guest::Expected;
 
@@ -29,6 +29,7 @@ pub(super) fn announced(request: &Request) -> Result<Announced, Problem> {
         content_type: metadata.media_type().unwrap_or_else(|| media_type::DEFAULT.to_owned()),
         relative_path: metadata.relative_path(),
         upload_metadata: field,
+        begun_by: BegunBy::Tus,
         concat: request.field("upload-concat").filter(|field| field == "partial").map(|_| Concat::Partial),
         ..Announced::default()
     })

@@ -44,7 +44,7 @@ async fn serve(config: Config) -> Result<(), Error> {
         store.describe_holder(&format!("portico serve at http://{addr}"));
     }
     let upkeep = config.maintenance_interval;
-    let upkeep = upkeep.map(|every| Upkeep::start(runtime, backend.clone(), every, server.passes()));
+    let upkeep = upkeep.map(|every| Upkeep::start(runtime, backend.clone(), every, server.upkeep_metrics()));
     stderr::count_losses(server.lost_lines());
     announce(addr);
     tracing::info!(%addr, store = backend.info().summary, pid = std::process::id(), "serving");

@@ -44,7 +44,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
 }
 
 fn print_sessions(out: &mut impl Write, maintained: &Maintained) -> io::Result<()> {
-    let Maintained { expired, cleared, purged } = maintained;
+    let Maintained { expired, cleared, purged, .. } = maintained;
     writeln!(out, "expired {expired} sessions, cleared {cleared} ended ones, forgot {purged} sessions and ids")
 }
 

@@ -94,6 +94,7 @@ pub const KEYS: &[Key] = &[
     key("shutdown_grace", "TIME", Some("10s"), "How long running requests may take to finish at shutdown"),
     key("trusted_proxies", "IPS", Some(""), "Proxies whose X-Request-Id, Forwarded and X-Forwarded-* are trusted"),
     key("base_url", "URL", Some(""), "Public URL of this server [default: what a trusted proxy says]"),
+    key("interim_responses", "BOOL", Some("false"), "Send status 104 over HTTP/1.1; not behind nginx or Apache"),
     key("cors_origins", "ORIGINS", Some(""), "Origins whose pages may use this server, such as https://a.org; or *"),
     key("log", "FILTER", Some("info"), "What to log, such as `info` or `info,access=warn`"),
     key("log_format", "FORMAT", Some("text"), "How to log: text or json"),

@@ -118,6 +118,7 @@ impl Config {
             base_url: values.parse("base_url", |text| {
                 Some(text).filter(|text| !text.is_empty()).map(str::parse).transpose().map_err(str::to_owned)
             })?,
+            interim_responses: values.parse("interim_responses", units::truth)?,
             cors_origins: values.parse("cors_origins", str::parse)?,
             tokens,
         };

@@ -287,3 +287,33 @@ fn without_tokens_only_loopback_is_listened_on() {
     let config = load(&with_tokens, &[], None).unwrap();
     assert_eq!((config.listen.port(), config.settings.tokens.is_some()), (80, true));
 }
+
+#[test]
+fn what_concerns_browsers_and_proxies_is_off_unless_given() {
+    let settings = load(&[], &[], None).unwrap().settings;
+    assert_eq!(settings.cors_origins, server::CorsOrigins::Own);
+    assert_eq!((settings.base_url, settings.interim_responses), (None, false));
+    let file = "cors_origins = ['https://a.example', 'HTTP://b.example:80']\nbase_url = 'https://c.example/up/'\n\
+                interim_responses = true";
+    let settings = load(&[], &[], Some(file)).unwrap().settings;
+    assert_eq!(settings.cors_origins, "https://a.example,http://b.example".parse().unwrap());
+    assert_eq!((settings.base_url, settings.interim_responses), (Some("https://c.example/up".parse().unwrap()), true));
+    let environment = [("PORTICO_CORS_ORIGINS", "*"), ("PORTICO_BASE_URL", "http://d.example")];
+    let settings = load(&[("base_url", "")], &environment, Some(file)).unwrap().settings;
+    assert_eq!((settings.cors_origins, settings.base_url), (server::CorsOrigins::All, None));
+    for (flag, value, words) in [
+        ("cors_origins", "https://a.example/", ["cors_origins = `https://a.example/`", "without a path"]),
+        ("cors_origins", "https://a.example,b.example", ["cors_origins = ", "`b.example` is not an origin"]),
+        ("cors_origins", "null", ["cors_origins = `null`", "`null` is not an origin"]),
+        ("cors_origins", "https://*.example", ["cors_origins = ", "`https://*.example` is not an origin"]),
+        ("cors_origins", "*,https://a.example", ["cors_origins = ", "must stand alone"]),
+        ("base_url", "c.example", ["base_url = `c.example`", "expected http://HOST"]),
+        ("base_url", "ftp://c.example", ["base_url = ", "expected http://HOST"]),
+        ("base_url", "https://user@c.example", ["base_url = ", "without a user"]),
+        ("base_url", "https://c.example/?a", ["base_url = ", "or a query"]),
+        ("interim_responses", "yes", ["interim_responses = `yes`", "true or false"]),
+    ] {
+        let text = message(load(&[(flag, value)], &[], None));
+        assert!(words.iter().all(|word| text.contains(word)), "{flag}={value}: {text}");
+    }
+}

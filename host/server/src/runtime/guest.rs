@@ -2,6 +2,7 @@
 //! its request, and two outputs. No environment, no files, no network.
 
 use super::deadline::Deadline;
+use super::exchange::ExchangeCtx;
 use super::output::GuestOutput;
 use super::{Limits, limits};
 use portico_host::{StorageCtx, StorageCtxView, StorageView};
@@ -23,6 +24,7 @@ pub(crate) struct Guest {
     http: WasiHttpCtx,
     hooks: Hooks,
     storage: StorageCtx,
+    exchange: ExchangeCtx,
     config: Arc<WasiConfigVariables>,
     limits: StoreLimits,
 }
@@ -32,6 +34,7 @@ impl Guest {
     pub(crate) fn store(
         engine: &Engine,
         storage: StorageCtx,
+        exchange: ExchangeCtx,
         config: Arc<WasiConfigVariables>,
         limits: &Limits,
         request: &Arc<str>,
@@ -55,7 +58,7 @@ impl Guest {
             .memories(limits::MEMORIES as usize)
             .tables(limits::TABLES as usize)
             .build();
-        let guest = Guest { table, wasi, http, hooks: Hooks, storage, config, limits: store_limits };
+        let guest = Guest { table, wasi, http, hooks: Hooks, storage, exchange, config, limits: store_limits };
         let mut store = Store::new(engine, guest);
         store.limiter(|guest| &mut guest.limits);
         store.set_hostcall_fuel(portico_host::limits::HOSTCALL_BYTES);
@@ -67,6 +70,11 @@ impl Guest {
     /// Returns the guest's settings.
     pub(crate) fn config(&mut self) -> WasiConfig<'_> {
         WasiConfig::from(&*self.config)
+    }
+
+    /// Returns what the guest may do with its exchange.
+    pub(crate) fn exchange(&mut self) -> &mut ExchangeCtx {
+        &mut self.exchange
     }
 
     /// Reports whether the guest has a response body that it neither finished nor dropped.

@@ -4,16 +4,19 @@
 //! ends only itself. [`limits`] bounds its memory, and [`deadline`] its processor time.
 
 pub mod deadline;
+mod exchange;
 mod guest;
 mod headroom;
 pub mod limits;
 mod output;
 
 pub use deadline::DeadlineExceeded;
+pub use exchange::{InterimSink, Uploads};
 pub use limits::Limits;
 
 use crate::bindings::MaintainedPre;
 use deadline::Deadline;
+use exchange::NoInterim;
 use guest::Guest;
 use http_body::Body;
 use portico_host::StorageCtx;
@@ -106,6 +109,10 @@ pub struct MaintenanceStep {
     pub cleared: u32,
     /// Ended sessions and deleted ids that were forgotten.
     pub purged: u32,
+    /// Open sessions that have parts.
+    pub open_sessions: u32,
+    /// Bytes of the parts of open sessions.
+    pub open_bytes: u64,
     /// The position at which the next step begins; `None` after the last step.
     pub next: Option<String>,
 }
@@ -143,6 +150,7 @@ pub struct Runtime {
     backend: Arc<dyn Backend>,
     scope: Scope,
     limits: Limits,
+    uploads: Uploads,
 }
 
 impl Runtime {
@@ -163,6 +171,7 @@ impl Runtime {
             .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
             .and_then(|()| wasmtime_wasi_config::add_to_linker(&mut linker, Guest::config))
             .and_then(|()| portico_host::add_to_linker(&mut linker))
+            .and_then(|()| exchange::add_to_linker(&mut linker, Guest::exchange))
             .map_err(SetupError::Link)?;
         let pre = linker.instantiate_pre(&component).map_err(SetupError::Link)?;
         // Maintenance is optional for a portal.
@@ -170,7 +179,7 @@ impl Runtime {
         let pre = ProxyPre::new(pre).map_err(SetupError::NotAPortal)?;
         deadline::start_ticker(&engine).map_err(SetupError::Thread)?;
         let config = Arc::new(WasiConfigVariables::new());
-        Ok(Runtime { pre, maintained, config, backend, scope, limits })
+        Ok(Runtime { pre, maintained, config, backend, scope, limits, uploads: Uploads::default() })
     }
 
     /// Sets the settings that the portal finds in `wasi:config/store`.
@@ -178,6 +187,11 @@ impl Runtime {
     pub fn with_config<S: Into<String>>(mut self, settings: impl IntoIterator<Item = (S, S)>) -> Runtime {
         self.config = Arc::new(settings.into_iter().collect());
         self
+    }
+
+    /// Returns the counters of ended uploads, which all clones share.
+    pub fn uploads(&self) -> &Uploads {
+        &self.uploads
     }
 
     /// Runs one maintenance step in a fresh guest. Returns `None` if the portal has no maintenance. The first step has no
@@ -192,7 +206,7 @@ impl Runtime {
         after: Option<&str>,
     ) -> Result<Option<MaintenanceStep>, MaintenanceError> {
         let Some(pre) = &self.maintained else { return Ok(None) };
-        let (mut store, deadline) = self.store(id, Arc::default());
+        let (mut store, deadline) = self.store(id, Arc::default(), Arc::new(NoInterim));
         let guest = deadline.run(pre.instantiate_async(&mut store)).await.map_err(GuestError::of_instantiation)?;
         let budget = u32::try_from(budget.as_millis()).unwrap_or(u32::MAX);
         let maintenance = guest.portico_storage_maintenance();
@@ -203,13 +217,16 @@ impl Runtime {
             expired: progress.expired,
             cleared: progress.cleared,
             purged: progress.purged,
+            open_sessions: progress.open_sessions,
+            open_bytes: progress.open_bytes,
             next: progress.next,
         }))
     }
 
-    fn store(&self, id: &Arc<str>, moved: Arc<AtomicU64>) -> (Store<Guest>, Deadline) {
+    fn store(&self, id: &Arc<str>, moved: Arc<AtomicU64>, interim: Arc<dyn InterimSink>) -> (Store<Guest>, Deadline) {
         let storage = StorageCtx::new(self.backend.clone(), self.scope.clone()).with_stall(is_stall);
-        Guest::store(self.pre.engine(), storage, self.config.clone(), &self.limits, id, moved)
+        let exchange = exchange::ExchangeCtx { interim, uploads: self.uploads.clone() };
+        Guest::store(self.pre.engine(), storage, exchange, self.config.clone(), &self.limits, id, moved)
     }
 
     /// Creates a fresh instance, whose output is logged under the request's id. `moved` counts the bytes of the request's
@@ -219,14 +236,23 @@ impl Runtime {
     /// [`GuestError::NoSlot`], [`GuestError::Instantiate`], and [`GuestError::Deadline`] if the component's start takes too
     /// long.
     pub async fn instantiate(&self, request: &Arc<str>, moved: Arc<AtomicU64>) -> Result<Instance, GuestError> {
-        let (mut store, deadline) = self.store(request, moved);
+        self.instantiate_for(request, moved, Arc::new(NoInterim)).await
+    }
+
+    async fn instantiate_for(
+        &self,
+        request: &Arc<str>,
+        moved: Arc<AtomicU64>,
+        interim: Arc<dyn InterimSink>,
+    ) -> Result<Instance, GuestError> {
+        let (mut store, deadline) = self.store(request, moved, interim);
         let proxy = deadline.run(self.pre.instantiate_async(&mut store)).await.map_err(GuestError::of_instantiation)?;
         Ok(Instance { store, proxy, deadline })
     }
 
     /// Runs a fresh guest for a request until the guest returns. Sends the head of the response, or the guest's error code, to
     /// `answer` as soon as the guest sets it; the body flows while this future runs. Drops `answer` if the guest sets none; the
-    /// error says why.
+    /// error says why. The guest sends interim responses by `interim`.
     ///
     /// Dropping the future drops the guest.
     ///
@@ -236,6 +262,7 @@ impl Runtime {
         &self,
         request_id: &Arc<str>,
         moved: Arc<AtomicU64>,
+        interim: Arc<dyn InterimSink>,
         request: http::Request<B>,
         answer: oneshot::Sender<Result<http::Response<HyperOutgoingBody>, ErrorCode>>,
     ) -> Result<(), GuestError>
@@ -243,7 +270,7 @@ impl Runtime {
         B: Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<wasmtime_wasi_http::Error>,
     {
-        let instance = self.instantiate(request_id, moved).await?;
+        let instance = self.instantiate_for(request_id, moved, interim).await?;
         instance.serve(request, answer).instrument(span(request_id)).await
     }
 }

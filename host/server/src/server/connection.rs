@@ -27,8 +27,8 @@ pub(super) async fn serve(stream: TcpStream, addr: SocketAddr, state: Arc<Server
     if let Err(error) = socket.set_tcp_nodelay(true).and_then(|()| socket.set_tcp_notsent_lowat(UNSENT)) {
         tracing::debug!(%addr, %error, "cannot set TCP_NODELAY and TCP_NOTSENT_LOWAT");
     }
-    let peer = Arc::new(Peer::new(addr));
     let settings = &state.settings;
+    let peer = Arc::new(Peer::new(addr, settings));
     let wire = TokioIo::new(Wire::new(stream, settings, peer.wire.clone()));
     let of_requests = (state.clone(), peer.clone());
     let service = service_fn(move |request| {

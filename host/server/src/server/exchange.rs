@@ -86,7 +86,8 @@ impl GuestTask {
         let GuestTask { state, id, flow, answer, departed, outcome, permit } = self;
         let runtime: &Runtime = &state.runtime;
         let result = {
-            let mut guest = std::pin::pin!(runtime.serve(&id, flow.moved.clone(), request, answer));
+            let mut guest =
+                std::pin::pin!(runtime.serve(&id, flow.moved.clone(), flow.interim.clone(), request, answer));
             tokio::select! {
                 biased;
                 result = &mut guest => result,

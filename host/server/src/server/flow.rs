@@ -1,9 +1,11 @@
 //! The shared state of an exchange's bodies, guest task and connection.
 
 use super::cut::{Cut, FirstCut};
+use super::interim::Interim;
 use super::metrics::Metrics;
 use super::turn::Turn;
 use super::wire::WireState;
+use http::Version;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,6 +21,8 @@ pub(super) struct Flow {
     pub(super) moved: Arc<AtomicU64>,
     /// The state of the connection's socket.
     pub(super) wire: Arc<WireState>,
+    /// The way of the request's interim responses.
+    pub(super) interim: Arc<Interim>,
     /// The turns of an HTTP/2 stream; absent for HTTP/1.
     turn: Option<Turn>,
     /// Why the response was cut off, unless the connection ended.
@@ -29,9 +33,10 @@ pub(super) struct Flow {
 
 impl Flow {
     /// Creates the state. `turn` is present for an HTTP/2 stream.
-    pub(super) fn new(metrics: Arc<Metrics>, wire: Arc<WireState>, turn: Option<Turn>) -> Flow {
+    pub(super) fn new(metrics: Arc<Metrics>, wire: Arc<WireState>, version: Version, turn: Option<Turn>) -> Flow {
         Flow {
             metrics,
+            interim: Arc::new(Interim::new(wire.interim.clone().filter(|_| version == Version::HTTP_11))),
             wire,
             turn,
             cut: FirstCut::default(),

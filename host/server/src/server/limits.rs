@@ -29,6 +29,9 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpAddr>,
     /// The URL under which clients reach the server. Without one, trusted proxies say it.
     pub base_url: Option<BaseUrl>,
+    /// Whether guests may send interim responses (status 104). Some proxies, nginx among them, take such a response for the
+    /// final one.
+    pub interim_responses: bool,
     /// The origins whose pages may use the server from a browser.
     pub cors_origins: CorsOrigins,
     /// The tokens that admit clients. Without tokens all clients are admitted whose `Host` is a loopback name, which keeps out
@@ -48,6 +51,7 @@ impl Default for Settings {
             shutdown_grace: Duration::from_secs(10),
             trusted_proxies: Vec::new(),
             base_url: None,
+            interim_responses: false,
             cors_origins: CorsOrigins::Own,
             tokens: None,
         }
@@ -130,6 +134,12 @@ pub(super) const MOVING: u64 = 1 << 10;
 pub(super) const LINGER_BYTES: u64 = 256 << 20;
 /// See [`LINGER_BYTES`].
 pub(super) const LINGER_TIME: Duration = Duration::from_secs(10);
+
+/// Most interim responses of one request. Proxies in Go before 2026 break off at the sixth, Apache at the eleventh.
+pub(super) const INTERIM_MAX: u32 = 3;
+
+/// Most bytes of one interim response.
+pub(super) const INTERIM_BYTES: usize = 4 << 10;
 
 /// Longest `X-Request-Id` that is accepted from a proxy.
 pub(super) const REQUEST_ID_MAX: usize = 64;

@@ -2,9 +2,10 @@
 
 use super::connection;
 use super::limits::{SETTLE, Settings};
-use super::metrics::{CONNECTION, Metrics, Passes};
+use super::metrics::{CONNECTION, Metrics};
 use super::readiness::Readiness;
 use super::state::ServerState;
+use super::upkeep_metrics::UpkeepMetrics;
 use crate::runtime::Runtime;
 use portico_store::Backend;
 use prometheus_client::metrics::counter::Counter;
@@ -45,7 +46,7 @@ impl Server {
         let listener = TcpListener::bind(addr).await?;
         let connections = Arc::new(Semaphore::new(settings.max_connections));
         let requests = Arc::new(Semaphore::new(settings.max_requests));
-        let metrics = Arc::new(Metrics::new(&settings, &backend.info()));
+        let metrics = Arc::new(Metrics::new(&settings, &backend.info(), runtime.uploads()));
         let (stopping, cutting) = (CancellationToken::new(), CancellationToken::new());
         let readiness = Readiness::new(move || {
             let backend = backend.clone();
@@ -63,9 +64,9 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Returns the counters of background tasks in the server's metrics.
-    pub fn passes(&self) -> Passes {
-        self.state.metrics.passes.clone()
+    /// Returns the place in the server's metrics for what background tasks report.
+    pub fn upkeep_metrics(&self) -> UpkeepMetrics {
+        self.state.metrics.upkeep.clone()
     }
 
     /// Returns the counter of lost log lines in the server's metrics.

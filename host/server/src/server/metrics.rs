@@ -4,7 +4,8 @@
 //! of series is bounded.
 
 use super::limits::Settings;
-use crate::runtime::GuestError;
+use super::upkeep_metrics::UpkeepMetrics;
+use crate::runtime::{GuestError, Uploads};
 use http::{Method, StatusCode};
 use portico_store::Info as StoreInfo;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
@@ -60,47 +61,6 @@ struct FailureLabel {
     reason: &'static str,
 }
 
-/// A background task of a server.
-#[derive(Clone, Copy, Debug)]
-pub enum UpkeepTask {
-    /// The portal's maintenance.
-    Maintenance,
-    /// The sweep of the store.
-    Sweep,
-}
-
-/// The labels of a run of a background task.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PassLabels {
-    task: &'static str,
-    outcome: &'static str,
-}
-
-/// Counts runs and failures of background tasks.
-#[derive(Clone, Debug, Default)]
-pub struct Passes(Family<PassLabels, Counter>);
-
-impl Passes {
-    /// Counts a run that has ended.
-    pub fn count(&self, task: UpkeepTask, done: bool) {
-        self.of(task, done).inc();
-    }
-
-    /// Returns the number of successful runs of a task.
-    #[cfg(test)]
-    pub(crate) fn counted(&self, task: UpkeepTask) -> u64 {
-        self.of(task, true).get()
-    }
-
-    fn of(&self, task: UpkeepTask, done: bool) -> Counter {
-        let task = match task {
-            UpkeepTask::Maintenance => "maintenance",
-            UpkeepTask::Sweep => "sweep",
-        };
-        self.0.get_or_create_owned(&PassLabels { task, outcome: if done { "done" } else { "failed" } })
-    }
-}
-
 /// The counters and gauges of a server.
 #[derive(Debug)]
 pub(super) struct Metrics {
@@ -121,13 +81,14 @@ pub(super) struct Metrics {
     open: Gauge,
     refused: Family<RefusedLabel, Counter>,
     failed: Family<FailureLabel, Counter>,
-    pub(super) passes: Passes,
+    /// What background tasks report.
+    pub(super) upkeep: UpkeepMetrics,
     /// Lines of the log that were lost.
     pub(super) lost_lines: Counter,
 }
 
 impl Metrics {
-    pub(super) fn new(settings: &Settings, store: &StoreInfo) -> Metrics {
+    pub(super) fn new(settings: &Settings, store: &StoreInfo, uploads: &Uploads) -> Metrics {
         let mut metrics = Metrics {
             registry: Registry::default(),
             exchanges: Family::default(),
@@ -141,10 +102,10 @@ impl Metrics {
             open: Gauge::default(),
             refused: Family::default(),
             failed: Family::default(),
-            passes: Passes::default(),
+            upkeep: UpkeepMetrics::default(),
             lost_lines: Counter::default(),
         };
-        metrics.register(settings, store);
+        metrics.register(settings, store, uploads);
         // Prometheus sees no increase when a series first appears, so series to alert on begin at 0.
         for what in [CONNECTION, REQUEST] {
             drop(metrics.refused.get_or_create(&RefusedLabel { what }));
@@ -152,15 +113,10 @@ impl Metrics {
         for reason in [TRAP, DEADLINE, INSTANTIATION, UNFINISHED, NO_ANSWER] {
             drop(metrics.failed.get_or_create(&FailureLabel { reason }));
         }
-        for (task, done) in
-            [UpkeepTask::Maintenance, UpkeepTask::Sweep].into_iter().flat_map(|task| [(task, true), (task, false)])
-        {
-            drop(metrics.passes.of(task, done));
-        }
         metrics
     }
 
-    fn register(&mut self, settings: &Settings, store: &StoreInfo) {
+    fn register(&mut self, settings: &Settings, store: &StoreInfo, uploads: &Uploads) {
         let start = Gauge::<f64, AtomicU64>::default();
         start.set(SystemTime::UNIX_EPOCH.elapsed().map_or(0.0, |since| since.as_secs_f64()));
         // The conventional name for all processes.
@@ -193,8 +149,8 @@ impl Metrics {
         own.register("connections_open", "Open connections", self.open.clone());
         own.register("connections_limit", "Most connections at once", limit(settings.max_connections));
         own.register("refused", "Connections and requests that were refused at a limit", self.refused.clone());
-        let help = "Runs of the portal's maintenance and of the store's sweep";
-        own.register("upkeep_passes", help, self.passes.0.clone());
+        own.register("uploads", "Ended uploads by protocol and outcome", uploads.metric());
+        self.upkeep.register(own);
         let help = "Log lines that were lost: writes failed, or were slower than the log";
         own.register("log_lines_lost", help, self.lost_lines.clone());
     }

@@ -1,6 +1,7 @@
 //! The client's side of a connection: shared state of its requests, and idle time.
 
-use super::limits::MOVING;
+use super::interim::InterimQueue;
+use super::limits::{MOVING, Settings};
 use super::turn::Turns;
 use super::wire::WireState;
 use std::net::SocketAddr;
@@ -37,9 +38,10 @@ pub(super) struct Idle {
 }
 
 impl Peer {
-    pub(super) fn new(addr: SocketAddr) -> Peer {
+    pub(super) fn new(addr: SocketAddr, settings: &Settings) -> Peer {
         let busy = Mutex::new(Busy { requests: 0, since: Instant::now(), asked: false, written: 0 });
-        let wire = Arc::<WireState>::default();
+        let interim = settings.interim_responses.then(Arc::<InterimQueue>::default);
+        let wire = Arc::new(WireState { interim, ..WireState::default() });
         Peer { addr, turns: Turns::new(wire.clone()), wire, busy }
     }
 

@@ -40,7 +40,7 @@ pub(super) async fn handle(
     let version = request.version();
     let http1 = version < Version::HTTP_2;
     let turn = (!http1).then(|| Turn::new(&peer.turns));
-    let flow = Arc::new(Flow::new(state.metrics.clone(), peer.wire.clone(), turn));
+    let flow = Arc::new(Flow::new(state.metrics.clone(), peer.wire.clone(), version, turn));
     streams::belongs_to(&flow);
     let access = Access::new(id.clone(), &request, flow.clone(), peer.begin());
     let body = |body| RequestBody::new(body, !http1, flow.clone(), &state.settings);
@@ -70,6 +70,8 @@ pub(super) async fn handle(
         response.headers_mut().insert(REQUEST_ID, id);
     }
     for_pages.add_to(response.headers_mut());
+    // From now on hyper may write the response at any time.
+    flow.interim.close();
     // The client may still be sending a body that will not be read.
     if http1 && !flow.is_read() {
         if version == Version::HTTP_10 {

@@ -2,8 +2,10 @@
 
 use super::backlog::{Backlog, TakeFailure};
 use super::cut::{Cut, FirstCut};
+use super::interim::{HyperTurn, InterimQueue};
 use super::limits::{LINGER_BYTES, LINGER_TIME, Settings};
 use super::outgoing::unacknowledged;
+use bytes::{Buf, BytesMut};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,6 +26,8 @@ pub(super) struct WireState {
     pub(super) written: AtomicU64,
     /// Why the server ended the connection, if it did.
     pub(super) cut: FirstCut,
+    /// Interim responses that wait; `None` if the server sends none.
+    pub(super) interim: Option<Arc<InterimQueue>>,
 }
 
 /// A socket that fails if its client takes too little, and lingers on close.
@@ -34,6 +38,8 @@ pub(super) struct Wire {
     stream: TcpStream,
     backlog: Backlog,
     state: Arc<WireState>,
+    /// The rest of interim responses that are being written.
+    interim: BytesMut,
     closing: Closing,
 }
 
@@ -46,7 +52,22 @@ enum Closing {
 impl Wire {
     pub(super) fn new(stream: TcpStream, settings: &Settings, state: Arc<WireState>) -> Wire {
         let backlog = Backlog::new(settings.body_idle_timeout, settings.body_min_rate);
-        Wire { stream, backlog, state, closing: Closing::Not }
+        Wire { stream, backlog, state, interim: BytesMut::new(), closing: Closing::Not }
+    }
+
+    /// Writes the interim responses that wait, before hyper's turn.
+    fn poll_interim(&mut self, cx: &mut Context<'_>, turn: HyperTurn) -> Poll<io::Result<()>> {
+        if let Some(queue) = &self.state.interim {
+            queue.take(cx, turn, &mut self.interim);
+        }
+        while !self.interim.is_empty() {
+            let written = Pin::new(&mut self.stream).poll_write(cx, &self.interim);
+            match ready!(self.while_taken(cx, written))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                bytes => self.interim.advance(bytes),
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Passes a write result through. Fails the write if the client does not take earlier bytes.
@@ -83,6 +104,7 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_interim(cx, HyperTurn::Writes))?;
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.while_taken(cx, written)
     }
@@ -92,6 +114,7 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_interim(cx, HyperTurn::Writes))?;
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.while_taken(cx, written)
     }
@@ -101,6 +124,7 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_interim(cx, HyperTurn::Flushes))?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

@@ -28,7 +28,7 @@ async fn maintain_hostile(second: &str) -> Result<Option<Maintained>, Maintenanc
 #[tokio::test(flavor = "multi_thread")]
 async fn steps_go_on_to_the_end_and_are_summed_up() {
     let done = maintain_hostile("end").await.unwrap();
-    assert_eq!(done, Some(Maintained { expired: 2, cleared: 4, purged: 6 }));
+    assert_eq!(done, Some(Maintained { expired: 2, cleared: 4, purged: 6, open_sessions: 8, open_bytes: 10 }));
     let (_folder, portal) = portal(BUILT_IN_PORTAL).await;
     assert_eq!(maintain(&portal).await.unwrap(), Some(Maintained::default()));
 }
@@ -58,10 +58,10 @@ async fn it_has_a_slot_beside_those_of_requests() {
 async fn the_timer_ends_when_it_is_told_and_lets_go_of_the_store() {
     let (_folder, store) = store().await;
     let runtime = Runtime::new(HOSTILE, store.clone(), Scope::root(), Limits::default()).unwrap();
-    let passes = Passes::default();
-    let upkeep = Upkeep::start(runtime, store.clone(), Duration::from_millis(1), passes.clone());
+    let metrics = UpkeepMetrics::default();
+    let upkeep = Upkeep::start(runtime, store.clone(), Duration::from_millis(1), metrics.clone());
     let swept = async {
-        while passes.counted(UpkeepTask::Sweep) < 3 {
+        while metrics.counted(UpkeepTask::Sweep) < 3 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };

@@ -1,5 +1,7 @@
 use super::super::metrics::Metrics;
 use super::*;
+use crate::runtime::Uploads;
+use http::Version;
 use http_body_util::BodyExt;
 
 const IDLE: Duration = Duration::from_millis(20);
@@ -25,8 +27,8 @@ impl GuestResponse {
             max_join_size: 0,
             summary: String::new(),
         };
-        let metrics = Metrics::new(&Settings::default(), &store);
-        let flow = Arc::new(Flow::new(metrics.into(), Arc::default(), None));
+        let metrics = Metrics::new(&Settings::default(), &store, &Uploads::default());
+        let flow = Arc::new(Flow::new(metrics.into(), Arc::default(), Version::HTTP_11, None));
         let (outcome, ended) = oneshot::channel();
         let (presence, departed) = oneshot::channel();
         let settings = Settings { body_idle_timeout: IDLE, ..Settings::default() };
