@@ -284,3 +284,33 @@ fn a_guest_has_no_say_in_it() {
     response.head.expect(200, &fields);
     server.finish(&[]);
 }
+
+#[test]
+fn a_page_of_another_site_stores_nothing_though_browsers_ask_no_permission() {
+    let listed = "https://app.example";
+    let server = Server::start(&["--cors-origins", listed]);
+    // A form of another site, as a browser sends it without a preflight.
+    let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\nx\r\n--b--\r\n";
+    let length = form.len().to_string();
+    let post = |origin: &str, site: &str| {
+        let mut connection = server.connect();
+        let fields = [
+            ("Origin", origin),
+            ("Sec-Fetch-Site", site),
+            ("Content-Type", "multipart/form-data; boundary=b"),
+            ("Content-Length", &*length),
+        ];
+        connection.request("POST /files", &fields);
+        connection.send(form);
+        connection.response()
+    };
+    for site in ["cross-site", "same-site"] {
+        post("https://evil.example", site).expect_host_problem(403);
+        post("null", site).expect_host_problem(403);
+    }
+    assert_eq!(server.ask("GET /files", &[("Sec-Fetch-Site", "cross-site")]).json()["files"], serde_json::json!([]));
+    // The server's own page, a page that is listed, and an address that a person typed.
+    for (origin, site) in [("http://localhost", "same-origin"), (listed, "cross-site"), ("null", "none")] {
+        assert_eq!(post(origin, site).head.status, 201, "{origin} {site}");
+    }
+}

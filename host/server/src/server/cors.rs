@@ -96,6 +96,16 @@ impl CorsOrigins {
         Some(response)
     }
 
+    /// Whether a request comes from a page of a site that may not use the server. Without tokens nothing else would keep such
+    /// a page from storing files: browsers ask for no permission before they send a form or a plain POST. They say where
+    /// a request comes from, though (W3C Fetch Metadata, `Sec-Fetch-Site`).
+    pub(super) fn is_foreign<B>(&self, request: &Request<B>) -> bool {
+        let headers = request.headers();
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        !reads && matches!(site, Some(b"cross-site" | b"same-site")) && self.allowed(headers).is_none()
+    }
+
     /// Returns the headers that every response to a request gets. Call [`ForPages::add_to`] on the response.
     pub(super) fn for_pages(&self, request: &HeaderMap) -> ForPages {
         ForPages { allowed: self.allowed(request), varies: matches!(self, CorsOrigins::Listed(_)) }

@@ -11,6 +11,7 @@ fn kind(status: StatusCode) -> (&'static str, &'static str) {
     match status {
         StatusCode::BAD_REQUEST => ("/problems/invalid-request", "Invalid request"),
         StatusCode::UNAUTHORIZED => ("/problems/unauthorized", "Access token required"),
+        StatusCode::FORBIDDEN => ("/problems/foreign-page", "The page is of another site"),
         StatusCode::METHOD_NOT_ALLOWED => ("/problems/method-not-allowed", "Method not allowed"),
         StatusCode::LENGTH_REQUIRED => ("/problems/length-required", "Content-Length required"),
         StatusCode::URI_TOO_LONG => ("/problems/target-too-long", "Target too long"),

@@ -103,6 +103,10 @@ async fn host_answer(state: &ServerState, request: &Request<RequestBody>, id: &s
     if let Some(answer) = state.settings.cors_origins.preflight(request) {
         return Some(answer);
     }
+    if tokens.is_none() && state.settings.cors_origins.is_foreign(request) {
+        let detail = "Pages of other sites may not use this server.";
+        return Some(problem(StatusCode::FORBIDDEN, detail, id));
+    }
     if tokens.as_ref().is_some_and(|tokens| !tokens.admit(request.headers())) {
         return Some(unauthorized(id));
     }
