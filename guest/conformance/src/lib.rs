@@ -12,8 +12,8 @@ mod pattern;
 pub use bindings::portico::conformance::fixture;
 pub use content::{Content, Piece, endless, pattern};
 pub use portico_guest::{
-    Argument, Digest, Error, Expected, FinalOptions, FinalReader, InputStream, ListedPart, OutputStream, PartOptions,
-    ReadStream, Record, Result, Store, StoredObject, TempPart, Writer,
+    Argument, Digest, DigestAlgorithm, Error, Expected, FinalOptions, FinalReader, InputStream, ListedPart,
+    OutputStream, PartOptions, ReadStream, Record, Result, Store, StoredObject, TempPart, Writer,
 };
 
 use std::fmt::Debug;

@@ -111,10 +111,38 @@ impl PartOptions {
         self
     }
 
+    /// Expects a digest by another algorithm than SHA-256.
+    #[must_use]
+    pub fn digest(mut self, algorithm: DigestAlgorithm, value: impl Into<Vec<u8>>) -> Self {
+        self.expected.others.push((algorithm, value.into()));
+        self
+    }
+
+    /// Computes a digest that only [`Writer::finish`](crate::Writer::finish) expects.
+    #[must_use]
+    pub fn compute(mut self, algorithm: DigestAlgorithm) -> Self {
+        self.compute.push(algorithm);
+        self
+    }
+
+    /// Allows at most this many bytes.
+    #[must_use]
+    pub fn limit(mut self, bytes: u64) -> Self {
+        self.limit = Some(bytes);
+        self
+    }
+
     /// Keeps what arrived when the source fails.
     #[must_use]
     pub fn keep_prefix(mut self) -> Self {
         self.keep_prefix = true;
+        self
+    }
+
+    /// Names the part that ends where this one begins.
+    #[must_use]
+    pub fn previous(mut self, temp_key: impl Into<String>) -> Self {
+        self.previous = Some(temp_key.into());
         self
     }
 
@@ -191,6 +219,13 @@ impl FinalOptions {
     #[must_use]
     pub fn sha256(mut self, digest: Digest) -> Self {
         self.expected.sha256 = Some(digest);
+        self
+    }
+
+    /// Expects a digest by another algorithm than SHA-256.
+    #[must_use]
+    pub fn digest(mut self, algorithm: DigestAlgorithm, value: impl Into<Vec<u8>>) -> Self {
+        self.expected.others.push((algorithm, value.into()));
         self
     }
 

@@ -118,7 +118,7 @@ impl Backend for S3Store {
             backend: "s3",
             bucket: keys.main.bucket.clone(),
             max_object_size: options.max_object_size,
-            max_join_size: limits::MAX_JOIN_SIZE,
+            max_join_size: limits::MAX_JOIN_SIZE.min(options.max_object_size),
             summary: format!(
                 "{}, parts in {}, at {}, {} payloads{}",
                 keys.main,
@@ -170,7 +170,9 @@ impl Backend for S3Store {
         parts: &[TempKey],
     ) -> Result<PartReceipt> {
         self.inner.registry.consumed(scope, session).await;
-        join::join(self, &self.inner, scope, session, number, parts).await
+        let (scope, session, parts) = (scope.clone(), session.clone(), parts.to_vec());
+        let join = |inner: Arc<Inner>| async move { join::join(&inner, &scope, &session, number, &parts).await };
+        self.inner.detached(join).await
     }
 
     async fn delete_part(&self, scope: &Scope, key: &TempKey) -> Result<bool> {

@@ -53,12 +53,14 @@ pub async fn copy_parts<P, F: Future<Output = Result<Box<dyn ByteStream>>>>(
     writer.finish(Expected::default()).await
 }
 
-/// Deletes parts that were joined. A part whose deletion fails stays, as the contract allows.
-pub async fn delete_joined(backend: &dyn Backend, scope: &Scope, parts: &[TempKey]) {
-    let deletions = parts.iter().map(|key| async move { (key, backend.delete_part(scope, key).await) });
-    for (key, deleted) in futures_util::future::join_all(deletions).await {
-        if let Err(error) = deleted {
-            tracing::warn!(%key, error = %error.told(), "a joined part is left behind; it goes with its session");
+/// Deletes parts that were joined. A part whose deletion fails stays until its session ends.
+pub async fn delete_joined<F: Future<Output = Result<bool>>>(parts: &[TempKey], delete: impl Fn(&TempKey) -> F) {
+    for batch in parts.chunks(limits::JOIN_DELETES) {
+        let deleted = futures_util::future::join_all(batch.iter().map(&delete)).await;
+        for (key, deleted) in batch.iter().zip(deleted) {
+            if let Err(error) = deleted {
+                tracing::warn!(%key, error = %error.told(), "cannot delete a joined part; it stays until its session ends");
+            }
         }
     }
 }

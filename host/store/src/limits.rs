@@ -27,6 +27,9 @@ pub const JOIN_PARTS_MAX: usize = 1_000;
 /// Parts that are open at the same time while a join copies them.
 pub const JOIN_OPEN: usize = 8;
 
+/// Joined parts that are deleted at the same time.
+pub const JOIN_DELETES: usize = 32;
+
 /// Chunks of a content that may wait for the digests of [`crate::OtherDigests`] before a put stops reading its source.
 pub const OTHER_HASH_QUEUE: usize = 4;
 

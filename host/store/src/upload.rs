@@ -48,6 +48,7 @@ impl Upload<PartReceipt> {
         options: PartOptions,
     ) -> Result<Self> {
         let max = backend.info().max_object_size;
+        let max = options.limit.map_or(max, |limit| limit.min(max));
         check_size(&options.expected, max)?;
         let has_digest = options.expected.sha256.is_some() || !options.expected.others.is_empty();
         if options.keep_prefix && has_digest {
@@ -56,7 +57,7 @@ impl Upload<PartReceipt> {
         if options.offset.is_some_and(|at| at > limits::SIZE_MAX - options.expected.size.unwrap_or(0)) {
             return Err(Error::InvalidArgument(Argument::Offset));
         }
-        let (expected, max) = (options.expected, options.limit.map_or(max, |limit| limit.min(max)));
+        let expected = options.expected;
         let others = OtherHashes::start(&expected.others, &options.compute);
         let prefix = if options.keep_prefix { Prefix::Kept } else { Prefix::Discarded };
         let writer = backend.begin_part(scope, session, number, options).await?;

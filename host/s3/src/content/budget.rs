@@ -101,12 +101,17 @@ impl Budget {
 
     /// Records that the client of a holder has sent bytes.
     pub(crate) fn moved(&self, holder: &Holder) {
-        holder.moved.store(self.now(), Ordering::Relaxed);
+        // A piece that is complete stays so.
+        holder.moved.fetch_max(self.now(), Ordering::Relaxed);
     }
 
-    /// Records that a piece is complete, so that its upload no longer waits for its client.
+    /// Records that a piece is complete, so that its upload no longer waits for its client. Ends an eviction: the upload
+    /// is about to release its memory.
     pub(crate) fn complete(holder: &Holder) {
+        // Under the lock, so that an eviction of a stall before this call can't follow it.
+        let mut is_evicted = holder.evicted.lock();
         holder.moved.store(u64::MAX, Ordering::Relaxed);
+        *is_evicted = false;
     }
 
     fn evict(&self) {
@@ -115,9 +120,11 @@ impl Budget {
             .max(limits::STALL_MIN);
         let holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
         for holder in holders.iter().filter_map(Weak::upgrade) {
+            let mut is_evicted = holder.evicted.lock();
             let still = now.saturating_sub(holder.moved.load(Ordering::Relaxed));
             if still >= limit.as_millis() as u64 {
-                *holder.evicted.lock() = true;
+                *is_evicted = true;
+                drop(is_evicted);
                 holder.evicted.notify();
             }
         }
@@ -192,5 +199,16 @@ mod tests {
         Budget::complete(&holder);
         budget.evict();
         assert!(!holder.is_evicted());
+    }
+
+    #[tokio::test]
+    async fn content_that_has_ended_is_evicted_no_more() {
+        let budget = Budget::new(200);
+        let holder = budget.reserve(80).await.unwrap();
+        *holder.evicted.lock() = true;
+        Budget::complete(&holder);
+        budget.moved(&holder);
+        budget.evict();
+        assert!(!holder.is_evicted() && holder.moved.load(Ordering::Relaxed) == u64::MAX);
     }
 }

@@ -74,6 +74,9 @@ impl Ingest {
     /// The hash state of the preceding content may become known while this content is being sent. Content that does not
     /// match `expected` publishes no hash state.
     pub(crate) async fn finish(mut self, expected: Option<Digest>) -> Result<Finished> {
+        if let Some(sink) = &mut self.sink {
+            sink.end_content();
+        }
         if let Some(frames) = self.gather.take() {
             self.push(frames).await?;
         }

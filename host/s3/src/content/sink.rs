@@ -39,6 +39,27 @@ pub(crate) struct Gathered {
     _memory: Arc<Memory>,
 }
 
+/// The knowledge of the length of content, in bytes, when it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// Nothing.
+    Unknown,
+    /// Exactly this much, or the upload fails.
+    Exact(u64),
+    /// At most this much: the content may end early, so no request can announce the length of a piece that is incomplete.
+    AtMost(u64),
+}
+
+impl Length {
+    /// Returns the most bytes that the content can have, if known.
+    fn most(self) -> Option<u64> {
+        match self {
+            Length::Unknown => None,
+            Length::Exact(bytes) | Length::AtMost(bytes) => Some(bytes),
+        }
+    }
+}
+
 /// A sink for the data of one object.
 pub(crate) struct ObjectSink {
     inner: Arc<Inner>,
@@ -46,7 +67,7 @@ pub(crate) struct ObjectSink {
     data: Option<PendingData>,
     object: ObjectKey,
     content_type: Option<String>,
-    expected: Option<u64>,
+    length: Length,
     /// The piece that is being gathered, and its full size.
     piece: Frames,
     piece_size: u64,
@@ -64,11 +85,11 @@ pub(crate) struct ObjectSink {
 }
 
 impl ObjectSink {
-    /// Creates a sink for content of `expected` bytes, if that is known.
+    /// Creates a sink for content of a length.
     pub(crate) fn new(
         inner: &Arc<Inner>,
         object: ObjectKey,
-        expected: Option<u64>,
+        length: Length,
         content_type: Option<&str>,
     ) -> Result<Self> {
         let mut sink = ObjectSink {
@@ -76,7 +97,7 @@ impl ObjectSink {
             data: None,
             object,
             content_type: content_type.filter(|text| is_plain_type(text)).map(str::to_owned),
-            expected,
+            length,
             piece: Frames::default(),
             piece_size: 0,
             memory: Memory::default(),
@@ -123,12 +144,17 @@ impl ObjectSink {
             }
             self.piece.push(frame.split_to(len));
             // The last piece waits for `finish`, because content that fits one piece is one request.
-            let is_last = self.expected == Some(self.sent + self.piece.len());
+            let is_last = self.length.most() == Some(self.sent + self.piece.len());
             if self.piece.len() == self.piece_size && !is_last {
                 self.send_piece().await?;
             }
         }
         Ok(())
+    }
+
+    /// Records that the client has sent all its content. From then on the upload is not evicted for a stall.
+    pub(crate) fn end_content(&mut self) {
+        self.complete_memory();
     }
 
     /// Returns the content, which is complete, if all of it is still in memory.
@@ -200,21 +226,27 @@ impl ObjectSink {
     fn next_size(&self) -> Result<u64> {
         let smallest = self.inner.options.part_size as u64;
         let largest = self.inner.budget.piece_max();
-        match self.expected {
-            Some(expected) if expected <= smallest => Ok(expected),
-            Some(expected) => {
-                let size = expected.div_ceil(PIECES_MAX).next_multiple_of(MIB).max(smallest);
+        match self.length.most() {
+            Some(most) if most <= smallest => Ok(most),
+            Some(most) => {
+                let size = most.div_ceil(PIECES_MAX).next_multiple_of(MIB).max(smallest);
                 // Larger pieces can only be passed straight on.
-                if size > largest && self.inner.client.signs {
+                if size > largest && !self.may_pass() {
                     return Err(Error::TooLarge { limit: largest / MIB * MIB * PIECES_MAX });
                 }
-                Ok(size.min(expected - self.sent))
+                Ok(size.min(most - self.sent))
             }
             None if self.pieces >= PIECES_MAX => Err(Error::TooLarge { limit: self.sent }),
             None => Ok((smallest << (self.pieces / limits::PIECES_OF_A_SIZE).min(20))
                 .min(largest / MIB * MIB)
                 .max(smallest)),
         }
+    }
+
+    /// Returns whether pieces may be passed straight on: their exact length is known, and no signature needs their
+    /// content.
+    fn may_pass(&self) -> bool {
+        matches!(self.length, Length::Exact(_)) && !self.inner.client.signs
     }
 
     fn next_piece(&mut self, size: u64) -> Result<()> {
@@ -247,7 +279,7 @@ impl ObjectSink {
                 continue;
             }
             let can_pass = self.upload.as_ref().is_none_or(|upload| !upload.with_checksums);
-            if self.expected.is_some() && !self.inner.client.signs && can_pass {
+            if self.may_pass() && can_pass {
                 self.pass_straight().await?;
                 return Ok(false);
             }
@@ -289,7 +321,7 @@ impl ObjectSink {
 
     /// Starts to pass the current piece straight on, beginning with its gathered bytes.
     async fn pass_straight(&mut self) -> Result<()> {
-        let in_one = self.pieces == 0 && self.expected.is_some_and(|expected| expected <= self.piece_size);
+        let in_one = self.pieces == 0 && self.length.most().is_some_and(|most| most <= self.piece_size);
         if !in_one {
             self.create_upload(true).await?;
         }
@@ -329,8 +361,7 @@ impl ObjectSink {
     async fn create_upload(&mut self, straight: bool) -> Result<()> {
         if self.upload.is_none() {
             // With little memory left, later pieces may have to be passed straight on.
-            let gathers = self.expected.is_none() || self.inner.client.signs;
-            let has_room = gathers || (!straight && self.inner.budget.has_room(self.piece_size));
+            let has_room = !self.may_pass() || (!straight && self.inner.budget.has_room(self.piece_size));
             let with_checksums = self.inner.client.checksum == crate::Checksum::Crc32 && has_room;
             let (object, content_type) = (self.object.clone(), self.content_type.clone());
             let created = self.inner.detached(|inner| async move {

@@ -1,30 +1,34 @@
 //! Joins of parts: their content is read and written again as one part, which inherits their chains.
+//!
+//! Invariant: the joined parts are deleted after the new part exists.
 
 use crate::content::reading::{Source, open};
 use crate::limits;
-use crate::operations::{put_part, read};
+use crate::operations::{delete, put_part, read};
 use crate::shared::Inner;
 use crate::slots::receipt::{Part, StoredChain};
 use portico_store::{
-    Backend, Chain, Error, Expected, PartOptions, PartReceipt, Result, Scope, SessionId, TempKey, copy_parts,
-    delete_joined,
+    Chain, Error, Expected, PartOptions, PartReceipt, Result, Scope, SessionId, TempKey, copy_parts, delete_joined,
 };
 use std::sync::Arc;
 
-/// Joins parts. `store` deletes them afterwards.
+/// Joins parts. The caller must not drop the future, or joined parts may stay beside the new part.
 pub(crate) async fn join(
-    store: &dyn Backend,
     inner: &Arc<Inner>,
     scope: &Scope,
     session: &SessionId,
     number: u32,
     list: &[TempKey],
 ) -> Result<PartReceipt> {
-    let parts = list.iter().map(|key| read::there(inner, scope, key));
-    let parts: Vec<Part> = futures_util::future::try_join_all(parts).await?;
-    let size = parts.iter().map(|part| part.size).sum();
-    if size > limits::MAX_JOIN_SIZE {
-        return Err(Error::TooLarge { limit: limits::MAX_JOIN_SIZE });
+    let mut parts: Vec<Part> = Vec::with_capacity(list.len());
+    for batch in list.chunks(limits::JOIN_LOOKS) {
+        let looks = batch.iter().map(|key| read::there(inner, scope, key));
+        parts.extend(futures_util::future::try_join_all(looks).await?);
+    }
+    let size = parts.iter().try_fold(0u64, |sum, part| sum.checked_add(part.size)).unwrap_or(u64::MAX);
+    let max = limits::MAX_JOIN_SIZE.min(inner.options.max_object_size);
+    if size > max {
+        return Err(Error::TooLarge { limit: max });
     }
     let chains: Vec<Option<Chain>> = parts.iter().filter(|part| part.size > 0).map(Part::chain).collect();
     let chain = Chain::joined(chains.iter().map(Option::as_ref));
@@ -47,6 +51,10 @@ pub(crate) async fn join(
         }
     };
     let joined = copy_parts(&sources, open, writer).await?;
-    delete_joined(store, scope, list).await;
+    delete_joined(list, |key| {
+        let key = key.clone();
+        async move { delete::part(inner, scope, &key).await }
+    })
+    .await;
     Ok(joined)
 }

@@ -3,7 +3,7 @@
 use crate::content::budget;
 use crate::content::data::PendingData;
 use crate::content::ingest::{Finished, Ingest};
-use crate::content::sink::ObjectSink;
+use crate::content::sink::{Length, ObjectSink};
 use crate::shared::Inner;
 use crate::slots::found::{Found, found, look};
 use crate::slots::receipt::{Final, SlotContent};
@@ -45,7 +45,8 @@ pub(crate) async fn begin(
         (Found::Nothing, _) => {
             let object = inner.keys.final_data(scope, file, &token);
             let content_type = options.content_type.as_deref();
-            Some(ObjectSink::new(inner, object, options.expected.size, content_type)?)
+            let length = options.expected.size.map_or(Length::Unknown, Length::Exact);
+            Some(ObjectSink::new(inner, object, length, content_type)?)
         }
     };
     let hashes = Hashes { sha256: Some(Sha256::new()), ..Hashes::default() };

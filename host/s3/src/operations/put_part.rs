@@ -4,7 +4,7 @@ use crate::content::budget;
 use crate::content::data::PendingData;
 use crate::content::ingest::{Finished, Ingest, Spot};
 use crate::content::reading;
-use crate::content::sink::ObjectSink;
+use crate::content::sink::{Length, ObjectSink};
 use crate::digest::{catch_up, chain};
 use crate::operations::delete;
 use crate::registry::Running;
@@ -68,9 +68,9 @@ pub(crate) async fn begin(
         Some(_) => None,
         None => {
             let object = inner.keys.temp_data(scope, &key);
-            // Content that may end early has no size that S3 could be told.
-            let size = options.expected.size.filter(|_| !options.keep_prefix);
-            Some(ObjectSink::new(inner, object, size, None)?)
+            let known = if options.keep_prefix { Length::AtMost } else { Length::Exact };
+            let length = options.expected.size.map_or(Length::Unknown, known);
+            Some(ObjectSink::new(inner, object, length, None)?)
         }
     };
     let spot = options.offset.filter(|_| sink.is_some() && chain.is_none()).map(|offset| Spot { seat, offset, before });

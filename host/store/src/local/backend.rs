@@ -2,8 +2,8 @@
 
 use crate::local::files::layout;
 use crate::local::index::{finals, parts, records};
-use crate::local::operations::{assemble, ended, join, publish, put_final, put_part, read, ready, sweep};
-use crate::local::shared::{Inner, LocalStore, blocking, detached, now_ms};
+use crate::local::operations::{assemble, delete, ended, join, publish, put_final, put_part, read, ready, sweep};
+use crate::local::shared::{LocalStore, detached, now_ms};
 use crate::stream::ByteStream;
 use crate::{
     Argument, Backend, ByteRange, Cursor, Error, FileId, FinalKey, FinalOptions, FinalReader, FinalReceipt, Info,
@@ -59,19 +59,12 @@ impl Backend for LocalStore {
         number: u32,
         parts: &[TempKey],
     ) -> Result<PartReceipt> {
-        join::join(self, scope, session, number, parts).await
+        let (inner, scope, session, parts) = (self.inner.clone(), scope.clone(), session.clone(), parts.to_vec());
+        detached(async move { join::join(&inner, &scope, &session, number, &parts).await }).await
     }
 
     async fn delete_part(&self, scope: &Scope, key: &TempKey) -> Result<bool> {
-        self.inner.sessions.are_parts_certain(scope, &key.session)?;
-        let (of, key) = (scope.clone(), key.clone());
-        let deleted = self.inner.index.free(move |conn| parts::delete(conn, &of, &key)).await?;
-        let Some(row) = deleted else { return Ok(false) };
-        if row.file == parts::PartFile::Own {
-            let path = layout::own(scope, &row.key.session, &row.key.token);
-            self.unlink_later(move |inner| inner.disk.unlink(&path)).await;
-        }
-        Ok(true)
+        delete::part(&self.inner, scope, key).await
     }
 
     async fn list_parts(
@@ -221,13 +214,6 @@ impl LocalStore {
 
     async fn read<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
         self.inner.index.read(work).await
-    }
-
-    /// Removes data that no row names any more. A failure is only logged: a sweep will repeat the removal.
-    async fn unlink_later(&self, work: impl FnOnce(&Inner) -> Result<bool> + Send + 'static) {
-        if let Err(error) = blocking(&self.inner, move |inner| work(inner)).await {
-            tracing::warn!(error = %error.told(), "deleted data is left behind; the next sweep removes it");
-        }
     }
 }
 

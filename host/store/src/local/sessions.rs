@@ -313,10 +313,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if *self.in_doubt.get_mut() {
-            return;
+        if !*self.in_doubt.get_mut() {
+            self.sessions.change(&self.name, |entry| entry.puts.retain(|(gate, _)| !Arc::ptr_eq(gate, &self.gate)));
         }
-        self.sessions.change(&self.name, |entry| entry.puts.retain(|(gate, _)| !Arc::ptr_eq(gate, &self.gate)));
         self.gate.0.lock().over = true;
         self.gate.0.notify();
     }

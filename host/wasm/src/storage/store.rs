@@ -5,7 +5,9 @@ use super::reader::FinalReader;
 use super::{Result, StorageCtxView, Store};
 use crate::bindings::portico::storage::storage as wit;
 use crate::streams::{AnyUpload, GuestWriter};
-use portico_store::{Error, FileId, FinalKey, Reason, RecordName, SessionId, TempKey, join_parts, put_final, put_part};
+use portico_store::{
+    Error, FileId, FinalKey, Reason, RecordName, SessionId, TempKey, assemble_final, join_parts, put_final, put_part,
+};
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::DynInputStream;
 
@@ -131,7 +133,7 @@ impl wit::HostStore for StorageCtxView<'_> {
         let Store { backend, scope } = self.store(&store)?;
         let file = FileId::parse(&file_id)?;
         let parts = convert::parts(parts)?;
-        Ok(backend.assemble(&scope, &file, &parts, options.try_into()?).await?.into())
+        Ok(assemble_final(&*backend, &scope, &file, &parts, options.try_into()?).await?.into())
     }
 
     async fn get_final_stream(

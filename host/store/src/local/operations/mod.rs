@@ -3,6 +3,7 @@
 pub(crate) mod assemble;
 pub(crate) mod backup;
 pub(crate) mod compare;
+pub(crate) mod delete;
 pub(crate) mod ended;
 pub(crate) mod join;
 pub(crate) mod publish;

@@ -139,12 +139,14 @@ fn check_open(conn: &Connection, scope: &Scope, unless: Option<&FileId>) -> Resu
 }
 
 /// Claims the part's range of the session's own file, if the part has an offset and the range is free. Content of
-/// unknown size that follows a known part gets everything behind that part.
+/// unknown size that follows a known part, or that may end early, gets everything behind its offset: such parts come one
+/// after the other.
 fn claim(inner: &Inner, options: &PartOptions, running: &Running) -> Option<Claim> {
     let start = options.offset?;
     let most = inner.options.max_object_size.saturating_sub(start).min(options.limit.unwrap_or(u64::MAX));
     let open = most.min(limits::OPEN_RANGE);
-    let size = options.expected.size.or_else(|| options.previous.as_ref().map(|_| open)).filter(|size| *size > 0)?;
+    let is_append = options.previous.is_some() || options.keep_prefix;
+    let size = options.expected.size.or(is_append.then_some(open)).filter(|size| *size > 0)?;
     let end = start + size;
     // An offset beyond any object may be beyond the filesystem's limit.
     if end <= inner.options.max_object_size { inner.sessions.claim(running, start, end) } else { None }
