@@ -72,11 +72,14 @@ run: toolchain ## Start the portal on a local store and print what to try (STORE
 
 # The check of the API where Python is, and in CI anywhere.
 CHECK_API := $(if $(CI)$(shell command -v python3),$(SCHEMATHESIS))
+# The short form of the tests of clients in CI.
+CHECK_CLIENTS := $(if $(CI),$(MINIO) $(NODE_CLIENTS) $(TUSPY))
 
 .PHONY: test
-test: toolchain $(if $(shell command -v go),$(MINIO)) $(CHECK_API) ## Run every test (builds MinIO where Go is; the check of the API needs Python)
+test: toolchain $(if $(shell command -v go),$(MINIO)) $(CHECK_API) $(CHECK_CLIENTS) ## Run every test (builds MinIO where Go is; the check of the API needs Python)
 	cargo test --workspace --locked --no-fail-fast
 	$(if $(CHECK_API),scripts/check-api '$(TARGET_DIR)/debug/portico' '$(SCHEMATHESIS)',@echo 'check-api: ignored, there is no python3')
+	$(if $(CHECK_CLIENTS),$(CLIENTS)/run,@echo 'test-clients: ignored outside of CI; run make test-clients')
 
 .PHONY: test-clients
 test-clients: toolchain $(MINIO) $(NODE_CLIENTS) $(TUSPY) $(TUS_JAVA) ## Upload with the clients that people use, and through proxies, for long (needs nginx, Caddy, HAProxy, Chromium, Go, Node 20, Python, Java and Maven)

@@ -11,7 +11,7 @@ import { chunk, cuts, stores, usual } from './harness/settings.js';
 const content = file(usual);
 const small = file(1 << 20);
 
-/** A page that uploads what is chosen, with options that the test gives. */
+/** A page that uploads the chosen files with the options of the test. */
 const UPPY = `
 import Uppy from '@uppy/core';
 import Tus from '@uppy/tus';

@@ -43,7 +43,7 @@ for (const store of stores) {
           return Number(head.match(/^upload-offset: (\d+)/im)[1]);
         };
         const patch = (at, ...args) => {
-          // curl reads what follows the offset, and sends it without its length, in chunks.
+          // curl reads the rest of the file from a pipe, so it sends chunks without a length.
           const rest = `tail -c +${at + 1} '${content.path}' | curl "$@"`;
           const fields = [...each, ...append, `Upload-Offset: ${at}`].flatMap((field) => ['-H', field]);
           return done('bash', ['-c', rest, 'curl', '-sS', '-f', '-X', 'PATCH', '-T', '-', ...fields, ...args, url]);

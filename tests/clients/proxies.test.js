@@ -103,7 +103,7 @@ for (const name of Object.keys(proxies)) {
           assert.equal(before.status, 104);
           assert.equal(before.headers['upload-draft-interop-version'], '8');
           assert.equal(after.status, 201);
-          // Both name the same upload, which has what arrived.
+          // Both name the same upload, and its content is complete.
           assert.equal(before.headers.location, after.headers.location);
           await arrived(new URL(after.headers.location, `${url}/resumable`).href, small);
         }
@@ -204,10 +204,10 @@ async function porticoPut(url, ...args) {
   return events.find(({ event }) => event === 'done').receipt.file_id;
 }
 
-/** What a creation by the protocol of the IETF gets before its body is sent, and after. */
+/** Fields of a creation by the protocol of the IETF. */
 const CREATION = { 'upload-draft-interop-version': '8', 'upload-complete': '?1', 'content-length': MiB };
 
-/** Over HTTP/1.1. */
+/** Sends a body over HTTP/1.1 after its interim response; returns both responses. */
 function interim1(url) {
   return new Promise((resolve, reject) => {
     let before;
@@ -222,7 +222,7 @@ function interim1(url) {
   });
 }
 
-/** Over HTTP/2. */
+/** Does the same over HTTP/2. */
 function interim2(url) {
   return new Promise((resolve, reject) => {
     const session = http2.connect(url.origin).on('error', reject);

@@ -35,7 +35,7 @@ for (const [index, { section, kind, code }] of all.entries()) {
   });
 }
 
-/** How a piece of each kind is run; returns what it printed. */
+/** Runs a piece of each kind; returns its output. */
 const RUN = {
   node(home, code) {
     writeFileSync(path.join(home, 'snippet.mjs'), code);

@@ -1,4 +1,4 @@
-// What is uploaded, and whether it has arrived.
+// Files for uploads, and their comparison with downloads.
 
 import assert from 'node:assert/strict';
 import { createCipheriv, createHash, randomBytes, randomInt } from 'node:crypto';
@@ -8,7 +8,7 @@ import { folder } from './process.js';
 
 const files = new Map();
 
-/** A file of that many random bytes, with its SHA-256; one for each size. */
+/** Returns a file of `size` random bytes, with its SHA-256; always the same one for a size. */
 export function file(size) {
   if (!files.has(size)) files.set(size, make(size));
   return files.get(size);
@@ -29,7 +29,7 @@ function make(size) {
   return { path: name, size, sha256: hash.digest('hex') };
 }
 
-/** Compares what GET returns, without any header of a protocol, with a file. */
+/** Compares the answer of a plain GET with a file. */
 export async function arrived(url, { size, sha256 }) {
   const response = await fetch(url);
   if (response.status !== 200) assert.fail(`GET ${url}: ${response.status} ${await response.text()}`);
@@ -43,7 +43,7 @@ export async function arrived(url, { size, sha256 }) {
   return response;
 }
 
-/** Random numbers of bytes, below `size`, in order: where connections are cut and servers killed. */
+/** Returns ordered random offsets below `size`, for cuts of connections and kills of servers. */
 export function places(count, size) {
   return Array.from({ length: count }, () => randomInt(1, size)).sort((a, b) => a - b);
 }

@@ -1,4 +1,4 @@
-// What the environment decides: how much the tests do, and where the programs are.
+// Settings of the tests: their sizes, and the paths of programs.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -15,9 +15,9 @@ export const usual = (long ? 50 : 15) * MiB;
 export const chunk = usual * 2 / 5;
 /** Bytes of the large uploads. */
 export const large = long ? 1024 * MiB : 16 * MiB + 7;
-/** How often the server is killed. */
+/** Number of kills of the server. */
 export const kills = long ? 50 : 3;
-/** How often a connection is cut. */
+/** Number of cuts of a connection. */
 export const cuts = long ? 20 : 3;
 
 /** The backends of each test: a local folder, and a bucket of MinIO. */
@@ -26,22 +26,22 @@ export const stores = ['local', 's3'];
 /** The folder of the whole project. */
 export const project = path.resolve(import.meta.dirname, '../../..');
 
-/** `tusd` runs the tests on the reference server in place of Portico: what fails there is a fault of the test. */
+/** Whether the tests run on tusd, the reference server. A failure there is a fault of the test. */
 export const reference = process.env.PORTICO_TEST_SERVER === 'tusd';
 
-/** The path of a program that `make` builds. */
+/** Returns the path of a program that `make` builds; `PORTICO_TEST_NAME` overrides the path. */
 export function built(program, ...names) {
   const file = process.env[`PORTICO_TEST_${program.toUpperCase()}`] ?? path.join(project, ...names);
   if (!existsSync(file)) throw new Error(`${program} is missing (${file}); \`make test-clients\` builds it`);
   return file;
 }
 
-/** The path of Portico. */
+/** Returns the path of Portico. */
 export function portico() {
   return built('portico', process.env.CARGO_TARGET_DIR ?? 'target', 'debug/portico');
 }
 
-/** The path of an installed program. `name` is also its package in Debian. */
+/** Checks that a program is installed, and returns its name, which is its package in Debian too. */
 export function installed(name, version = '--version') {
   try {
     execFileSync(name, [version], { stdio: 'ignore' });
