@@ -42,6 +42,7 @@ mod manners;
 mod memory;
 mod metrics;
 mod names;
+mod page;
 mod portals;
 mod process_limits;
 mod ranges;

@@ -5,6 +5,7 @@
 
 mod files;
 mod openapi;
+mod page;
 mod problem;
 mod request;
 mod response;
@@ -24,7 +25,7 @@ pub(crate) fn answer(request: IncomingRequest, out: ResponseOutparam) {
     response.send(request.method() == "HEAD", out);
 }
 
-static ROUTES: &[&[Route]] = &[files::ROUTES, sessions::ROUTES, openapi::ROUTES];
+static ROUTES: &[&[Route]] = &[files::ROUTES, sessions::ROUTES, openapi::ROUTES, page::ROUTES];
 
 fn dispatch(request: &Request) -> Result<Response, Problem> {
     let (route, parameters) = find(request.path()).ok_or(Kind::NOT_FOUND)?;
@@ -61,7 +62,7 @@ mod tests {
 
     #[test]
     fn paths_that_lead_nowhere() {
-        for path in ["", "/", "*", "files/abc", "/Files/abc", "/files/a/b", "/files/a/", "//files/a", "/fil%65s/a"] {
+        for path in ["", "*", "files/abc", "/Files/abc", "/files/a/b", "/files/a/", "//files/a", "/fil%65s/a"] {
             assert!(find(path).is_none(), "{path}");
         }
     }

@@ -85,6 +85,7 @@ async fn host_answer(state: &ServerState, request: &Request<RequestBody>, id: &s
         return Some(problem(StatusCode::BAD_REQUEST, "The request must name exactly one host.", id));
     };
     match &state.settings.tokens {
+        Some(_) if reads && state.settings.public_page && is_page(request.uri().path()) => {}
         Some(tokens) if !tokens.admit(request.headers()) => return Some(unauthorized(id)),
         None if !is_loopback_name(authority.host()) => {
             let detail = "This server answers only to localhost.";
@@ -112,6 +113,11 @@ async fn host_answer(state: &ServerState, request: &Request<RequestBody>, id: &s
         "/metrics" => Some(fixed(StatusCode::OK, metrics::MEDIA_TYPE, state.metrics())),
         _ => None,
     }
+}
+
+/// Reports whether a path belongs to the page.
+fn is_page(path: &str) -> bool {
+    path == "/" || path.starts_with("/page/")
 }
 
 async fn ready(state: &ServerState, id: &str) -> Response<Full<Bytes>> {
