@@ -33,8 +33,8 @@ export class Failure extends Error {
     if (this.status === 0) return t("problem.network");
     if (this.status === 401) return t("problem.token");
     if (this.status === 413) return t("problem.proxy-limit");
-    if (this.kind === "") return t("problem.foreign", { status: String(this.status) });
-    return t("problem.other", { status: String(this.status), detail: this.detail || this.kind });
+    if (this.kind === "") return t("problem.foreign", { status: this.status });
+    return t("problem.other", { status: this.status, detail: this.detail || this.kind });
   }
 }
 

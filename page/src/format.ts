@@ -1,14 +1,14 @@
 // Numbers, times and names, as people read them.
-import { language } from "./i18n.js";
+import { locale } from "./i18n.js";
 
 const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte", "petabyte"];
 
 const cache = new Map<string, Intl.NumberFormat>();
 
 function number(options: Intl.NumberFormatOptions): Intl.NumberFormat {
-  const key = language.value + JSON.stringify(options);
+  const key = locale() + JSON.stringify(options);
   let found = cache.get(key);
-  if (!found) cache.set(key, (found = new Intl.NumberFormat(language.value, options)));
+  if (!found) cache.set(key, (found = new Intl.NumberFormat(locale(), options)));
   return found;
 }
 
@@ -39,7 +39,7 @@ export function duration(seconds: number): string {
 export function date(text: string): string {
   const at = new Date(text);
   if (Number.isNaN(at.getTime())) return text;
-  return at.toLocaleString(language.value, { dateStyle: "medium", timeStyle: "short" });
+  return at.toLocaleString(locale(), { dateStyle: "medium", timeStyle: "short" });
 }
 
 /**

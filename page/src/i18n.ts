@@ -14,6 +14,12 @@ const KEY = "portico.language";
 /** The current language, as a tag of BCP 47. */
 export const language = signal("en");
 
+/** Returns the locale of numbers and dates: the browser's own of the current language, which also has a region. */
+export function locale(): string {
+  const tag = language.value;
+  return navigator.languages.find((own) => own === tag || own.startsWith(`${tag}-`)) ?? tag;
+}
+
 let texts: { [key: string]: Value } = english;
 let plural = new Intl.PluralRules("en");
 
@@ -27,7 +33,7 @@ export function t(key: Text, values: Values = {}): string {
   const chosen = typeof value === "string" ? value : (value[plural.select(Number(values["count"]))] ?? value["other"] ?? key);
   return chosen.replace(/\{([a-z]+)\}/g, (_, name: string) => {
     const given = values[name] ?? "";
-    return typeof given === "number" ? given.toLocaleString(language.value) : `\u2068${given}\u2069`;
+    return typeof given === "number" ? given.toLocaleString(locale()) : `\u2068${given}\u2069`;
   });
 }
 

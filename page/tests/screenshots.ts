@@ -18,7 +18,7 @@ for (const { name, context } of KINDS) {
   test(name, async () => {
     await scene({ context }, async (scene) => {
       const page = await scene.open();
-      const small = [scene.file("Bericht 2026.pdf", 2 * MIB), scene.file("発表資料.key", 3 * MIB), scene.file("تقرير.docx", MIB)];
+      const small = [scene.file("Bericht 2026.pdf", 2 * MIB), scene.file("Παρουσίαση.key", 3 * MIB), scene.file("تقرير.docx", MIB)];
       await page.setInputFiles("#pick-files", small);
       for (const path of small) await says(row(page, path.split("/").pop() as string), "Arrived whole");
       await row(page, "Bericht 2026.pdf").getByRole("button", { name: /Verify/ }).click();
@@ -30,7 +30,7 @@ for (const { name, context } of KINDS) {
       await page.screenshot({ path: join(FOLDER, `page-${name}.png`) });
       scene.relay.pace = 0;
       await page.getByRole("link", { name: /^Files/ }).click();
-      await row(page, "発表資料.key").waitFor();
+      await row(page, "Παρουσίαση.key").waitFor();
       await page.screenshot({ path: join(FOLDER, `page-files-${name}.png`) });
     });
   });
