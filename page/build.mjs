@@ -1,4 +1,4 @@
-// Bundles the page into dist/, as the portal embeds it: every file but index.html and licences.txt under a name with the
+// Bundles the page into dist/, as the portal embeds it: every file but index.html and licences.html under a name with the
 // digest of its content, each with its gzip form if that is smaller.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -100,7 +100,10 @@ const names = {
 let index = read("src/index.html");
 for (const [place, value] of Object.entries(names)) index = index.replace(place, () => value);
 files.set("index.html", Buffer.from(index));
-files.set("licences.txt", Buffer.from(licences([...main.inputs, ...worker.inputs])));
+const escape = (text) => text.replace(/[&<>]/g, (found) => `&#${found.charCodeAt(0)};`);
+const text = escape(licences([...main.inputs, ...worker.inputs]));
+const about = read("src/licences.html").replace("@text@", () => text);
+files.set("licences.html", Buffer.from(about.replace(/@(icon\.svg|style\.css)@/g, (name) => names[name])));
 
 mkdirSync(dist, { recursive: true });
 for (const old of readdirSync(dist)) if (old !== ".gitignore") rmSync(join(dist, old));

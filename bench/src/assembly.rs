@@ -24,7 +24,7 @@ async fn put_parts(bench: &Bench, store: &LocalStore, session: &SessionId) -> Re
     while offset < bench.size {
         let length = PART.min(bench.size - offset);
         let content = Bytes::from(bench.content.pieces(length).collect::<Vec<_>>().concat());
-        let expected = Expected { size: Some(length), sha256: None };
+        let expected = Expected { size: Some(length), ..Expected::default() };
         let options = PartOptions { expected, offset: Some(offset), ..PartOptions::default() };
         let number = u32::try_from(parts.len())?;
         let mut content = stream::from_bytes(content);

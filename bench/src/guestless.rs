@@ -62,7 +62,7 @@ async fn answer(store: &LocalStore, request: Request<Incoming>) -> Result<(Statu
     }
     let length = request.headers().get(hyper::header::CONTENT_LENGTH);
     let size = length.and_then(|length| length.to_str().ok()).and_then(|length| length.parse().ok());
-    let options = FinalOptions { expected: Expected { size, sha256: None }, ..FinalOptions::default() };
+    let options = FinalOptions { expected: Expected { size, ..Expected::default() }, ..FinalOptions::default() };
     let file = FileId::parse(Token::random()?.as_str())?;
     let receipt = put_final(store, &scope, &file, &mut Body(request.into_body()), options).await?;
     let object = serde_json::json!({ "file_id": file.as_str(), "sha256": receipt.sha256.to_hex() });

@@ -34,7 +34,7 @@ export class Failure extends Error {
     if (this.status === 401) return t("problem.token");
     if (this.status === 413) return t("problem.proxy-limit");
     if (this.kind === "") return t("problem.foreign", { status: this.status });
-    return t("problem.other", { status: this.status, detail: this.detail || this.kind });
+    return t("problem.other", { status: this.status, detail: this.detail });
   }
 }
 
@@ -59,7 +59,9 @@ export function failure(status: number, type: string | null, body: string, retry
       const detail = [problem.title, problem.detail].filter((text) => typeof text === "string").join(": ");
       return new Failure(status, kind, detail, Number(problem.limit) || 0, seconds);
     } catch {
-      // Cut off on its way: the status alone counts.
+      // The answer to a HEAD, or cut off on its way: the status alone counts.
+      const kind = status === 423 || status >= 500 ? "unavailable" : status === 410 ? "gone" : status === 404 ? "not-found" : "other";
+      return new Failure(status, kind, "", 0, seconds);
     }
   }
   return new Failure(status, "", "", 0, seconds);

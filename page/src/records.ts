@@ -54,10 +54,15 @@ export function forget(print: string): void {
   lasting.remove(PREFIX + print);
 }
 
-/** Returns the uploads that have begun and not ended, newest first. */
-export function unfinished(): [string, Record][] {
+/** Returns the name of the lock that the tab holds which sends a file. */
+export const lockOf = (print: string): string => `${PREFIX}${print}`;
+
+/** Returns the uploads that have begun, have not ended and are sent by no tab, newest first. */
+export async function unfinished(): Promise<[string, Record][]> {
   prune(RECORDS_MAX);
-  return all().filter(([, record]) => record.url && !record.fileId);
+  const held = (await navigator.locks?.query())?.held ?? [];
+  const locked = new Set(held.map((lock) => lock.name));
+  return all().filter(([print, record]) => record.url && !record.fileId && !locked.has(lockOf(print)));
 }
 
 function all(): [string, Record][] {

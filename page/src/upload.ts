@@ -149,7 +149,7 @@ export class Upload {
   async #lock(run: number): Promise<boolean> {
     // Pages without TLS have no locks. There the server decides between two tabs, and both finish.
     if (this.#release || !navigator.locks) return true;
-    const name = `portico.upload.${this.#print}`;
+    const name = records.lockOf(this.#print);
     const hold = (granted: () => void) => () =>
       new Promise<void>((resolve) => {
         this.#release = resolve;

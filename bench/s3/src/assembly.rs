@@ -57,7 +57,7 @@ impl Sides<'_> {
         while offset < self.bench.size {
             let length = PART.min(self.bench.size - offset);
             let content = Bytes::from(self.bench.content.pieces(length).collect::<Vec<_>>().concat());
-            let expected = Expected { size: Some(length), sha256: None };
+            let expected = Expected { size: Some(length), ..Expected::default() };
             let options = PartOptions { expected, offset: Some(offset), ..PartOptions::default() };
             let number = u32::try_from(parts.len())?;
             let mut content = stream::from_bytes(content);

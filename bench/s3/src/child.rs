@@ -55,7 +55,8 @@ async fn run(put: Put) -> Result<()> {
     let store = S3Store::open(options).await?;
     let opened = Instant::now();
     let (mut content, size) = open(&put.file)?;
-    let options = FinalOptions { expected: Expected { size: Some(size), sha256: None }, ..FinalOptions::default() };
+    let options =
+        FinalOptions { expected: Expected { size: Some(size), ..Expected::default() }, ..FinalOptions::default() };
     let receipt = put_final(&store, &Scope::root(), &FileId::parse("file")?, &mut content, options).await?;
     store.settle().await;
     let seconds = opened.elapsed().as_secs_f64();

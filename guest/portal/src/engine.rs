@@ -5,9 +5,11 @@
 //! after the store has committed it.
 
 use crate::{
+    appends::{self, Content, Tail},
     clock,
-    policy::parts::{self, BadPartSize, Layout, Run},
-    session::{ABORTED, Announced, End, Received, Session},
+    policy::parts::{self, Layout},
+    refusal::Refusal,
+    session::{ABORTED, Announced, End, Form, Received, Session},
     settings::Settings,
 };
 use portico_guest::{Digest, Error, FinalOptions, InputStream, ListedPart, PartOptions, Store, StoredObject, TempPart};
@@ -16,48 +18,31 @@ use std::time::Duration;
 /// The metadata key of a file's original name.
 pub(crate) const ORIGINAL_FILENAME: &str = "original-filename";
 
+/// The metadata key of a file's path in the folder that the client sent.
+pub(crate) const RELATIVE_PATH: &str = "relative-path";
+
 /// Longest time that a finalize waits for a concurrent one of the same session.
 const FINALIZE_WAIT: Duration = Duration::from_secs(60);
 
 /// First and longest pause between two looks at a concurrent finalize.
 const LOOK_AGAIN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
-/// Most restarts of a finalize whose parts were deleted between listing and assembly.
+/// Most restarts of a finalize whose parts were deleted or joined between listing and assembly.
 const TRIES: usize = 5;
-
-/// Why an operation on a session failed.
-#[derive(Debug)]
-pub(crate) enum Refusal {
-    /// No session has that id.
-    Unknown,
-    /// The session has ended.
-    Ended(End),
-    /// Parts are missing.
-    Incomplete(Vec<Run>),
-    /// The number has a part of other content.
-    OtherContent,
-    /// Another finalize of the session is still running.
-    Busy,
-    /// The session's record has an unknown version.
-    Unreadable,
-    /// The file exceeds the store's limit, which is the payload, in bytes.
-    TooLarge(u64),
-    /// The part size that the client chose is not allowed.
-    PartSize(BadPartSize),
-    /// The store failed.
-    Store(Error),
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Refusal::Store(error)
-    }
-}
 
 /// A session and its id.
 pub(crate) struct Found {
     pub(crate) id: String,
     pub(crate) session: Session,
+}
+
+/// How a new session gets its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parts {
+    /// In numbered parts.
+    Numbered,
+    /// In appends, or from other sessions.
+    Appended,
 }
 
 /// The end of a session, as the store has it.
@@ -84,6 +69,16 @@ pub(crate) const SESSIONS: &str = "sessions/";
 /// The prefix of the records that note when a session with parts was first seen without its record.
 pub(crate) const ORPHANS: &str = "orphans/";
 
+/// Returns the name of the record that has the length of a session which began without one.
+fn length_name(id: &str) -> String {
+    format!("lengths/{id}")
+}
+
+/// Returns the name of the record that leads from an upload to the concatenation that it belongs to.
+pub(crate) fn joiner_name(id: &str) -> String {
+    format!("joiners/{id}")
+}
+
 impl Engine {
     /// Opens the engine of this request.
     pub(crate) fn open() -> Engine {
@@ -92,13 +87,19 @@ impl Engine {
 
     /// Begins a session, within the current settings. `idempotency` is the name of the record that will lead to the
     /// session.
-    pub(crate) fn create(&self, file: Announced, idempotency: Option<String>) -> Result<Found, Refusal> {
+    pub(crate) fn create(&self, file: Announced, parts: Parts, idempotency: Option<String>) -> Result<Found, Refusal> {
         let limit = self.store.info().max_object_size;
-        if file.total_size > limit {
+        if file.total_size.is_some_and(|size| size > limit) {
             return Err(Refusal::TooLarge(limit));
         }
         let settings = Settings::load();
-        let part_size = parts::part_size(file.total_size, file.part_size, &settings).map_err(Refusal::PartSize)?;
+        let part_size = match parts {
+            Parts::Numbered => {
+                let size = parts::part_size(file.total_size.unwrap_or_default(), file.part_size, &settings);
+                Some(size.map_err(Refusal::PartSize)?)
+            }
+            Parts::Appended => None,
+        };
         let id = clock::random_id();
         let mut session = Session::new(clock::random_id(), file, part_size, clock::now_ms(), settings.session_ttl);
         session.idempotency = idempotency;
@@ -140,39 +141,148 @@ impl Engine {
         }
     }
 
+    /// Returns the length of a session's file in bytes, if it is known.
+    pub(crate) fn length(&self, Found { id, session }: &Found) -> Result<Option<u64>, Refusal> {
+        if session.total_size.is_some() {
+            return Ok(session.total_size);
+        }
+        match self.store.get_record(&length_name(id)) {
+            Ok(record) => {
+                let length = std::str::from_utf8(&record.value).ok().and_then(|text| text.parse().ok());
+                length.map(Some).ok_or(Refusal::Unreadable)
+            }
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sets the length of a session's file, which is set once.
+    pub(crate) fn set_length(&self, found: &Found, length: u64) -> Result<(), Refusal> {
+        let limit = self.store.info().max_object_size;
+        if length > limit {
+            return Err(Refusal::TooLarge(limit));
+        }
+        let known = match self.length(found)? {
+            None => match self.store.create_record(&length_name(&found.id), length.to_string().as_bytes()) {
+                Ok(_) => return Ok(()),
+                // Another request was faster.
+                Err(Error::Conflict) => self.length(found)?,
+                Err(error) => return Err(error.into()),
+            },
+            known => known,
+        };
+        if known == Some(length) { Ok(()) } else { Err(Refusal::Length) }
+    }
+
+    /// Deletes what was noted of a session beside its record.
+    pub(crate) fn forget_notes(&self, Found { id, session }: &Found) -> Result<(), Error> {
+        if session.total_size.is_none() {
+            self.store.delete_record(&length_name(id), None)?;
+        }
+        if session.is_partial() {
+            self.store.delete_record(&joiner_name(id), None)?;
+        }
+        Ok(())
+    }
+
     /// Lists the parts of a session, by number.
     pub(crate) fn parts(&self, id: &str) -> Result<Vec<ListedPart>, Refusal> {
         Ok(self.store.parts(id).collect::<Result<_, _>>()?)
     }
 
-    /// Lists what has arrived of a session.
-    pub(crate) fn received(&self, id: &str, layout: Layout) -> Result<Received, Refusal> {
-        let parts = self.parts(id)?;
-        Ok(Received::new(layout, parts.iter().map(|part| (part.part_number, part.size))))
+    /// Returns what has arrived of a session.
+    pub(crate) fn arrived(&self, Found { id, session }: &Found) -> Result<Received, Refusal> {
+        match session.form() {
+            Form::Numbered(layout) => {
+                let parts = self.parts(id)?;
+                Ok(Received::new(layout, parts.iter().map(|part| (part.part_number, part.size))))
+            }
+            Form::Appended => Ok(Received { bytes: Tail::find(&self.store, id)?.offset, runs: Vec::new() }),
+            // What has arrived belongs to the other sessions.
+            Form::Joined(_) => Ok(Received::default()),
+        }
     }
 
     /// Stores a part, whose content the host pulls.
     pub(crate) fn put_part(
         &self,
-        Found { id, session }: &Found,
+        found: &Found,
         number: u32,
         content: InputStream,
         options: PartOptions,
     ) -> Result<TempPart, Refusal> {
+        let stored =
+            self.putting(found, options, |options| self.store.put_temp_part(&found.id, number, content, options));
+        match stored {
+            Err(Refusal::Store(Error::Conflict)) => Err(Refusal::OtherContent),
+            stored => stored,
+        }
+    }
+
+    /// Stores a part in a way of the caller's, while the session is open.
+    fn putting(
+        &self,
+        Found { session, .. }: &Found,
+        options: PartOptions,
+        put: impl FnOnce(PartOptions) -> Result<TempPart, Error>,
+    ) -> Result<TempPart, Refusal> {
         if session.is_over(clock::now_ms()) {
             self.must_go_on(session)?;
         }
-        let stored = self.store.put_temp_part(id, number, content, options.unless_final(session.file_id.clone()));
-        match stored {
+        match put(options.unless_final(session.file_id.clone())) {
             // The end of a session also interrupts its puts.
             Err(error @ (Error::Ended | Error::Interrupted { .. } | Error::Stalled { .. } | Error::Conflict)) => {
                 match self.standing(session)?.end {
                     Some(end) => Err(Refusal::Ended(end)),
-                    None if error == Error::Conflict => Err(Refusal::OtherContent),
                     None => Err(error.into()),
                 }
             }
             stored => Ok(stored?),
+        }
+    }
+
+    /// Ends the requests that append to a session in this process. What they have received is stored. Then returns the
+    /// end of the content.
+    ///
+    /// # Errors
+    /// [`Refusal::Ended`]; [`Refusal::Kind`] for a session that takes no appends.
+    pub(crate) fn take_over(&self, found: &Found) -> Result<Tail, Refusal> {
+        if found.session.form() != Form::Appended {
+            return Err(Refusal::Kind);
+        }
+        self.store.interrupt(&found.id)?;
+        let tail = Tail::find(&self.store, &found.id)?;
+        // An end deletes the parts, so it is looked up after them.
+        self.must_go_on(&found.session)?;
+        Ok(tail)
+    }
+
+    /// Appends content at the end that [`Engine::take_over`] has found.
+    ///
+    /// # Errors
+    /// [`Refusal::Offset`] if another request has appended meanwhile.
+    pub(crate) fn append(
+        &self,
+        found: &Found,
+        tail: &Tail,
+        mut options: PartOptions,
+        put: impl FnOnce(u32, PartOptions) -> Result<TempPart, Error>,
+    ) -> Result<TempPart, Refusal> {
+        let number = tail.next_number().ok_or(Refusal::Appends)?;
+        options.offset = Some(tail.offset);
+        options.previous = tail.previous();
+        match self.putting(found, options, |options| put(number, options)) {
+            Err(Refusal::Store(Error::Conflict)) => Err(Refusal::Offset(Tail::find(&self.store, &found.id)?.offset)),
+            Ok(part) if part.size == 0 => {
+                // The next append takes the number.
+                self.store.delete_temp_part(&part.temp_key)?;
+                Ok(part)
+            }
+            Ok(part) => {
+                appends::join(&self.store, &found.id, number);
+                Ok(part)
+            }
+            failed => failed,
         }
     }
 
@@ -191,8 +301,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes the file of a session's numbered parts; true if this call made it.
-    pub(crate) fn finalize(&self, found: &Found, layout: Layout) -> Result<(StoredObject, bool), Refusal> {
+    /// Makes the file of a session; true if this call made it.
+    pub(crate) fn finalize(&self, found: &Found) -> Result<(StoredObject, bool), Refusal> {
         let began = clock::monotonic();
         let (mut pause, mut tries) = (LOOK_AGAIN.0, 0);
         loop {
@@ -204,8 +314,11 @@ impl Engine {
                 }
                 Standing { end: None, .. } => {}
             }
-            let failure = match self.assemble(found, layout) {
-                Ok(file) => return Ok((file, true)),
+            let failure = match self.assemble(found) {
+                Ok(file) => {
+                    self.end_partials(&found.session)?;
+                    return Ok((file, true));
+                }
                 Err(failure) => failure,
             };
             // Another request may have made the file, or ended the session, meanwhile.
@@ -221,27 +334,48 @@ impl Engine {
                     clock::sleep(pause);
                     pause = (pause * 2).min(LOOK_AGAIN.1);
                 }
-                // A part was deleted after the listing.
+                // A part was deleted or joined after the listing.
                 Refusal::Store(Error::NotFound) if tries < TRIES => tries += 1,
                 failure => return Err(failure),
             }
         }
     }
 
-    fn assemble(&self, Found { id, session }: &Found, layout: Layout) -> Result<StoredObject, Refusal> {
+    fn assemble(&self, found: &Found) -> Result<StoredObject, Refusal> {
+        let session = &found.session;
+        let Content { temp_keys, size } = match session.form() {
+            Form::Numbered(layout) => self.numbered(&found.id, layout)?,
+            Form::Appended if session.is_partial() => return Err(Refusal::Kind),
+            Form::Appended => self.appended(found)?,
+            Form::Joined(partials) => self.joined(partials)?,
+        };
+        let mut options = FinalOptions::new()
+            .size(size)
+            .content_type(session.content_type.clone())
+            .metadata(ORIGINAL_FILENAME, session.original_filename.clone());
+        if let Some(path) = &session.relative_path {
+            options = options.metadata(RELATIVE_PATH, path.clone());
+        }
+        options.expected.sha256 = session.sha256.as_deref().and_then(|digest| digest.parse::<Digest>().ok());
+        Ok(self.store.assemble_final(&session.file_id, temp_keys, options)?)
+    }
+
+    fn numbered(&self, id: &str, layout: Layout) -> Result<Content, Refusal> {
         let parts = self.parts(id)?;
         let received = Received::new(layout, parts.iter().map(|part| (part.part_number, part.size)));
         let missing = received.missing(layout);
         if !missing.is_empty() {
             return Err(Refusal::Incomplete(missing));
         }
-        let mut options = FinalOptions::new()
-            .size(layout.total)
-            .content_type(session.content_type.clone())
-            .metadata(ORIGINAL_FILENAME, session.original_filename.clone());
-        options.expected.sha256 = session.sha256.as_deref().and_then(|digest| digest.parse::<Digest>().ok());
-        let keys = parts.into_iter().filter(|part| layout.extent(part.part_number).is_some()).map(|part| part.temp_key);
-        Ok(self.store.assemble_final(&session.file_id, keys, options)?)
+        let parts = parts.into_iter().filter(|part| layout.extent(part.part_number).is_some());
+        Ok(Content { temp_keys: parts.map(|part| part.temp_key).collect(), size: layout.total })
+    }
+
+    /// Lists the content of a session of appends, which must be complete.
+    pub(crate) fn appended(&self, found: &Found) -> Result<Content, Refusal> {
+        let length = self.length(found)?;
+        let content = Content::list(&self.store, &found.id)?;
+        if length == Some(content.size) { Ok(content) } else { Err(Refusal::Short(content.size)) }
     }
 
     /// Ends a session without a file. Idempotent.

@@ -8,7 +8,8 @@
 
 use crate::{
     clock,
-    engine::{Engine, Found, Refusal, record_name},
+    engine::{Engine, Found, Parts, record_name},
+    refusal::Refusal,
     session::Announced,
 };
 use hmac::{Hmac, KeyInit, Mac};
@@ -67,7 +68,7 @@ pub(crate) fn create(engine: &Engine, key: &str, file: &Announced) -> Result<Out
             Err(Error::NotFound) => {}
             Err(error) => return Err(error.into()),
         }
-        let found = engine.create(file.clone(), Some(name.clone()))?;
+        let found = engine.create(file.clone(), Parts::Numbered, Some(name.clone()))?;
         let known = Known { session: found.id.clone(), asked: asked.clone() };
         let value = serde_json::to_vec(&known).expect("a document of texts");
         match engine.store.create_record(&name, &value) {
@@ -127,15 +128,14 @@ mod tests {
         let one = Announced {
             original_filename: "a".to_owned(),
             content_type: "text/plain".to_owned(),
-            total_size: 1,
-            part_size: None,
-            sha256: None,
+            total_size: Some(1),
+            ..Announced::default()
         };
         assert_eq!(asked(&one), asked(&one.clone()));
         for other in [
             Announced { original_filename: "b".to_owned(), ..one.clone() },
             Announced { content_type: "text/html".to_owned(), ..one.clone() },
-            Announced { total_size: 2, ..one.clone() },
+            Announced { total_size: Some(2), ..one.clone() },
             Announced { part_size: Some(3), ..one.clone() },
             Announced { sha256: Some("00".repeat(32)), ..one.clone() },
         ] {

@@ -7,13 +7,16 @@
 //! Invariants: the host moves content between body and store, and no byte of it enters this guest's memory; one
 //! instance serves one request and keeps no state.
 
+mod appends;
 mod clock;
+mod concatenation;
 mod engine;
 mod http;
 mod idempotency;
 mod limits;
 mod maintenance;
 mod policy;
+mod refusal;
 mod session;
 mod settings;
 

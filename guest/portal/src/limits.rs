@@ -26,3 +26,12 @@ pub(crate) const SIZE_MAX: u64 = i64::MAX as u64;
 
 /// Default and largest number of entries in a page of files.
 pub(crate) const PAGE: (u32, u32) = (100, 1_000);
+
+/// Longest `Upload-Metadata` field of tus, in bytes. It is kept in the session's record.
+pub(crate) const UPLOAD_METADATA_MAX: usize = 16 << 10;
+
+/// Most uploads that one concatenation joins. Their URLs are kept in the session's record.
+pub(crate) const CONCAT_MAX: usize = 500;
+
+/// Longest `Upload-Concat` field of tus, in bytes.
+pub(crate) const UPLOAD_CONCAT_MAX: usize = 32 << 10;

@@ -10,7 +10,8 @@
 
 use crate::{
     clock,
-    engine::{Engine, Found, ORPHANS, Refusal, SESSIONS},
+    engine::{Engine, Found, ORPHANS, SESSIONS},
+    refusal::Refusal,
     session::{EXPIRED, Orphan, OrphanAge, tombstones_before},
     settings::Settings,
 };
@@ -218,6 +219,7 @@ impl Round {
                 if let Some(key) = &found.session.idempotency {
                     self.engine.store.delete_record(key, None)?;
                 }
+                self.engine.forget_notes(&found)?;
                 if self.engine.store.delete_record(&name, None)? {
                     self.progress.purged += 1;
                 }

@@ -84,6 +84,15 @@ pub(crate) struct Session {
     /// The expected SHA-256 of the file, in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<String>,
+    /// The path of the file in the folder that the client sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) relative_path: Option<String>,
+    /// `Upload-Metadata` of tus, as the client wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) upload_metadata: Option<String>,
+    /// `Upload-Concat` of tus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) concat: Option<Concat>,
     /// The beginning, in milliseconds since the Unix epoch.
     pub(crate) created_at: u64,
     /// The expiry, in milliseconds since the Unix epoch.
@@ -93,15 +102,45 @@ pub(crate) struct Session {
     pub(crate) idempotency: Option<String>,
 }
 
+/// The place of an upload in a concatenation of tus.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Concat {
+    /// The upload is a piece of a later one, and makes no file of its own.
+    Partial,
+    /// The upload consists of others.
+    Final {
+        /// The ids of their sessions, in order.
+        partials: Vec<String>,
+        /// The field as the client wrote it.
+        field: String,
+    },
+}
+
+/// The form of a session's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form<'s> {
+    /// Numbered parts, in any order.
+    Numbered(Layout),
+    /// Appends, one after the other.
+    Appended,
+    /// The contents of other sessions, by their ids.
+    Joined(&'s [String]),
+}
+
 /// A client's announcement of a file. No member depends on a setting, because a retry may meet other settings.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Announced {
     pub(crate) original_filename: String,
     pub(crate) content_type: String,
-    pub(crate) total_size: u64,
+    /// The size of the file in bytes; absent for protocols that learn the size later.
+    pub(crate) total_size: Option<u64>,
     /// The part size that the client chose, in bytes; absent: the portal chooses.
     pub(crate) part_size: Option<u64>,
     pub(crate) sha256: Option<String>,
+    pub(crate) relative_path: Option<String>,
+    pub(crate) upload_metadata: Option<String>,
+    pub(crate) concat: Option<Concat>,
 }
 
 /// How a session has ended.
@@ -115,12 +154,16 @@ pub(crate) enum End {
     Aborted,
     /// The session expired.
     Expired,
+    /// The content has become a piece of another session's file.
+    Joined,
 }
 
 /// The reason in the tombstone of an aborted session.
 pub(crate) const ABORTED: &str = "aborted";
 /// The reason in the tombstone of an expired session.
 pub(crate) const EXPIRED: &str = "expired";
+/// The reason in the tombstone of an upload that was joined to others.
+pub(crate) const JOINED: &str = "joined";
 
 impl End {
     /// Returns the end that a tombstone's reason stands for.
@@ -128,6 +171,7 @@ impl End {
         match reason {
             ABORTED => End::Aborted,
             EXPIRED => End::Expired,
+            JOINED => End::Joined,
             _ => End::Deleted,
         }
     }
@@ -150,16 +194,19 @@ pub(crate) enum Status {
 }
 
 impl Session {
-    /// Creates a session that begins now, with parts of `part_size` bytes.
-    pub(crate) fn new(file_id: String, file: Announced, part_size: u64, now_ms: u64, ttl: Duration) -> Session {
+    /// Creates a session that begins now, with parts of `part_size` bytes, or with appends.
+    pub(crate) fn new(file_id: String, file: Announced, part_size: Option<u64>, now_ms: u64, ttl: Duration) -> Session {
         Session {
             version: VERSION,
             file_id,
             original_filename: file.original_filename,
             content_type: file.content_type,
-            total_size: Some(file.total_size),
-            part_size: Some(part_size),
+            total_size: file.total_size,
+            part_size,
             sha256: file.sha256,
+            relative_path: file.relative_path,
+            upload_metadata: file.upload_metadata,
+            concat: file.concat,
             created_at: now_ms,
             expires_at: now_ms.saturating_add(millis(ttl)),
             idempotency: None,
@@ -181,6 +228,20 @@ impl Session {
         Some(Layout { total: self.total_size?, part_size: self.part_size? })
     }
 
+    /// Returns the form of the content.
+    pub(crate) fn form(&self) -> Form<'_> {
+        match (&self.concat, self.layout()) {
+            (Some(Concat::Final { partials, .. }), _) => Form::Joined(partials),
+            (_, Some(layout)) => Form::Numbered(layout),
+            (_, None) => Form::Appended,
+        }
+    }
+
+    /// Whether the session is a piece of a concatenation, and makes no file of its own.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.concat == Some(Concat::Partial)
+    }
+
     /// Whether the session has expired for its client.
     pub(crate) fn is_over(&self, now_ms: u64) -> bool {
         now_ms >= self.expires_at
@@ -199,7 +260,7 @@ impl Session {
     /// Returns the status, given the session's end and whether a part has arrived.
     pub(crate) fn status(&self, end: Option<End>, now_ms: u64, has_parts: bool) -> Status {
         match end {
-            Some(End::Complete | End::Deleted) => Status::Complete,
+            Some(End::Complete | End::Deleted | End::Joined) => Status::Complete,
             Some(End::Aborted) => Status::Aborted,
             Some(End::Expired) => Status::Failed,
             None if self.is_over(now_ms) => Status::Failed,
@@ -259,11 +320,10 @@ mod tests {
         let file = Announced {
             original_filename: "a \"b\"\u{202e}.txt".to_owned(),
             content_type: "text/plain".to_owned(),
-            total_size: 10,
-            part_size: None,
-            sha256: None,
+            total_size: Some(10),
+            ..Announced::default()
         };
-        Session::new("file".to_owned(), file, 4, created_at, ttl)
+        Session::new("file".to_owned(), file, Some(4), created_at, ttl)
     }
 
     #[test]
@@ -272,7 +332,12 @@ mod tests {
         assert_eq!(Session::read(&one.write()), Some(one.clone()));
         let open = Session { total_size: None, part_size: None, ..one.clone() };
         assert_eq!(Session::read(&open.write()), Some(open.clone()));
-        assert_eq!((open.layout(), one.layout()), (None, Some(Layout { total: 10, part_size: 4 })));
+        assert_eq!((open.form(), one.form()), (Form::Appended, Form::Numbered(Layout { total: 10, part_size: 4 })));
+        let partials = vec!["a".to_owned(), "b".to_owned()];
+        let joined = Concat::Final { partials: partials.clone(), field: "final;/tus/a /tus/b".to_owned() };
+        let joined = Session { concat: Some(joined), ..open.clone() };
+        assert_eq!(Session::read(&joined.write()).as_ref().map(Session::form), Some(Form::Joined(&partials)));
+        assert!(Session { concat: Some(Concat::Partial), ..open }.is_partial() && !joined.is_partial());
         let later = Session { version: 2, ..one };
         assert_eq!(Session::read(&later.write()), None);
         for other in ["", "{}", "[]", "null", "{\"version\":1}"] {

@@ -103,7 +103,7 @@ pub use bindings::{
 };
 pub use digest::{Digest, DigestFormError};
 pub use error::{Argument, Error, Result};
-pub use options::{Expected, FinalOptions, IfExists, PartOptions};
+pub use options::{DigestAlgorithm, Expected, FinalOptions, IfExists, PartOptions};
 pub use pages::{Entries, Page};
 pub use reader::FinalReader;
 pub use receipt::{ListedPart, Record, StoredObject, TempPart};

@@ -4,17 +4,27 @@ use crate::{Digest, bindings::portico::storage::storage as wit};
 use std::ops::{Bound, RangeBounds};
 
 /// Facts about content that the caller knows beforehand. The host checks them before the content becomes visible.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// The size in bytes, at most 2^63 - 1.
     pub size: Option<u64>,
     /// The SHA-256 of the content.
     pub sha256: Option<Digest>,
+    /// Digests by other algorithms, each algorithm at most once, as many bytes as the algorithm says.
+    pub others: Vec<(DigestAlgorithm, Vec<u8>)>,
 }
+
+pub use wit::DigestAlgorithm;
 
 impl From<Expected> for wit::Expected {
     fn from(expected: Expected) -> Self {
-        wit::Expected { size: expected.size, sha256: expected.sha256.map(|digest| digest.as_bytes().to_vec()) }
+        let Expected { size, sha256, others } = expected;
+        let other = |(algorithm, value)| wit::OtherDigest { algorithm, value };
+        wit::Expected {
+            size,
+            sha256: sha256.map(|digest| digest.as_bytes().to_vec()),
+            others: others.into_iter().map(other).collect(),
+        }
     }
 }
 
@@ -47,6 +57,16 @@ pub struct PartOptions {
     /// The file id of the object that the session's parts are for. If an object or a tombstone exists there, the put
     /// fails with [`Error::Ended`](crate::Error::Ended) and leaves no part.
     pub unless_final: Option<String>,
+    /// The most bytes that the content may have. More fails with [`Error::TooLarge`](crate::Error::TooLarge), and
+    /// nothing is kept.
+    pub limit: Option<u64>,
+    /// Store what had arrived when the source fails, stalls, or is interrupted; see
+    /// [`TempPart::is_prefix`](crate::TempPart::is_prefix). Not together with an expected digest.
+    pub keep_prefix: bool,
+    /// The temp key of the part that ends where this one begins, if known. A hint, with `offset`.
+    pub previous: Option<String>,
+    /// Other digests to compute, for an expectation that only [`Writer::finish`](crate::Writer::finish) brings.
+    pub compute: Vec<DigestAlgorithm>,
 }
 
 impl PartOptions {
@@ -91,6 +111,13 @@ impl PartOptions {
         self
     }
 
+    /// Keeps what arrived when the source fails.
+    #[must_use]
+    pub fn keep_prefix(mut self) -> Self {
+        self.keep_prefix = true;
+        self
+    }
+
     /// Stores nothing once an object or a tombstone exists under this file id.
     #[must_use]
     pub fn unless_final(mut self, file_id: impl Into<String>) -> Self {
@@ -101,8 +128,29 @@ impl PartOptions {
 
 impl From<PartOptions> for wit::PartOptions {
     fn from(options: PartOptions) -> Self {
-        let PartOptions { expected, if_exists, offset, want_sha256, unless_final } = options;
-        wit::PartOptions { expected: expected.into(), if_exists, offset, want_sha256, unless_final }
+        let PartOptions {
+            expected,
+            if_exists,
+            offset,
+            want_sha256,
+            unless_final,
+            limit,
+            keep_prefix,
+            previous,
+            compute,
+        } = options;
+        let expected = expected.into();
+        wit::PartOptions {
+            expected,
+            if_exists,
+            offset,
+            want_sha256,
+            unless_final,
+            limit,
+            keep_prefix,
+            previous,
+            compute,
+        }
     }
 }
 

@@ -20,12 +20,14 @@ pub struct TempPart {
     pub offset: Option<u64>,
     /// True only from a put that found the same content and stored nothing.
     pub replayed: bool,
+    /// True only from a put with `keep_prefix` that did not come to the end of its source. The part has `size` bytes.
+    pub is_prefix: bool,
 }
 
 impl From<wit::TempPart> for TempPart {
     fn from(part: wit::TempPart) -> Self {
-        let wit::TempPart { temp_key, part_number, size, sha256, offset, replayed } = part;
-        TempPart { temp_key, part_number, size, sha256: sha256.map(digest), offset, replayed }
+        let wit::TempPart { temp_key, part_number, size, sha256, offset, replayed, is_prefix } = part;
+        TempPart { temp_key, part_number, size, sha256: sha256.map(digest), offset, replayed, is_prefix }
     }
 }
 

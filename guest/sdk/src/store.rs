@@ -78,6 +78,18 @@ impl Store {
         Ok(self.0.stat_temp_part(temp_key)?.into())
     }
 
+    /// Makes one part of several parts of a session, in the order given, under a number, and deletes the joined parts.
+    /// After an error all joined parts still exist; until the call returns, the new part and the joined ones may both
+    /// be visible.
+    ///
+    /// # Errors
+    /// `InvalidArgument(SessionId | TempKey | Parts)`; `NotFound` if a part does not exist; `Conflict` if the number is
+    /// taken; `TooLarge` beyond [`StoreInfo::max_join_size`], or for parts that the backend would have to copy;
+    /// `Interrupted`.
+    pub fn join_temp_parts(&self, session_id: &str, part_number: u32, temp_keys: &[String]) -> Result<TempPart> {
+        Ok(self.0.join_temp_parts(session_id, part_number, temp_keys)?.into())
+    }
+
     /// Deletes the part of that key. Idempotent: true if this call deleted the part, false if none existed.
     ///
     /// # Errors

@@ -3,11 +3,12 @@
 //! Invariants: no other file imports this one; nothing holds a whole object, and content in memory counts against the
 //! budget or is small.
 
+use crate::limits;
 use crate::open::error::OpenError;
 use crate::open::opening::open;
 use crate::open::options::S3Options;
 use crate::open::probe::Capabilities;
-use crate::operations::{assemble, delete, list, purge, put_final, put_part, read, records, sweep, verify};
+use crate::operations::{assemble, delete, join, list, purge, put_final, put_part, read, records, sweep, verify};
 use crate::shared::{Counters, Inner};
 use async_trait::async_trait;
 use portico_store::stream::ByteStream;
@@ -117,6 +118,7 @@ impl Backend for S3Store {
             backend: "s3",
             bucket: keys.main.bucket.clone(),
             max_object_size: options.max_object_size,
+            max_join_size: limits::MAX_JOIN_SIZE,
             summary: format!(
                 "{}, parts in {}, at {}, {} payloads{}",
                 keys.main,
@@ -147,7 +149,7 @@ impl Backend for S3Store {
         options: PartOptions,
     ) -> Result<Box<dyn Writer<PartReceipt>>> {
         self.inner.registry.consumed(scope, session).await;
-        put_part::begin(&self.inner, scope, session, number, options).await
+        put_part::begin(&self.inner, scope, session, number, options, None).await
     }
 
     async fn read_part(&self, scope: &Scope, key: &TempKey, range: ByteRange) -> Result<Box<dyn ByteStream>> {
@@ -158,6 +160,17 @@ impl Backend for S3Store {
     async fn stat_part(&self, scope: &Scope, key: &TempKey) -> Result<PartReceipt> {
         self.inner.registry.consumed(scope, &key.session).await;
         read::stat_part(&self.inner, scope, key).await
+    }
+
+    async fn join_parts(
+        &self,
+        scope: &Scope,
+        session: &SessionId,
+        number: u32,
+        parts: &[TempKey],
+    ) -> Result<PartReceipt> {
+        self.inner.registry.consumed(scope, session).await;
+        join::join(self, &self.inner, scope, session, number, parts).await
     }
 
     async fn delete_part(&self, scope: &Scope, key: &TempKey) -> Result<bool> {
@@ -187,6 +200,7 @@ impl Backend for S3Store {
     }
 
     async fn interrupt(&self, scope: &Scope, session: &SessionId) -> Result<()> {
+        self.inner.registry.end_contents(scope, session).await;
         self.inner.registry.interrupt(scope, session).await;
         Ok(())
     }

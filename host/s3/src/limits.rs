@@ -53,6 +53,9 @@ pub(crate) const COPIES_PER_PIECE: usize = 4;
 /// Most objects that a verification reads at once.
 pub(crate) const VERIFY_READS: usize = 4;
 
+/// Most bytes of a join. S3 assembles parts of 5 MiB and more without reading them; sixteen of them are this much.
+pub(crate) const MAX_JOIN_SIZE: u64 = 80 << 20;
+
 /// Most foreign names in the report of a sweep.
 pub(crate) const FOREIGN_MAX: usize = 100;
 

@@ -16,6 +16,8 @@ type Session = (Scope, SessionId);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Open,
+    /// Asked to end its content and to commit it.
+    Asked,
     Interrupted,
     Committing,
     Ended,
@@ -25,9 +27,12 @@ enum Stage {
 #[derive(Default)]
 pub(crate) struct Registry(Watched<Sessions>);
 
+/// The stage of a running put, and whether the put keeps a prefix of its content.
+type Put = (Arc<watch::Sender<Stage>>, bool);
+
 #[derive(Default)]
 struct Sessions {
-    puts: HashMap<Session, Vec<Arc<watch::Sender<Stage>>>>,
+    puts: HashMap<Session, Vec<Put>>,
     assembling: HashSet<Session>,
     /// Sessions of `assembling` whose object exists, and whose parts are being removed.
     consuming: HashSet<Session>,
@@ -35,26 +40,45 @@ struct Sessions {
 
 impl Registry {
     /// Registers a put.
-    pub(crate) fn register(self: &Arc<Self>, scope: &Scope, session: &SessionId) -> Running {
+    pub(crate) fn register(self: &Arc<Self>, scope: &Scope, session: &SessionId, keeps_prefix: bool) -> Running {
         let stage = Arc::new(watch::Sender::new(Stage::Open));
         let session = (scope.clone(), session.clone());
-        self.0.lock().puts.entry(session.clone()).or_default().push(stage.clone());
+        self.0.lock().puts.entry(session.clone()).or_default().push((stage.clone(), keeps_prefix));
         Running { registry: self.clone(), session, stage }
+    }
+
+    /// Asks the puts that keep a prefix to commit it, and returns when they are over, at most
+    /// [`KEEP_PREFIX_WAIT`](portico_store::limits::KEEP_PREFIX_WAIT) later.
+    pub(crate) async fn end_contents(&self, scope: &Scope, session: &SessionId) {
+        let puts = self.0.lock().puts.get(&(scope.clone(), session.clone())).cloned().unwrap_or_default();
+        let ends = puts.into_iter().filter(|(_, keeps)| *keeps).map(|(put, _)| async move {
+            put.send_if_modified(|stage| {
+                let open = *stage == Stage::Open;
+                if open {
+                    *stage = Stage::Asked;
+                }
+                open
+            });
+            let _ = put.subscribe().wait_for(|stage| *stage == Stage::Ended).await;
+        });
+        let ends = futures_util::future::join_all(ends);
+        // A put that takes longer is interrupted, and keeps nothing.
+        let _ = tokio::time::timeout(portico_store::limits::KEEP_PREFIX_WAIT, ends).await;
     }
 
     /// Interrupts the open puts of a session, and waits for its committing puts.
     pub(crate) async fn interrupt(&self, scope: &Scope, session: &SessionId) {
         let puts = self.0.lock().puts.get(&(scope.clone(), session.clone())).cloned().unwrap_or_default();
-        for put in &puts {
+        for (put, _) in &puts {
             put.send_if_modified(|stage| {
-                let open = *stage == Stage::Open;
+                let open = matches!(*stage, Stage::Open | Stage::Asked);
                 if open {
                     *stage = Stage::Interrupted;
                 }
                 open
             });
         }
-        for put in puts {
+        for (put, _) in puts {
             let _ = put.subscribe().wait_for(|stage| *stage != Stage::Committing).await;
         }
     }
@@ -104,6 +128,11 @@ impl Running {
         let _ = self.stage.subscribe().wait_for(|stage| *stage == Stage::Interrupted).await;
     }
 
+    /// Resolves when the put was asked to end its content.
+    pub(crate) async fn asked(&self) {
+        let _ = self.stage.subscribe().wait_for(|stage| *stage == Stage::Asked).await;
+    }
+
     /// Fails if the put was interrupted.
     pub(crate) fn check(&self) -> Result<()> {
         match *self.stage.borrow() {
@@ -131,7 +160,7 @@ impl Drop for Running {
         self.stage.send_replace(Stage::Ended);
         let mut inner = self.registry.0.lock();
         if let Some(puts) = inner.puts.get_mut(&self.session) {
-            puts.retain(|put| !Arc::ptr_eq(put, &self.stage));
+            puts.retain(|(put, _)| !Arc::ptr_eq(put, &self.stage));
             if puts.is_empty() {
                 inner.puts.remove(&self.session);
             }
@@ -172,10 +201,10 @@ mod tests {
     async fn a_put_is_either_interrupted_or_committed() {
         let registry = Arc::new(Registry::default());
         let (scope, session) = (Scope::root(), SessionId::parse("session").unwrap());
-        let open = registry.register(&scope, &session);
-        let committing = registry.register(&scope, &session);
+        let open = registry.register(&scope, &session, false);
+        let committing = registry.register(&scope, &session, false);
         committing.commit().unwrap();
-        let other = registry.register(&scope, &SessionId::parse("other").unwrap());
+        let other = registry.register(&scope, &SessionId::parse("other").unwrap(), false);
         let interrupt = tokio::spawn({
             let (registry, scope, session) = (registry.clone(), scope.clone(), session.clone());
             async move { registry.interrupt(&scope, &session).await }
@@ -186,7 +215,7 @@ mod tests {
         assert!(!interrupt.is_finished(), "it waits for the one that is being committed");
         drop(committing);
         interrupt.await.unwrap();
-        assert!(registry.register(&scope, &session).commit().is_ok());
+        assert!(registry.register(&scope, &session, false).commit().is_ok());
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 //! Invariant: nothing in this file or beneath it names a wasmtime or WIT type, and nothing above knows which backend
 //! runs. Each method means what the method of the same purpose in `portico:storage` means.
 
+use crate::others::{Algorithm, OtherDigests, both};
 use crate::stream::ByteStream;
 use crate::{Argument, Error};
 use crate::{
@@ -39,6 +40,16 @@ pub trait Backend: Send + Sync + 'static {
     /// Returns the receipt of a part.
     async fn stat_part(&self, scope: &Scope, key: &TempKey) -> Result<PartReceipt>;
 
+    /// Makes one part of several, in the order given, under `number`, and deletes them. `parts` are of `session`,
+    /// distinct, and 2 to [`limits::JOIN_PARTS_MAX`]. Dropping the future leaves the parts, the new one, or both.
+    async fn join_parts(
+        &self,
+        scope: &Scope,
+        session: &SessionId,
+        number: u32,
+        parts: &[TempKey],
+    ) -> Result<PartReceipt>;
+
     /// Deletes a part; true if the part existed.
     async fn delete_part(&self, scope: &Scope, key: &TempKey) -> Result<bool>;
 
@@ -59,7 +70,7 @@ pub trait Backend: Send + Sync + 'static {
     async fn delete_session(&self, scope: &Scope, session: &SessionId) -> Result<u32>;
 
     /// Ends the running puts of a session in this process, and returns when none of them can write or commit any more.
-    /// An idle writer does not delay the call.
+    /// A put with [`PartOptions::keep_prefix`] commits first. An idle writer does not delay the call.
     async fn interrupt(&self, scope: &Scope, session: &SessionId) -> Result<()>;
 
     /// Begins a final object.
@@ -207,6 +218,8 @@ pub struct Info {
     pub bucket: String,
     /// Largest content of one put, in bytes.
     pub max_object_size: u64,
+    /// Most bytes that [`Backend::join_parts`] makes one part of.
+    pub max_join_size: u64,
     /// One line for a person: kind, location, and the settings that matter.
     pub summary: String,
 }
@@ -218,18 +231,18 @@ pub struct Expected {
     pub size: Option<u64>,
     /// SHA-256 of the whole.
     pub sha256: Option<Digest>,
+    /// Digests by other algorithms, which [`crate::Upload`] checks.
+    pub others: OtherDigests,
 }
 
 impl Expected {
     /// Merges both sets of expectations; `None` if they contradict each other.
     pub fn and(self, other: Expected) -> Option<Expected> {
-        fn both<T: PartialEq>(a: Option<T>, b: Option<T>) -> Option<Option<T>> {
-            match (a, b) {
-                (Some(a), Some(b)) if a != b => None,
-                (a, b) => Some(a.or(b)),
-            }
-        }
-        Some(Expected { size: both(self.size, other.size)?, sha256: both(self.sha256, other.sha256)? })
+        Some(Expected {
+            size: both(self.size, other.size)?,
+            sha256: both(self.sha256, other.sha256)?,
+            others: self.others.and(other.others)?,
+        })
     }
 }
 
@@ -256,6 +269,15 @@ pub struct PartOptions {
     pub want_sha256: bool,
     /// Fail with [`Error::Ended`] if an object or a tombstone exists under this file id.
     pub unless_final: Option<FileId>,
+    /// Most bytes of the content, which [`crate::Upload`] checks.
+    pub limit: Option<u64>,
+    /// Keep what arrived when the source fails or the put is interrupted. Only [`crate::put_part`] may set this, because
+    /// [`Backend::interrupt`] waits until such a put has ended.
+    pub keep_prefix: bool,
+    /// The part that ends where this one begins, if known; `None`: the part of the preceding number.
+    pub previous: Option<TempKey>,
+    /// Other digests to compute, for an expectation that only `finish` brings; [`crate::Upload`] computes them.
+    pub compute: Vec<Algorithm>,
 }
 
 impl PartOptions {
@@ -326,6 +348,8 @@ pub struct PartReceipt {
     pub offset: Option<u64>,
     /// The put found the same content stored, and stored nothing.
     pub replayed: bool,
+    /// The put ended before its source did, and kept what had arrived.
+    pub is_prefix: bool,
 }
 
 /// A part in a listing.

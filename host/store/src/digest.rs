@@ -90,6 +90,20 @@ pub struct Chain {
 }
 
 impl Chain {
+    /// The chain of the content of several parts, in order. `None` if one has no chain, or one does not fit the next.
+    pub fn joined<'c>(chains: impl IntoIterator<Item = Option<&'c Chain>>) -> Option<Chain> {
+        chains.into_iter().try_fold(None, |joined: Option<Chain>, next| {
+            let next = next?;
+            match joined {
+                None => Some(Some(next.clone())),
+                Some(joined) => {
+                    let fits = Sha256::resume(&joined.state)?.so_far() == next.before;
+                    fits.then(|| Some(Chain { before: joined.before, state: next.state.clone() }))
+                }
+            }
+        })?
+    }
+
     /// The chain of content that was hashed from `before` to the state `after`. `None` if either is absent.
     pub fn made(before: Option<Digest>, after: Option<&Sha256>) -> Option<Chain> {
         before.zip(after).map(|(before, after)| Chain { before, state: after.suspend() })
@@ -180,6 +194,25 @@ mod tests {
         }
         let damaged = Chain { state: Sha256State::from_bytes(vec![0; 7]), ..chain };
         assert!(!hash(&["ab"]).pass(Some(&damaged)));
+    }
+
+    #[test]
+    fn chains_are_joined_only_where_they_fit() {
+        let mut sha256 = Sha256::new();
+        let chains: Vec<Chain> = ["ab", "c", "def"]
+            .map(|content| {
+                let before = sha256.so_far();
+                sha256.update(content.as_bytes());
+                Chain { before, state: sha256.suspend() }
+            })
+            .to_vec();
+        let joined = Chain::joined(chains.iter().map(Some)).expect("they fit");
+        let mut whole = Sha256::new();
+        assert!(whole.pass(Some(&joined)));
+        assert_eq!(whole.finish(), sha256.finish());
+        assert!(Chain::joined([Some(&chains[0]), Some(&chains[2])]).is_none(), "a gap");
+        assert!(Chain::joined([Some(&chains[0]), None, Some(&chains[2])]).is_none(), "one without");
+        assert!(Chain::joined([]).is_none());
     }
 
     #[test]

@@ -15,6 +15,24 @@ pub const PAGE_MAX: u32 = 1_000;
 /// Most parts of one assembly.
 pub const ASSEMBLY_PARTS_MAX: usize = 100_000;
 
+/// Longest range of a session's own file that a put of unknown size takes, in bytes.
+pub const OPEN_RANGE: u64 = 1 << 40;
+
+/// Most bytes of a join that a local store copies. It copies only parts that have files of their own.
+pub const JOIN_COPY_MAX: u64 = 128 << 20;
+
+/// Most parts that are joined at a time.
+pub const JOIN_PARTS_MAX: usize = 1_000;
+
+/// Parts that are open at the same time while a join copies them.
+pub const JOIN_OPEN: usize = 8;
+
+/// Chunks of a content that may wait for the digests of [`crate::OtherDigests`] before a put stops reading its source.
+pub const OTHER_HASH_QUEUE: usize = 4;
+
+/// Longest wait of an interrupt for a put that keeps what arrived. After it the put keeps nothing.
+pub const KEEP_PREFIX_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Longest content type, in bytes.
 pub const CONTENT_TYPE_MAX: usize = 255;
 

@@ -3,6 +3,8 @@
 //! Invariant: no byte beyond the expected size or the limit reaches a backend, and an upload whose source failed is
 //! never finished.
 
+use crate::lane::Lane;
+use crate::others::OtherHashes;
 use crate::stream::ByteStream;
 use crate::{
     Argument, Backend, Error, Expected, FileId, FinalOptions, FinalReceipt, PartOptions, PartReceipt, Result, Scope,
@@ -18,6 +20,19 @@ pub struct Upload<R> {
     max: u64,
     received: u64,
     failure: Option<Error>,
+    others: Option<Lane<OtherHashes>>,
+    prefix: Prefix,
+}
+
+/// What becomes of content whose source fails.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Prefix {
+    /// None of it is kept.
+    Discarded,
+    /// What has arrived is kept.
+    Kept,
+    /// The source has failed, and what had arrived is the content.
+    Whole,
 }
 
 impl Upload<PartReceipt> {
@@ -34,12 +49,18 @@ impl Upload<PartReceipt> {
     ) -> Result<Self> {
         let max = backend.info().max_object_size;
         check_size(&options.expected, max)?;
+        let has_digest = options.expected.sha256.is_some() || !options.expected.others.is_empty();
+        if options.keep_prefix && has_digest {
+            return Err(Error::InvalidArgument(Argument::Expected));
+        }
         if options.offset.is_some_and(|at| at > limits::SIZE_MAX - options.expected.size.unwrap_or(0)) {
             return Err(Error::InvalidArgument(Argument::Offset));
         }
-        let expected = options.expected;
+        let (expected, max) = (options.expected, options.limit.map_or(max, |limit| limit.min(max)));
+        let others = OtherHashes::start(&expected.others, &options.compute);
+        let prefix = if options.keep_prefix { Prefix::Kept } else { Prefix::Discarded };
         let writer = backend.begin_part(scope, session, number, options).await?;
-        Ok(Self::new(writer, expected, max))
+        Ok(Self::new(writer, expected, max, others, prefix))
     }
 }
 
@@ -58,8 +79,9 @@ impl Upload<FinalReceipt> {
         options.check()?;
         check_size(&options.expected, max)?;
         let expected = options.expected;
+        let others = OtherHashes::start(&expected.others, &[]);
         let writer = backend.begin_final(scope, file, options).await?;
-        Ok(Self::new(writer, expected, max))
+        Ok(Self::new(writer, expected, max, others, Prefix::Discarded))
     }
 }
 
@@ -76,6 +98,9 @@ pub async fn assemble_final(
 ) -> Result<FinalReceipt> {
     options.check()?;
     check_size(&options.expected, backend.info().max_object_size)?;
+    if !options.expected.others.is_empty() {
+        return Err(Error::InvalidArgument(Argument::Expected));
+    }
     let distinct: HashSet<&TempKey> = parts.iter().collect();
     if parts.len() > limits::ASSEMBLY_PARTS_MAX || distinct.len() != parts.len() {
         return Err(Error::InvalidArgument(Argument::Parts));
@@ -92,8 +117,15 @@ fn check_size(expected: &Expected, max: u64) -> Result<()> {
 }
 
 impl<R> Upload<R> {
-    fn new(writer: Box<dyn Writer<R>>, expected: Expected, max: u64) -> Self {
-        Upload { writer: Some(writer), expected, max, received: 0, failure: None }
+    fn new(
+        writer: Box<dyn Writer<R>>,
+        expected: Expected,
+        max: u64,
+        others: Option<OtherHashes>,
+        prefix: Prefix,
+    ) -> Self {
+        let others = others.map(|hashes| Lane::new(hashes, limits::OTHER_HASH_QUEUE));
+        Upload { writer: Some(writer), expected, max, received: 0, failure: None, others, prefix }
     }
 
     /// Bytes received so far.
@@ -121,11 +153,17 @@ impl<R> Upload<R> {
             return Err(self.fail(error));
         }
         self.received = total;
+        if let Some(others) = &self.others
+            && let Err(error) = others.push(chunk.clone()).await
+        {
+            return Err(self.fail(error));
+        }
         let written = self.live()?.write(chunk).await;
         written.map_err(|error| self.fail(error))
     }
 
-    /// Appends a stream to its end; returns how many bytes arrived.
+    /// Appends a stream to its end; returns how many bytes arrived. If the part keeps prefixes, a failure of the stream
+    /// after the first byte ends the content in place of failing the upload.
     ///
     /// # Errors
     /// As [`Upload::write`], [`Error::Interrupted`] if the stream fails, and [`Error::Stalled`] if the stream reports a
@@ -136,7 +174,7 @@ impl<R> Upload<R> {
             let writer = self.live()?;
             let next = tokio::select! {
                 biased;
-                ended = writer.interrupted() => return Err(self.fail(ended)),
+                ended = writer.interrupted() => return self.cut(ended).map(|()| self.received - before),
                 next = stream.next() => next,
             };
             match next {
@@ -147,10 +185,19 @@ impl<R> Upload<R> {
                     let stalled = matches!(cause, Error::Stalled { .. });
                     let received = self.received;
                     let error = if stalled { Error::Stalled { received } } else { Error::Interrupted { received } };
-                    return Err(self.fail(error));
+                    return self.cut(error).map(|()| self.received - before);
                 }
             }
         }
+    }
+
+    /// Ends content whose source has failed.
+    fn cut(&mut self, error: Error) -> Result<()> {
+        if self.prefix == Prefix::Discarded || self.received == 0 {
+            return Err(self.fail(error));
+        }
+        self.prefix = Prefix::Whole;
+        Ok(())
     }
 
     /// Checks the content against both expectations and makes it visible.
@@ -162,11 +209,15 @@ impl<R> Upload<R> {
         let received = self.received;
         self.live()?;
         for size in [self.expected.size, expected.size].into_iter().flatten() {
-            if size != received {
+            if size != received && self.prefix != Prefix::Whole {
                 return Err(Error::SizeMismatch { expected: size, actual: received });
             }
         }
         let expected = self.expected.and(expected).ok_or(Error::DigestMismatch)?;
+        match self.others.take() {
+            Some(others) => others.finish().await?.check(&expected.others)?,
+            None => OtherHashes::default().check(&expected.others)?,
+        }
         let Some(writer) = self.writer.take() else { unreachable!("a live upload has its writer") };
         writer.finish(expected).await.map_err(|error| with_count(error, received))
     }
@@ -211,7 +262,8 @@ pub async fn put_part(
 ) -> Result<PartReceipt> {
     let mut upload = Upload::part(backend, scope, session, number, options).await?;
     upload.pull(content).await?;
-    upload.finish(Expected::default()).await
+    let is_prefix = upload.prefix == Prefix::Whole;
+    Ok(PartReceipt { is_prefix, ..upload.finish(Expected::default()).await? })
 }
 
 /// Stores a stream as a final object.

@@ -179,7 +179,13 @@ fn empty<T>() -> Result<Page<T>> {
 #[async_trait]
 impl Backend for Fake {
     fn info(&self) -> Info {
-        Info { backend: "fake", bucket: "fake".to_owned(), max_object_size: 1 << 30, summary: "fake".to_owned() }
+        Info {
+            backend: "fake",
+            bucket: "fake".to_owned(),
+            max_object_size: 1 << 30,
+            max_join_size: 0,
+            summary: "fake".to_owned(),
+        }
     }
 
     async fn ready(&self) -> Result<()> {
@@ -194,7 +200,8 @@ impl Backend for Fake {
         options: PartOptions,
     ) -> Result<Box<dyn Writer<PartReceipt>>> {
         let key = TempKey { session: session.clone(), number, token: Token::random()? };
-        let receipt = PartReceipt { key, size: 0, sha256: None, offset: options.offset, replayed: false };
+        let receipt =
+            PartReceipt { key, size: 0, sha256: None, offset: options.offset, replayed: false, is_prefix: false };
         Ok(Box::new(FakeWriter { fake: self.clone(), receipt }))
     }
 
@@ -203,6 +210,10 @@ impl Backend for Fake {
     }
 
     async fn stat_part(&self, _: &Scope, _: &TempKey) -> Result<PartReceipt> {
+        Err(Error::NotFound)
+    }
+
+    async fn join_parts(&self, _: &Scope, _: &SessionId, _: u32, _: &[TempKey]) -> Result<PartReceipt> {
         Err(Error::NotFound)
     }
 

@@ -69,7 +69,7 @@ export function App() {
           </select>
         </p>
         <p>
-          <a href="page/licences.txt">{t("nav.licences")}</a>
+          <a href="page/licences.html">{t("nav.licences")}</a>
         </p>
       </footer>
       <LiveRegion />

@@ -168,7 +168,8 @@ function Question() {
     busy.value = true;
     try {
       await files.remove(file);
-      asked.value = null;
+      // Closing gives the focus back to the button of a row that is about to go.
+      dialog.current?.close();
       announce(t("said.deleted", { name: file.original_filename }));
       document.getElementById("files-title")?.focus();
     } catch (error) {

@@ -13,7 +13,9 @@ import { Row, Rows } from "./rows.js";
 import { UploadRow } from "./upload-row.js";
 
 /** What earlier visits have begun, as it was when the page was opened. */
-const begun = signal(records.unfinished());
+const begun = signal<[string, records.Record][]>([]);
+
+void records.unfinished().then((found) => (begun.value = found));
 
 export function Send() {
   const all = queue.uploads.value;
@@ -76,6 +78,19 @@ function Summary() {
   );
 }
 
+/**
+ * Lets the server remove the parts of an upload. It also removes them by itself when the upload expires, so a failure does not
+ * matter. An upload that is complete after all is a file, and files are deleted by nothing but the question in their list.
+ */
+async function withdraw(url: string): Promise<void> {
+  try {
+    const response = await request("HEAD", url);
+    if (!response.headers.has("content-location")) await request("DELETE", url);
+  } catch {
+    // See above.
+  }
+}
+
 /** Uploads that the person can continue by choosing the same file again. */
 function Unfinished() {
   // An upload of the queue has a row of its own.
@@ -86,8 +101,7 @@ function Unfinished() {
     records.forget(print);
     begun.value = begun.value.filter(([other]) => other !== print);
     document.getElementById("chooser-title")?.focus();
-    // The server also removes the parts by itself when the upload expires.
-    if (record.url) request("DELETE", record.url).catch(() => {});
+    if (record.url) void withdraw(record.url);
   };
   return (
     <section aria-labelledby="unfinished-title">

@@ -72,7 +72,8 @@ export class Relay {
   readonly #pairs = new Set<[Socket, Socket]>();
   readonly #server: Server;
   #open = true;
-  #target: () => number;
+  /** Returns the port that connections go to. */
+  target: () => number;
   /** Bytes that went to the server. */
   sent = 0;
   /** Most bytes a second to the server, for all connections; 0 for no limit. */
@@ -83,7 +84,7 @@ export class Relay {
   answer = "";
 
   private constructor(target: () => number) {
-    this.#target = target;
+    this.target = target;
     this.#server = createServer({ pauseOnConnect: true }, (near) => this.#accept(near));
   }
 
@@ -113,7 +114,7 @@ export class Relay {
       near.once("data", () => near.end(this.answer));
       return;
     }
-    const far = connect(this.#target(), "127.0.0.1");
+    const far = connect(this.target(), "127.0.0.1");
     const pair: [Socket, Socket] = [near, far];
     this.#pairs.add(pair);
     const close = () => {

@@ -117,8 +117,7 @@ export class Scene {
 /** Plays a test in a scene of its own. */
 export async function scene(options: Options, play: (scene: Scene) => Promise<void>): Promise<void> {
   const portico = await Portico.start(options);
-  const front = process.env["FRONT"] ? await (await import(process.env["FRONT"])).front(() => portico.port) : null; // DEV
-  const relay = await Relay.start(() => front?.port ?? portico.port);
+  const relay = await Relay.start(() => portico.port);
   const context = await (await launched()).newContext({ locale: "en-GB", ...options.context });
   try {
     const it = new Scene(portico, relay, context);
@@ -127,7 +126,6 @@ export async function scene(options: Options, play: (scene: Scene) => Promise<vo
   } finally {
     await context.close();
     await relay.end();
-    front?.end(); // DEV
     await portico.end();
   }
 }
@@ -144,8 +142,12 @@ export function row(page: Page, name: string): Locator {
 }
 
 /** Waits until a row says something. */
-export async function says(row: Locator, text: string | RegExp, timeout = PATIENCE): Promise<void> {
-  await row.filter({ hasText: text }).first().waitFor({ timeout });
+export async function says(row: Locator, text: string | RegExp): Promise<void> {
+  try {
+    await row.filter({ hasText: text }).first().waitFor();
+  } catch (error) {
+    throw new Error(`${text} expected, found: ${(await row.allInnerTexts()).join("\n")}`, { cause: error });
+  }
 }
 
 /** Runs axe on the current view, and expects nothing. */

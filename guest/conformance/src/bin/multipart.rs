@@ -148,7 +148,8 @@ fn a_writer(store: &Store) {
         }
         whole = whole.then(&content);
     }
-    let object = writer.finish(Expected { size: Some(whole.size()), sha256: None }).expect("an object");
+    let object =
+        writer.finish(Expected { size: Some(whole.size()), sha256: None, others: Vec::new() }).expect("an object");
     keep_object(store, &object, &whole);
 }
 

@@ -137,7 +137,7 @@ fn expectations_of_no_form(store: &Store) {
         (Some(u64::MAX), Some(vec![0; 32])),
     ];
     for (size, sha256) in expectations {
-        let expected = wit::Expected { size, sha256 };
+        let expected = wit::Expected { size, sha256, others: Vec::new() };
         let options = wit::FinalOptions {
             expected: expected.clone(),
             if_exists: wit::IfExists::Fail,
@@ -154,10 +154,14 @@ fn expectations_of_no_form(store: &Store) {
             offset: None,
             want_sha256: false,
             unless_final: None,
+            limit: None,
+            keep_prefix: false,
+            previous: None,
+            compute: Vec::new(),
         };
         invalid(raw.put_temp_part("session", 1, pattern(1, 10).source(), &options).expect_err("a refusal"));
         invalid(raw.create_temp_part("session", 1, &options).expect_err("a refusal"));
-        let none = wit::Expected { size: None, sha256: None };
+        let none = wit::Expected { size: None, sha256: None, others: Vec::new() };
         let options = wit::FinalOptions {
             expected: none,
             if_exists: wit::IfExists::Fail,

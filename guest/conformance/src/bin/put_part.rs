@@ -65,6 +65,7 @@ fn receipt_tells_everything(store: &Store) {
         sha256: Some(content.sha256()),
         offset: Some(77),
         replayed: false,
+        is_prefix: false,
     };
     assert_eq!(part, expected);
     assert_parts(store, "session", [&part]);

@@ -17,7 +17,7 @@ cases! {
     no_file_id,
 }
 
-const NOTHING: Expected = Expected { size: None, sha256: None };
+const NOTHING: Expected = Expected { size: None, sha256: None, others: Vec::new() };
 
 fn options() -> PartOptions {
     PartOptions::new().unless_final("file")

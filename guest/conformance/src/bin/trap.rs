@@ -25,7 +25,7 @@ cases! {
     killed_with_everything_open [instances=2],
 }
 
-const NOTHING: wit::Expected = wit::Expected { size: None, sha256: None };
+const NOTHING: wit::Expected = wit::Expected { size: None, sha256: None, others: Vec::new() };
 
 /// A trap of the guest itself.
 fn trap() -> ! {

@@ -27,7 +27,7 @@ cases! {
     many_at_once,
 }
 
-const NOTHING: Expected = Expected { size: None, sha256: None };
+const NOTHING: Expected = Expected { size: None, sha256: None, others: Vec::new() };
 
 fn writer(store: &Store) -> Writer<StoredObject> {
     store.create_final("file", FinalOptions::new()).expect("a writer")
@@ -109,7 +109,7 @@ fn a_placed_part(store: &Store) {
     let options = PartOptions::new().size(700_000).offset(1_000);
     let mut writer = store.create_temp_part("session", 7, options).expect("a writer");
     content.write_to(&mut writer.sink().expect("a sink"));
-    let part = writer.finish(Expected { size: Some(700_000), sha256: None }).expect("a part");
+    let part = writer.finish(Expected { size: Some(700_000), sha256: None, others: Vec::new() }).expect("a part");
     assert_eq!(part.offset, Some(1_000));
     keep_part(store, &part, &content);
 }
@@ -211,19 +211,19 @@ fn expected_at_the_end(store: &Store) {
     ] {
         let mut writer = writer(store);
         write(&mut writer, &content);
-        refused(writer.finish(Expected { size, sha256 }), error.clone());
+        refused(writer.finish(Expected { size, sha256, others: Vec::new() }), error.clone());
         assert_free(store, "file");
 
         // The part's digest is expected only at the finish, and is checked all the same.
         let mut part = store.create_temp_part("session", 1, PartOptions::new()).expect("a writer");
         part.pull(content.source()).expect("a pull");
-        refused(part.finish(Expected { size, sha256 }), error);
+        refused(part.finish(Expected { size, sha256, others: Vec::new() }), error);
         assert_parts(store, "session", []);
     }
-    let both = Expected { size: Some(100_000), sha256: Some(right) };
+    let both = Expected { size: Some(100_000), sha256: Some(right), others: Vec::new() };
     let mut writer = writer(store);
     write(&mut writer, &content);
-    keep_object(store, &writer.finish(both).expect("an object"), &content);
+    keep_object(store, &writer.finish(both.clone()).expect("an object"), &content);
     let mut part = store.create_temp_part("session", 1, PartOptions::new()).expect("a writer");
     part.pull(content.source()).expect("a pull");
     keep_part(store, &part.finish(both).expect("a part"), &content);
@@ -239,7 +239,7 @@ fn expected_at_both_ends(store: &Store) {
         write(&mut writer, &content);
         writer.finish(expected)
     };
-    let expected = |size, sha256| Expected { size, sha256 };
+    let expected = |size, sha256| Expected { size, sha256, others: Vec::new() };
     refused(finish(&size, expected(Some(1), None)), Error::SizeMismatch { expected: 1, actual: 100_000 });
     refused(finish(&size, expected(None, Some(wrong))), Error::DigestMismatch);
     refused(finish(&size.clone().sha256(right), expected(None, Some(wrong))), Error::DigestMismatch);
@@ -287,7 +287,7 @@ fn failed_stays_failed(store: &Store) {
     fixture::await_drop(3);
     refused(writer.sink(), failure.clone());
     refused(writer.pull(endless(4)), failure.clone());
-    refused(writer.finish(Expected { size: Some(60_000), sha256: None }), failure);
+    refused(writer.finish(Expected { size: Some(60_000), sha256: None, others: Vec::new() }), failure);
     assert_free(store, "file");
 }
 

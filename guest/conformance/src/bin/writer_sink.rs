@@ -6,7 +6,7 @@ use portico_guest_conformance::*;
 
 cases! { writes_as_permitted, spliced_from_a_stream, a_sink_tells_its_failure_once }
 
-const NOTHING: wit::Expected = wit::Expected { size: None, sha256: None };
+const NOTHING: wit::Expected = wit::Expected { size: None, sha256: None, others: Vec::new() };
 
 fn writes_as_permitted(store: &Store) {
     let content = pattern(1, 900_000);
@@ -48,6 +48,10 @@ fn spliced_from_a_stream(store: &Store) {
         offset: None,
         want_sha256: false,
         unless_final: None,
+        limit: None,
+        keep_prefix: false,
+        previous: None,
+        compute: Vec::new(),
     };
     let writer = wit::open().create_temp_part("session", 2, &options).expect("a writer");
     let source = read_part(store, &part).into_inner();
@@ -66,13 +70,17 @@ fn spliced_from_a_stream(store: &Store) {
 
 /// A sink reports a failure once, with its storage error, and is closed then.
 fn a_sink_tells_its_failure_once(store: &Store) {
-    let expected = wit::Expected { size: Some(5), sha256: None };
+    let expected = wit::Expected { size: Some(5), sha256: None, others: Vec::new() };
     let options = wit::PartOptions {
         expected,
         if_exists: wit::IfExists::Fail,
         offset: None,
         want_sha256: false,
         unless_final: None,
+        limit: None,
+        keep_prefix: false,
+        previous: None,
+        compute: Vec::new(),
     };
     let mismatch =
         |error: &wit::Error| matches!(error, wit::Error::SizeMismatch(wit::SizeMismatch { expected: 5, actual: 6 }));

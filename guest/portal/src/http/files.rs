@@ -120,7 +120,12 @@ fn put(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
 }
 
 fn get(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
-    let reader = Store::open().open_final(&file_id(parameters[0])?)?;
+    download(request, &file_id(parameters[0])?)
+}
+
+/// Returns the content of a file: whole, one range, or 304.
+pub(super) fn download(request: &Request, file_id: &str) -> Result<Response, Problem> {
+    let reader = Store::open().open_final(file_id)?;
     let object = reader.receipt();
     let validators = Validators::of(object, clock::now());
     match request.conditions().verdict(Some(&validators), true) {

@@ -7,10 +7,14 @@ mod files;
 mod openapi;
 mod page;
 mod problem;
+mod refused;
 mod request;
 mod response;
+mod resumable;
 mod route;
 mod sessions;
+mod tus;
+mod uploads;
 
 use portico_guest::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
 use problem::{Kind, Problem};
@@ -20,12 +24,13 @@ use route::Route;
 
 /// Serves one request.
 pub(crate) fn answer(request: IncomingRequest, out: ResponseOutparam) {
-    let request = Request::new(request);
+    let mut request = Request::new(request);
+    uploads::prepare(&mut request);
     let response = dispatch(&request).unwrap_or_else(|problem| problem.request_id(request.id()).into());
     response.send(request.method() == "HEAD", out);
 }
 
-static ROUTES: &[&[Route]] = &[files::ROUTES, sessions::ROUTES, openapi::ROUTES, page::ROUTES];
+static ROUTES: &[&[Route]] = &[files::ROUTES, sessions::ROUTES, uploads::ROUTES, openapi::ROUTES, page::ROUTES];
 
 fn dispatch(request: &Request) -> Result<Response, Problem> {
     let (route, parameters) = find(request.path()).ok_or(Kind::NOT_FOUND)?;

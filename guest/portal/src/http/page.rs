@@ -26,7 +26,7 @@ static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 const INDEX: &str = "index.html";
 
 /// The files whose content changes under one name.
-const STABLE: [&str; 2] = [INDEX, "licences.txt"];
+const STABLE: [&str; 2] = [INDEX, "licences.html"];
 
 /// What the page may do: load and contact its own origin alone, and create one worker (Trusted Types).
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \

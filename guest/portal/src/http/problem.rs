@@ -21,6 +21,12 @@ impl Kind {
     pub(crate) const INCOMPLETE_UPLOAD: Kind =
         Kind(400, "/problems/incomplete-upload", "Parts of the file are missing");
     pub(crate) const INTERRUPTED: Kind = Kind(400, "/problems/interrupted", "The content is incomplete");
+    pub(crate) const LENGTH_MISMATCH: Kind = Kind(
+        400,
+        "https://iana.org/assignments/http-problem-types#inconsistent-upload-length",
+        "The length of the upload is another one",
+    );
+    pub(crate) const OTHER_KIND: Kind = Kind(403, "/problems/other-kind", "The upload takes no such content");
     pub(crate) const NOT_FOUND: Kind = Kind(404, "/problems/not-found", "Not found");
     pub(crate) const METHOD_NOT_ALLOWED: Kind = Kind(405, "/problems/method-not-allowed", "Method not allowed");
     pub(crate) const STALLED: Kind = Kind(408, "/problems/stalled", "The content stopped arriving");
@@ -30,8 +36,15 @@ impl Kind {
     pub(crate) const SESSION_BUSY: Kind = Kind(409, "/problems/session-busy", "Another finalize is running");
     pub(crate) const IDEMPOTENCY_KEY_REUSED: Kind =
         Kind(409, "/problems/idempotency-key-reused", "The idempotency key was used for another file");
+    pub(crate) const OFFSET_MISMATCH: Kind = Kind(
+        409,
+        "https://iana.org/assignments/http-problem-types#mismatching-upload-offset",
+        "The upload has another offset",
+    );
     pub(crate) const GONE: Kind = Kind(410, "/problems/gone", "Deleted or ended");
     pub(crate) const PRECONDITION_FAILED: Kind = Kind(412, "/problems/precondition-failed", "Precondition failed");
+    pub(crate) const UNSUPPORTED_VERSION: Kind =
+        Kind(412, "/problems/unsupported-version", "This version of the protocol is not supported");
     pub(crate) const TOO_LARGE: Kind = Kind(413, "/problems/too-large", "The content is too large");
     pub(crate) const UNSUPPORTED_CODING: Kind =
         Kind(415, "/problems/unsupported-coding", "Content coding not supported");
@@ -40,6 +53,10 @@ impl Kind {
     pub(crate) const RANGE_NOT_SATISFIABLE: Kind =
         Kind(416, "/problems/range-not-satisfiable", "Range not satisfiable");
     pub(crate) const DIGEST_MISMATCH: Kind = Kind(422, "/problems/digest-mismatch", "The content has the wrong digest");
+    pub(crate) const LOCKED: Kind = Kind(423, "/problems/locked", "The upload cannot be looked at now");
+    /// The status is that of tus 1.0.
+    pub(crate) const CHECKSUM_MISMATCH: Kind =
+        Kind(460, "/problems/checksum-mismatch", "The content has the wrong checksum");
     pub(crate) const INTERNAL: Kind = Kind(500, "/problems/internal", "Internal server error");
     pub(crate) const DENIED: Kind = Kind(502, "/problems/denied", "The storage backend denied access");
     pub(crate) const UNAVAILABLE: Kind = Kind(503, "/problems/unavailable", "Temporarily unavailable");
@@ -68,6 +85,11 @@ struct Members {
     /// The missing parts, as runs of part numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing_parts: Option<Vec<Run>>,
+    /// The offset of the upload, and the one that the request gave (draft-ietf-httpbis-resumable-upload, 4.4.2).
+    #[serde(rename = "expected-offset", skip_serializing_if = "Option::is_none")]
+    expected_offset: Option<u64>,
+    #[serde(rename = "provided-offset", skip_serializing_if = "Option::is_none")]
+    provided_offset: Option<u64>,
     /// The host's id of the request. The server's log has the cause under this id.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
@@ -105,6 +127,23 @@ impl Problem {
         self
     }
 
+    /// Whether a header field was added.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.headers.iter().any(|(there, _)| *there == name)
+    }
+
+    /// Returns the status.
+    pub(crate) fn status(&self) -> u16 {
+        self.0.status
+    }
+
+    /// Sets the offset of an upload, and the one that the request gave.
+    pub(crate) fn offsets(mut self, expected: u64, provided: u64) -> Self {
+        self.0.expected_offset = Some(expected);
+        self.0.provided_offset = Some(provided);
+        self
+    }
+
     /// Sets the missing parts.
     pub(crate) fn missing_parts(mut self, runs: Vec<Run>) -> Self {
         self.0.missing_parts = Some(runs);
@@ -128,6 +167,8 @@ impl From<Kind> for Problem {
             field: None,
             limit: None,
             missing_parts: None,
+            expected_offset: None,
+            provided_offset: None,
             request_id: None,
             headers: Vec::new(),
         }))

@@ -10,7 +10,7 @@ use crate::{
 };
 use percent_encoding::percent_decode_str;
 use portico_guest::{
-    Digest, InputStream,
+    Digest, DigestAlgorithm, Expected, InputStream,
     bindings::wasi::{
         http::types::{ErrorCode, IncomingBody, IncomingRequest, Method, http_error_code},
         io::streams::StreamError,
@@ -18,6 +18,9 @@ use portico_guest::{
 };
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+
+/// The detail of a problem about a malformed digest field.
+const MALFORMED_DIGEST: &str = "sha-256 must be 32 bytes as :base64: (RFC 9530)";
 
 /// A request. Its body stays unread until [`Request::body`] hands it to the host.
 pub(crate) struct Request {
@@ -35,6 +38,32 @@ impl Request {
         let (method, target) = (request.method(), request.path_with_query().unwrap_or_default());
         // One call of the host, in place of one for each field that a handler asks for.
         Request { method, target, fields: request.headers().entries(), request }
+    }
+
+    /// Takes the method from `X-HTTP-Method-Override` (tus 1.0), for clients that can't send every method.
+    pub(crate) fn override_method(&mut self) {
+        self.method = match self.field("x-http-method-override").as_deref() {
+            Some("PATCH") => Method::Patch,
+            Some("DELETE") => Method::Delete,
+            Some("HEAD") => Method::Head,
+            _ => return,
+        };
+    }
+
+    /// Returns a reference to a path below the root of the portal, relative to this request's own path, so that it
+    /// leads to the right place behind any prefix that a proxy removes.
+    pub(crate) fn relative(&self, path: &str) -> String {
+        let depth = self.path().bytes().skip(1).filter(|byte| *byte == b'/').count();
+        "../".repeat(depth) + path
+    }
+
+    /// Returns an absolute URL of a path below the root of the portal, if the host knows the portal's public URL;
+    /// otherwise as [`Request::relative`].
+    pub(crate) fn absolute(&self, path: &str) -> String {
+        match self.field("x-portico-base-url") {
+            Some(base) => format!("{}/{path}", base.trim_end_matches('/')),
+            None => self.relative(path),
+        }
     }
 
     /// Returns the name of the method.
@@ -112,13 +141,34 @@ impl Request {
     pub(crate) fn announced_digest(&self) -> Result<Option<Digest>, Problem> {
         let fields = ["content-digest", "repr-digest"].map(|name| self.field(name));
         digests::announced(fields.iter().map(Option::as_deref)).map_err(|bad| match bad {
-            BadDigest::Malformed => {
-                Problem::invalid("content-digest", "sha-256 must be 32 bytes as :base64: (RFC 9530)")
-            }
+            BadDigest::Malformed => Problem::invalid("content-digest", MALFORMED_DIGEST),
             BadDigest::Contradiction => {
                 Problem::invalid("repr-digest", "its sha-256 differs from that of content-digest")
             }
         })
+    }
+
+    /// Returns the SHA-256 of the whole file that the client announces in `Repr-Digest` (RFC 9530).
+    ///
+    /// # Errors
+    /// If the field is malformed.
+    pub(crate) fn repr_digest(&self) -> Result<Option<Digest>, Problem> {
+        let field = self.field("repr-digest");
+        digests::announced([field.as_deref()]).map_err(|_| Problem::invalid("repr-digest", MALFORMED_DIGEST))
+    }
+
+    /// Adds the digests of this request's content that the client announces in `Content-Digest` (RFC 9530).
+    ///
+    /// # Errors
+    /// If the field is malformed.
+    pub(crate) fn content_digest(&self, expected: &mut Expected) -> Result<(), Problem> {
+        let Some(field) = self.field("content-digest") else { return Ok(()) };
+        let malformed = |_| Problem::invalid("content-digest", MALFORMED_DIGEST);
+        expected.sha256 = digests::announced([Some(&*field)]).map_err(malformed)?;
+        if let Some(digest) = digests::sha_512(&field).map_err(malformed)? {
+            expected.others.push((DigestAlgorithm::Sha512, digest));
+        }
+        Ok(())
     }
 
     /// Whether the client wants the SHA-256 of its content.
@@ -187,6 +237,15 @@ impl Request {
 }
 
 impl Body {
+    /// Returns a field of the trailers. The stream must have been read to its end.
+    pub(crate) fn trailer(self, name: &str) -> Option<String> {
+        let trailers = IncomingBody::finish(self.0);
+        trailers.subscribe().block();
+        let fields = trailers.get()?.ok()?.ok()??;
+        let value = fields.get(name).into_iter().next()?;
+        String::from_utf8(value).ok()
+    }
+
     /// Takes the content, for the host to pull. Call this once.
     pub(crate) fn stream(&self) -> InputStream {
         self.0.stream().expect("the stream is taken once")

@@ -10,7 +10,7 @@ pub(super) type Handler = fn(&Request, &[&str]) -> Result<Response, Problem>;
 pub(super) struct Route {
     /// The segments of the path; `*` matches any one segment, which handlers get undecoded.
     pub(super) pattern: &'static [&'static str],
-    /// Methods and their handlers. `OPTIONS` is implied.
+    /// Methods and their handlers. `OPTIONS` is implied unless it has a handler.
     pub(super) methods: &'static [(&'static str, Handler)],
 }
 
@@ -25,6 +25,7 @@ impl Route {
 
     /// Returns the value of the `Allow` field.
     pub(super) fn allow(&self) -> String {
-        self.methods.iter().map(|(method, _)| *method).chain(["OPTIONS"]).collect::<Vec<_>>().join(", ")
+        let methods = self.methods.iter().map(|(method, _)| *method).filter(|method| *method != "OPTIONS");
+        methods.chain(["OPTIONS"]).collect::<Vec<_>>().join(", ")
     }
 }

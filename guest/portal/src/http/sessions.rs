@@ -9,7 +9,7 @@
 
 use crate::{
     clock,
-    engine::{Engine, Found, Refusal, Standing},
+    engine::{Engine, Found, Parts, Standing},
     http::{
         files::Receipt,
         problem::{Kind, Problem},
@@ -21,9 +21,10 @@ use crate::{
     limits::{IDEMPOTENCY_KEY_MAX, SIZE_MAX},
     policy::{
         media_type, names,
-        parts::{self, BadPartSize, Layout, Run},
+        parts::{self, Layout, Run},
     },
-    session::{Announced, End, Received, Status},
+    refusal::Refusal,
+    session::{Announced, End, Form, Received, Status},
 };
 use portico_guest::{Digest, PartOptions};
 use serde::Serialize;
@@ -47,9 +48,12 @@ struct SessionStatus<'s> {
     status: Status,
     original_filename: &'s str,
     content_type: &'s str,
-    total_size_bytes: u64,
-    chunk_size_bytes: u64,
-    total_parts: u32,
+    /// Null while the size is unknown.
+    total_size_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chunk_size_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_parts: Option<u32>,
     received_parts: Vec<Run>,
     received_bytes: u64,
     created_at: String,
@@ -74,7 +78,7 @@ fn create(request: &Request, _: &[&str]) -> Result<Response, Problem> {
     let file = announced(&members)?;
     let engine = Engine::open();
     let (found, status) = match idempotency_key(&members)? {
-        None => (engine.create(file, None)?, 201),
+        None => (engine.create(file, Parts::Numbered, None)?, 201),
         Some(key) => match idempotency::create(&engine, key, &file)? {
             Outcome::New(found) => (found, 201),
             Outcome::Same(found) => (found, 200),
@@ -82,7 +86,8 @@ fn create(request: &Request, _: &[&str]) -> Result<Response, Problem> {
         },
     };
     let response = if status == 201 {
-        Response::new(201).json("application/json", &describe(&found, None, layout(&found)?, Received::default()))
+        let size = found.session.total_size;
+        Response::new(201).json("application/json", &describe(&found, None, size, Received::default()))
     } else {
         answer(&engine, &found)?
     };
@@ -134,7 +139,7 @@ fn delete_part(_: &Request, parameters: &[&str]) -> Result<Response, Problem> {
 fn finalize(_: &Request, parameters: &[&str]) -> Result<Response, Problem> {
     let engine = Engine::open();
     let found = engine.find(parameters[0])?;
-    let (file, is_new) = engine.finalize(&found, layout(&found)?)?;
+    let (file, is_new) = engine.finalize(&found)?;
     let response = Response::new(if is_new { 201 } else { 200 });
     Ok(response
         .header("location", format!("/files/{}", file.file_id))
@@ -143,30 +148,38 @@ fn finalize(_: &Request, parameters: &[&str]) -> Result<Response, Problem> {
 
 /// Responds with the status of a session.
 fn answer(engine: &Engine, found: &Found) -> Result<Response, Problem> {
-    let layout = layout(found)?;
-    let Standing { end, .. } = engine.standing(&found.session)?;
-    let received = match end {
-        Some(End::Complete | End::Deleted) => Received::whole(layout),
-        Some(End::Aborted | End::Expired) => Received::default(),
-        None => engine.received(&found.id, layout)?,
+    // An end deletes the parts, so it is looked up after them.
+    let arrived = engine.arrived(found)?;
+    let Standing { end, file } = engine.standing(&found.session)?;
+    let size = match &file {
+        Some(file) => Some(file.size),
+        None => engine.length(found)?,
     };
-    Ok(Response::new(200).json("application/json", &describe(found, end, layout, received)))
+    let received = match (end, found.session.form()) {
+        (Some(End::Complete | End::Deleted | End::Joined), Form::Numbered(layout)) => Received::whole(layout),
+        (Some(End::Complete | End::Deleted | End::Joined), _) => {
+            Received { bytes: size.unwrap_or_default(), runs: Vec::new() }
+        }
+        (Some(End::Aborted | End::Expired), _) => Received::default(),
+        (None, _) => arrived,
+    };
+    Ok(Response::new(200).json("application/json", &describe(found, end, size, received)))
 }
 
 fn describe<'s>(
     Found { id, session }: &'s Found,
     end: Option<End>,
-    layout: Layout,
+    size: Option<u64>,
     Received { runs, bytes }: Received,
 ) -> SessionStatus<'s> {
     SessionStatus {
         session_id: id,
-        status: session.status(end, clock::now_ms(), !runs.is_empty()),
+        status: session.status(end, clock::now_ms(), bytes > 0),
         original_filename: &session.original_filename,
         content_type: &session.content_type,
-        total_size_bytes: layout.total,
-        chunk_size_bytes: layout.part_size,
-        total_parts: layout.parts(),
+        total_size_bytes: size,
+        chunk_size_bytes: session.part_size,
+        total_parts: session.layout().map(Layout::parts),
         received_parts: runs,
         received_bytes: bytes,
         created_at: clock::rfc3339(session.created_at),
@@ -176,9 +189,9 @@ fn describe<'s>(
     }
 }
 
-/// Returns how the file of a session is cut. Sessions of other protocols have no numbered parts, and are 404 here.
+/// Returns how the file of a session is cut. Uploads of other protocols have no numbered parts.
 fn layout(found: &Found) -> Result<Layout, Problem> {
-    found.session.layout().ok_or_else(|| Kind::NOT_FOUND.into())
+    found.session.layout().ok_or_else(|| Refusal::Kind.into())
 }
 
 /// Parses and checks the part number in a path.
@@ -209,9 +222,10 @@ fn announced(members: &Map<String, Value>) -> Result<Announced, Problem> {
     Ok(Announced {
         original_filename: original_filename.to_owned(),
         content_type: content_type.to_owned(),
-        total_size,
+        total_size: Some(total_size),
         part_size,
         sha256: sha256.map(|digest| digest.to_string()),
+        ..Announced::default()
     })
 }
 
@@ -242,32 +256,6 @@ fn size(members: &Map<String, Value>, name: &'static str) -> Result<Option<u64>,
             Some(bytes) => Ok(Some(bytes)),
             None => Err(Problem::invalid(name, "a whole number from 0 to 2^63 - 1 expected")),
         },
-    }
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Unknown => Kind::NOT_FOUND.into(),
-            Refusal::Ended(End::Complete) => Kind::SESSION_COMPLETE.into(),
-            Refusal::Ended(End::Deleted) => Problem::from(Kind::GONE).detail("the file was deleted"),
-            Refusal::Ended(End::Aborted) => Problem::from(Kind::GONE).detail("the session was aborted"),
-            Refusal::Ended(End::Expired) => Problem::from(Kind::GONE).detail("the session has expired"),
-            Refusal::Incomplete(runs) => Problem::from(Kind::INCOMPLETE_UPLOAD).missing_parts(runs),
-            Refusal::OtherContent => Kind::PART_CONFLICT.into(),
-            Refusal::Busy => Problem::from(Kind::SESSION_BUSY).header("retry-after", "1".to_owned()),
-            Refusal::Unreadable => Problem::from(Kind::INTERNAL).detail("the session's record has an unknown version"),
-            Refusal::TooLarge(limit) => Problem::from(Kind::TOO_LARGE).field("total_size_bytes").limit(limit),
-            Refusal::PartSize(bad) => {
-                let detail = match bad {
-                    BadPartSize::Below(least) => format!("at least {least} bytes expected"),
-                    BadPartSize::Above(most) => format!("at most {most} bytes expected"),
-                    BadPartSize::Splits(least) => format!("too many parts; at least {least} bytes needed"),
-                };
-                Problem::invalid("chunk_size_bytes", detail)
-            }
-            Refusal::Store(error) => error.into(),
-        }
     }
 }
 

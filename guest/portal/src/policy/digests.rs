@@ -1,4 +1,4 @@
-//! Digest fields (RFC 9530). Only `sha-256` is supported: the host always computes it.
+//! Digest fields (RFC 9530). `sha-256` is supported everywhere, because the host always computes it.
 //!
 //! The content of a `PUT` is the whole representation without content coding, so `Content-Digest` and `Repr-Digest`
 //! describe the same bytes.
@@ -51,17 +51,31 @@ pub(crate) fn field(digest: &Digest) -> String {
 }
 
 fn sha_256(field: &str) -> Result<Option<Digest>, BadDigest> {
-    match Parser::new(field).parse_dictionary_with_visitor(Members { found: None }) {
-        Ok(None) => Ok(None),
-        Ok(Some(Some(digest))) => Ok(Some(digest)),
-        Ok(Some(None)) | Err(_) => Err(BadDigest::Malformed),
+    match member(field, SHA_256, Digest::LEN)? {
+        None => Ok(None),
+        Some(bytes) => bytes.try_into().map(|bytes| Some(Digest::new(bytes))).map_err(|_| BadDigest::Malformed),
     }
 }
 
-/// The `sha-256` member. `None`: absent. `Some(None)`: not a digest. The last of several counts (RFC 9651, 4.2.2).
-type Found = Option<Option<Digest>>;
+/// Returns the SHA-512 that a field announces.
+pub(crate) fn sha_512(field: &str) -> Result<Option<Vec<u8>>, BadDigest> {
+    member(field, "sha-512", 64)
+}
+
+/// Returns a digest of a field by its algorithm.
+fn member(field: &str, algorithm: &'static str, length: usize) -> Result<Option<Vec<u8>>, BadDigest> {
+    match Parser::new(field).parse_dictionary_with_visitor(Members { algorithm, found: None }) {
+        Ok(None) => Ok(None),
+        Ok(Some(Some(digest))) if digest.len() == length => Ok(Some(digest)),
+        Ok(Some(_)) | Err(_) => Err(BadDigest::Malformed),
+    }
+}
+
+/// The member of an algorithm. `None`: absent. `Some(None)`: not a digest. The last of several counts (RFC 9651, 4.2.2).
+type Found = Option<Option<Vec<u8>>>;
 
 struct Members {
+    algorithm: &'static str,
     found: Found,
 }
 
@@ -70,7 +84,7 @@ impl<'de> DictionaryVisitor<'de> for Members {
     type Error = Infallible;
 
     fn entry(&mut self, key: &'de KeyRef) -> Result<impl EntryVisitor<'de>, Infallible> {
-        Ok(Member { found: (key.as_str() == SHA_256).then_some(&mut self.found) })
+        Ok(Member { found: (key.as_str() == self.algorithm).then_some(&mut self.found) })
     }
 
     fn finish(self) -> Result<Found, Infallible> {
@@ -89,7 +103,7 @@ impl<'de> EntryVisitor<'de> for Member<'_> {
         Ok(move |value: BareItemFromInput<'de>| {
             if let Some(found) = self.found {
                 *found = Some(match value {
-                    BareItemFromInput::ByteSequence(bytes) => bytes.try_into().ok().map(Digest::new),
+                    BareItemFromInput::ByteSequence(bytes) => Some(bytes.to_vec()),
                     _ => None,
                 });
             }

@@ -2,6 +2,8 @@
 //!
 //! Invariant: nothing here calls the host, so all rules are tested outside of wasm.
 
+pub(crate) mod appends;
+pub(crate) mod checksum;
 pub(crate) mod conditions;
 pub(crate) mod digests;
 pub(crate) mod disposition;
@@ -9,3 +11,5 @@ pub(crate) mod media_type;
 pub(crate) mod names;
 pub(crate) mod parts;
 pub(crate) mod ranges;
+pub(crate) mod upload_fields;
+pub(crate) mod upload_metadata;

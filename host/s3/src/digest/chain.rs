@@ -12,14 +12,13 @@ use crate::slots::receipt::Part;
 use crate::slots::slot::live;
 use portico_store::{Digest, Result, Scope, SessionId, Sha256};
 
-/// Returns the hash state of the content before a part, if known. The predecessor is the part with the preceding
-/// number.
+/// Returns the hash state of the content before a part, if known. `previous` is the number of the predecessor.
 pub(crate) async fn before(
     inner: &Inner,
     seat: &Seat,
     scope: &Scope,
     session: &SessionId,
-    number: u32,
+    previous: Option<u32>,
     offset: u64,
 ) -> Result<Option<Sha256>> {
     if offset == 0 {
@@ -28,7 +27,7 @@ pub(crate) async fn before(
     if let Some(known) = seat.get(offset) {
         return Ok(Some(known));
     }
-    let Some(number) = number.checked_sub(1) else { return Ok(None) };
+    let Some(number) = previous else { return Ok(None) };
     let object = inner.keys.part(scope, session, number);
     let slot = match inner.cache.get(&object) {
         Some(slot) => Some(slot),

@@ -2,6 +2,7 @@
 
 pub(crate) mod assemble;
 pub(crate) mod delete;
+pub(crate) mod join;
 pub(crate) mod list;
 pub(crate) mod plan;
 pub(crate) mod purge;

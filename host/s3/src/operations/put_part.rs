@@ -10,7 +10,7 @@ use crate::operations::delete;
 use crate::registry::Running;
 use crate::shared::Inner;
 use crate::slots::found::{Found, look};
-use crate::slots::receipt::{Part, SlotContent};
+use crate::slots::receipt::{Part, SlotContent, StoredChain};
 use crate::slots::slot::{State, Taken, live};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -28,23 +28,31 @@ struct PartWriter {
     options: PartOptions,
     ingest: Ingest,
     running: Running,
+    /// The chain of the content, where it is known beforehand.
+    chain: Option<StoredChain>,
 }
 
+/// Begins a part. `chain` is the chain of its content, if it is known: the content is not hashed then.
 pub(crate) async fn begin(
     inner: &Arc<Inner>,
     scope: &Scope,
     session: &SessionId,
     number: u32,
     options: PartOptions,
+    chain: Option<StoredChain>,
 ) -> Result<Box<dyn Writer<PartReceipt>>> {
-    let running = inner.registry.register(scope, session);
+    let running = inner.registry.register(scope, session, options.keep_prefix);
     let key = TempKey { session: session.clone(), number, token: Token::random()? };
     let object = inner.keys.part(scope, session, number);
     let seat = inner.board.seat(scope, session);
     let before = async {
         match options.offset {
-            Some(offset) => chain::before(inner, &seat, scope, session, number, offset).await,
-            None => Ok(None),
+            Some(offset) if chain.is_none() => {
+                let previous = options.previous.as_ref().filter(|previous| previous.session == *session);
+                let previous = previous.map_or(number.checked_sub(1), |previous| Some(previous.number));
+                chain::before(inner, &seat, scope, session, previous, offset).await
+            }
+            _ => Ok(None),
         }
     };
     let goes_on = goes_on(inner, scope, options.unless_final.as_ref());
@@ -60,15 +68,17 @@ pub(crate) async fn begin(
         Some(_) => None,
         None => {
             let object = inner.keys.temp_data(scope, &key);
-            Some(ObjectSink::new(inner, object, options.expected.size, None)?)
+            // Content that may end early has no size that S3 could be told.
+            let size = options.expected.size.filter(|_| !options.keep_prefix);
+            Some(ObjectSink::new(inner, object, size, None)?)
         }
     };
-    let spot = options.offset.filter(|_| sink.is_some()).map(|offset| Spot { seat, offset, before });
+    let spot = options.offset.filter(|_| sink.is_some() && chain.is_none()).map(|offset| Spot { seat, offset, before });
     let hashes =
         Hashes { blake3: Some(Blake3::new()), sha256: options.needs_sha256().then(Sha256::new), ..Hashes::default() };
     let ingest = Ingest::new(inner, hashes, sink, spot);
     let (inner, scope) = (inner.clone(), scope.clone());
-    Ok(Box::new(PartWriter { inner, scope, key, options, ingest, running }))
+    Ok(Box::new(PartWriter { inner, scope, key, options, ingest, running, chain }))
 }
 
 /// Refuses a part whose file id has ended.
@@ -93,12 +103,13 @@ impl Writer<PartReceipt> for PartWriter {
     async fn interrupted(&self) -> Error {
         tokio::select! {
             () = self.running.interrupted() => Error::Interrupted { received: 0 },
+            () = self.running.asked() => Error::Interrupted { received: 0 },
             () = self.ingest.evicted() => budget::evicted(),
         }
     }
 
     async fn finish(self: Box<Self>, expected: Expected) -> Result<PartReceipt> {
-        let PartWriter { inner, scope, key, options, ingest, running } = *self;
+        let PartWriter { inner, scope, key, options, ingest, running, chain: known } = *self;
         running.check()?;
         let Finished { hashes, data, chain, seat } = tokio::select! {
             biased;
@@ -126,7 +137,7 @@ impl Writer<PartReceipt> for PartWriter {
             blake3: blake3.to_hex(),
             sha256: sha256.as_ref().map(Digest::to_hex),
             offset: options.offset,
-            chain,
+            chain: chain.or(known),
         };
         inner
             .detached(|inner| async move {

@@ -35,7 +35,7 @@ pub(crate) async fn stat_part(inner: &Inner, scope: &Scope, key: &TempKey) -> Re
 }
 
 /// Reads the slot of a part.
-async fn there(inner: &Inner, scope: &Scope, key: &TempKey) -> Result<Part> {
+pub(crate) async fn there(inner: &Inner, scope: &Scope, key: &TempKey) -> Result<Part> {
     let slot = inner.slots.get(&inner.keys.part(scope, &key.session, key.number)).await?;
     live(slot).filter(|part| part.data == key.token.as_str()).ok_or(Error::NotFound)
 }

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portico_store::{
-    Digest, Error, FileId, FinalKey, FinalReceipt, PartReceipt, Result, Sha256, Sha256State, TempKey, Token,
+    Chain, Digest, Error, FileId, FinalKey, FinalReceipt, PartReceipt, Result, Sha256, Sha256State, TempKey, Token,
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +32,7 @@ pub(crate) struct Part {
     pub(crate) chain: Option<StoredChain>,
 }
 
-/// The stored form of a [`portico_store::Chain`]: the effect of a part's content on a SHA-256.
+/// The stored form of a [`Chain`]: the effect of a part's content on a SHA-256.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct StoredChain {
     #[serde(default)]
@@ -44,14 +44,18 @@ pub(crate) struct StoredChain {
 impl StoredChain {
     /// Creates the chain of content that was hashed from `before` to `after`.
     pub(crate) fn made(before: Option<Digest>, after: Option<&Sha256>) -> Option<Self> {
-        let state = STANDARD.encode(after?.suspend().as_bytes());
-        Some(StoredChain { before: before?.to_hex(), state })
+        Some(Self::of(&Chain::made(before, after)?))
+    }
+
+    /// Stores a chain.
+    pub(crate) fn of(chain: &Chain) -> Self {
+        StoredChain { before: chain.before.to_hex(), state: STANDARD.encode(chain.state.as_bytes()) }
     }
 
     /// Decodes the chain; returns `None` if it is damaged.
-    pub(crate) fn read(&self) -> Option<portico_store::Chain> {
+    pub(crate) fn read(&self) -> Option<Chain> {
         let state = Sha256State::from_bytes(STANDARD.decode(&self.state).ok()?);
-        Some(portico_store::Chain { before: Digest::from_hex(&self.before)?, state })
+        Some(Chain { before: Digest::from_hex(&self.before)?, state })
     }
 }
 
@@ -88,7 +92,7 @@ impl Part {
     }
 
     /// Returns the part's chain, if there is an intact one.
-    pub(crate) fn chain(&self) -> Option<portico_store::Chain> {
+    pub(crate) fn chain(&self) -> Option<Chain> {
         self.chain.as_ref()?.read()
     }
 
@@ -105,6 +109,7 @@ impl Part {
             sha256: self.sha256.as_deref().map(digest).transpose()?,
             offset: self.offset,
             replayed,
+            is_prefix: false,
         })
     }
 }

@@ -74,7 +74,7 @@ pub(crate) async fn parts_that_are_too_small_to_copy_are_merged(server: Server) 
     }
     let file = FileId::parse("file").unwrap();
     let wrong = FinalOptions {
-        expected: Expected { size: None, sha256: Some(sha256(b"something else")) },
+        expected: Expected { size: None, sha256: Some(sha256(b"something else")), ..Expected::default() },
         ..Default::default()
     };
     let refused = assemble_final(&store, &scope, &file, &keys, wrong).await;

@@ -62,7 +62,7 @@ impl stream::ByteStream for Stalled {
 }
 
 pub(crate) fn sized(size: Option<usize>) -> Expected {
-    Expected { size: size.map(|size| size as u64), sha256: None }
+    Expected { size: size.map(|size| size as u64), ..Expected::default() }
 }
 
 pub(crate) fn options(size: Option<usize>, if_exists: IfExists) -> FinalOptions {

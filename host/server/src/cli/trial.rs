@@ -48,7 +48,7 @@ impl Trial<'_> {
         let alone = put_part(*store, scope, &session, 1, &mut content(), PartOptions::default()).await?;
         self.compare_part(&alone.key).await?;
         self.store.delete_part(scope, &alone.key).await?;
-        let expected = Expected { size: Some(CONTENT.len() as u64), sha256: None };
+        let expected = Expected { size: Some(CONTENT.len() as u64), ..Expected::default() };
         let placed = PartOptions { expected, offset: Some(0), ..PartOptions::default() };
         let part = put_part(*store, scope, &session, 2, &mut content(), placed).await?;
         self.compare_part(&part.key).await?;

@@ -2,7 +2,7 @@
 
 use crate::local::files::layout;
 use crate::local::index::{finals, parts, records};
-use crate::local::operations::{assemble, ended, publish, put_final, put_part, read, ready, sweep};
+use crate::local::operations::{assemble, ended, join, publish, put_final, put_part, read, ready, sweep};
 use crate::local::shared::{Inner, LocalStore, blocking, detached, now_ms};
 use crate::stream::ByteStream;
 use crate::{
@@ -20,6 +20,7 @@ impl Backend for LocalStore {
             backend: "local",
             bucket: layout::BUCKET.to_owned(),
             max_object_size: self.inner.options.max_object_size,
+            max_join_size: self.inner.options.max_object_size,
             summary: format!(
                 "local folder {}, durability {:?}",
                 self.inner.root.path().display(),
@@ -49,6 +50,16 @@ impl Backend for LocalStore {
     async fn stat_part(&self, scope: &Scope, key: &TempKey) -> Result<PartReceipt> {
         self.inner.sessions.are_parts_certain(scope, &key.session)?;
         read::row(&self.inner, scope, key).await?.map(put_part::receipt).ok_or(Error::NotFound)
+    }
+
+    async fn join_parts(
+        &self,
+        scope: &Scope,
+        session: &SessionId,
+        number: u32,
+        parts: &[TempKey],
+    ) -> Result<PartReceipt> {
+        join::join(self, scope, session, number, parts).await
     }
 
     async fn delete_part(&self, scope: &Scope, key: &TempKey) -> Result<bool> {
@@ -91,6 +102,7 @@ impl Backend for LocalStore {
     }
 
     async fn interrupt(&self, scope: &Scope, session: &SessionId) -> Result<()> {
+        self.inner.sessions.end_contents(scope, session).await;
         self.inner.sessions.interrupt(scope, session).await;
         Ok(())
     }

@@ -9,7 +9,7 @@
 
 use crate::local::files::aside::Aside;
 use crate::watched::Watched;
-use crate::{Error, Result, Scope, SessionId};
+use crate::{Error, Result, Scope, SessionId, limits};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,8 @@ pub(crate) struct Sessions(Arc<Watched<HashMap<Name, Active>>>);
 
 #[derive(Default)]
 struct Active {
-    puts: Vec<Arc<Gate>>,
+    /// The gates of the running puts, and whether each keeps a prefix of its content.
+    puts: Vec<(Arc<Gate>, bool)>,
     claims: Vec<Claimed>,
     sealed: Option<SealedFor>,
     /// Removes the session's own file, if a claim has created it.
@@ -63,8 +64,12 @@ pub(crate) struct Gate(Watched<GateState>);
 
 #[derive(Default)]
 struct GateState {
+    /// The put was asked to end its content and to commit it.
+    asked: bool,
     interrupted: bool,
     busy: usize,
+    /// The put was dropped, or has returned.
+    over: bool,
 }
 
 impl Gate {
@@ -81,9 +86,19 @@ impl Gate {
         Ok(Passage(self.clone()))
     }
 
-    /// Resolves once the put was interrupted.
+    /// Resolves once the put was interrupted, or asked to end its content.
     pub(crate) async fn interrupted(&self) {
-        self.0.until(|state| state.interrupted.then_some(())).await;
+        self.0.until(|state| (state.interrupted || state.asked).then_some(())).await;
+    }
+
+    /// Asks a put to end its content and to commit it, and waits until the put is over, at most
+    /// [`limits::KEEP_PREFIX_WAIT`].
+    async fn end_content(&self) {
+        self.0.lock().asked = true;
+        self.0.notify();
+        let over = self.0.until(|state| state.over.then_some(()));
+        // A put that takes longer is interrupted, and keeps nothing.
+        let _ = tokio::time::timeout(limits::KEEP_PREFIX_WAIT, over).await;
     }
 
     fn interrupt(&self) {
@@ -108,10 +123,10 @@ impl Drop for Passage {
 
 impl Sessions {
     /// Registers a put, with its background work, until the returned value is dropped.
-    pub(crate) fn register(&self, scope: &Scope, session: &SessionId, aside: Aside) -> Running {
+    pub(crate) fn register(&self, scope: &Scope, session: &SessionId, aside: Aside, keeps_prefix: bool) -> Running {
         let (name, gate) = ((scope.clone(), session.clone()), Arc::default());
         let running = Running { sessions: self.clone(), name, gate, aside, in_doubt: AtomicBool::new(false) };
-        self.0.lock().entry(running.name.clone()).or_default().puts.push(running.gate.clone());
+        self.0.lock().entry(running.name.clone()).or_default().puts.push((running.gate.clone(), keeps_prefix));
         running
     }
 
@@ -168,12 +183,24 @@ impl Sessions {
         sealed.await.map(|()| Seal { sessions: self.clone(), name })
     }
 
+    /// Asks the current puts that keep a prefix to commit it, and returns when they are over.
+    pub(crate) async fn end_contents(&self, scope: &Scope, session: &SessionId) {
+        let gates: Vec<Arc<Gate>> = match self.0.lock().get(&(scope.clone(), session.clone())) {
+            Some(entry) => entry.puts.iter().filter(|(_, keeps)| *keeps).map(|(gate, _)| gate.clone()).collect(),
+            None => return,
+        };
+        futures_util::future::join_all(gates.iter().map(|gate| gate.end_content())).await;
+    }
+
     /// Interrupts the current puts and the last writes of dropped ones, and returns when none of them writes or commits
     /// any more.
     pub(crate) async fn interrupt(&self, scope: &Scope, session: &SessionId) {
         let name = (scope.clone(), session.clone());
         let gates: Vec<Arc<Gate>> = match self.0.lock().get(&name) {
-            Some(entry) => entry.puts.iter().chain(entry.claims.iter().map(|claim| &claim.gate)).cloned().collect(),
+            Some(entry) => {
+                let puts = entry.puts.iter().map(|(gate, _)| gate);
+                puts.chain(entry.claims.iter().map(|claim| &claim.gate)).cloned().collect()
+            }
             None => return,
         };
         for gate in &gates {
@@ -289,7 +316,9 @@ impl Drop for Running {
         if *self.in_doubt.get_mut() {
             return;
         }
-        self.sessions.change(&self.name, |entry| entry.puts.retain(|gate| !Arc::ptr_eq(gate, &self.gate)));
+        self.sessions.change(&self.name, |entry| entry.puts.retain(|(gate, _)| !Arc::ptr_eq(gate, &self.gate)));
+        self.gate.0.lock().over = true;
+        self.gate.0.notify();
     }
 }
 

@@ -82,7 +82,7 @@ pub(crate) mod dropping {
         let store = LocalStore::open(root, LocalOptions::default()).await.expect("a store");
         let (scope, session) = (Scope::root(), SessionId::parse("s").expect("an id"));
         let content = || vec![7; SIZE];
-        let size = Expected { size: Some(SIZE as u64), sha256: None };
+        let size = Expected { size: Some(SIZE as u64), ..Expected::default() };
         let wrong = Expected { sha256: Some(Digest([0; 32])), ..size };
 
         let refused = FinalOptions { expected: wrong, ..FinalOptions::default() };

@@ -176,7 +176,7 @@ async fn shared_page() -> Result<(), String> {
     let parts = [vec![1; 70_000], vec![2; 100_000]];
     let put = async |number: usize| {
         let content = parts[number].clone();
-        let expected = Expected { size: Some(content.len() as u64), sha256: None };
+        let expected = Expected { size: Some(content.len() as u64), ..Expected::default() };
         let options = PartOptions { expected, offset: Some(number as u64 * 70_000), ..PartOptions::default() };
         let mut source = stream::from_bytes(content);
         put_part(&store, &scope, &session, number as u32, &mut source, options).await
@@ -184,7 +184,7 @@ async fn shared_page() -> Result<(), String> {
     // The file exists before the fault, and stays, because it holds a part.
     let far = PartOptions {
         offset: Some(1 << 20),
-        expected: Expected { size: Some(9), sha256: None },
+        expected: Expected { size: Some(9), ..Expected::default() },
         ..PartOptions::default()
     };
     let mut source = stream::from_bytes("elsewhere");

@@ -54,7 +54,7 @@ pub(crate) mod traced {
         let session = SessionId::parse("s").expect("an id");
         let mut keys = Vec::new();
         for part in 0..PARTS {
-            let expected = Expected { size: Some(PART), sha256: None };
+            let expected = Expected { size: Some(PART), ..Expected::default() };
             let options = PartOptions { expected, offset: Some(part * PART), ..PartOptions::default() };
             let mut content = stream::from_bytes(vec![part as u8; PART as usize]);
             let number = part as u32 + 1;

@@ -5,8 +5,8 @@ use crate::bindings::portico::storage::storage as wit;
 use crate::fault::Fault;
 use crate::streams::Receipt;
 use portico_store::{
-    Argument, ByteRange, Cursor, Digest, Error, Expected, FileId, FinalOptions, FinalReceipt, IfExists, Info,
-    ListedPart, Page, PartOptions, PartReceipt, Record, RecordName, SessionId, TempKey, limits,
+    Algorithm, Argument, ByteRange, Cursor, Digest, Error, Expected, FileId, FinalOptions, FinalReceipt, IfExists,
+    Info, ListedPart, OtherDigests, Page, PartOptions, PartReceipt, Record, RecordName, SessionId, TempKey, limits,
 };
 use std::collections::HashSet;
 
@@ -65,7 +65,22 @@ impl TryFrom<wit::Expected> for Expected {
             return Err(invalid());
         }
         let sha256 = expected.sha256.map(|bytes| Digest::try_from(bytes.as_slice())).transpose();
-        Ok(Expected { size: expected.size, sha256: sha256.map_err(|_| invalid())? })
+        let mut others = OtherDigests::default();
+        for digest in expected.others {
+            others.add(digest.algorithm.into(), &digest.value)?;
+        }
+        Ok(Expected { size: expected.size, sha256: sha256.map_err(|_| invalid())?, others })
+    }
+}
+
+impl From<wit::DigestAlgorithm> for Algorithm {
+    fn from(algorithm: wit::DigestAlgorithm) -> Self {
+        match algorithm {
+            wit::DigestAlgorithm::Md5 => Algorithm::Md5,
+            wit::DigestAlgorithm::Sha1 => Algorithm::Sha1,
+            wit::DigestAlgorithm::Sha512 => Algorithm::Sha512,
+            wit::DigestAlgorithm::Crc32c => Algorithm::Crc32c,
+        }
     }
 }
 
@@ -88,6 +103,10 @@ impl TryFrom<wit::PartOptions> for PartOptions {
             offset: options.offset,
             want_sha256: options.want_sha256,
             unless_final: options.unless_final.as_deref().map(FileId::parse).transpose()?,
+            limit: options.limit,
+            keep_prefix: options.keep_prefix,
+            previous: options.previous.as_deref().map(TempKey::parse).transpose()?,
+            compute: options.compute.into_iter().map(Algorithm::from).collect(),
         })
     }
 }
@@ -164,6 +183,14 @@ pub(super) fn parts(keys: Vec<String>) -> Result<Vec<TempKey>, Error> {
     keys.iter().map(|key| TempKey::parse(key)).collect()
 }
 
+/// Reads the parts of a join.
+pub(super) fn joined(keys: &[String]) -> Result<Vec<TempKey>, Error> {
+    if keys.len() > limits::JOIN_PARTS_MAX {
+        return Err(Error::InvalidArgument(Argument::Parts));
+    }
+    keys.iter().map(|key| TempKey::parse(key)).collect()
+}
+
 /// Checks the file ids of `stat-finals`.
 pub(super) fn files(ids: &[String]) -> Result<Vec<FileId>, Error> {
     if ids.len() > limits::PAGE_MAX as usize {
@@ -191,7 +218,12 @@ pub(super) fn record_value(value: &[u8]) -> Result<(), Error> {
 
 impl From<Info> for wit::StoreInfo {
     fn from(info: Info) -> Self {
-        wit::StoreInfo { backend: info.backend.to_owned(), bucket: info.bucket, max_object_size: info.max_object_size }
+        wit::StoreInfo {
+            backend: info.backend.to_owned(),
+            bucket: info.bucket,
+            max_object_size: info.max_object_size,
+            max_join_size: info.max_join_size,
+        }
     }
 }
 
@@ -204,6 +236,7 @@ impl From<PartReceipt> for wit::TempPart {
             sha256: part.sha256.map(|digest| digest.0.to_vec()),
             offset: part.offset,
             replayed: part.replayed,
+            is_prefix: part.is_prefix,
         }
     }
 }

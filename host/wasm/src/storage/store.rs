@@ -5,7 +5,7 @@ use super::reader::FinalReader;
 use super::{Result, StorageCtxView, Store};
 use crate::bindings::portico::storage::storage as wit;
 use crate::streams::{AnyUpload, GuestWriter};
-use portico_store::{Error, FileId, FinalKey, Reason, RecordName, SessionId, TempKey, put_final, put_part};
+use portico_store::{Error, FileId, FinalKey, Reason, RecordName, SessionId, TempKey, join_parts, put_final, put_part};
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::DynInputStream;
 
@@ -52,6 +52,19 @@ impl wit::HostStore for StorageCtxView<'_> {
     async fn stat_temp_part(&mut self, store: Resource<Store>, temp_key: String) -> Result<wit::TempPart> {
         let Store { backend, scope } = self.store(&store)?;
         Ok(backend.stat_part(&scope, &TempKey::parse(&temp_key)?).await?.into())
+    }
+
+    async fn join_temp_parts(
+        &mut self,
+        store: Resource<Store>,
+        session_id: String,
+        part_number: u32,
+        parts: Vec<String>,
+    ) -> Result<wit::TempPart> {
+        let Store { backend, scope } = self.store(&store)?;
+        let session = SessionId::parse(&session_id)?;
+        let parts = convert::joined(&parts)?;
+        Ok(join_parts(&*backend, &scope, &session, part_number, &parts).await?.into())
     }
 
     async fn delete_temp_part(&mut self, store: Resource<Store>, temp_key: String) -> Result<bool> {
@@ -205,10 +218,11 @@ impl wit::HostStore for StorageCtxView<'_> {
     ) -> Result<Resource<GuestWriter>> {
         let Store { backend, scope } = self.store(&store)?;
         let session = SessionId::parse(&session_id)?;
-        let options = options.try_into()?;
+        // A writer has no source of its own that could fail.
+        let options = portico_store::PartOptions { keep_prefix: false, ..options.try_into()? };
         let permit = self.ctx.permit()?;
         let upload = portico_store::Upload::part(&*backend, &scope, &session, part_number, options).await?;
-        Ok(self.table.push(GuestWriter::new(AnyUpload::Part(upload), permit))?)
+        Ok(self.table.push(GuestWriter::new(AnyUpload::Part(upload.into()), permit))?)
     }
 
     async fn create_final(
@@ -222,7 +236,7 @@ impl wit::HostStore for StorageCtxView<'_> {
         let options = options.try_into()?;
         let permit = self.ctx.permit()?;
         let upload = portico_store::Upload::final_object(&*backend, &scope, &file, options).await?;
-        Ok(self.table.push(GuestWriter::new(AnyUpload::Final(upload), permit))?)
+        Ok(self.table.push(GuestWriter::new(AnyUpload::Final(upload.into()), permit))?)
     }
 
     async fn create_record(&mut self, store: Resource<Store>, name: String, value: Vec<u8>) -> Result<String> {

@@ -49,11 +49,15 @@ impl Guest {
 
 fn part_options() -> wit::PartOptions {
     wit::PartOptions {
-        expected: wit::Expected { size: None, sha256: None },
+        expected: wit::Expected { size: None, sha256: None, others: Vec::new() },
         if_exists: wit::IfExists::Fail,
         offset: None,
         want_sha256: false,
         unless_final: None,
+        limit: None,
+        keep_prefix: false,
+        previous: None,
+        compute: Vec::new(),
     }
 }
 
@@ -124,7 +128,7 @@ async fn a_writer_with_a_live_sink_traps() {
     assert!(matches!(trapped, Err(Failure::Trap(_))), "pull: {trapped:?}");
     let trapped = guest.storage().sink(again()).await;
     assert!(matches!(trapped, Err(Failure::Trap(_))), "a second sink: {trapped:?}");
-    let nothing = wit::Expected { size: None, sha256: None };
+    let nothing = wit::Expected { size: None, sha256: None, others: Vec::new() };
     let trapped = guest.storage().finish(again(), nothing.clone()).await;
     assert!(matches!(trapped, Err(Failure::Trap(_))), "finish: {trapped:?}");
     assert!(wit::HostWriter::drop(&mut guest.storage(), again()).await.is_err(), "drop");
@@ -147,7 +151,7 @@ async fn a_writer_fails_for_good_when_its_content_cannot_be_handed_over() {
     let pulled = guest.storage().pull(Resource::new_borrow(writer.rep()), content).await;
     let told = guest.told(pulled.expect_err("the guest holds a pollable"));
     assert!(matches!(told, wit::Error::InvalidArgument(wit::Argument::Content)), "{told:?}");
-    let finished = guest.storage().finish(writer, wit::Expected { size: None, sha256: None }).await;
+    let finished = guest.storage().finish(writer, wit::Expected { size: None, sha256: None, others: Vec::new() }).await;
     let told = guest.told(finished.expect_err("it has failed"));
     assert!(matches!(told, wit::Error::InvalidArgument(wit::Argument::Content)), "{told:?}");
     assert_eq!(fake.finished(), 0);
@@ -183,7 +187,7 @@ async fn a_guest_holds_so_many_streams_and_writers_and_no_more() {
 
 fn final_options() -> wit::FinalOptions {
     wit::FinalOptions {
-        expected: wit::Expected { size: None, sha256: None },
+        expected: wit::Expected { size: None, sha256: None, others: Vec::new() },
         if_exists: wit::IfExists::Fail,
         content_type: None,
         metadata: Vec::new(),
@@ -266,7 +270,7 @@ async fn the_error_behind_a_failed_stream_is_told() {
 fn expectations_have_their_form() {
     let check = |size, sha256: Option<usize>| {
         let sha256 = sha256.map(|len| vec![0; len]);
-        portico_store::Expected::try_from(wit::Expected { size, sha256 }).map(|_| ())
+        portico_store::Expected::try_from(wit::Expected { size, sha256, others: Vec::new() }).map(|_| ())
     };
     assert!(check(Some(limits::SIZE_MAX), Some(32)).is_ok());
     assert!(check(None, None).is_ok());

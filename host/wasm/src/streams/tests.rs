@@ -36,7 +36,7 @@ async fn put(fake: &Fake, steps: impl IntoIterator<Item = Step>) -> wasmtime::Re
 async fn writer(fake: &Fake) -> GuestWriter {
     let session = SessionId::parse("s").expect("an id");
     let upload = portico_store::Upload::part(fake, &Scope::root(), &session, 0, PartOptions::default()).await;
-    GuestWriter::new(AnyUpload::Part(upload.expect("the double never refuses")), permit(&permits()))
+    GuestWriter::new(AnyUpload::Part(upload.expect("the double never refuses").into()), permit(&permits()))
 }
 
 fn failed(error: StreamError) -> Fault {
@@ -182,7 +182,7 @@ async fn what_a_sink_accepted_is_in_the_content_after_its_drop() {
     sink.cancel().await;
     drop(sink);
     assert!(!writer.has_sink());
-    let mut finish = pin!(writer.finish(Expected { size: Some(5), sha256: None }));
+    let mut finish = pin!(writer.finish(Expected { size: Some(5), ..Expected::default() }));
     assert!(poll_noop(finish.as_mut()).is_none(), "the bytes are still on their way");
     assert_eq!(fake.finished(), 0);
     fake.gate.add_permits(1);
@@ -224,7 +224,7 @@ async fn a_writer_takes_pulls_and_sinks_in_turn() {
     drop(sink);
     let pulled = writer.pull(Pull::new(Source::new([text("four")]).boxed())).await.expect("no trap");
     assert_eq!(pulled.expect("taken"), 4);
-    assert!(writer.finish(Expected { size: Some(18), sha256: None }).await.is_ok());
+    assert!(writer.finish(Expected { size: Some(18), ..Expected::default() }).await.is_ok());
     assert_eq!(fake.taken(), b"one two three four");
 }
 

@@ -16,9 +16,9 @@ use wasmtime_wasi::runtime::poll_noop;
 /// An upload of either kind.
 pub(crate) enum AnyUpload {
     /// An upload of a part.
-    Part(portico_store::Upload<PartReceipt>),
+    Part(Box<portico_store::Upload<PartReceipt>>),
     /// An upload of a final object.
-    Final(portico_store::Upload<FinalReceipt>),
+    Final(Box<portico_store::Upload<FinalReceipt>>),
 }
 
 /// The receipt of an upload of either kind.

@@ -275,7 +275,7 @@ pub(crate) fn expected(how: &How, stamp: &Stamp, rng: &mut fastrand::Rng) -> (Ex
         Claimed::Truth => Some(stamp.sha256),
         Claimed::Lie => Some(Digest([7; 32])),
     };
-    let expected = Expected { size, sha256 };
+    let expected = Expected { size, sha256, ..Expected::default() };
     if how.late { (Expected::default(), expected) } else { (expected, Expected::default()) }
 }
 

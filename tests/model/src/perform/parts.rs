@@ -25,8 +25,14 @@ impl Host {
         let id = self.history.call(Entry { what, ..Entry::default() });
         let (early, late) = expected(&how, &stamp, rng);
         let unless_final = unless.as_ref().map(|file| file.1.clone());
-        let options =
-            PartOptions { expected: early, if_exists: how.if_exists, offset, want_sha256: rng.bool(), unless_final };
+        let options = PartOptions {
+            expected: early,
+            if_exists: how.if_exists,
+            offset,
+            want_sha256: rng.bool(),
+            unless_final,
+            ..PartOptions::default()
+        };
         let mut source = Source::new(content, how.cut, rng.fork());
         let put = async {
             let mut upload = Upload::part(&*self.backend, &slot.0.0, &slot.0.1, slot.1, options).await?;

@@ -22,6 +22,7 @@ impl GuestResponse {
             backend: "local",
             bucket: "local".into(),
             max_object_size: 0,
+            max_join_size: 0,
             summary: String::new(),
         };
         let metrics = Metrics::new(&Settings::default(), &store);

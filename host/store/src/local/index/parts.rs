@@ -102,14 +102,17 @@ pub(crate) fn by_key(conn: &Connection, scope: &Scope, key: &TempKey) -> Result<
     Ok(get(conn, scope, &key.session, key.number)?.filter(|there| there.key == *key))
 }
 
+/// Removes the row of a number whose range of the session's own file goes to another row.
+pub(crate) fn remove(conn: &Connection, scope: &Scope, key: &TempKey) -> Result<()> {
+    let row = params![scope.as_str(), key.session.as_str(), key.number];
+    conn.prepare_cached("DELETE FROM parts WHERE scope = ?1 AND session = ?2 AND number = ?3")?.execute(row)?;
+    Ok(())
+}
+
 /// Removes a part, and returns it. Its range of the session's own file stays taken.
 pub(crate) fn delete(conn: &Connection, scope: &Scope, key: &TempKey) -> Result<Option<PartRow>> {
     let Some(there) = by_key(conn, scope, key)? else { return Ok(None) };
-    conn.prepare_cached("DELETE FROM parts WHERE scope = ?1 AND session = ?2 AND number = ?3")?.execute(params![
-        scope.as_str(),
-        key.session.as_str(),
-        key.number
-    ])?;
+    remove(conn, scope, key)?;
     if let (PartFile::Placed, Some(offset)) = (there.file, there.offset) {
         conn.prepare_cached("INSERT INTO withdrawn VALUES (?1, ?2, ?3, ?4)")?.execute(params![
             scope.as_str(),

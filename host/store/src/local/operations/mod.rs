@@ -4,6 +4,7 @@ pub(crate) mod assemble;
 pub(crate) mod backup;
 pub(crate) mod compare;
 pub(crate) mod ended;
+pub(crate) mod join;
 pub(crate) mod publish;
 pub(crate) mod put_final;
 pub(crate) mod put_part;

@@ -17,7 +17,7 @@ use crate::local::sessions::{Claim, Gate, Passage, Running};
 use crate::local::shared::Inner;
 use crate::{
     ByteRange, Chain, Digest, Error, Expected, FileId, IfExists, PartOptions, PartReceipt, Result, Scope, SessionId,
-    Sha256, TempKey, Token, Writer,
+    Sha256, TempKey, Token, Writer, limits,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -61,7 +61,7 @@ pub(crate) async fn begin_part(
     number: u32,
     options: PartOptions,
 ) -> Result<Box<dyn Writer<PartReceipt>>> {
-    let running = inner.sessions.register(scope, session, inner.asides.put());
+    let running = inner.sessions.register(scope, session, inner.asides.put(), options.keep_prefix);
     let key = TempKey { session: session.clone(), number, token: Token::random()? };
     let sha256 = options.needs_sha256().then(Sha256::new);
     let (sink, chain) = match look_up(inner, scope, &key, &options, &running).await? {
@@ -138,9 +138,13 @@ fn check_open(conn: &Connection, scope: &Scope, unless: Option<&FileId>) -> Resu
     }
 }
 
-/// Claims the part's range of the session's own file, if the part has an offset and a size and the range is free.
+/// Claims the part's range of the session's own file, if the part has an offset and the range is free. Content of
+/// unknown size that follows a known part gets everything behind that part.
 fn claim(inner: &Inner, options: &PartOptions, running: &Running) -> Option<Claim> {
-    let (start, size) = options.offset.zip(options.expected.size.filter(|size| *size > 0))?;
+    let start = options.offset?;
+    let most = inner.options.max_object_size.saturating_sub(start).min(options.limit.unwrap_or(u64::MAX));
+    let open = most.min(limits::OPEN_RANGE);
+    let size = options.expected.size.or_else(|| options.previous.as_ref().map(|_| open)).filter(|size| *size > 0)?;
     let end = start + size;
     // An offset beyond any object may be beyond the filesystem's limit.
     if end <= inner.options.max_object_size { inner.sessions.claim(running, start, end) } else { None }
@@ -379,5 +383,12 @@ impl Late {
 
 /// The receipt of a part in the index.
 pub(crate) fn receipt(row: PartRow) -> PartReceipt {
-    PartReceipt { key: row.key, size: row.size, sha256: row.sha256, offset: row.offset, replayed: false }
+    PartReceipt {
+        key: row.key,
+        size: row.size,
+        sha256: row.sha256,
+        offset: row.offset,
+        replayed: false,
+        is_prefix: false,
+    }
 }

@@ -84,7 +84,7 @@ fn store_parts(inner: &Arc<Inner>) -> Result<()> {
     let session = SessionId::parse(token.as_str())?;
     for scope in scopes(inner, TEMP)? {
         // A sweep leaves a session with a running put alone.
-        let _running = inner.sessions.register(&scope, &session, inner.asides.put());
+        let _running = inner.sessions.register(&scope, &session, inner.asides.put(), false);
         let (dir, path) = (layout::session_dir(&scope, &session), layout::own(&scope, &session, &token));
         let in_temp = |what| {
             let dir = Path::new(TEMP).join(scope.as_str());

@@ -8,7 +8,7 @@ fn name() -> (Scope, SessionId) {
 #[test]
 fn claims_do_not_overlap_and_end_with_their_value() {
     let (sessions, (scope, session)) = (Sessions::default(), name());
-    let running = sessions.register(&scope, &session, Aside::default());
+    let running = sessions.register(&scope, &session, Aside::default(), false);
     let first = sessions.claim(&running, 0, 10).unwrap();
     assert!(sessions.claim(&running, 9, 12).is_none());
     let next = sessions.claim(&running, 10, 20).unwrap();
@@ -27,7 +27,7 @@ fn claims_do_not_overlap_and_end_with_their_value() {
 #[tokio::test]
 async fn interrupt_waits_for_the_last_write_of_a_put_that_was_dropped() {
     let (sessions, (scope, session)) = (Sessions::default(), name());
-    let running = sessions.register(&scope, &session, Aside::default());
+    let running = sessions.register(&scope, &session, Aside::default(), false);
     let (claim, gate) = (sessions.claim(&running, 0, 10).unwrap(), running.gate().clone());
     let passage = gate.enter().unwrap();
     drop(running);
@@ -61,15 +61,15 @@ async fn nobody_waits_for_what_is_in_doubt() {
     assert!(matches!(sessions.seal(&scope, &session).await, Err(Error::Unavailable { .. })));
     assert!(matches!(sessions.seal_for_assembly(&scope, &session).await, Err(Error::Unavailable { .. })));
     assert!(sessions.try_seal(&scope, &session).is_none());
-    let running = sessions.register(&scope, &session, Aside::default());
+    let running = sessions.register(&scope, &session, Aside::default(), false);
     assert!(sessions.claim(&running, 0, 1).is_none());
 }
 
 #[tokio::test]
 async fn interrupt_waits_for_what_is_being_written_and_for_nothing_else() {
     let (sessions, (scope, session)) = (Sessions::default(), name());
-    let running = sessions.register(&scope, &session, Aside::default());
-    let idle = sessions.register(&scope, &session, Aside::default());
+    let running = sessions.register(&scope, &session, Aside::default(), false);
+    let idle = sessions.register(&scope, &session, Aside::default(), false);
     let passage = running.gate().enter().unwrap();
     let interrupt = sessions.interrupt(&scope, &session);
     tokio::pin!(interrupt);
@@ -77,5 +77,8 @@ async fn interrupt_waits_for_what_is_being_written_and_for_nothing_else() {
     assert!(running.gate().enter().is_err() && idle.gate().enter().is_err());
     drop(passage);
     interrupt.await;
-    assert!(sessions.register(&scope, &session, Aside::default()).gate().enter().is_ok(), "later puts are not touched");
+    assert!(
+        sessions.register(&scope, &session, Aside::default(), false).gate().enter().is_ok(),
+        "later puts are not touched"
+    );
 }

@@ -1,0 +1,122 @@
+//! `/tus` and `/resumable`: uploads that grow by appends, in two protocols over the same sessions.
+//!
+//! The one place that decides which protocol a request speaks. `Tus-Resumable` decides for tus whatever else is there,
+//! because systems add the fields of the IETF's draft to requests of tus clients on their own.
+
+use crate::http::{
+    files,
+    problem::{Kind, Problem},
+    request::Request,
+    response::Response,
+    resumable,
+    route::{Handler, Route},
+    tus,
+};
+use crate::{engine::Engine, session::End};
+
+/// Methods of the URL at which uploads begin.
+const CREATION: &[(&str, Handler)] = &[
+    ("POST", |request, _| speak(request, tus::create, resumable::create)),
+    ("PUT", |request, _| speak(request, not_in_tus, resumable::create)),
+    ("PATCH", |request, _| speak(request, not_in_tus, resumable::create)),
+    ("OPTIONS", |request, _| options(request)),
+];
+
+/// Methods of an upload's URL.
+const UPLOAD: &[(&str, Handler)] = &[
+    ("HEAD", |request, of| {
+        speak(request, |request| tus::head(request, of[0]), |request| resumable::look(request, of[0]))
+    }),
+    ("GET", |request, of| get(request, of[0])),
+    ("PATCH", |request, of| {
+        speak(request, |request| tus::append(request, of[0]), |request| resumable::append(request, of[0]))
+    }),
+    ("DELETE", |request, of| {
+        speak(request, |request| tus::terminate(request, of[0]), |request| resumable::cancel(request, of[0]))
+    }),
+    ("OPTIONS", |request, _| options(request)),
+];
+
+/// The routes of both protocols, with and without a slash at the end.
+pub(super) const ROUTES: &[Route] = &[
+    Route { pattern: &[TUS], methods: CREATION },
+    Route { pattern: &[TUS, ""], methods: CREATION },
+    Route { pattern: &[TUS, "*"], methods: UPLOAD },
+    Route { pattern: &[RESUMABLE], methods: CREATION },
+    Route { pattern: &[RESUMABLE, ""], methods: CREATION },
+    Route { pattern: &[RESUMABLE, "*"], methods: UPLOAD },
+];
+
+const TUS: &str = "tus";
+const RESUMABLE: &str = "resumable";
+
+/// A protocol of uploads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Tus,
+    Resumable,
+}
+
+/// Applies `X-HTTP-Method-Override` to requests of these protocols.
+pub(super) fn prepare(request: &mut Request) {
+    if is_below(request, TUS) || is_below(request, RESUMABLE) {
+        request.override_method();
+    }
+}
+
+/// Returns the path of an upload below the root of the portal, at the URL that the request went to.
+pub(super) fn upload_path(request: &Request, id: &str) -> String {
+    format!("{}/{id}", if is_below(request, RESUMABLE) { RESUMABLE } else { TUS })
+}
+
+fn is_below(request: &Request, root: &str) -> bool {
+    request.path().split('/').nth(1) == Some(root)
+}
+
+fn protocol(request: &Request) -> Protocol {
+    let is_tus = request.field("tus-resumable").is_some();
+    if is_tus || (is_below(request, TUS) && !resumable::is_spoken(request)) {
+        Protocol::Tus
+    } else {
+        Protocol::Resumable
+    }
+}
+
+/// Answers in the protocol of the request.
+fn speak(
+    request: &Request,
+    in_tus: impl FnOnce(&Request) -> Result<Response, Problem>,
+    in_resumable: impl FnOnce(&Request) -> Result<Response, Problem>,
+) -> Result<Response, Problem> {
+    match protocol(request) {
+        Protocol::Tus => tus::answer(request, in_tus),
+        Protocol::Resumable => resumable::answer(request, in_resumable),
+    }
+}
+
+fn not_in_tus(_: &Request) -> Result<Response, Problem> {
+    Err(Problem::from(Kind::METHOD_NOT_ALLOWED).header("allow", "POST, OPTIONS".to_owned()))
+}
+
+/// Describes both protocols at once.
+fn options(request: &Request) -> Result<Response, Problem> {
+    let limit = Engine::open().store.info().max_object_size;
+    Ok(resumable::describe(request, tus::describe(Response::new(204), limit), limit))
+}
+
+/// Returns the file of a finished upload, in any protocol: browsers open the URL. Otherwise as the protocol says.
+fn get(request: &Request, id: &str) -> Result<Response, Problem> {
+    let engine = Engine::open();
+    let found = engine.find(id)?;
+    match engine.standing(&found.session)?.end {
+        Some(End::Complete) => {
+            let response = files::download(request, &found.session.file_id)?;
+            Ok(resumable::finished(request, &engine, &found, response)?.header("tus-resumable", tus::VERSION))
+        }
+        _ if protocol(request) == Protocol::Resumable => {
+            resumable::answer(request, |request| resumable::look(request, id))
+        }
+        // A client asks for the file, and may know the upload by its HEAD.
+        _ => Err(Kind::NOT_FOUND.into()),
+    }
+}
