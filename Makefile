@@ -75,6 +75,12 @@ $(PAGE_PACKAGES): page/package.json page/package-lock.json
 	cd page && npm ci --ignore-scripts --no-audit --no-fund
 	touch '$@'
 
+# The example whose page is bundled, for the tests.
+EXAMPLE := examples/page-elsewhere/uppy
+$(EXAMPLE)/dist/main.js: $(EXAMPLE)/package-lock.json $(EXAMPLE)/main.js $(EXAMPLE)/index.html
+	cd '$(EXAMPLE)' && npm ci --ignore-scripts --no-audit --no-fund && npm run build
+	touch '$@'
+
 .PHONY: run
 run: toolchain $(PAGE_HERE) ## Start the portal on a local store and print what to try (STORE=file:DIR LISTEN=HOST:PORT)
 	$(if $(PAGE_HERE)$(wildcard $(PAGE)),,@echo 'page: there is no npm, so a browser gets a plain form in its place')
@@ -85,13 +91,13 @@ run: toolchain $(PAGE_HERE) ## Start the portal on a local store and print what 
 CHECK_API := $(if $(CI)$(shell command -v python3),$(SCHEMATHESIS))
 
 .PHONY: test
-test: toolchain $(PAGE_HERE) $(if $(shell command -v go),$(MINIO)) $(CHECK_API) ## Run every test (builds MinIO where Go is; the check of the API needs Python; those of the page run in CI)
+test: toolchain $(PAGE_HERE) $(if $(CI),$(EXAMPLE)/dist/main.js) $(if $(shell command -v go),$(MINIO)) $(CHECK_API) ## Run every test (builds MinIO where Go is; the check of the API needs Python; those of the page run in CI)
 	cargo test --workspace --locked --no-fail-fast
 	$(if $(CHECK_API),scripts/check-api '$(TARGET_DIR)/debug/portico' '$(SCHEMATHESIS)',@echo 'check-api: ignored, there is no python3')
 	$(if $(CI),cd page && SHORT=1 PORTICO='$(TARGET_DIR)/debug/portico' node tests/run.mjs,@echo 'test-page: not run; see `make test-page`')
 
 .PHONY: test-page
-test-page: toolchain $(PAGE) ## Test the page in headless Chromium (needs Node, npm and Chromium; SHORT=1 for small files, TESTS=view.test, ONLY=title)
+test-page: toolchain $(PAGE) $(EXAMPLE)/dist/main.js ## Test the page in headless Chromium (needs Node, npm and Chromium; SHORT=1 for small files, TESTS=view.test, ONLY=title)
 	cargo build --workspace --locked --bin portico
 	cd page && PORTICO='$(TARGET_DIR)/debug/portico' node tests/run.mjs $(TESTS)
 

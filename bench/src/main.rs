@@ -3,6 +3,7 @@
 //! Each comparison is a file of its own; the harness has what they share. A missed target is printed as MISSED and
 //! fails the run only with `--check`.
 
+mod appends;
 mod assembly;
 mod context;
 mod guestless;
@@ -50,9 +51,10 @@ fn run(args: Args) -> Result<bool> {
         args,
     };
     type Comparison = fn(&Bench, &mut Report) -> Result<()>;
-    let all: [(&str, Comparison); 9] = [
+    let all: [(&str, Comparison); 10] = [
         ("portal", portal::compare),
         ("tusd", tusd::compare),
+        ("appends", appends::compare),
         ("small", small::compare),
         ("assembly", assembly::compare),
         ("lanes", lanes::compare),

@@ -7,7 +7,7 @@ use portico_bench_harness::content::{rate, size};
 use portico_bench_harness::process::{Server, free_addr, portico};
 use portico_bench_harness::report::{Report, Row, Target};
 use portico_bench_harness::turns::{Times, alternate, median, spread};
-use portico_bench_harness::uploads::{parts, patch, patches, put};
+use portico_bench_harness::uploads::{Tus, parts, patch, patches, put};
 use portico_bench_harness::{MIB, Result};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -37,12 +37,12 @@ pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result<()> {
     let theirs = Server::at(command(tusd, addr, &dir.join("tusd")), addr, &dir.join("tusd.log"))?;
 
     let ours_once = || put(ours.addr, &bench.content, bench.size, &sha256);
-    let theirs_once = || patch(theirs.addr, &bench.content, bench.size);
+    let theirs_once = || patch(Tus::Tusd, theirs.addr, &bench.content, bench.size);
     let times = alternate(bench.rounds, dir, ours_once, theirs_once)?;
     tell(bench, report, whole, &times, Target::AtLeast(0.9), "one PATCH")?;
 
     let ours_once = || parts(ours.addr, &bench.content, bench.size, PART, &sha256);
-    let theirs_once = || patches(theirs.addr, &bench.content, bench.size, PART);
+    let theirs_once = || patches(Tus::Tusd, theirs.addr, &bench.content, bench.size, PART);
     let times = alternate(bench.rounds, dir, ours_once, theirs_once)?;
     tell(bench, report, pieces, &times, Target::AtLeast(1.0), "PATCHes of that size, one connection in both")
 }

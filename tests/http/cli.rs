@@ -104,6 +104,8 @@ fn a_bad_value_is_exit_code_2_and_named_with_its_source() {
         ("--body-min-rate", "fast", "body_min_rate"),
         ("--shutdown-grace", "1", "shutdown_grace"),
         ("--trusted-proxies", "localhost", "trusted_proxies"),
+        ("--base-url", "files.example.org", "base_url"),
+        ("--cors-origins", "https://app.example.org/", "cors_origins"),
         ("--log", "info,=", "log"),
         ("--log-format", "xml", "log_format"),
     ] {

@@ -32,6 +32,37 @@ fn a_large_file_takes_no_more_memory_than_a_small_one() {
 }
 
 #[test]
+fn a_large_form_takes_no_more_memory_than_a_small_one() {
+    let server = Server::start(&[]);
+    let peak_of = |content: &Pattern| {
+        server.reset_peak();
+        let head = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"large\"\r\n\r\n";
+        let end = "\r\n--b--\r\n";
+        let length = (head.len() + end.len()) as u64 + content.size();
+        let fields = [("Content-Type", "multipart/form-data; boundary=b"), ("Content-Length", &*length.to_string())];
+        let mut connection = server.connect();
+        connection.request("POST /files", &fields);
+        connection.send(head);
+        content.pieces().for_each(|piece| connection.send(piece));
+        connection.send(end);
+        let told = connection.response().json();
+        assert_eq!(told["files"][0]["sha256"], content.sha256_hex(), "{told}");
+        let peak = server.peak();
+        let path = format!("/files/{}", told["files"][0]["file_id"].as_str().expect("an id"));
+        assert_eq!(server.ask(&format!("DELETE {path}"), &[]).head.status, 204);
+        peak
+    };
+    peak_of(&Pattern::new(0, 30 * MIB));
+    let small = peak_of(&Pattern::new(1, 30 * MIB));
+    let large = peak_of(&Pattern::new(2, 300 * MIB));
+    let peaks = format!("{} KiB for a form of 30 MiB, {} KiB for one of 300 MiB", small >> 10, large >> 10);
+    tell(&format!("peak: {peaks}"));
+    assert!(large <= small + 8 * MIB, "{peaks}");
+    assert!(small.max(large) < 96 * MIB, "{peaks}");
+    server.finish(&[]);
+}
+
+#[test]
 fn two_hundred_slow_uploads_at_once() {
     const UPLOADS: u64 = 200;
     const SIZE: u64 = MIB + 1;

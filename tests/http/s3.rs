@@ -20,6 +20,8 @@ mod digests;
 mod files;
 #[expect(dead_code, reason = "slow clients are about sockets alone, and run in `main.rs`")]
 mod fixture;
+mod forms;
+mod forms_bad;
 mod heads;
 mod host;
 mod http2;
@@ -27,7 +29,9 @@ mod kill;
 mod limits;
 mod names;
 mod portals;
+mod posts;
 mod ranges;
+mod resumable;
 mod sessions;
 mod sessions_bad;
 mod sessions_kill;
@@ -35,6 +39,9 @@ mod sessions_many;
 mod sessions_race;
 mod sessions_settings;
 mod signals;
+mod tus;
+mod tus_bad;
+mod tus_kill;
 
 /// Where servers of these tests store.
 use bucket::Bucket as Store;

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-const ONE: &str = "first-token-0123456789abcdefghij";
+pub(crate) const ONE: &str = "first-token-0123456789abcdefghij";
 const OTHER: &str = "second.token~0123456789+ABCDEF/ghij==";
 
 /// A file of these tokens beside a store, which its owner alone may read.
@@ -22,13 +22,13 @@ fn token_file(folder: &Folder, content: &str) -> PathBuf {
 }
 
 /// A server that lets in who shows one of both tokens.
-fn guarded(flags: &[&str]) -> Server {
+pub(crate) fn guarded(flags: &[&str]) -> Server {
     let folder = Arc::new(Folder::new());
     let path = token_file(&folder, &format!("# the first\n{ONE}\n\n  # and another\n{OTHER}\n"));
     Server::start_on(&folder, &[&["--token-file", &*path.display().to_string()], flags].concat())
 }
 
-fn bearer(token: &str) -> String {
+pub(crate) fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 

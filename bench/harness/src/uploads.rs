@@ -9,6 +9,37 @@ use std::time::Instant;
 
 const RESUMABLE: &str = "Tus-Resumable: 1.0.0\r\n";
 
+/// Where uploads of tus begin.
+#[derive(Clone, Copy)]
+pub enum Tus {
+    /// At a tusd with its defaults.
+    Tusd,
+    /// At a portal.
+    Portal,
+}
+
+impl Tus {
+    fn creation(self) -> &'static str {
+        match self {
+            Tus::Tusd => "/files/",
+            Tus::Portal => "/tus/",
+        }
+    }
+
+    /// The path of a new upload.
+    fn create(self, to: SocketAddr, size: u64) -> Result<String> {
+        let headers = format!("{RESUMABLE}Upload-Length: {size}\r\n");
+        self.path_of(&client::ask(to, "POST", self.creation(), &headers)?.expect(201)?)
+    }
+
+    /// The path in the `Location` of an answer.
+    fn path_of(self, answer: &client::Answer) -> Result<String> {
+        let location = answer.header("location").ok_or("the answer has no location")?;
+        let id = location.rsplit('/').next().ok_or("the location has no id")?;
+        Ok(format!("{}{id}", self.creation()))
+    }
+}
+
 /// Seconds of one PUT to a portal, which is checked against the digest and deleted again.
 pub fn put(to: SocketAddr, content: &Content, size: u64, sha256: &str) -> Result<f64> {
     let start = Instant::now();
@@ -103,10 +134,10 @@ pub fn parts(to: SocketAddr, content: &Content, size: u64, part: u64, sha256: &s
     Ok(seconds)
 }
 
-/// Seconds of the PATCHes of one upload to a tusd, of so many bytes each, on one connection. The creation of the upload
-/// does not count.
-pub fn patches(to: SocketAddr, content: &Content, size: u64, part: u64) -> Result<f64> {
-    let path = create(to, size)?;
+/// Seconds of the PATCHes of one upload of tus, of so many bytes each, on one connection. The creation of the upload does
+/// not count.
+pub fn patches(tus: Tus, to: SocketAddr, content: &Content, size: u64, part: u64) -> Result<f64> {
+    let path = tus.create(to, size)?;
     let mut connection = KeptAlive::open(to)?;
 
     let start = Instant::now();
@@ -118,12 +149,6 @@ pub fn patches(to: SocketAddr, content: &Content, size: u64, part: u64) -> Resul
     let seconds = start.elapsed().as_secs_f64();
     client::ask(to, "DELETE", &path, RESUMABLE)?.expect(204)?;
     Ok(seconds)
-}
-
-/// The path of a new upload of a tusd.
-fn create(to: SocketAddr, size: u64) -> Result<String> {
-    let created = client::ask(to, "POST", "/files/", &format!("{RESUMABLE}Upload-Length: {size}\r\n"))?.expect(201)?;
-    path_of(&created)
 }
 
 /// Puts one small file on an open connection to a portal, and returns its path.
@@ -139,26 +164,20 @@ pub fn create_small(connection: &mut KeptAlive, content: &Content, size: u64) ->
     if answer.header("upload-offset") != Some(size.to_string().as_str()) {
         return Err("tusd did not store the whole".into());
     }
-    path_of(&answer)
+    Tus::Tusd.path_of(&answer)
 }
 
-/// The path in the `Location` of an answer of a tusd.
-fn path_of(answer: &client::Answer) -> Result<String> {
-    let location = answer.header("location").ok_or("tusd gave no location")?;
-    Ok(location.find("/files/").map(|at| location[at..].to_owned()).ok_or("tusd gave another location")?)
-}
-
-/// Seconds of one PATCH to a tusd that holds the whole, which is checked by its offset and deleted again. The creation
-/// of the upload does not count.
-pub fn patch(to: SocketAddr, content: &Content, size: u64) -> Result<f64> {
-    let path = create(to, size)?;
+/// Seconds of one PATCH that holds the whole, which is checked by its offset and deleted again. The creation of the
+/// upload does not count.
+pub fn patch(tus: Tus, to: SocketAddr, content: &Content, size: u64) -> Result<f64> {
+    let path = tus.create(to, size)?;
     let headers = format!("{RESUMABLE}Upload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\n");
 
     let start = Instant::now();
     let answer = client::send(to, "PATCH", &path, &headers, content, size)?;
     let seconds = start.elapsed().as_secs_f64();
     if answer.expect(204)?.header("upload-offset") != Some(size.to_string().as_str()) {
-        return Err("tusd did not store the whole".into());
+        return Err("the server did not store the whole".into());
     }
     client::ask(to, "DELETE", &path, RESUMABLE)?.expect(204)?;
     Ok(seconds)

@@ -9,13 +9,16 @@ use portico_bench_harness::content::{rate, size};
 use portico_bench_harness::process::{Server, free_addr, portico_on};
 use portico_bench_harness::report::{Report, Row, Target, available, file_system};
 use portico_bench_harness::turns::{median, rotate, spread};
-use portico_bench_harness::uploads::{patch, put};
+use portico_bench_harness::uploads::{Tus, patch, patches, put};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
 const BUCKET: &str = "bench-serve";
+
+/// Bytes of a PATCH of an upload in pieces.
+const APPEND: u64 = 16 << 20;
 
 /// Bytes of the upload with which it is looked how content is sent: more than a part of either.
 const SAMPLE: u64 = 64 << 20;
@@ -75,7 +78,7 @@ fn on(bench: &Bench, report: &mut Report, program: &Path, minio: &Minio, data: &
     let sha256 = bench.content.sha256(SAMPLE);
     let (our_recorder, their_recorder) = (Recorder::before(minio.addr)?, Recorder::before(minio.addr)?);
     put(portico(bench, our_recorder.addr, BUCKET, "serve.log")?.addr, &bench.content, SAMPLE, &sha256)?;
-    patch(tusd(bench, program, their_recorder.addr)?.addr, &bench.content, SAMPLE)?;
+    patch(Tus::Tusd, tusd(bench, program, their_recorder.addr)?.addr, &bench.content, SAMPLE)?;
 
     let sha256 = bench.content.sha256(bench.size);
     let ours = portico(bench, minio.addr, BUCKET, "serve.log")?;
@@ -83,9 +86,15 @@ fn on(bench: &Bench, report: &mut Report, program: &Path, minio: &Minio, data: &
     let times = rotate(bench.rounds, data, 3, |side| {
         let seconds = match side {
             0 => put(ours.addr, &bench.content, bench.size, &sha256),
-            1 => patch(theirs.addr, &bench.content, bench.size),
+            1 => patch(Tus::Tusd, theirs.addr, &bench.content, bench.size),
             _ => bench.content.sync(bench.size, data),
         };
+        minio.empty_trash()?;
+        seconds
+    })?;
+    let patched = rotate(bench.rounds, data, 2, |side| {
+        let (tus, to) = if side == 0 { (Tus::Portal, ours.addr) } else { (Tus::Tusd, theirs.addr) };
+        let seconds = patches(tus, to, &bench.content, bench.size, APPEND);
         minio.empty_trash()?;
         seconds
     })?;
@@ -106,6 +115,18 @@ fn on(bench: &Bench, report: &mut Report, program: &Path, minio: &Minio, data: &
             spread(&times[0]),
             spread(&times[1])
         ),
+    )?;
+    let (our, their) = (median(&patched[0]), median(&patched[1]));
+    report.row(
+        &Row {
+            name: format!("PATCHes of {} / tusd, MinIO on {kind}", size(APPEND)),
+            ours: rate(bench.size, our),
+            theirs: rate(bench.size, their),
+            value: their / our,
+            unit: "x",
+            target: Target::AtLeast(2.0),
+        },
+        &format!("one connection in both; ours {}, theirs {}", spread(&patched[0]), spread(&patched[1])),
     )?;
     report.say(&format!("    {:<31} {}", "ours", our_recorder.modes()))?;
     report.say(&format!("    {:<31} {}", format!("tusd {}", bench.args.tusd_version), their_recorder.modes()))?;

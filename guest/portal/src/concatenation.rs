@@ -6,6 +6,7 @@
 
 use crate::{
     appends::Content,
+    clock,
     engine::{Engine, Found, Parts, joiner_name},
     refusal::Refusal,
     session::{Announced, Concat, End, Form, JOINED, Session},
@@ -14,7 +15,8 @@ use portico_guest::{Error, StoredObject};
 use std::collections::HashSet;
 
 impl Engine {
-    /// Begins a file that consists of other uploads. Its record names them in `file.concat`.
+    /// Begins a file that consists of other uploads. Its record names them in `file.concat`. The same uploads in the same
+    /// order again are the same file, because a client may have lost the first answer.
     ///
     /// # Errors
     /// [`Refusal::Partial`]; [`Refusal::Used`]; [`Refusal::TooLarge`].
@@ -23,6 +25,9 @@ impl Engine {
         let partials = partials.clone();
         if partials.iter().collect::<HashSet<_>>().len() < partials.len() {
             return Err(Refusal::Used);
+        }
+        if let Some(found) = self.concatenation_of(&partials)? {
+            return Ok(found);
         }
         let mut total = Some(0_u64);
         for id in &partials {
@@ -42,6 +47,21 @@ impl Engine {
             }
         }
         Ok(found)
+    }
+
+    /// Finds the concatenation of exactly these uploads.
+    fn concatenation_of(&self, wanted: &[String]) -> Result<Option<Found>, Refusal> {
+        let Some(first) = wanted.first().filter(|id| clock::is_id(id)) else { return Ok(None) };
+        let record = match self.store.get_record(&joiner_name(first)) {
+            Ok(record) => record,
+            Err(Error::NotFound) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        match self.find(&String::from_utf8_lossy(&record.value)) {
+            Ok(found) => Ok(Some(found).filter(|found| found.session.form() == Form::Joined(wanted))),
+            Err(Refusal::Unknown) => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// Finds an upload that can be joined.

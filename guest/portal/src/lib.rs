@@ -4,8 +4,9 @@
 //! `policy` and `session` hold the rules as pure functions. `engine` has the operations on sessions that all protocols
 //! share. `http` has the protocols, one file each. `maintenance` is the background work.
 //!
-//! Invariants: the host moves content between body and store, and no byte of it enters this guest's memory; one
-//! instance serves one request and keeps no state.
+//! Invariants: the host moves content between body and store, and no byte of it enters this guest's memory, except that
+//! of forms, piece by piece, because only a parser finds the end of a file there; one instance serves one request and
+//! keeps no state.
 
 mod appends;
 mod clock;

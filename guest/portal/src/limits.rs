@@ -35,3 +35,29 @@ pub(crate) const CONCAT_MAX: usize = 500;
 
 /// Longest `Upload-Concat` field of tus, in bytes.
 pub(crate) const UPLOAD_CONCAT_MAX: usize = 32 << 10;
+
+/// Longest boundary of a form, in bytes: the limit of RFC 2046, 5.1.1.
+pub(crate) const BOUNDARY_MAX: usize = 70;
+
+/// Most files in one form. If the form fails, each stored file costs a delete.
+pub(crate) const FORM_FILES_MAX: usize = 100;
+
+/// Most parts of a form: files, other fields, and inputs without a chosen file.
+pub(crate) const FORM_PARTS_MAX: usize = 1_000;
+
+/// Largest header section of a part of a form, in bytes; also the largest preamble and epilogue, give or take one
+/// [`FORM_READ`].
+pub(crate) const FORM_HEAD_MAX: usize = 16 << 10;
+
+/// Most bytes of a form that one read asks of the host.
+pub(crate) const FORM_READ: u64 = 64 << 10;
+
+/// Most metadata pairs that a form gives a file. The contract allows 64, and one is the original filename.
+pub(crate) const METADATA_PAIRS_MAX: usize = 63;
+
+/// Most bytes of metadata that a form gives a file, names and values together. The contract allows 8 KiB, and the
+/// original filename takes its share.
+pub(crate) const METADATA_BYTES_MAX: usize = (8 << 10) - "original-filename".len() - FILENAME_MAX;
+
+/// Longest name of a metadata pair, in bytes: the limit of the contract.
+pub(crate) const METADATA_NAME_MAX: usize = 64;

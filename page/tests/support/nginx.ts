@@ -19,9 +19,11 @@ export class Nginx {
     mkdirSync(join(folder, "temp"));
     const port = await freePort();
     const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `${name}_temp_path ${folder}/temp/${name};`).join("\n");
+    // The workers of a root's nginx are somebody else, who may not write into this folder.
+    const user = process.getuid?.() === 0 ? "user root;" : "";
     writeFileSync(
       join(folder, "nginx.conf"),
-      `daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log;
+      `${user} daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log;
        events {}
        http { access_log off; ${paths}
          server { listen 127.0.0.1:${port}; ${settings}

@@ -61,6 +61,7 @@ impl Guest for Hostile {
             }
             "/reach" => answer(out, &reach()),
             "/headers" => answer(out, &headers(&request)),
+            "/cors" => answer_with(out, &CORS, "ok"),
             "/writers" => answer(out, &writers()),
             "/write-then-trap" => {
                 let mut writer = Store::open().create_final("half", FinalOptions::new()).expect("a writer");
@@ -114,8 +115,23 @@ fn finish((body, stream): (OutgoingBody, OutputStream)) {
     let _ = OutgoingBody::finish(body, None);
 }
 
+/// What would let any page act as its reader.
+const CORS: [(&str, &str); 4] = [
+    ("access-control-allow-origin", "*"),
+    ("access-control-allow-credentials", "true"),
+    ("access-control-allow-private-network", "true"),
+    ("vary", "Accept"),
+];
+
 fn answer(out: ResponseOutparam, text: &str) {
+    answer_with(out, &[], text);
+}
+
+fn answer_with(out: ResponseOutparam, more: &[(&str, &str)], text: &str) {
     let fields = Fields::new();
+    for (name, value) in more {
+        fields.set(name, &[value.as_bytes().to_vec()]).expect("a field");
+    }
     fields.set("content-length", &[text.len().to_string().into_bytes()]).expect("a field");
     let response = OutgoingResponse::new(fields);
     let body = response.body().expect("a body");

@@ -1,6 +1,8 @@
 //! `/files`: whole files in one request each.
 //!
 //! - `GET /files` lists a page of files: `limit` entries after the cursor `after`.
+//! - `POST /files` stores the files of a form (`multipart/form-data`), or any other body under the name in
+//!   `Content-Disposition` or `?name=`. It returns 201 with the receipts, or with a page for a browser.
 //! - `PUT /files/{name}` stores the body under a new random id and returns 201 with the receipt. The name is only the
 //!   original filename: two PUTs of one name make two files.
 //! - `GET` and `HEAD /files/{file_id}` return the content: whole, or one range, or 304.
@@ -12,15 +14,19 @@ use crate::{
     clock,
     engine::ORIGINAL_FILENAME,
     http::{
+        form::{self, Uploaded},
         problem::{Kind, Problem},
+        receipts::{self, Row},
         request::Request,
         response::Response,
         route::Route,
     },
     limits::PAGE,
     policy::{
+        accept,
+        announced_name::Disposition,
         conditions::{Validators, Verdict},
-        digests, disposition, media_type, names, parts,
+        digests, disposition, form as rules, media_type, names, parts,
         ranges::{self, Selection},
     },
     session::millis,
@@ -28,11 +34,11 @@ use crate::{
 use percent_encoding::percent_decode_str;
 use portico_guest::{Argument, Error, FinalOptions, Store, StoredObject};
 use serde::Serialize;
-use std::{borrow::Cow, time::SystemTime};
+use std::{borrow::Cow, collections::BTreeMap, time::SystemTime};
 
 /// The routes of this protocol.
 pub(super) const ROUTES: &[Route] = &[
-    Route { pattern: &["files"], methods: &[("GET", list), ("HEAD", list)] },
+    Route { pattern: &["files"], methods: &[("GET", list), ("HEAD", list), ("POST", post)] },
     Route { pattern: &["files", "*"], methods: &[("GET", get), ("HEAD", get), ("PUT", put), ("DELETE", delete)] },
 ];
 
@@ -74,6 +80,30 @@ struct Listed<'o> {
     next: Option<&'o str>,
 }
 
+/// The files of a form that were stored.
+#[derive(Serialize)]
+struct FormFiles<'o> {
+    files: Vec<FormFile<'o>>,
+    /// The names of fields after the last file, which are metadata of no file.
+    unused_fields: &'o [String],
+}
+
+/// A file of a form: its receipt, and its metadata from the fields.
+#[derive(Serialize)]
+struct FormFile<'o> {
+    #[serde(flatten)]
+    receipt: Receipt<'o>,
+    metadata: BTreeMap<&'o str, &'o str>,
+}
+
+impl<'o> FormFile<'o> {
+    fn new(object: &'o StoredObject, backend: &'o str) -> Self {
+        let pairs = object.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let metadata = pairs.filter(|(key, _)| *key != ORIGINAL_FILENAME).collect();
+        FormFile { receipt: Receipt::new(object, backend), metadata }
+    }
+}
+
 fn list(request: &Request, _: &[&str]) -> Result<Response, Problem> {
     let limit = match request.parameter("limit")? {
         None => PAGE.0,
@@ -95,16 +125,40 @@ fn list(request: &Request, _: &[&str]) -> Result<Response, Problem> {
     Ok(Response::new(200).header("cache-control", "no-store").json("application/json", &listed))
 }
 
+fn post(request: &Request, _: &[&str]) -> Result<Response, Problem> {
+    let content_type = request.field("content-type");
+    let boundary = rules::boundary(content_type.as_deref()).map_err(|why| Problem::invalid("content-type", why))?;
+    let Some(boundary) = boundary else { return store(request, posted_name(request)?) };
+    if request.parameter("name")?.is_some() {
+        return Err(Problem::invalid("name", "each file of a form has a name of its own"));
+    }
+    must_be_possible(request)?;
+    let store = Store::open();
+    let Uploaded { files, unused } = form::store(request, &boundary, &store)?;
+    let response = Response::new(201).header("cache-control", "no-store").header("vary", "accept");
+    let response = match files.as_slice() {
+        [file] => response.header("location", request.relative(&format!("files/{}", file.file_id))),
+        _ => response,
+    };
+    if accept::prefers_html(request.field("accept").as_deref()) {
+        let rows = files.iter().map(|file| Row { id: &file.file_id, name: original_filename(file), file });
+        return Ok(receipts::respond(response, rows, &unused));
+    }
+    let backend = store.info().backend;
+    let files = files.iter().map(|file| FormFile::new(file, &backend)).collect();
+    Ok(response.json("application/json", &FormFiles { files, unused_fields: &unused }))
+}
+
 fn put(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
-    let name = names::of_segment(parameters[0]).map_err(|bad| Problem::invalid("name", bad.reason()))?;
+    store(request, names::of_segment(parameters[0]).map_err(|bad| Problem::invalid("name", bad.reason()))?)
+}
+
+/// Stores the body, which the host pulls, as a file of that name.
+fn store(request: &Request, name: String) -> Result<Response, Problem> {
     let mut options = FinalOptions::new().content_type(announced_type(request)?).metadata(ORIGINAL_FILENAME, name);
     options.expected.sha256 = request.announced_digest()?;
     options.expected.size = request.content_length()?;
-    request.must_be_whole_and_plain()?;
-    // The file is new, so no condition can match an existing one.
-    if request.conditions().verdict(None, false) == Verdict::Failed {
-        return Err(Kind::PRECONDITION_FAILED.into());
-    }
+    must_be_possible(request)?;
 
     let store = Store::open();
     let info = store.info();
@@ -115,8 +169,47 @@ fn put(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
     let body = request.body();
     let stored = store.put_final(&clock::random_id(), body.stream(), options)?;
     Ok(Response::new(201)
-        .header("location", format!("/files/{}", stored.file_id))
+        .header("location", request.relative(&format!("files/{}", stored.file_id)))
         .json("application/json", &Receipt::new(&stored, &info.backend)))
+}
+
+/// Refuses partial and coded content, and conditions. A new file matches no condition on an existing one.
+fn must_be_possible(request: &Request) -> Result<(), Problem> {
+    request.must_be_whole_and_plain()?;
+    match request.conditions().verdict(None, false) {
+        Verdict::Failed => Err(Kind::PRECONDITION_FAILED.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the name of a posted file: that of `Content-Disposition` or that of the query, which must agree.
+fn posted_name(request: &Request) -> Result<String, Problem> {
+    let invalid = |detail| Problem::invalid("content-disposition", detail);
+    let announced = match request.field("content-disposition") {
+        None => None,
+        // The value was not UTF-8.
+        Some(field) if field.contains(char::REPLACEMENT_CHARACTER) => return Err(invalid("not UTF-8")),
+        Some(field) => {
+            let parsed = Disposition::of_request(field.as_bytes()).map_err(|bad| invalid(bad.reason()))?;
+            if parsed.kind != "attachment" {
+                return Err(invalid("attachment expected"));
+            }
+            let name = parsed.filename.ok_or_else(|| invalid("a filename expected"))?;
+            names::check_parameter(&name).map_err(|bad| invalid(bad.reason()))?;
+            Some(name)
+        }
+    };
+    let named = request.parameter("name")?;
+    if let Some(name) = &named {
+        names::check(name).map_err(|bad| Problem::invalid("name", bad.reason()))?;
+    }
+    match (announced, named) {
+        (Some(one), Some(other)) if one != other => {
+            Err(Problem::invalid("name", "the name differs from the filename in Content-Disposition"))
+        }
+        (None, None) => Err(Problem::invalid("name", "a name in Content-Disposition or the query expected")),
+        (announced, named) => Ok(announced.or(named).unwrap_or_default()),
+    }
 }
 
 fn get(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {

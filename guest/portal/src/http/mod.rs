@@ -4,9 +4,12 @@
 //! host's `response-outparam`.
 
 mod files;
+mod form;
+mod form_reader;
 mod openapi;
 mod page;
 mod problem;
+mod receipts;
 mod refused;
 mod request;
 mod response;
@@ -14,6 +17,7 @@ mod resumable;
 mod route;
 mod sessions;
 mod tus;
+mod tus_fields;
 mod uploads;
 
 use portico_guest::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};

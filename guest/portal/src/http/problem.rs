@@ -90,6 +90,9 @@ struct Members {
     expected_offset: Option<u64>,
     #[serde(rename = "provided-offset", skip_serializing_if = "Option::is_none")]
     provided_offset: Option<u64>,
+    /// The files of a failed form that may still exist, because their removal failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining_files: Option<Vec<String>>,
     /// The host's id of the request. The server's log has the cause under this id.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
@@ -150,6 +153,12 @@ impl Problem {
         self
     }
 
+    /// Sets the ids of the files of a failed form that may still exist.
+    pub(crate) fn remaining_files(mut self, ids: Vec<String>) -> Self {
+        self.0.remaining_files = Some(ids);
+        self
+    }
+
     /// Sets the id of the request, if the host has given one.
     pub(crate) fn request_id(mut self, id: Option<String>) -> Self {
         self.0.request_id = id;
@@ -169,6 +178,7 @@ impl From<Kind> for Problem {
             missing_parts: None,
             expected_offset: None,
             provided_offset: None,
+            remaining_files: None,
             request_id: None,
             headers: Vec::new(),
         }))

@@ -13,7 +13,7 @@ use portico_guest::{
     Digest, DigestAlgorithm, Expected, InputStream,
     bindings::wasi::{
         http::types::{ErrorCode, IncomingBody, IncomingRequest, Method, http_error_code},
-        io::streams::StreamError,
+        io::{error::Error as WasiError, streams::StreamError},
     },
 };
 use serde_json::{Map, Value};
@@ -48,6 +48,16 @@ impl Request {
             Some("HEAD") => Method::Head,
             _ => return,
         };
+    }
+
+    /// Returns the first segment of the path.
+    pub(crate) fn root(&self) -> &str {
+        self.path().split('/').nth(1).unwrap_or_default()
+    }
+
+    /// Returns the path of an upload below the root of the portal, at the URL that this request went to.
+    pub(crate) fn upload_path(&self, id: &str) -> String {
+        format!("{}/{id}", self.root())
     }
 
     /// Returns a reference to a path below the root of the portal, relative to this request's own path, so that it
@@ -215,8 +225,7 @@ impl Request {
                 Ok(bytes) => text.extend(bytes),
                 Err(StreamError::Closed) => break,
                 Err(StreamError::LastOperationFailed(error)) => {
-                    let stalled = matches!(http_error_code(&error), Some(ErrorCode::ConnectionReadTimeout));
-                    return Err(if stalled { Kind::STALLED } else { Kind::INTERRUPTED }.into());
+                    return Err(if is_stalled(&error) { Kind::STALLED } else { Kind::INTERRUPTED }.into());
                 }
             }
             if text.len() as u64 > JSON_MAX {
@@ -234,6 +243,11 @@ impl Request {
     pub(crate) fn body(&self) -> Body {
         Body(self.request.consume().expect("the body is taken once"))
     }
+}
+
+/// Whether a body failed because the client stopped sending.
+pub(crate) fn is_stalled(error: &WasiError) -> bool {
+    matches!(http_error_code(error), Some(ErrorCode::ConnectionReadTimeout))
 }
 
 impl Body {

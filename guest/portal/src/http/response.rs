@@ -54,7 +54,7 @@ impl Response {
     }
 
     /// Sets a text as the body.
-    pub(crate) fn text(self, media_type: &str, document: &'static str) -> Self {
+    pub(crate) fn text(self, media_type: &str, document: impl Into<Vec<u8>>) -> Self {
         Response { body: Body::Bytes(document.into()), ..self }.header("content-type", media_type)
     }
 

@@ -10,12 +10,12 @@ use crate::{
         problem::{Kind, Problem},
         request::Request,
         response::Response,
-        uploads::upload_path,
     },
     policy::{
-        digests, disposition, media_type, names,
+        announced_name::Disposition,
+        digests, media_type,
         upload_fields::{INTEROP_VERSION, PARTIAL_UPLOAD, boolean, integer, limits, write_boolean},
-        upload_metadata::UploadMetadata,
+        upload_metadata::{UploadMetadata, fitting},
     },
     refusal::Refusal,
     session::{Announced, End, Form},
@@ -111,7 +111,7 @@ pub(super) fn create(request: &Request) -> Result<Response, Problem> {
     file.total_size = length;
     file.sha256 = request.repr_digest()?.map(|digest| digest.to_string());
     let found = engine.create(file, Parts::Appended, None).map_err(refused)?;
-    let location = request.absolute(&upload_path(request, &found.id));
+    let location = request.absolute(&request.upload_path(&found.id));
     let offset = store(request, &engine, &found, 0, complete)?;
     let response = Response::new(201)
         .header("location", location)
@@ -202,6 +202,9 @@ pub(super) fn append(request: &Request, id: &str) -> Result<Response, Problem> {
 pub(super) fn cancel(_: &Request, id: &str) -> Result<Response, Problem> {
     let engine = Engine::open();
     let found = engine.find(id).map_err(refused)?;
+    if let Some(end) = engine.standing(&found.session).map_err(refused)?.end.filter(|end| *end != End::Complete) {
+        return Err(refused(Refusal::Ended(end)));
+    }
     match engine.abort(&found) {
         // The file stays: this protocol cancels uploads, and deletes no files.
         Ok(()) | Err(Refusal::Ended(End::Complete)) => Ok(Response::new(204)),
@@ -322,11 +325,13 @@ fn announced(request: &Request) -> Result<Announced, Problem> {
     let metadata = UploadMetadata::read(request.field("upload-metadata").as_deref().unwrap_or_default());
     let metadata = metadata.map_err(|bad| Problem::invalid("upload-metadata", bad.reason()))?;
     let name = match request.field("content-disposition") {
-        Some(field) => disposition::filename(&field),
         None => None,
+        Some(field) => {
+            let disposition = Disposition::of_request(field.as_bytes());
+            disposition.map_err(|bad| Problem::invalid("content-disposition", bad.reason()))?.filename
+        }
     };
-    let name = name.or_else(|| metadata.filename()).unwrap_or_else(|| UNNAMED.to_owned());
-    names::check(&name).map_err(|bad| Problem::invalid("content-disposition", bad.reason()))?;
+    let name = name.map(|name| fitting(&name)).or_else(|| metadata.filename()).unwrap_or_else(|| UNNAMED.to_owned());
     let field = request.field("content-type").filter(|text| !text.eq_ignore_ascii_case(PARTIAL_UPLOAD));
     let content_type = match media_type::announced(field.as_deref()) {
         None => return Err(Problem::invalid("content-type", media_type::EXPECTED)),

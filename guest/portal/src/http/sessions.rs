@@ -91,7 +91,8 @@ fn create(request: &Request, _: &[&str]) -> Result<Response, Problem> {
     } else {
         answer(&engine, &found)?
     };
-    Ok(response.header("location", format!("/uploads/sessions/{}", found.id)).header("cache-control", "no-store"))
+    let location = request.relative(&format!("uploads/sessions/{}", found.id));
+    Ok(response.header("location", location).header("cache-control", "no-store"))
 }
 
 fn status(_: &Request, parameters: &[&str]) -> Result<Response, Problem> {
@@ -136,13 +137,13 @@ fn delete_part(_: &Request, parameters: &[&str]) -> Result<Response, Problem> {
     Ok(Response::new(204))
 }
 
-fn finalize(_: &Request, parameters: &[&str]) -> Result<Response, Problem> {
+fn finalize(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
     let engine = Engine::open();
     let found = engine.find(parameters[0])?;
     let (file, is_new) = engine.finalize(&found)?;
     let response = Response::new(if is_new { 201 } else { 200 });
     Ok(response
-        .header("location", format!("/files/{}", file.file_id))
+        .header("location", request.relative(&format!("files/{}", file.file_id)))
         .json("application/json", &Receipt::new(&file, &engine.store.info().backend)))
 }
 

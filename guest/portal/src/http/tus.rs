@@ -11,12 +11,13 @@ use crate::{
         problem::{Kind, Problem},
         request::Request,
         response::Response,
-        uploads::upload_path,
+        tus_fields::{
+            APPENDED, Checksum, NUMBER, announced, check_room, checksum, has_body, is_appended, length, partials,
+        },
     },
-    limits::{CONCAT_MAX, UPLOAD_CONCAT_MAX},
-    policy::{checksum, media_type, upload_fields::decimal, upload_metadata::UploadMetadata},
+    policy::{checksum as checksums, upload_fields::decimal},
     refusal::Refusal,
-    session::{Announced, Concat, End, Form},
+    session::{Concat, End, Form},
 };
 use portico_guest::{Argument, DigestAlgorithm, Error, Expected, PartOptions, StoredObject, TempPart};
 use std::time::{Duration, SystemTime};
@@ -26,12 +27,6 @@ pub(super) const VERSION: &str = "1.0.0";
 
 const EXTENSIONS: &str = "creation,creation-with-upload,creation-defer-length,expiration,checksum,checksum-trailer,\
                           termination,concatenation,concatenation-unfinished";
-
-/// The media type of appended content.
-const APPENDED: &str = "application/offset+octet-stream";
-
-/// The name of a file whose client gave none.
-const UNNAMED: &str = "upload";
 
 /// Answers a request, with the fields that each response of the protocol has.
 pub(super) fn answer(
@@ -55,7 +50,7 @@ pub(super) fn describe(response: Response, max_size: u64) -> Response {
         .header("tus-version", VERSION)
         .header("tus-extension", EXTENSIONS)
         .header("tus-max-size", max_size.to_string())
-        .header("tus-checksum-algorithm", checksum::ALGORITHMS)
+        .header("tus-checksum-algorithm", checksums::ALGORITHMS)
 }
 
 pub(super) fn create(request: &Request) -> Result<Response, Problem> {
@@ -70,7 +65,8 @@ pub(super) fn create(request: &Request) -> Result<Response, Problem> {
         }
         file.concat = Some(partials);
         let found = engine.concatenate(file).map_err(refused)?;
-        let joined = engine.try_join(&found).map_err(refused)?;
+        // A failure that passes is left to the next request: the client has the upload's URL then.
+        let joined = engine.try_join(&found).unwrap_or_default();
         return Ok(begun(request, &found, joined.as_ref()));
     }
     file.total_size = length(request)?;
@@ -159,6 +155,8 @@ fn state(engine: &Engine, found: &Found) -> Result<State, Problem> {
         Form::Joined(_) => match engine.try_join(found) {
             Ok(Some(file)) => Ok(State::of(file)),
             Ok(None) => Ok(State { offset: None, length: found.session.total_size, file: None }),
+            // One of the uploads is gone, so this one can't be completed any more.
+            Err(Refusal::Partial | Refusal::Used) => Err(ended(Some(End::Expired))),
             Err(refusal) => Err(refused(refusal)),
         },
         Form::Appended => match engine.take_over(found) {
@@ -199,15 +197,17 @@ pub(super) fn append(request: &Request, id: &str) -> Result<Response, Problem> {
 pub(super) fn terminate(_: &Request, id: &str) -> Result<Response, Problem> {
     let engine = Engine::open();
     let found = engine.find(id).map_err(refused)?;
-    match engine.abort(&found) {
-        Err(Refusal::Ended(End::Complete)) => {
-            if let Some(file) = engine.standing(&found.session).map_err(refused)?.file {
-                engine.store.delete_final(&file.bucket, &file.key)?;
-            }
-            Ok(Response::new(204))
+    let mut standing = engine.standing(&found.session).map_err(refused)?;
+    if standing.end.is_none() {
+        match engine.abort(&found) {
+            // The last append was faster.
+            Err(Refusal::Ended(_)) => standing = engine.standing(&found.session).map_err(refused)?,
+            aborted => return aborted.map(|()| Response::new(204)).map_err(refused),
         }
-        Err(refusal) => Err(refused(refusal)),
-        Ok(()) => Ok(Response::new(204)),
+    }
+    match standing.file {
+        Some(file) if engine.store.delete_final(&file.bucket, &file.key)? => Ok(Response::new(204)),
+        _ => Err(ended(standing.end)),
     }
 }
 
@@ -292,7 +292,7 @@ fn checked_by_trailer(
     let body = request.body();
     writer.pull(body.stream())?;
     let mut expected = Expected::default();
-    let is_valid = body.trailer("upload-checksum").is_some_and(|field| checksum::expect(&field, &mut expected));
+    let is_valid = body.trailer("upload-checksum").is_some_and(|field| checksums::expect(&field, &mut expected));
     if !is_valid {
         return Err(Error::InvalidArgument(Argument::Expected));
     }
@@ -321,99 +321,10 @@ fn finish(engine: &Engine, found: &Found) -> Result<Option<StoredObject>, Proble
 
 /// The response to a creation.
 fn begun(request: &Request, found: &Found, file: Option<&StoredObject>) -> Response {
-    let response = Response::new(201).header("location", request.relative(&upload_path(request, &found.id)));
+    let response = Response::new(201).header("location", request.relative(&request.upload_path(&found.id)));
     match file {
         Some(file) => response.header("content-location", request.relative(&format!("files/{}", file.file_id))),
         None => response.header("upload-expires", expires(found)),
-    }
-}
-
-const NUMBER: &str = "a whole number from 0 to 2^63 - 1 expected";
-
-/// What the creation says of the file.
-fn announced(request: &Request) -> Result<Announced, Problem> {
-    let field = request.field("upload-metadata");
-    let metadata = UploadMetadata::read(field.as_deref().unwrap_or_default());
-    let metadata = metadata.map_err(|bad| Problem::invalid("upload-metadata", bad.reason()))?;
-    Ok(Announced {
-        original_filename: metadata.filename().unwrap_or_else(|| UNNAMED.to_owned()),
-        content_type: metadata.media_type().unwrap_or_else(|| media_type::DEFAULT.to_owned()),
-        relative_path: metadata.relative_path(),
-        upload_metadata: field,
-        concat: request.field("upload-concat").filter(|field| field == "partial").map(|_| Concat::Partial),
-        ..Announced::default()
-    })
-}
-
-/// Reads the length of a new upload; `None` if it is to follow.
-fn length(request: &Request) -> Result<Option<u64>, Problem> {
-    match (request.field("upload-length"), request.field("upload-defer-length").as_deref()) {
-        (Some(field), None) => {
-            let length = decimal(&field).ok_or_else(|| Problem::invalid("upload-length", NUMBER))?;
-            Ok(Some(length))
-        }
-        (None, Some("1")) => Ok(None),
-        (None, Some(_)) => Err(Problem::invalid("upload-defer-length", "1 expected")),
-        (Some(_), Some(_)) => Err(Problem::invalid("upload-length", "not together with Upload-Defer-Length")),
-        (None, None) => Err(Problem::invalid("upload-length", "required, or Upload-Defer-Length")),
-    }
-}
-
-/// Reads the uploads that a new one consists of; `None` if it is no concatenation.
-fn partials(request: &Request) -> Result<Option<Concat>, Problem> {
-    let Some(field) = request.field("upload-concat") else { return Ok(None) };
-    let invalid = |detail: String| Problem::invalid("upload-concat", detail);
-    let urls = match field.strip_prefix("final;") {
-        None if field == "partial" => return Ok(None),
-        None => return Err(invalid("partial, or final with URLs expected".to_owned())),
-        Some(urls) => urls,
-    };
-    // The id is the last segment: the server has no other uploads, and does not know all prefixes of its URLs.
-    let id = |url: &str| url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next()).map(str::to_owned);
-    let partials: Vec<String> = urls.split_ascii_whitespace().filter_map(id).collect();
-    if partials.is_empty() || partials.len() > CONCAT_MAX || field.len() > UPLOAD_CONCAT_MAX {
-        return Err(invalid(format!("1 to {CONCAT_MAX} URLs expected")));
-    }
-    Ok(Some(Concat::Final { partials, field }))
-}
-
-/// What the client says to check its content by.
-enum Checksum {
-    None,
-    Field(Expected),
-    Trailer,
-}
-
-fn checksum(request: &Request) -> Result<Checksum, Problem> {
-    if let Some(field) = request.field("upload-checksum") {
-        let mut expected = Expected::default();
-        return match checksum::expect(&field, &mut expected) {
-            true => Ok(Checksum::Field(expected)),
-            false => {
-                let detail = format!("one of {} and a digest in base64 expected", checksum::ALGORITHMS);
-                Err(Problem::invalid("upload-checksum", detail))
-            }
-        };
-    }
-    let trailers = request.field("trailer").unwrap_or_default();
-    let has_trailer = trailers.split(',').any(|name| name.trim().eq_ignore_ascii_case("upload-checksum"));
-    Ok(if has_trailer { Checksum::Trailer } else { Checksum::None })
-}
-
-fn is_appended(request: &Request) -> bool {
-    request.field("content-type").is_some_and(|text| text.trim().eq_ignore_ascii_case(APPENDED))
-}
-
-/// Whether the request announces content.
-fn has_body(request: &Request) -> Result<bool, Problem> {
-    Ok(request.content_length()?.is_some_and(|length| length > 0))
-}
-
-/// Refuses announced content that is longer than the room for it, before any of it is read.
-fn check_room(request: &Request, room: u64) -> Result<(), Problem> {
-    match request.content_length()? {
-        Some(length) if length > room => Err(Problem::from(Kind::TOO_LARGE).limit(room)),
-        _ => Ok(()),
     }
 }
 

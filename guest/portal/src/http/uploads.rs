@@ -59,23 +59,14 @@ enum Protocol {
 
 /// Applies `X-HTTP-Method-Override` to requests of these protocols.
 pub(super) fn prepare(request: &mut Request) {
-    if is_below(request, TUS) || is_below(request, RESUMABLE) {
+    if [TUS, RESUMABLE].contains(&request.root()) {
         request.override_method();
     }
 }
 
-/// Returns the path of an upload below the root of the portal, at the URL that the request went to.
-pub(super) fn upload_path(request: &Request, id: &str) -> String {
-    format!("{}/{id}", if is_below(request, RESUMABLE) { RESUMABLE } else { TUS })
-}
-
-fn is_below(request: &Request, root: &str) -> bool {
-    request.path().split('/').nth(1) == Some(root)
-}
-
 fn protocol(request: &Request) -> Protocol {
     let is_tus = request.field("tus-resumable").is_some();
-    if is_tus || (is_below(request, TUS) && !resumable::is_spoken(request)) {
+    if is_tus || (request.root() == TUS && !resumable::is_spoken(request)) {
         Protocol::Tus
     } else {
         Protocol::Resumable

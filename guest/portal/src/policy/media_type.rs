@@ -1,6 +1,6 @@
 //! The media type of a file, stored as the client gave it if it is well-formed (RFC 9110, 8.3.1).
 
-use crate::limits::CONTENT_TYPE_MAX;
+use crate::{limits::CONTENT_TYPE_MAX, policy::parameters::is_token_byte};
 
 /// The media type of unknown content (RFC 9110, 8.3).
 pub(crate) const DEFAULT: &str = "application/octet-stream";
@@ -25,11 +25,6 @@ fn is_valid(text: &str) -> bool {
     text.len() <= CONTENT_TYPE_MAX
         && text.bytes().all(|b| matches!(b, b' '..=b'~'))
         && [kind, subtype].iter().all(|token| !token.is_empty() && token.bytes().all(is_token_byte))
-}
-
-/// Whether a byte is a `tchar` (RFC 9110, 5.6.2).
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -2,13 +2,17 @@
 //!
 //! Invariant: nothing here calls the host, so all rules are tested outside of wasm.
 
+pub(crate) mod accept;
+pub(crate) mod announced_name;
 pub(crate) mod appends;
 pub(crate) mod checksum;
 pub(crate) mod conditions;
 pub(crate) mod digests;
 pub(crate) mod disposition;
+pub(crate) mod form;
 pub(crate) mod media_type;
 pub(crate) mod names;
+pub(crate) mod parameters;
 pub(crate) mod parts;
 pub(crate) mod ranges;
 pub(crate) mod upload_fields;

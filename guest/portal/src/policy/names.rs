@@ -13,6 +13,8 @@ pub(crate) enum BadName {
     Length,
     /// The name contains a `/` or a control character.
     Character,
+    /// The name contains a `\`, which may be a path separator of the client's system.
+    Backslash,
     /// The name is `.` or `..`.
     Dots,
 }
@@ -24,6 +26,7 @@ impl BadName {
             BadName::NotUtf8 => "the file name is not UTF-8",
             BadName::Length => "the file name must have 1 to 255 bytes",
             BadName::Character => "the file name must not have slashes or control characters",
+            BadName::Backslash => "the file name must not have backslashes",
             BadName::Dots => "the file name must not consist of dots alone",
         }
     }
@@ -45,9 +48,15 @@ pub(crate) fn check(name: &str) -> Result<(), BadName> {
     }
 }
 
+/// Checks the value of a `filename` parameter. Such a value may be a path of the client's system (RFC 6266, 4.3), so
+/// both path separators are refused.
+pub(crate) fn check_parameter(name: &str) -> Result<(), BadName> {
+    if name.contains('\\') { Err(BadName::Backslash) } else { check(name) }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{BadName, of_segment};
+    use super::{BadName, check, check_parameter, of_segment};
     use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
     use proptest::prelude::*;
 
@@ -93,6 +102,16 @@ mod tests {
             assert_eq!(of_segment(&"a".repeat(length)), Err(BadName::Length));
         }
         assert_eq!(of_segment(&"%C3%AF".repeat(128)), Err(BadName::Length), "bytes count, not characters");
+    }
+
+    #[test]
+    fn a_filename_parameter_is_no_path_of_any_system() {
+        for name in ["C:\\x", "..\\..\\x", "\\\\server\\share", "a\\"] {
+            assert_eq!(check(name), Ok(()), "{name}");
+            assert_eq!(check_parameter(name), Err(BadName::Backslash), "{name}");
+        }
+        assert_eq!(check_parameter("../x"), Err(BadName::Character));
+        assert_eq!(check_parameter("C:x \"1\""), Ok(()));
     }
 
     proptest! {

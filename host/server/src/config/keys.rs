@@ -92,7 +92,9 @@ pub const KEYS: &[Key] = &[
         "Lowest rate of a body, in bytes/s over each body-idle-timeout; 0 for none",
     ),
     key("shutdown_grace", "TIME", Some("10s"), "How long running requests may take to finish at shutdown"),
-    key("trusted_proxies", "IPS", Some(""), "Addresses, separated by commas, whose X-Request-Id is trusted"),
+    key("trusted_proxies", "IPS", Some(""), "Proxies whose X-Request-Id, Forwarded and X-Forwarded-* are trusted"),
+    key("base_url", "URL", Some(""), "Public URL of this server [default: what a trusted proxy says]"),
+    key("cors_origins", "ORIGINS", Some(""), "Origins whose pages may use this server, such as https://a.org; or *"),
     key("log", "FILTER", Some("info"), "What to log, such as `info` or `info,access=warn`"),
     key("log_format", "FORMAT", Some("text"), "How to log: text or json"),
 ];

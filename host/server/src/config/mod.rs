@@ -116,6 +116,10 @@ impl Config {
             body_min_rate: values.parse("body_min_rate", units::size)?,
             shutdown_grace: values.parse("shutdown_grace", units::time)?,
             trusted_proxies: values.parse("trusted_proxies", units::list)?,
+            base_url: values.parse("base_url", |text| {
+                Some(text).filter(|text| !text.is_empty()).map(str::parse).transpose().map_err(str::to_owned)
+            })?,
+            cors_origins: values.parse("cors_origins", str::parse)?,
             tokens,
             public_page: portal.is_none(),
         };

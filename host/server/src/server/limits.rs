@@ -1,5 +1,7 @@
 //! The sizes and times that a client can drive. [`Settings`] has the configurable ones.
 
+use super::base_url::BaseUrl;
+use super::cors::CorsOrigins;
 use super::tokens::Tokens;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -23,8 +25,12 @@ pub struct Settings {
     pub body_min_rate: u64,
     /// How long running requests may take to finish at shutdown.
     pub shutdown_grace: Duration,
-    /// Addresses whose `X-Request-Id` is trusted.
+    /// Addresses whose `X-Request-Id`, `Forwarded` and `X-Forwarded-*` are trusted.
     pub trusted_proxies: Vec<IpAddr>,
+    /// The URL under which clients reach the server. Without one, trusted proxies say it.
+    pub base_url: Option<BaseUrl>,
+    /// The origins whose pages may use the server from a browser.
+    pub cors_origins: CorsOrigins,
     /// The tokens that admit clients. Without tokens all clients are admitted whose `Host` is a loopback name, which keeps out
     /// pages of other sites. Only a loopback address keeps out other machines.
     pub tokens: Option<Tokens>,
@@ -44,6 +50,8 @@ impl Default for Settings {
             body_min_rate: 0,
             shutdown_grace: Duration::from_secs(10),
             trusted_proxies: Vec::new(),
+            base_url: None,
+            cors_origins: CorsOrigins::Own,
             tokens: None,
             public_page: false,
         }

@@ -5,8 +5,10 @@
 
 mod access;
 mod backlog;
+mod base_url;
 mod body;
 mod connection;
+mod cors;
 mod credit;
 mod cut;
 mod exchange;
@@ -14,6 +16,7 @@ mod flow;
 pub mod limits;
 mod listener;
 mod metrics;
+mod origin;
 mod outgoing;
 mod pace;
 mod peer;
@@ -26,6 +29,8 @@ mod tokens;
 mod turn;
 mod wire;
 
+pub use base_url::BaseUrl;
+pub use cors::CorsOrigins;
 pub use limits::Settings;
 pub use listener::Server;
 pub use metrics::{Passes, UpkeepTask};

@@ -1,16 +1,17 @@
 //! The host's decisions about a request, before a guest sees it.
 
 use super::access::Access;
+use super::base_url::BaseUrl;
 use super::body::{RequestBody, ResponseBody};
 use super::flow::Flow;
-use super::limits::{HEAD_BYTES, REQUEST_ID_MAX};
+use super::limits::{HEAD_BYTES, REQUEST_ID_MAX, Settings};
 use super::metrics::{self, REQUEST};
 use super::peer::Peer;
 use super::problem::{busy, fixed, problem, read_only, text, unauthorized};
 use super::readiness::Verdict;
 use super::state::ServerState;
 use super::turn::Turn;
-use super::{exchange, streams};
+use super::{cors, exchange, streams};
 use bytes::Bytes;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
@@ -20,6 +21,9 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The header that gives a guest the URL under which its client reaches the server. Absent if no such URL is known.
+const BASE_URL: HeaderName = HeaderName::from_static("x-portico-base-url");
 
 /// Prefix of headers that only the host may set for a guest.
 const OWN_PREFIX: &str = "x-portico-";
@@ -32,6 +36,7 @@ pub(super) async fn handle(
 ) -> Response<ResponseBody> {
     let trusted = state.settings.trusted_proxies.contains(&peer.addr.ip());
     let id = request_id(trusted.then(|| request.headers()));
+    let for_pages = state.settings.cors_origins.for_pages(request.headers());
     let version = request.version();
     let http1 = version < Version::HTTP_2;
     let turn = (!http1).then(|| Turn::new(&peer.turns));
@@ -50,7 +55,10 @@ pub(super) async fn handle(
         }
         None => match Arc::clone(&state.requests).try_acquire_owned() {
             Ok(permit) => {
-                exchange::run(&state, id.clone(), for_guest(request, &id), flow.clone(), permit, access).await
+                let request = for_guest(request, &id, &state.settings, trusted);
+                let mut response = exchange::run(&state, id.clone(), request, flow.clone(), permit, access).await;
+                cors::remove(response.headers_mut());
+                response
             }
             Err(_) => {
                 state.metrics.refused(REQUEST);
@@ -61,6 +69,7 @@ pub(super) async fn handle(
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
+    for_pages.add_to(response.headers_mut());
     // The client may still be sending a body that will not be read.
     if http1 && !flow.is_read() {
         if version == Version::HTTP_10 {
@@ -84,14 +93,17 @@ async fn host_answer(state: &ServerState, request: &Request<RequestBody>, id: &s
     let Some(authority) = authority(request) else {
         return Some(problem(StatusCode::BAD_REQUEST, "The request must name exactly one host.", id));
     };
-    match &state.settings.tokens {
-        Some(_) if reads && state.settings.public_page && is_page(request.uri().path()) => {}
-        Some(tokens) if !tokens.admit(request.headers()) => return Some(unauthorized(id)),
-        None if !is_loopback_name(authority.host()) => {
-            let detail = "This server answers only to localhost.";
-            return Some(problem(StatusCode::MISDIRECTED_REQUEST, detail, id));
-        }
-        _ => {}
+    let tokens = &state.settings.tokens;
+    if tokens.is_none() && !is_loopback_name(authority.host()) {
+        let detail = "This server answers only to localhost.";
+        return Some(problem(StatusCode::MISDIRECTED_REQUEST, detail, id));
+    }
+    if let Some(answer) = state.settings.cors_origins.preflight(request) {
+        return Some(answer);
+    }
+    let is_public = reads && state.settings.public_page && is_page(request.uri().path());
+    if !is_public && tokens.as_ref().is_some_and(|tokens| !tokens.admit(request.headers())) {
+        return Some(unauthorized(id));
     }
     let bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if bytes > HEAD_BYTES {
@@ -131,8 +143,10 @@ async fn ready(state: &ServerState, id: &str) -> Response<Full<Bytes>> {
     }
 }
 
-/// Prepares a request for a guest: removes headers that are the host's, and adds the request id.
-fn for_guest(mut request: Request<RequestBody>, id: &str) -> Request<RequestBody> {
+/// Prepares a request for a guest: removes headers that are the host's, and adds the request id and the base URL.
+fn for_guest(mut request: Request<RequestBody>, id: &str, settings: &Settings, trusted: bool) -> Request<RequestBody> {
+    let of_proxy = || BaseUrl::of_proxy(request.headers(), &authority(&request)?);
+    let base = settings.base_url.clone().or_else(|| trusted.then(of_proxy).flatten());
     let headers = request.headers_mut();
     let own: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().starts_with(OWN_PREFIX)).cloned().collect();
     for name in own {
@@ -141,6 +155,9 @@ fn for_guest(mut request: Request<RequestBody>, id: &str) -> Request<RequestBody
     headers.remove(header::AUTHORIZATION);
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
+    }
+    if let Some(base) = base {
+        headers.insert(BASE_URL, base.value().clone());
     }
     request
 }
