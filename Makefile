@@ -1,6 +1,7 @@
 # The one entry for people and CI: `make help` lists what there is. Each target sets up what it needs on a machine that
 # has rustup (1.28 or later) and a C compiler; the peer of `make bench` and the MinIO of the tests need Go, and it is said
-# where they are missing. `make test-s3` and `make bench-s3` need Python as well.
+# where they are missing. `make test-s3` and `make bench-s3` need Python as well. The page needs Node 20 and npm; without them
+# the portal serves a plain form in its place.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -65,8 +66,32 @@ SLOW ?= 300
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# The page, which the portal embeds if it has been built.
+PAGE := page/dist/index.html
+PAGE_PACKAGES := page/node_modules/.package-lock.json
+PAGE_SOURCES := $(wildcard page/build.mjs page/*.html page/languages/*.json page/src/*.* page/src/ui/*.*)
+# The page where npm is, and in CI anywhere.
+PAGE_HERE := $(if $(CI)$(shell command -v npm),$(PAGE))
+
+.PHONY: page
+page: $(PAGE) ## Build the page that the portal serves (needs Node 20 and npm)
+
+$(PAGE): $(PAGE_PACKAGES) $(PAGE_SOURCES)
+	cd page && node build.mjs
+
+$(PAGE_PACKAGES): page/package.json page/package-lock.json
+	cd page && npm ci --ignore-scripts --no-audit --no-fund
+	touch '$@'
+
+# The example whose page is bundled, for the tests.
+EXAMPLE := examples/page-elsewhere/uppy
+$(EXAMPLE)/dist/main.js: $(EXAMPLE)/package-lock.json $(EXAMPLE)/main.js $(EXAMPLE)/index.html
+	cd '$(EXAMPLE)' && npm ci --ignore-scripts --no-audit --no-fund && npm run build
+	touch '$@'
+
 .PHONY: run
-run: toolchain ## Start the portal on a local store and print what to try (STORE=file:DIR LISTEN=HOST:PORT)
+run: toolchain $(PAGE_HERE) ## Start the portal on a local store and print what to try (STORE=file:DIR LISTEN=HOST:PORT)
+	$(if $(PAGE_HERE)$(wildcard $(PAGE)),,@echo 'page: there is no npm, so a browser gets a plain form in its place')
 	cargo build --locked -p portico --bin portico
 	scripts/run '$(TARGET_DIR)/debug/portico' '$(STORE)' '$(LISTEN)'
 
@@ -76,15 +101,26 @@ CHECK_API := $(if $(CI)$(shell command -v python3),$(SCHEMATHESIS))
 CHECK_CLIENTS := $(if $(CI),$(MINIO) $(NODE_CLIENTS) $(TUSPY))
 
 .PHONY: test
-test: toolchain $(if $(shell command -v go),$(MINIO)) $(CHECK_API) $(CHECK_CLIENTS) ## Run every test (builds MinIO where Go is; the check of the API needs Python)
+test: toolchain $(PAGE_HERE) $(if $(CI),$(EXAMPLE)/dist/main.js) $(if $(shell command -v go),$(MINIO)) $(CHECK_API) $(CHECK_CLIENTS) ## Run every test (builds MinIO where Go is; the check of the API needs Python; those of clients and of the page run in CI)
 	cargo test --workspace --locked --no-fail-fast
 	$(if $(CHECK_API),scripts/check-api '$(TARGET_DIR)/debug/portico' '$(SCHEMATHESIS)',@echo 'check-api: ignored, there is no python3')
 	$(if $(CHECK_CLIENTS),$(CLIENTS)/run,@echo 'test-clients: ignored outside of CI; run make test-clients')
+	$(if $(CI),cd page && SHORT=1 PORTICO='$(TARGET_DIR)/debug/portico' node tests/run.mjs,@echo 'test-page: ignored outside of CI; run make test-page')
 
 .PHONY: test-clients
 test-clients: toolchain $(MINIO) $(NODE_CLIENTS) $(TUSPY) $(TUS_JAVA) ## Upload with the clients that people use, and through proxies, for long (needs nginx, Caddy, HAProxy, Chromium, Go, Node 20, Python, Java and Maven)
 	cargo build --workspace --locked --bin portico
 	PORTICO_TEST_CLIENTS=long $(CLIENTS)/run
+
+.PHONY: test-page
+test-page: toolchain $(PAGE) $(EXAMPLE)/dist/main.js ## Test the page in headless Chromium (needs Node, npm and Chromium; SHORT=1 for small files, TESTS=view.test, ONLY=title)
+	cargo build --workspace --locked --bin portico
+	cd page && PORTICO='$(TARGET_DIR)/debug/portico' node tests/run.mjs $(TESTS)
+
+.PHONY: screenshots
+screenshots: toolchain $(PAGE) ## Make the pictures of the page in docs/images (needs what `make test-page` needs)
+	cargo build --workspace --locked --bin portico
+	cd page && PORTICO='$(TARGET_DIR)/debug/portico' node tests/run.mjs screenshots
 
 .PHONY: check-api
 check-api: toolchain $(SCHEMATHESIS) ## Compare what the portal answers with its OpenAPI document (needs Python; EXAMPLES=50)
@@ -96,12 +132,13 @@ test-s3: toolchain $(MINIO) $(MOTO) $(GARAGE) $(SEAWEEDFS) $(VERSITYGW) ## Run e
 	PORTICO_TEST_SERVERS=s3s,minio,moto,garage,seaweedfs,versitygw cargo test --workspace --locked --no-fail-fast
 
 .PHONY: lint
-lint: toolchain $(DENY) ## Check formatting, imports, clippy, docs, licences and sources; warnings are errors (needs Python)
+lint: toolchain $(if $(PAGE_HERE),$(PAGE_PACKAGES)) $(DENY) ## Check formatting, imports, clippy, docs, types, licences and sources; warnings are errors (needs Python)
 	cargo fmt --all -- --check
 	scripts/check-imports $(CRATES)
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --target wasm32-wasip2 $(GUESTS) --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+	$(if $(PAGE_HERE),cd page && npx tsc --noEmit)
 	$(DENY) --locked check --hide-inclusion-graph licenses bans sources
 
 .PHONY: audit
@@ -109,7 +146,7 @@ audit: toolchain $(DENY) ## Look the dependencies up in the RustSec database (ne
 	$(DENY) --locked check advisories
 
 .PHONY: build
-build: toolchain ## Build target/release/portico
+build: toolchain $(PAGE_HERE) ## Build target/release/portico
 	cargo build --release --locked -p portico --bin portico
 
 .PHONY: bench

@@ -8,7 +8,7 @@ fn main() -> ExitCode {
 }
 
 fn build() -> Result<(), String> {
-    watch(&["guest/portal", "guest/sdk", "wit"]);
+    watch(&["guest/portal", "guest/sdk", "page/dist", "page/plain.html", "wit"]);
     let built = Build::shipped()?.run(&["--package", "portico-portal"])?;
     copy(&built.join("portico_portal.wasm"), "portal.wasm").map(drop)
 }

@@ -165,9 +165,15 @@ fn many_clients_at_once() {
 fn nothing_is_where_nothing_was_put() {
     let server = Server::start(&[]);
     let mut connection = server.connect();
-    for path in
-        ["/files/00000000000000000000000000000000", "/files/x", "/files/~", "/", "/uploads", "/files/a/b", "/nothing"]
-    {
+    for path in [
+        "/files/00000000000000000000000000000000",
+        "/files/x",
+        "/files/~",
+        "/page/",
+        "/uploads",
+        "/files/a/b",
+        "/nothing",
+    ] {
         connection.ask(&format!("GET {path}"), &[]).expect_problem(404, "not-found");
         let head = connection.ask(&format!("HEAD {path}"), &[]).head;
         assert_eq!((head.status, head.field("content-type")), (404, Some("application/problem+json")), "{path}");

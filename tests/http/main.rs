@@ -46,6 +46,7 @@ mod manners;
 mod memory;
 mod metrics;
 mod names;
+mod page;
 mod portals;
 mod posts;
 mod process_limits;

@@ -7,6 +7,7 @@ mod files;
 mod form;
 mod form_reader;
 mod openapi;
+mod page;
 mod problem;
 mod receipts;
 mod refused;
@@ -33,7 +34,7 @@ pub(crate) fn answer(request: IncomingRequest, out: ResponseOutparam) {
     response.send(request.method() == "HEAD", out);
 }
 
-static ROUTES: &[&[Route]] = &[files::ROUTES, sessions::ROUTES, uploads::ROUTES, openapi::ROUTES];
+static ROUTES: &[&[Route]] = &[files::ROUTES, sessions::ROUTES, uploads::ROUTES, openapi::ROUTES, page::ROUTES];
 
 fn dispatch(request: &Request) -> Result<Response, Problem> {
     let (route, parameters) = find(request.path()).ok_or(Kind::NOT_FOUND)?;
@@ -70,7 +71,7 @@ mod tests {
 
     #[test]
     fn paths_that_lead_nowhere() {
-        for path in ["", "/", "*", "files/abc", "/Files/abc", "/files/a/b", "/files/a/", "//files/a", "/fil%65s/a"] {
+        for path in ["", "*", "files/abc", "/Files/abc", "/files/a/b", "/files/a/", "//files/a", "/fil%65s/a"] {
             assert!(find(path).is_none(), "{path}");
         }
     }

@@ -58,6 +58,11 @@ impl Response {
         Response { body: Body::Bytes(document.into()), ..self }.header("content-type", media_type)
     }
 
+    /// Sets constant bytes as the body.
+    pub(crate) fn bytes(self, media_type: &str, bytes: &'static [u8]) -> Self {
+        Response { body: Body::Bytes(bytes.into()), ..self }.header("content-type", media_type)
+    }
+
     /// Sets stored content as the body. The host moves the bytes to the client; none enters this guest.
     pub(crate) fn stream(self, content: InputStream, size: u64) -> Self {
         Response { body: Body::Stream { content, size }, ..self }

@@ -106,6 +106,7 @@ impl Config {
             file.map(Tokens::read).transpose().map_err(|error| error.to_string())
         })?;
         let listen = values.parse("listen", |text| listen(text, tokens.is_some()))?;
+        let portal = values.parse("portal", |text| Ok(Some(PathBuf::from(text)).filter(|_| !text.is_empty())))?;
         let settings = server::Settings {
             max_connections: values.parse("max_connections", |text| units::count(text, 1, 100_000))? as usize,
             max_requests: limits.guests as usize,
@@ -121,11 +122,12 @@ impl Config {
             interim_responses: values.parse("interim_responses", units::truth)?,
             cors_origins: values.parse("cors_origins", str::parse)?,
             tokens,
+            public_page: portal.is_none(),
         };
         Ok(Config {
             store: store::read(&values)?,
             listen,
-            portal: values.parse("portal", |text| Ok(Some(PathBuf::from(text)).filter(|_| !text.is_empty())))?,
+            portal,
             portal_settings: portal::read(&values)?,
             maintenance_interval: values.parse("maintenance_interval", |text| {
                 units::time(text).map(|interval| Some(interval).filter(|interval| !interval.is_zero()))

@@ -107,7 +107,8 @@ async fn host_answer(state: &ServerState, request: &Request<RequestBody>, id: &s
         let detail = "Pages of other sites may not use this server.";
         return Some(problem(StatusCode::FORBIDDEN, detail, id));
     }
-    if tokens.as_ref().is_some_and(|tokens| !tokens.admit(request.headers())) {
+    let is_public = reads && state.settings.public_page && is_page(request.uri().path());
+    if !is_public && tokens.as_ref().is_some_and(|tokens| !tokens.admit(request.headers())) {
         return Some(unauthorized(id));
     }
     let bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
@@ -130,6 +131,11 @@ async fn host_answer(state: &ServerState, request: &Request<RequestBody>, id: &s
         "/metrics" => Some(fixed(StatusCode::OK, metrics::MEDIA_TYPE, state.metrics())),
         _ => None,
     }
+}
+
+/// Reports whether a path belongs to the page.
+fn is_page(path: &str) -> bool {
+    path == "/" || path.starts_with("/page/")
 }
 
 async fn ready(state: &ServerState, id: &str) -> Response<Full<Bytes>> {
