@@ -46,7 +46,7 @@ pub(crate) enum Length {
     Unknown,
     /// Exactly this much, or the upload fails.
     Exact(u64),
-    /// At most this much: the content may end early, so no request can announce the length of a piece that is incomplete.
+    /// At most this much: the content may end early.
     AtMost(u64),
 }
 
@@ -171,7 +171,8 @@ impl ObjectSink {
     /// Completes the object, and returns once it exists.
     pub(crate) async fn finish(mut self) -> Result<PendingData> {
         if self.straight.is_some() {
-            return Err(Error::internal("the content is shorter than its announced length"));
+            // The request has announced more bytes than came.
+            return Err(Error::Interrupted { received: 0 });
         }
         let size = self.sent + self.piece.len();
         if self.upload.is_none() && self.pieces == 0 {
@@ -243,10 +244,12 @@ impl ObjectSink {
         }
     }
 
-    /// Returns whether pieces may be passed straight on: their exact length is known, and no signature needs their
-    /// content.
+    /// Returns whether pieces may be passed straight on: their length is announced, and no signature needs their content.
+    ///
+    /// Content that may end early is passed on as well, so that many slow appends do not wait for each other's memory. If
+    /// it does end early within such a piece, nothing of the append is kept.
     fn may_pass(&self) -> bool {
-        matches!(self.length, Length::Exact(_)) && !self.inner.client.signs
+        self.length != Length::Unknown && !self.inner.client.signs
     }
 
     fn next_piece(&mut self, size: u64) -> Result<()> {
