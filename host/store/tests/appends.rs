@@ -4,7 +4,7 @@ mod support;
 
 use bytes::Bytes;
 use portico_store::local::LocalStore;
-use portico_store::stream::{ByteStream, collect};
+use portico_store::stream::{ByteStream, collect, from_bytes};
 use portico_store::{
     Backend, ByteRange, Error, FinalOptions, PartOptions, PartReceipt, Result, Sha256, TempKey, assemble_final,
     join_parts, limits, put_part,
@@ -115,6 +115,28 @@ async fn no_append_and_no_join_is_read_back_or_copied() {
     assert_eq!(store.counters(), Default::default());
     let mut stream = store.read_final(&scope(), &made.key, ByteRange::default()).await.unwrap();
     assert!(collect(&mut *stream, 16 << 20).await.unwrap() == bytes);
+}
+
+/// An append without bytes, whose size was unknown, occupies no range. The store opens again, and the next append
+/// follows.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_append_of_unknown_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = content(1, 100_000);
+    let (mut keys, mut offset): (Vec<TempKey>, u64) = (Vec::new(), 0);
+    for (number, piece) in (1..).zip([&bytes[..60_000], &[], &[], &bytes[60_000..]]) {
+        let store = open(dir.path()).await.unwrap();
+        let mut source = from_bytes(piece.to_vec());
+        let options = keeping(offset, keys.last().cloned());
+        let part = put_part(&store, &scope(), &session("s"), number, &mut source, options).await.expect("a part");
+        offset += part.size;
+        keys.push(part.key);
+    }
+    let store = open(dir.path()).await.unwrap();
+    let made = assemble_final(&store, &scope(), &file("f"), &keys, FinalOptions::default()).await.expect("an object");
+    let mut sha256 = Sha256::new();
+    sha256.update(&bytes);
+    assert_eq!((made.size, made.sha256), (100_000, sha256.finish()));
 }
 
 /// Parts that a join copied are hashed in the background, where their digests are not known.

@@ -82,6 +82,24 @@ impl Ops<'_> {
         }
     }
 
+    /// A part at its offset whose source fails half-way, which keeps what had arrived.
+    pub(crate) fn prefix(&self, session: usize, number: u32) -> Op {
+        let size = self.0.size(session, number);
+        Op::PutPart {
+            slot: self.slot(session, number),
+            content: self.content(session, number, 0),
+            offset: Some(self.0.offset(session, number)),
+            unless: None,
+            how: How { cut: Some(size / 2 + 1), keep: true, ..How::plain(IfExists::SameContentOk) },
+        }
+    }
+
+    /// A join of parts of a session under a number.
+    pub(crate) fn join(&self, session: usize, number: u32, parts: &[u32]) -> Op {
+        let parts = parts.iter().map(|part| (self.slot(session, *part), Which::Latest)).collect();
+        Op::Join { slot: self.slot(session, number), parts }
+    }
+
     /// All parts of a session at their offsets, in order.
     pub(crate) fn session(&self, session: usize) -> Vec<Op> {
         (1..=NUMBERS).map(|number| self.placed(session, number, 0)).collect()
@@ -125,6 +143,13 @@ pub(crate) fn all(names: &Names) -> Vec<Case> {
     let with_gap = [ops.placed(0, 1, 0), ops.anywhere(0, 2, 0), ops.placed(0, 3, 0), ops.placed(0, 4, 0)];
     let case = |name, setup: &[Op], op: Op| Case { name, setup: setup.to_vec(), op, retry: Vec::new() };
     let then = |case: Case, retry: Vec<Op>| Case { retry, ..case };
+    // After a lost answer the new part and the joined ones may both exist.
+    let join = |name, setup: &[Op], parts: &[u32]| {
+        let op = ops.join(0, 4, parts);
+        let deletions = parts.iter().map(|part| ops.delete(0, *part));
+        let retry = std::iter::once(op.clone()).chain(deletions).collect();
+        then(case(name, setup, op), retry)
+    };
     let mut full_and_deleted = ops.session(0);
     full_and_deleted.push(ops.delete(0, 4));
     vec![
@@ -136,6 +161,13 @@ pub(crate) fn all(names: &Names) -> Vec<Case> {
         case("put part unless it has ended", &[], ops.unless(0, 0, 1)),
         case("put part again", &[ops.placed(0, 1, 0)], ops.placed(0, 1, 0)),
         case("put part where one was", &[ops.placed(0, 1, 0), ops.delete(0, 1)], ops.placed(0, 1, 1)),
+        case("put prefix", &[], ops.prefix(0, 1)),
+        case("put prefix beside others", &[ops.placed(0, 1, 0), ops.placed(0, 4, 0)], ops.prefix(0, 2)),
+        join("join neighbours", &[ops.placed(0, 1, 0), ops.placed(0, 2, 0)], &[1, 2]),
+        join("join a part and a prefix", &[ops.placed(0, 1, 0), ops.prefix(0, 2)], &[1, 2]),
+        join("join parts of their own", &[ops.anywhere(0, 1, 0), ops.anywhere(0, 2, 0)], &[1, 2]),
+        join("join with a gap", &with_gap[..3], &[1, 2, 3]),
+        join("join in another order", &[ops.placed(0, 1, 0), ops.placed(0, 2, 0)], &[2, 1]),
         case("delete placed part", &ops.session(0), ops.delete(0, 1)),
         case("delete last placed part", &[ops.placed(0, 1, 0)], ops.delete(0, 1)),
         case("delete part of its own", &[ops.anywhere(0, 1, 0)], ops.delete(0, 1)),

@@ -1,9 +1,10 @@
 //! Checks that an order explains the history of a life, name by name.
 
+use crate::content::Stamp;
 use crate::history::{Assembly, At, Entry, Excuse, Id, Inner};
 use crate::linear::{Event, State, explains};
 use crate::names::{File, Names, Rec, Slot};
-use crate::spec::{FileAct, FileState, RecordAct, SlotAct};
+use crate::spec::{FileAct, FileState, RecordAct, SlotAct, SlotState};
 use crate::truth::Truth;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -75,6 +76,11 @@ impl Life<'_> {
                         None => continue,
                     }
                 }
+                if let (None, Some((slot, stamp)), At::Slot(_, SlotAct::Ended { .. })) = (entry.end, &entry.join, at)
+                    && !self.may_have_joined(history, *id, slot, stamp)
+                {
+                    continue;
+                }
                 add(&mut events, history, *id, entry, at, happened, self.over);
             }
         }
@@ -90,6 +96,14 @@ impl Life<'_> {
             FileState::Gone { reason } if reason == "deleted" => Some(false),
             _ => None,
         }
+    }
+
+    /// Whether a join that never returned may have used up its parts: its part exists, or another call may have taken
+    /// that part away.
+    fn may_have_joined(&self, history: &Inner, id: Id, slot: &Slot, stamp: &Stamp) -> bool {
+        let takes = |at: &At| matches!(at, At::Slot(there, SlotAct::Cleared | SlotAct::Taken { .. } | SlotAct::Ended { .. }) if there == slot);
+        matches!(self.found.slot(slot), SlotState::Part { stamp: there, .. } if there == *stamp)
+            || history.entries.iter().any(|(other, entry)| *other != id && entry.acts.iter().any(takes))
     }
 
     /// Whether the excuse of an answer holds.

@@ -50,6 +50,12 @@ impl Content {
         }
         Content::from(Bytes::from(bytes))
     }
+
+    /// The first bytes of the content.
+    pub(crate) fn prefix(&self, len: u64) -> Self {
+        let len = usize::try_from(len).map_or(self.bytes.len(), |len| len.min(self.bytes.len()));
+        if len == self.bytes.len() { self.clone() } else { Content::from(self.bytes.slice(..len)) }
+    }
 }
 
 impl From<Bytes> for Content {

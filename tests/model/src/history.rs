@@ -34,6 +34,8 @@ pub(crate) struct Entry {
     pub(crate) ends_puts: Vec<Session>,
     /// The object and parts of an assembly.
     pub(crate) assembly: Option<Assembly>,
+    /// The new part of a join.
+    pub(crate) join: Option<(Slot, Stamp)>,
     /// What excuses the answer, beside its acts.
     pub(crate) excuse: Option<Excuse>,
     /// The host that continues the call in the background. The work is done when that host is idle, unless the host has

@@ -9,6 +9,7 @@ use portico_store::{IfExists, Scope};
 pub(crate) enum Op {
     PutPart { slot: Slot, content: Content, offset: Option<u64>, unless: Option<File>, how: How },
     PutFinal { file: File, content: Content, how: How },
+    Join { slot: Slot, parts: Vec<(Slot, Which)> },
     DeletePart { slot: Slot, which: Which },
     ReadPart { slot: Slot, which: Which },
     StatPart { slot: Slot, which: Which },
@@ -40,6 +41,8 @@ pub(crate) struct How {
     pub(crate) late: bool,
     /// The offset at which the source fails.
     pub(crate) cut: Option<usize>,
+    /// The part keeps what had arrived when its source failed.
+    pub(crate) keep: bool,
 }
 
 /// What is claimed of content in advance.
@@ -61,7 +64,7 @@ pub(crate) enum Which {
 impl How {
     /// Sends all content, and claims the truth where the contract needs a claim.
     pub(crate) fn plain(if_exists: IfExists) -> Self {
-        How { if_exists, size: Claimed::Truth, sha256: Claimed::Nothing, late: false, cut: None }
+        How { if_exists, size: Claimed::Truth, sha256: Claimed::Nothing, late: false, cut: None, keep: false }
     }
 
     fn random(rng: &mut fastrand::Rng, size: usize) -> Self {
@@ -76,7 +79,15 @@ impl How {
             sha256: claim(rng),
             late: rng.u8(..5) == 0,
             cut: (rng.u8(..12) == 0).then(|| rng.usize(..=size)),
+            keep: false,
         }
+    }
+
+    /// As this, and keeps what had arrived; such a part has no digest, and claims nothing at its end.
+    fn keeping(self, rng: &mut fastrand::Rng, size: usize) -> Self {
+        let claimed = if self.size == Claimed::Lie { Claimed::Truth } else { self.size };
+        let cut = self.cut.or_else(|| rng.bool().then(|| rng.usize(..=size)));
+        How { size: claimed, sha256: Claimed::Nothing, late: false, cut, keep: true, ..self }
     }
 }
 
@@ -114,7 +125,7 @@ impl Op {
         let record = pick(rng, &names.records).clone();
         let scope = pick(rng, &names.scopes).clone();
         let page = *pick(rng, &[1, 2, 1_000]);
-        match rng.u32(..122) {
+        match rng.u32(..132) {
             0..32 => Self::put_part(rng, names, slot),
             32..40 => {
                 let content = match rng.u8(..3) {
@@ -142,16 +153,20 @@ impl Op {
             109..111 => Op::DeleteRecord { record, which: rng.bool().then(|| which(rng)) },
             111..115 => Op::GetRecord { record },
             115..117 => Op::StatPart { slot, which: which(rng) },
+            117..127 => Self::join(rng, names, slot),
             _ => Op::Sweep,
         }
     }
 
     /// A client's frequent next operation: the part again, or a finalize.
     pub(crate) fn followed_by(&self, done: bool, rng: &mut fastrand::Rng, names: &Names) -> Option<Op> {
-        let Op::PutPart { slot, .. } = self else { return None };
         if rng.bool() {
             return None;
         }
+        if let (Op::Join { slot, parts }, true) = (self, done) {
+            return Some(Self::assemble_join(rng, names, slot, parts));
+        }
+        let Op::PutPart { slot, .. } = self else { return None };
         let (session, number) = (names.index(&slot.0), slot.1);
         if !done {
             return Some(Op::PutPart {
@@ -181,9 +196,40 @@ impl Op {
         if rng.bool() {
             how = How { if_exists: how.if_exists, ..How::plain(how.if_exists) };
         }
+        if rng.u8(..3) == 0 {
+            how = how.keeping(rng, size);
+        }
         let files: Vec<&File> = names.files.iter().rev().take(3).filter(|file| file.0 == slot.0.0).collect();
         let unless = (rng.u8(..3) == 0).then(|| (*pick(rng, &files)).clone());
         Op::PutPart { slot, content, offset, unless, how }
+    }
+
+    /// A join, mostly of neighbours in order.
+    fn join(rng: &mut fastrand::Rng, names: &Names, slot: Slot) -> Op {
+        let others = |session: &Session| -> Vec<(Slot, Which)> {
+            let numbers = (1..=NUMBERS).filter(|number| *number != slot.1);
+            numbers.map(|number| (Slot(session.clone(), number), Which::Latest)).collect()
+        };
+        let mut parts = others(&slot.0);
+        match rng.u8(..20) {
+            0 => rng.shuffle(&mut parts),
+            1 => parts.extend(others(pick(rng, &names.sessions)).into_iter().take(1)),
+            2 => parts[0].1 = Which::Earlier(1),
+            3 => parts[0].0.1 = slot.1,
+            4..8 => {}
+            _ => drop(parts.remove([0, parts.len() - 1][rng.usize(..2)])),
+        }
+        Op::Join { slot, parts }
+    }
+
+    /// An assembly of a join and the other parts of its session.
+    fn assemble_join(rng: &mut fastrand::Rng, names: &Names, slot: &Slot, joined: &[(Slot, Which)]) -> Op {
+        let is_other = |other: &Slot| other != slot && joined.iter().all(|(part, _)| part != other);
+        let others = (1..=NUMBERS).map(|number| Slot(slot.0.clone(), number)).filter(is_other);
+        let parts = std::iter::once(slot.clone()).chain(others).map(|slot| (slot, Which::Latest)).collect();
+        let files: Vec<&File> = names.files.iter().rev().take(3).filter(|file| file.0 == slot.0.0).collect();
+        let file = (*pick(rng, &files)).clone();
+        Op::Assemble { file, parts, how: How { sha256: Claimed::Truth, ..How::plain(IfExists::SameContentOk) } }
     }
 
     /// An assembly, mostly of all parts of one session in order.

@@ -4,6 +4,7 @@
 //! [`crate::check`].
 
 mod assemble;
+mod join;
 mod lists;
 mod parts;
 pub(crate) mod small;
@@ -72,6 +73,7 @@ impl Host {
             Op::PutPart { slot, content, offset, unless, how } => {
                 self.put_part(&slot, &content, offset, unless, how, rng).await
             }
+            Op::Join { slot, parts } => self.join(&slot, &parts, rng).await,
             Op::PutFinal { file, content, how } => self.put_final(&file, &content, how, rng).await,
             Op::DeletePart { slot, which } => self.delete_part(&slot, which).await,
             Op::ReadPart { slot, which } => self.read_part(&slot, which, rng).await,

@@ -18,7 +18,7 @@ impl Host {
         how: How,
         rng: &mut fastrand::Rng,
     ) -> Outcome {
-        let stamp = content.stamp;
+        let mut stamp = content.stamp;
         self.history.sends(content);
         let for_file = unless.as_ref().map(|file| format!(" for {}", file_name(file))).unwrap_or_default();
         let what = format!("put part {} {stamp:?} at {offset:?}{for_file} {how:?}", name(slot));
@@ -31,12 +31,18 @@ impl Host {
             offset,
             want_sha256: rng.bool(),
             unless_final,
+            keep_prefix: how.keep,
             ..PartOptions::default()
         };
         let mut source = Source::new(content, how.cut, rng.fork());
         let put = async {
             let mut upload = Upload::part(&*self.backend, &slot.0.0, &slot.0.1, slot.1, options).await?;
             upload.pull(&mut source).await?;
+            if how.keep {
+                let arrived = content.prefix(upload.received());
+                self.history.sends(&arrived);
+                stamp = arrived.stamp;
+            }
             let put = SlotAct::Put { write: Write::Unanswered(id), stamp };
             self.history.may_do(id, vec![At::Slot(slot.clone(), put)]);
             upload.finish(late).await
@@ -46,9 +52,13 @@ impl Host {
         match &result {
             Ok(receipt) => {
                 self.check_part(id, slot, receipt, &stamp);
-                if how.cut.is_some() || lies(&how) {
+                let sent = how.cut.map_or(content.stamp.size, |cut| content.stamp.size.min(cut as u64));
+                let keeps = how.keep && stamp.size > 0;
+                if (how.cut.is_some() && !keeps) || lies(&how) {
                     self.history.wrong(id, "stored what it should have refused");
                 }
+                // Of what the source sent, only an interrupt loses the end.
+                let excuse = (stamp.size < sent).then(|| Excuse::Interrupted(slot.0.clone()));
                 let token = receipt.key.token.to_string();
                 let act = if receipt.replayed {
                     self.history.saw_key(slot, &receipt.key);
@@ -62,7 +72,8 @@ impl Host {
                 };
                 let absent = unless.map(|file| At::File(file, FileAct::Absent));
                 let acts = absent.into_iter().chain(refused(act)).collect();
-                self.history.answer(id, format!("{receipt:?}"), acts);
+                let now = self.history.now();
+                self.history.answer_at(id, now, format!("{receipt:?}"), acts, excuse);
             }
             Err(error @ Error::Ended) => match unless {
                 Some(file) => self.ended(id, slot, file, stamp),
@@ -73,7 +84,8 @@ impl Host {
                 self.history.answer(id, "conflict".to_owned(), refused(SlotAct::Conflict { other_than }));
             }
             Err(Error::Interrupted { .. }) => {
-                let excuse = how.cut.is_none().then(|| Excuse::Interrupted(slot.0.clone()));
+                let by_source = if how.keep { how.cut == Some(0) } else { how.cut.is_some() };
+                let excuse = (!by_source).then(|| Excuse::Interrupted(slot.0.clone()));
                 let now = self.history.now();
                 self.history.answer_at(id, now, "interrupted".to_owned(), Vec::new(), excuse);
             }

@@ -168,6 +168,11 @@ fn target(
             return Ok(Target::placed(&inner.disk, file, claim, gate));
         }
     }
+    own_target(inner, own, gate, aside)
+}
+
+/// Creates a file of its own for a part.
+fn own_target(inner: &Inner, own: PathBuf, gate: Arc<Gate>, aside: &Aside) -> Result<Target> {
     let file = inner.disk.create(&own)?;
     Ok(Target::own(&inner.disk, file, OwnName::new(&inner.disk, own, aside), Some(gate)))
 }
@@ -259,6 +264,12 @@ impl NewPart {
     /// Makes the data durable, then the row. Blocks.
     fn store(self, inner: &Arc<Inner>, target: Target, expected: Expected, running: &Running) -> Result<Stored> {
         let NewPart { scope, key, size, options, before, hashes } = self;
+        // An empty part occupies no range, so it is never placed: its size may have been unknown before.
+        let target = if size == 0 && target.claim.is_some() {
+            own_target(inner, layout::own(&scope, &key.session, &key.token), running.gate().clone(), running.aside())?
+        } else {
+            target
+        };
         let (file, start) = match &target.claim {
             Some(claim) => (PartFile::Placed, claim.start()),
             None => (PartFile::Own, 0),
