@@ -32,7 +32,8 @@ export const reference = process.env.PORTICO_TEST_SERVER === 'tusd';
 /** Returns the path of a program that `make` builds; `PORTICO_TEST_NAME` overrides the path. */
 export function built(program, ...names) {
   const file = process.env[`PORTICO_TEST_${program.toUpperCase()}`] ?? path.join(project, ...names);
-  if (!existsSync(file)) throw new Error(`${program} is missing (${file}); \`make test-clients\` builds it`);
+  const target = program === 'tusd' ? 'bench' : 'test-clients';
+  if (!existsSync(file)) throw new Error(`${program} is missing (${file}); \`make ${target}\` builds it`);
   return file;
 }
 
