@@ -1,7 +1,7 @@
 // Sends a file to Portico from a page of any origin: tus 1.0 with fetch alone. Resumes after errors of the network.
 const PIECE = 16 << 20;
 
-/** Returns the URL of the file. `progress` is called with the bytes that the portal has. */
+/** Returns the URL of the upload, which is that of the file once it is complete. `progress` is called with the bytes that the portal has. */
 export async function send(portico, token, file, progress = () => {}) {
   const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
   const ask = async (method, url, fields = {}, body = null) => {
@@ -16,15 +16,14 @@ export async function send(portico, token, file, progress = () => {}) {
   const created = await ask("POST", `${portico}/tus`, { "Upload-Length": file.size, "Upload-Metadata": metadata });
   if (!created) throw new Error("the portal cannot be reached");
   const url = new URL(created.headers.get("Location"), created.url).href;
-  for (let [last, offset] = [created, 0]; ; ) {
-    const place = last?.headers.get("Content-Location");
-    if (place) return new URL(place, last.url).href;
+  for (let offset = 0; offset < file.size; progress(offset)) {
     const fields = { "Upload-Offset": offset, "Content-Type": "application/offset+octet-stream" };
-    last = await ask("PATCH", url, fields, file.slice(offset, offset + PIECE));
+    let last = await ask("PATCH", url, fields, file.slice(offset, offset + PIECE));
     while (!last) {
       await pause();
       last = await ask("HEAD", url);
     }
-    progress((offset = Number(last.headers.get("Upload-Offset"))));
+    offset = Number(last.headers.get("Upload-Offset"));
   }
+  return url;
 }

@@ -43,6 +43,9 @@ export class Portico {
       env: {},
     });
     this.#child = child;
+    const stop = () => void child.kill("SIGKILL");
+    process.once("exit", stop);
+    child.once("exit", () => process.off("exit", stop));
     let said = "";
     child.stderr?.on("data", (text) => (said += text));
     const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
