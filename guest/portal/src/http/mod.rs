@@ -14,6 +14,7 @@ mod refused;
 mod request;
 mod response;
 mod resumable;
+mod resumable_fields;
 mod route;
 mod sessions;
 mod tus;

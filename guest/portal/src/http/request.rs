@@ -261,6 +261,18 @@ impl Body {
         String::from_utf8(value).ok()
     }
 
+    /// Reads the body until its end or its first byte; returns whether it has no content.
+    pub(crate) fn has_no_content(self) -> bool {
+        let stream = self.stream();
+        loop {
+            match stream.blocking_read(1) {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(_) => return false,
+                Err(_) => return true,
+            }
+        }
+    }
+
     /// Takes the content, for the host to pull. Call this once.
     pub(crate) fn stream(&self) -> InputStream {
         self.0.stream().expect("the stream is taken once")

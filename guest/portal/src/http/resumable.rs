@@ -10,49 +10,16 @@ use crate::{
         problem::{Kind, Problem},
         request::Request,
         response::Response,
+        resumable_fields::{KNOWN_VERSIONS, announced, announced_length, completes, served, version},
     },
     policy::{
-        announced_name::Disposition,
-        digests, media_type,
-        upload_fields::{INTEROP_VERSION, PARTIAL_UPLOAD, boolean, integer, limits, write_boolean},
-        upload_metadata::{UploadMetadata, fitting},
+        digests,
+        upload_fields::{PARTIAL_UPLOAD, integer, limits, write_boolean},
     },
     refusal::Refusal,
-    session::{Announced, BegunBy, End, Form},
+    session::{End, Form},
 };
 use portico_guest::{Error, PartOptions, StoredObject, exchange::send_interim};
-use std::ops::RangeInclusive;
-
-/// The name of a file whose client gave none.
-const UNNAMED: &str = "upload";
-
-/// The interop versions whose clients understand this portal.
-const KNOWN_VERSIONS: RangeInclusive<u64> = 3..=INTEROP_VERSION;
-
-/// Whether a request speaks this protocol at a URL where others are spoken too.
-pub(super) fn is_spoken(request: &Request) -> bool {
-    version(request).is_some()
-        || completes(request).is_some()
-        || request.field("content-type").is_some_and(|text| text.eq_ignore_ascii_case(PARTIAL_UPLOAD))
-}
-
-fn version(request: &Request) -> Option<u64> {
-    request.field("upload-draft-interop-version").and_then(|field| integer(&field))
-}
-
-/// The version by which a request is served.
-fn served(request: &Request) -> u64 {
-    version(request).unwrap_or(INTEROP_VERSION).min(INTEROP_VERSION)
-}
-
-/// Whether the request has the last bytes of its upload, if it says.
-fn completes(request: &Request) -> Option<bool> {
-    let field = |name| request.field(name).and_then(|field| boolean(&field));
-    field("upload-complete").or_else(|| {
-        // Version 3 has the opposite.
-        field("upload-incomplete").filter(|_| version(request) == Some(3)).map(|incomplete| !incomplete)
-    })
-}
 
 /// Answers a request, with the fields that each response of the protocol has.
 pub(super) fn answer(
@@ -151,6 +118,9 @@ pub(super) fn look(request: &Request, id: &str) -> Result<Response, Problem> {
     let response = Response::new(204).header("cache-control", "no-store");
     match engine.take_over(&found) {
         Ok(tail) => {
+            if is_whole(request, &engine, &found, tail.offset)? {
+                complete_at(&engine, &found, tail.offset)?;
+            }
             let response = match engine.length(&found).map_err(refused)? {
                 Some(length) => response.header("upload-length", length.to_string()),
                 None => response,
@@ -208,7 +178,7 @@ pub(super) fn append(request: &Request, id: &str) -> Result<Response, Problem> {
         .header("upload-offset", end.to_string())
         .header("upload-limit", upload_limit(max_size, Some(&found)))
         .header("cache-control", "no-store");
-    if !complete {
+    if !complete && !is_whole(request, &engine, &found, end)? {
         return Ok(response.complete(request, false));
     }
     let file = complete_at(&engine, &found, end)?;
@@ -308,6 +278,12 @@ fn complete_at(engine: &Engine, found: &Found, end: u64) -> Result<StoredObject,
     Ok(engine.finalize(found).map_err(refused)?.0)
 }
 
+/// Whether an upload is finished at an offset though its client has not said so. tus-js-client 4.3 (versions 5 and 6)
+/// sends `?0` with the last bytes of a file that it reads in pieces, and takes an offset that is the length for the end.
+fn is_whole(request: &Request, engine: &Engine, found: &Found, offset: u64) -> Result<bool, Problem> {
+    Ok(matches!(served(request), 5 | 6) && engine.length(found).map_err(refused)? == Some(offset))
+}
+
 /// Answers an append to a finished upload: the client may have lost the answer to the last one.
 fn repeated(
     request: &Request,
@@ -333,40 +309,6 @@ fn repeated(
 fn finished_as(request: &Request, response: Response, file: &StoredObject) -> Response {
     let response = response.header("content-location", request.relative(&format!("files/{}", file.file_id)));
     if request.wants_digest() { response.header("repr-digest", digests::field(&file.sha256)) } else { response }
-}
-
-/// What the creation says of the file: in `Content-Type` and `Content-Disposition`, or in `Upload-Metadata`, which
-/// tus-js-client sends in this protocol too.
-fn announced(request: &Request) -> Result<Announced, Problem> {
-    let metadata = UploadMetadata::read(request.field("upload-metadata").as_deref().unwrap_or_default());
-    let metadata = metadata.map_err(|bad| Problem::invalid("upload-metadata", bad.reason()))?;
-    let name = match request.field("content-disposition") {
-        None => None,
-        Some(field) => {
-            let disposition = Disposition::of_request(field.as_bytes());
-            disposition.map_err(|bad| Problem::invalid("content-disposition", bad.reason()))?.filename
-        }
-    };
-    let name = name.map(|name| fitting(&name)).or_else(|| metadata.filename()).unwrap_or_else(|| UNNAMED.to_owned());
-    let field = request.field("content-type").filter(|text| !text.eq_ignore_ascii_case(PARTIAL_UPLOAD));
-    let content_type = match media_type::announced(field.as_deref()) {
-        None => return Err(Problem::invalid("content-type", media_type::EXPECTED)),
-        Some(media_type::DEFAULT) => metadata.media_type().unwrap_or_else(|| media_type::DEFAULT.to_owned()),
-        Some(media_type) => media_type.to_owned(),
-    };
-    let relative_path = metadata.relative_path();
-    let begun_by = BegunBy::Resumable;
-    Ok(Announced { original_filename: name, content_type, relative_path, begun_by, ..Announced::default() })
-}
-
-/// Reads the length of a new upload, in `Upload-Length` or from the length of a content that is the whole.
-fn announced_length(request: &Request, complete: bool) -> Result<Option<u64>, Problem> {
-    let length = request.field("upload-length").and_then(|field| integer(&field));
-    let size = request.content_length()?.filter(|_| complete);
-    match (length, size) {
-        (Some(length), Some(size)) if length != size => Err(Kind::LENGTH_MISMATCH.into()),
-        (length, size) => Ok(length.or(size)),
-    }
 }
 
 fn mismatch(expected: u64, provided: u64) -> Problem {

@@ -8,11 +8,14 @@ use crate::http::{
     problem::{Kind, Problem},
     request::Request,
     response::Response,
-    resumable,
+    resumable, resumable_fields,
     route::{Handler, Route},
     tus,
 };
-use crate::{engine::Engine, session::End};
+use crate::{
+    engine::Engine,
+    session::{End, Form},
+};
 
 /// Methods of the URL at which uploads begin.
 const CREATION: &[(&str, Handler)] = &[
@@ -66,7 +69,7 @@ pub(super) fn prepare(request: &mut Request) {
 
 fn protocol(request: &Request) -> Protocol {
     let is_tus = request.field("tus-resumable").is_some();
-    if is_tus || (request.root() == TUS && !resumable::is_spoken(request)) {
+    if is_tus || (request.root() == TUS && !resumable_fields::is_spoken(request)) {
         Protocol::Tus
     } else {
         Protocol::Resumable
@@ -99,6 +102,10 @@ fn options(request: &Request) -> Result<Response, Problem> {
 fn get(request: &Request, id: &str) -> Result<Response, Problem> {
     let engine = Engine::open();
     let found = engine.find(id)?;
+    if let Form::Joined(_) = found.session.form() {
+        // The last of its uploads may have been completed by a request that could not join them.
+        let _ = engine.try_join(&found);
+    }
     match engine.standing(&found.session)?.end {
         Some(End::Complete) => {
             let response = files::download(request, &found.session.file_id)?;
