@@ -30,8 +30,8 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
 
 /// The response headers that pages may read.
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
-    "Accept-Patch, Accept-Ranges, Allow, Content-Digest, Content-Disposition, Content-Length, Content-Range, ETag, \
-     Last-Modified, Location, Repr-Digest, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, \
+    "Accept-Patch, Accept-Ranges, Allow, Content-Digest, Content-Disposition, Content-Length, Content-Location, \
+     Content-Range, ETag, Last-Modified, Location, Repr-Digest, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, \
      Tus-Version, Upload-Complete, Upload-Concat, Upload-Defer-Length, Upload-Draft-Interop-Version, Upload-Expires, \
      Upload-Incomplete, Upload-Length, Upload-Limit, Upload-Metadata, Upload-Offset, Want-Content-Digest, \
      Want-Repr-Digest, WWW-Authenticate, X-Request-Id",
