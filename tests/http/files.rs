@@ -169,7 +169,7 @@ fn nothing_is_where_nothing_was_put() {
         "/files/00000000000000000000000000000000",
         "/files/x",
         "/files/~",
-        "/page/",
+        "/pages",
         "/uploads",
         "/files/a/b",
         "/nothing",
