@@ -101,11 +101,10 @@ CHECK_API := $(if $(CI)$(shell command -v python3),$(SCHEMATHESIS))
 CHECK_CLIENTS := $(if $(CI),$(MINIO) $(NODE_CLIENTS) $(TUSPY))
 
 .PHONY: test
-test: toolchain $(PAGE_HERE) $(if $(CI),$(EXAMPLE)/dist/main.js) $(if $(shell command -v go),$(MINIO)) $(CHECK_API) $(CHECK_CLIENTS) ## Run every test (builds MinIO where Go is; the check of the API needs Python; those of clients and of the page run in CI)
+test: toolchain $(PAGE_HERE) $(if $(shell command -v go),$(MINIO)) $(CHECK_API) $(CHECK_CLIENTS) ## Run every test (builds MinIO where Go is; the check of the API needs Python; those of clients run in CI, those of the page by make test-page)
 	cargo test --workspace --locked --no-fail-fast
 	$(if $(CHECK_API),scripts/check-api '$(TARGET_DIR)/debug/portico' '$(SCHEMATHESIS)',@echo 'check-api: ignored, there is no python3')
 	$(if $(CHECK_CLIENTS),$(CLIENTS)/run,@echo 'test-clients: ignored outside of CI; run make test-clients')
-	$(if $(CI),cd page && SHORT=1 PORTICO='$(TARGET_DIR)/debug/portico' node tests/run.mjs,@echo 'test-page: ignored outside of CI; run make test-page')
 
 .PHONY: test-clients
 test-clients: toolchain $(MINIO) $(NODE_CLIENTS) $(TUSPY) $(TUS_JAVA) ## Upload with the clients that people use, and through proxies, for long (needs nginx, Caddy, HAProxy, Chromium, Go, Node 20, Python, Java and Maven)
