@@ -41,7 +41,7 @@ pub(crate) fn compare(bench: &Bench, report: &mut Report) -> Result<()> {
         report.row(&row, &format!("the same portal, durability none, one connection; {times}"))?;
     }
 
-    let name = format!("PATCHes of {} a second / tusd", size(SMALL));
+    let name = format!("PATCHes of {} KiB a second / tusd", SMALL >> 10);
     let Some(program) = bench.args.tusd.as_deref().filter(|tusd| tusd.is_file()) else {
         return report.skipped(&name, "no tusd; `make bench` builds it where Go is");
     };
