@@ -138,7 +138,7 @@ fn post(request: &Request, _: &[&str]) -> Result<Response, Problem> {
     let Uploaded { files, unused } = form::store(request, &boundary, &store)?;
     let response = Response::new(201).header("cache-control", "no-store").header("vary", "accept");
     let response = match files.as_slice() {
-        [file] => response.header("location", request.relative(&format!("files/{}", file.file_id))),
+        [file] => response.header("location", request.file(&file.file_id)),
         _ => response,
     };
     if accept::prefers_html(request.field("accept").as_deref()) {
@@ -172,7 +172,7 @@ fn store(request: &Request, name: String) -> Result<Response, Problem> {
     count_upload(Protocol::Files, if stored.is_ok() { Outcome::Complete } else { Outcome::Failed });
     let stored = stored?;
     Ok(Response::new(201)
-        .header("location", request.relative(&format!("files/{}", stored.file_id)))
+        .header("location", request.file(&stored.file_id))
         .json("application/json", &Receipt::new(&stored, &info.backend)))
 }
 

@@ -68,6 +68,11 @@ impl Request {
         "../".repeat(depth) + path
     }
 
+    /// Returns a reference to a file, as [`Request::relative`] does.
+    pub(crate) fn file(&self, id: &str) -> String {
+        self.relative(&format!("files/{id}"))
+    }
+
     /// Returns an absolute URL of a path below the root of the portal, if the host knows the portal's public URL;
     /// otherwise as [`Request::relative`].
     pub(crate) fn absolute(&self, path: &str) -> String {

@@ -155,7 +155,7 @@ pub(super) fn finished(
         .header("upload-offset", file.size.to_string())
         .header("upload-length", file.size.to_string())
         .header("upload-limit", upload_limit(max_size, Some(found)))
-        .header("content-location", format!("../files/{}", file.file_id))
+        .header("content-location", request.file(&file.file_id))
         .complete(request, true))
 }
 
@@ -307,7 +307,7 @@ fn repeated(
 
 /// Adds what a client wants to know of its file.
 fn finished_as(request: &Request, response: Response, file: &StoredObject) -> Response {
-    let response = response.header("content-location", request.relative(&format!("files/{}", file.file_id)));
+    let response = response.header("content-location", request.file(&file.file_id));
     if request.wants_digest() { response.header("repr-digest", digests::field(&file.sha256)) } else { response }
 }
 

@@ -143,7 +143,7 @@ fn finalize(request: &Request, parameters: &[&str]) -> Result<Response, Problem>
     let (file, is_new) = engine.finalize(&found)?;
     let response = Response::new(if is_new { 201 } else { 200 });
     Ok(response
-        .header("location", request.relative(&format!("files/{}", file.file_id)))
+        .header("location", request.file(&file.file_id))
         .json("application/json", &Receipt::new(&file, &engine.store.info().backend)))
 }
 

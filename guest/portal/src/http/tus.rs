@@ -87,15 +87,15 @@ pub(super) fn create(request: &Request) -> Result<Response, Problem> {
     Ok(response.header("upload-offset", appended.offset.to_string()))
 }
 
-pub(super) fn head(_: &Request, id: &str) -> Result<Response, Problem> {
-    look(id).map_err(|problem| match problem.status() {
+pub(super) fn head(request: &Request, id: &str) -> Result<Response, Problem> {
+    look(request, id).map_err(|problem| match problem.status() {
         // Clients begin anew after any other error of a HEAD (tus-js-client 4.3.1).
         500.. => Problem::from(Kind::LOCKED).header("retry-after", "1".to_owned()),
         _ => problem,
     })
 }
 
-fn look(id: &str) -> Result<Response, Problem> {
+fn look(request: &Request, id: &str) -> Result<Response, Problem> {
     let engine = Engine::open();
     let found = engine.find(id).map_err(refused)?;
     let mut response = Response::new(200);
@@ -117,7 +117,7 @@ fn look(id: &str) -> Result<Response, Problem> {
         None => response,
     };
     Ok(match file {
-        Some(file) => response.header("content-location", format!("../files/{}", file.file_id)),
+        Some(file) => response.header("content-location", request.file(&file.file_id)),
         None => response.header("upload-expires", expires(&found)),
     })
 }
@@ -189,7 +189,7 @@ pub(super) fn append(request: &Request, id: &str) -> Result<Response, Problem> {
     let appended = append_to(request, &engine, &found, offset)?;
     let response = Response::new(204).header("upload-offset", appended.offset.to_string());
     Ok(match &appended.file {
-        Some(file) => response.header("content-location", format!("../files/{}", file.file_id)),
+        Some(file) => response.header("content-location", request.file(&file.file_id)),
         None => response.header("upload-expires", expires(&found)),
     })
 }
@@ -329,7 +329,7 @@ fn finish(engine: &Engine, found: &Found) -> Result<Option<StoredObject>, Proble
 fn begun(request: &Request, found: &Found, file: Option<&StoredObject>) -> Response {
     let response = Response::new(201).header("location", request.relative(&request.upload_path(&found.id)));
     match file {
-        Some(file) => response.header("content-location", request.relative(&format!("files/{}", file.file_id))),
+        Some(file) => response.header("content-location", request.file(&file.file_id)),
         None => response.header("upload-expires", expires(found)),
     }
 }
