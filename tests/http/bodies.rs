@@ -224,9 +224,11 @@ fn a_put_without_a_body_is_an_empty_file() {
 fn content_of_http_1_0_without_a_length_is_refused() {
     let server = Server::start(&[]);
     let content = Pattern::new(1, 2 << 20);
-    for keep in ["", "Connection: keep-alive\r\n"] {
+    let put = "PUT /files/old HTTP/1.0";
+    let post = "POST /files?name=old HTTP/1.0\r\nContent-Type: text/plain";
+    for (line, keep) in [(put, ""), (put, "Connection: keep-alive\r\n"), (post, "")] {
         let mut connection = server.connect();
-        connection.send(format!("PUT /files/old HTTP/1.0\r\nHost: {}\r\n{keep}\r\n", server.addr));
+        connection.send(format!("{line}\r\nHost: {}\r\n{keep}\r\n", server.addr));
         // All of it: what it is told is not lost by that.
         content.pieces().for_each(|piece| connection.send(piece));
         connection.half_close();

@@ -2,7 +2,7 @@
 //! what clients of older versions need.
 
 use crate::fixture::uploads::{PARTIAL, TUS, file_of, resolved};
-use crate::fixture::{Connection, Pattern, Response, Server, Stored};
+use crate::fixture::{Connection, Pattern, Response, Server, Stored, eventually};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::Digest as _;
@@ -114,14 +114,21 @@ fn the_place_is_told_before_the_content_where_that_is_switched_on() {
             let interim = connection.head();
             interim.expect(104, &[("upload-draft-interop-version", version), ("upload-offset", None)]);
             let upload = resolved("/resumable", interim.field("location").expect("a place"));
-            server.ask(&format!("HEAD {upload}"), &[]).head.expect(204, &[("upload-offset", Some("0"))]);
-            // That request has ended the first one, as a client does that goes on after a break.
+            // A request for the offset ends the first one, as of a client that goes on after a break, as soon as that one
+            // receives content. What has arrived is kept.
+            content.pieces_of(0..KIB).for_each(|piece| connection.send(piece));
+            eventually("the first request is ended", || {
+                let head = server.ask(&format!("HEAD {upload}"), &[]).head;
+                (head.field("upload-offset") == Some("1024")).then_some(())
+            });
             let ended = connection.response();
             assert_eq!(ended.head.status, 503, "{ended:?}");
-            let last = append(&server, &upload, &content, 0..content.size(), "?1");
+            let last = append(&server, &upload, &content, KIB..content.size(), "?1");
             last.head.expect(204, &[("upload-complete", Some("?1"))]);
             file = Some(file_of(&upload, &last, &content));
         }
+        // A request that still waits for its content would hold up the end of the server.
+        drop(connection);
         let mut connection = server.connect();
         connection.request("POST /resumable", &fields);
         if told {
@@ -274,6 +281,39 @@ fn fields_that_are_none_are_refused_as_if_absent() {
         assert!(matches!(server.ask(&format!("{line} {upload}"), &[]).head.status, 404 | 410), "{line}");
     }
     server.finish(&[]);
+}
+
+#[test]
+fn a_request_that_is_longer_than_the_operator_allows_is_refused_and_the_limit_told() {
+    let server = Server::start(&["--append-size-max", "1000B"]);
+    let content = Pattern::new(1, 3_000);
+    let told = server.ask("OPTIONS /resumable", &[]).head;
+    told.expect(204, &[("upload-limit", Some("max-size=5497558138880, min-size=0, max-append-size=1000"))]);
+
+    let whole = send(&mut server.connect(), "POST /resumable", &content, 0..1_001, &[("Upload-Complete", "?1")]);
+    whole.head.expect(413, &[("upload-complete", Some("?0"))]);
+    assert!(whole.head.field("upload-limit").is_some_and(|limit| limit.contains("max-append-size=1000")), "{whole:?}");
+
+    let upload = begin(&server, &[("Upload-Length", "3000")]);
+    append(&server, &upload, &content, 0..1_000, "?0").head.expect(204, &[("upload-offset", Some("1000"))]);
+    let refused = append(&server, &upload, &content, 1_000..2_001, "?0");
+    refused.head.expect(413, &[("upload-complete", Some("?0"))]);
+    let limit = refused.head.field("upload-limit").expect("limits");
+    assert!(limit.contains("max-append-size=1000"), "{limit}");
+    // Content of unknown length, which turns out to be longer.
+    let mut connection = server.connect();
+    let fields = [PARTIAL, ("Transfer-Encoding", "chunked"), ("Upload-Offset", "1000"), ("Upload-Complete", "?0")];
+    connection.request(&format!("PATCH {upload}"), &fields);
+    content.pieces_of(1_000..2_500).for_each(|piece| connection.send_chunk(piece));
+    connection.end_chunks();
+    connection.response().head.expect(413, &[("upload-complete", Some("?0"))]);
+    drop(connection);
+    // The upload is as it was, and continues within the limit.
+    server.ask(&format!("HEAD {upload}"), &[]).head.expect(204, &[("upload-offset", Some("1000"))]);
+    append(&server, &upload, &content, 1_000..2_000, "?0").head.expect(204, &[("upload-offset", Some("2000"))]);
+    let last = append(&server, &upload, &content, 2_000..3_000, "?1");
+    last.head.expect(204, &[("upload-complete", Some("?1"))]);
+    server.finish(&[&file_of(&upload, &last, &content)]);
 }
 
 #[test]

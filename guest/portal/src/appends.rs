@@ -21,16 +21,19 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    /// Finds the end of a session's content. Two reads, however long the session is.
+    /// Finds the end of a session's content. One or two reads, however long the session is.
     pub(crate) fn find(store: &Store, session: &str) -> Result<Tail> {
         // A part that is joined between the two reads is found under its new number.
         for _ in 0..3 {
             let Some(newest) = store.list_temp_parts(session, None, 1)?.items.pop() else { return Ok(Tail::default()) };
-            let part = match store.stat_temp_part(&newest.temp_key) {
-                Err(Error::NotFound) => continue,
-                part => part?,
+            let begin = match newest.offset {
+                Some(offset) => offset,
+                None => match store.stat_temp_part(&newest.temp_key) {
+                    Err(Error::NotFound) => continue,
+                    part => part?.offset.unwrap_or_default(),
+                },
             };
-            let offset = part.offset.unwrap_or_default() + part.size;
+            let offset = begin + newest.size;
             let (last, _) = position(newest.part_number);
             return Ok(Tail { offset, next: last + 1, previous: Some(newest.temp_key) });
         }

@@ -248,20 +248,46 @@ impl Engine {
     /// # Errors
     /// [`Refusal::Ended`]; [`Refusal::Kind`] for a session that takes no appends.
     pub(crate) fn take_over(&self, found: &Found) -> Result<Tail, Refusal> {
-        if found.session.form() != Form::Appended {
-            return Err(Refusal::Kind);
-        }
-        self.store.interrupt(&found.id)?;
-        let tail = Tail::find(&self.store, &found.id)?;
+        let tail = self.interrupt(found)?;
         // An end deletes the parts, so it is looked up after them.
         self.must_go_on(&found.session)?;
         Ok(tail)
     }
 
-    /// Appends content at the end that [`Engine::take_over`] has found.
+    /// Like [`Engine::take_over`], for an append at an offset. Does not look whether the session is open if it has content
+    /// that ends there: [`Engine::append`] and [`Engine::append_nothing`] do.
     ///
     /// # Errors
-    /// [`Refusal::Offset`] if another request has appended meanwhile.
+    /// Those of [`Engine::take_over`], and [`Refusal::Offset`].
+    pub(crate) fn take_over_at(&self, found: &Found, offset: u64) -> Result<Tail, Refusal> {
+        let tail = self.interrupt(found)?;
+        // An end deletes the parts, so a session without any may have ended.
+        if tail.offset != offset || offset == 0 {
+            self.must_go_on(&found.session)?;
+        }
+        if tail.offset == offset { Ok(tail) } else { Err(Refusal::Offset(tail.offset)) }
+    }
+
+    fn interrupt(&self, found: &Found) -> Result<Tail, Refusal> {
+        if found.session.form() != Form::Appended {
+            return Err(Refusal::Kind);
+        }
+        self.store.interrupt(&found.id)?;
+        Ok(Tail::find(&self.store, &found.id)?)
+    }
+
+    /// Appends nothing: fails unless the session is open.
+    ///
+    /// # Errors
+    /// [`Refusal::Ended`].
+    pub(crate) fn append_nothing(&self, found: &Found) -> Result<(), Refusal> {
+        self.must_go_on(&found.session)
+    }
+
+    /// Appends content at the end that [`Engine::take_over_at`] has found.
+    ///
+    /// # Errors
+    /// [`Refusal::Ended`]; [`Refusal::Offset`] if another request has appended meanwhile.
     pub(crate) fn append(
         &self,
         found: &Found,

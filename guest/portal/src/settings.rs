@@ -13,6 +13,8 @@ pub(crate) struct Settings {
     pub(crate) part_size_min: u64,
     /// Largest part size that a client may choose.
     pub(crate) part_size_max: u64,
+    /// Largest content of one request of a resumable upload; 0 for no limit but that of the object.
+    pub(crate) append_size_max: u64,
     /// Time from the creation of a session to its expiry.
     pub(crate) session_ttl: Duration,
     /// Time for which an ended id reports 410 before it reports 404.
@@ -26,6 +28,7 @@ impl Default for Settings {
             part_size: 5 << 20,
             part_size_min: 64 << 10,
             part_size_max: 5 << 30,
+            append_size_max: 0,
             session_ttl: 7 * DAY,
             tombstone_ttl: 30 * DAY,
         }
@@ -46,6 +49,7 @@ impl Settings {
             part_size: number("part-size").unwrap_or(default.part_size),
             part_size_min: number("part-size-min").unwrap_or(default.part_size_min),
             part_size_max: number("part-size-max").unwrap_or(default.part_size_max),
+            append_size_max: number("append-size-max").unwrap_or(default.append_size_max),
             session_ttl: seconds("session-ttl").unwrap_or(default.session_ttl),
             tombstone_ttl: seconds("tombstone-ttl").unwrap_or(default.tombstone_ttl),
         }

@@ -40,11 +40,14 @@ pub struct ListedPart {
     pub part_number: u32,
     /// The size in bytes.
     pub size: u64,
+    /// The offset that the put was given. Also absent where the store would need another request for it;
+    /// [`Store::stat_temp_part`](crate::Store::stat_temp_part) has it always.
+    pub offset: Option<u64>,
 }
 
 impl From<wit::ListedPart> for ListedPart {
-    fn from(wit::ListedPart { temp_key, part_number, size }: wit::ListedPart) -> Self {
-        ListedPart { temp_key, part_number, size }
+    fn from(wit::ListedPart { temp_key, part_number, size, offset }: wit::ListedPart) -> Self {
+        ListedPart { temp_key, part_number, size, offset }
     }
 }
 

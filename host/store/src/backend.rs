@@ -359,6 +359,8 @@ pub struct ListedPart {
     pub key: TempKey,
     /// Size in bytes.
     pub size: u64,
+    /// Offset that the put was given. Also absent where the store would need another request for it.
+    pub offset: Option<u64>,
 }
 
 /// A final object that exists.

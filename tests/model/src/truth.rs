@@ -60,10 +60,11 @@ impl Truth {
             if parts.is_empty() {
                 self.wrong.push(format!("session {scope}:{session} is listed and has no parts"));
             }
-            for ListedPart { key, size } in parts {
+            for ListedPart { key, size, offset } in parts {
                 let part = store.stat_part(scope, &key).await?;
-                if (&part.key, part.size) != (&key, size) {
-                    self.wrong.push(format!("{key} of {size} bytes is listed, and its receipt is {part:?}"));
+                if (&part.key, part.size) != (&key, size) || offset.is_some() && offset != part.offset {
+                    self.wrong
+                        .push(format!("{key} of {size} bytes at {offset:?} is listed, and its receipt is {part:?}"));
                 }
                 let mut stream = store.read_part(scope, &part.key, ByteRange::default()).await?;
                 let content = drain(&mut *stream, &mut fastrand::Rng::with_seed(0)).await?;

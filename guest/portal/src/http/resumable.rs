@@ -10,11 +10,11 @@ use crate::{
         problem::{Kind, Problem},
         request::Request,
         response::Response,
-        resumable_fields::{KNOWN_VERSIONS, announced, announced_length, completes, served, version},
+        resumable_fields::{KNOWN_VERSIONS, Limits, announced, announced_length, completes, served, version},
     },
     policy::{
         digests,
-        upload_fields::{PARTIAL_UPLOAD, integer, limits, write_boolean},
+        upload_fields::{PARTIAL_UPLOAD, integer, write_boolean},
     },
     refusal::Refusal,
     session::{End, Form},
@@ -38,6 +38,7 @@ pub(super) fn answer(
     })
 }
 
+/// Returns the field that says whether a response is the final one of an upload.
 fn completeness(request: &Request, complete: bool) -> (&'static str, &'static str) {
     match served(request) {
         ..=3 => ("upload-incomplete", write_boolean(!complete)),
@@ -45,56 +46,44 @@ fn completeness(request: &Request, complete: bool) -> (&'static str, &'static st
     }
 }
 
-trait Completeness {
-    fn complete(self, request: &Request, complete: bool) -> Self;
-}
-
-impl Completeness for Response {
-    fn complete(self, request: &Request, complete: bool) -> Self {
-        let (name, value) = completeness(request, complete);
-        self.header(name, value)
-    }
-}
-
-/// The limits of an upload. `min-size` is there because the field must not be empty.
-fn upload_limit(max_size: u64, found: Option<&Found>) -> String {
-    let age = found.map(|found| ("max-age", found.session.expires_at.saturating_sub(crate::clock::now_ms()) / 1_000));
-    let sizes = [("max-size", max_size), ("min-size", 0)];
-    limits(&sizes.into_iter().chain(age).collect::<Vec<_>>())
+/// Adds whether a response is the final one of an upload.
+fn with_completeness(request: &Request, response: Response, complete: bool) -> Response {
+    let (name, value) = completeness(request, complete);
+    response.header(name, value)
 }
 
 /// Adds what a client can learn of the server.
-pub(super) fn describe(_: &Request, response: Response, max_size: u64) -> Response {
-    response.header("upload-limit", upload_limit(max_size, None)).header("accept-patch", PARTIAL_UPLOAD)
+pub(super) fn describe(response: Response, engine: &Engine) -> Response {
+    response.header("upload-limit", Limits::load(engine).field(None)).header("accept-patch", PARTIAL_UPLOAD)
 }
 
 pub(super) fn create(request: &Request) -> Result<Response, Problem> {
     let engine = Engine::open();
-    let max_size = engine.store.info().max_object_size;
+    let limits = Limits::load(&engine);
     // A request that says nothing of the protocol is an ordinary upload of a whole file.
     let complete = completes(request).unwrap_or(true);
     let mut file = announced(request)?;
     let length = announced_length(request, complete)?;
-    if length.is_some_and(|length| length > max_size) {
-        let problem = Problem::from(Kind::TOO_LARGE).limit(max_size);
-        return Err(problem.header("upload-limit", upload_limit(max_size, None)));
+    if length.is_some_and(|length| length > limits.size) {
+        return Err(too_large(limits, limits.size, None));
     }
+    check_size(request, limits, None)?;
     file.total_size = length;
     file.sha256 = request.repr_digest()?.map(|digest| digest.to_string());
     let found = engine.create(file, Parts::Appended, None).map_err(refused)?;
     let location = request.absolute(&request.upload_path(&found.id));
-    announce(request, &location, &upload_limit(max_size, Some(&found)));
-    let offset = store(request, &engine, &found, 0, complete)?;
+    announce(request, &location, &limits.field(Some(&found)));
+    let offset = store(request, &engine, &found, limits, 0, complete)?;
     let response = Response::new(201)
         .header("location", location)
         .header("upload-offset", offset.to_string())
-        .header("upload-limit", upload_limit(max_size, Some(&found)))
+        .header("upload-limit", limits.field(Some(&found)))
         .header("cache-control", "no-store");
     if !complete {
-        return Ok(response.complete(request, false));
+        return Ok(with_completeness(request, response, false));
     }
     let file = complete_at(&engine, &found, offset)?;
-    Ok(finished_as(request, response, &file).complete(request, true))
+    Ok(with_completeness(request, finished_as(request, response, &file), true))
 }
 
 /// Tells the place of a new upload before its content has come, by 104 (Upload Resumption Supported), if the client names
@@ -125,11 +114,10 @@ pub(super) fn look(request: &Request, id: &str) -> Result<Response, Problem> {
                 Some(length) => response.header("upload-length", length.to_string()),
                 None => response,
             };
-            let max_size = engine.store.info().max_object_size;
-            Ok(response
+            let response = response
                 .header("upload-offset", tail.offset.to_string())
-                .header("upload-limit", upload_limit(max_size, Some(&found)))
-                .complete(request, false))
+                .header("upload-limit", Limits::load(&engine).field(Some(&found)));
+            Ok(with_completeness(request, response, false))
         }
         Err(Refusal::Ended(End::Complete)) => finished(request, &engine, &found, response),
         Err(Refusal::Kind) if !matches!(found.session.form(), Form::Appended) => {
@@ -150,13 +138,12 @@ pub(super) fn finished(
     let Some(file) = standing.file else {
         return Err(refused(standing.end.map_or(Refusal::Kind, Refusal::Ended)));
     };
-    let max_size = engine.store.info().max_object_size;
-    Ok(response
+    let response = response
         .header("upload-offset", file.size.to_string())
         .header("upload-length", file.size.to_string())
-        .header("upload-limit", upload_limit(max_size, Some(found)))
-        .header("content-location", request.file(&file.file_id))
-        .complete(request, true))
+        .header("upload-limit", Limits::load(engine).field(Some(found)))
+        .header("content-location", request.file(&file.file_id));
+    Ok(with_completeness(request, response, true))
 }
 
 pub(super) fn append(request: &Request, id: &str) -> Result<Response, Problem> {
@@ -169,20 +156,21 @@ pub(super) fn append(request: &Request, id: &str) -> Result<Response, Problem> {
     }
     let engine = Engine::open();
     let found = engine.find(id).map_err(refused)?;
-    let max_size = engine.store.info().max_object_size;
-    let end = match store(request, &engine, &found, offset, complete) {
+    let limits = Limits::load(&engine);
+    check_size(request, limits, Some(&found))?;
+    let end = match store(request, &engine, &found, limits, offset, complete) {
         Err(Failed::Complete) => return repeated(request, &engine, &found, offset, complete),
         stored => stored?,
     };
     let response = Response::new(204)
         .header("upload-offset", end.to_string())
-        .header("upload-limit", upload_limit(max_size, Some(&found)))
+        .header("upload-limit", limits.field(Some(&found)))
         .header("cache-control", "no-store");
     if !complete && !is_whole(request, &engine, &found, end)? {
-        return Ok(response.complete(request, false));
+        return Ok(with_completeness(request, response, false));
     }
     let file = complete_at(&engine, &found, end)?;
-    Ok(finished_as(request, response, &file).complete(request, true))
+    Ok(with_completeness(request, finished_as(request, response, &file), true))
 }
 
 pub(super) fn cancel(_: &Request, id: &str) -> Result<Response, Problem> {
@@ -221,14 +209,20 @@ impl From<Failed> for Problem {
 }
 
 /// Appends the content of the request at an offset; returns the new one.
-fn store(request: &Request, engine: &Engine, found: &Found, offset: u64, complete: bool) -> Result<u64, Failed> {
-    let tail = match engine.take_over(found) {
-        Err(Refusal::Ended(End::Complete)) => return Err(Failed::Complete),
-        tail => tail.map_err(refused)?,
+fn store(
+    request: &Request,
+    engine: &Engine,
+    found: &Found,
+    limits: Limits,
+    offset: u64,
+    complete: bool,
+) -> Result<u64, Failed> {
+    let failed = |refusal| match refusal {
+        Refusal::Ended(End::Complete) => Failed::Complete,
+        Refusal::Offset(at) => mismatch(at, offset).into(),
+        refusal => refused(refusal).into(),
     };
-    if tail.offset != offset {
-        return Err(mismatch(tail.offset, offset).into());
-    }
+    let tail = engine.take_over_at(found, offset).map_err(failed)?;
     let size = request.content_length()?;
     if let Some(field) = request.field("upload-length").and_then(|field| integer(&field)) {
         engine.set_length(found, field).map_err(refused)?;
@@ -242,10 +236,10 @@ fn store(request: &Request, engine: &Engine, found: &Found, offset: u64, complet
         }
     }
     if size == Some(0) {
-        return Ok(offset);
+        return engine.append_nothing(found).map(|()| offset).map_err(failed);
     }
-    let limit = length.unwrap_or(engine.store.info().max_object_size).saturating_sub(offset);
-    let mut options = PartOptions { limit: Some(limit), ..PartOptions::default() };
+    let room = length.unwrap_or(limits.size).saturating_sub(offset);
+    let mut options = PartOptions { limit: Some(room.min(limits.append)), ..PartOptions::default() };
     options.expected.size = size;
     request.content_digest(&mut options.expected)?;
     options.keep_prefix = options.expected.sha256.is_none() && options.expected.others.is_empty();
@@ -255,8 +249,9 @@ fn store(request: &Request, engine: &Engine, found: &Found, offset: u64, complet
         // What has arrived is kept. Without Upload-Complete the client asks for the offset and goes on.
         Ok(part) if part.is_prefix => Err(unavailable().into()),
         Ok(part) => Ok(offset + part.size),
-        Err(Refusal::Ended(End::Complete)) => Err(Failed::Complete),
-        Err(Refusal::Offset(at)) => Err(mismatch(at, offset).into()),
+        Err(Refusal::Store(Error::TooLarge { .. })) if room > limits.append => {
+            Err(too_large(limits, limits.append, Some(found)).into())
+        }
         Err(Refusal::Store(Error::TooLarge { .. })) if length.is_some() => {
             // The upload can't become what it was announced to be.
             engine.abort(found).map_err(refused)?;
@@ -265,7 +260,7 @@ fn store(request: &Request, engine: &Engine, found: &Found, offset: u64, complet
         Err(Refusal::Store(Error::DigestMismatch)) => {
             Err(Problem::invalid("content-digest", "the content has another digest").into())
         }
-        Err(refusal) => Err(refused(refusal).into()),
+        Err(refusal) => Err(failed(refusal)),
     }
 }
 
@@ -302,7 +297,7 @@ fn repeated(
         return Err(Problem::from(Kind::LENGTH_MISMATCH).detail("the upload is finished"));
     }
     let response = Response::new(204).header("upload-offset", offset.to_string()).header("cache-control", "no-store");
-    Ok(finished_as(request, response, &file).complete(request, true))
+    Ok(with_completeness(request, finished_as(request, response, &file), true))
 }
 
 /// Adds what a client wants to know of its file.
@@ -316,8 +311,19 @@ fn mismatch(expected: u64, provided: u64) -> Problem {
 }
 
 fn inconsistent(engine: &Engine, found: &Found) -> Problem {
-    let max_size = engine.store.info().max_object_size;
-    Problem::from(Kind::LENGTH_MISMATCH).header("upload-limit", upload_limit(max_size, Some(found)))
+    Problem::from(Kind::LENGTH_MISMATCH).header("upload-limit", Limits::load(engine).field(Some(found)))
+}
+
+/// Refuses announced content that is longer than one request may have, before any of it is read.
+fn check_size(request: &Request, limits: Limits, found: Option<&Found>) -> Result<(), Problem> {
+    match request.content_length()? {
+        Some(size) if size > limits.append => Err(too_large(limits, limits.append, found)),
+        _ => Ok(()),
+    }
+}
+
+fn too_large(limits: Limits, limit: u64, found: Option<&Found>) -> Problem {
+    Problem::from(Kind::TOO_LARGE).limit(limit).header("upload-limit", limits.field(found))
 }
 
 fn unavailable() -> Problem {

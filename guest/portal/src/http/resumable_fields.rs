@@ -1,6 +1,8 @@
 //! The header fields of Resumable Uploads for HTTP: what a request says of its protocol, its file and its length.
 
 use crate::{
+    clock,
+    engine::{Engine, Found},
     http::{
         problem::{Kind, Problem},
         request::Request,
@@ -8,10 +10,11 @@ use crate::{
     policy::{
         announced_name::Disposition,
         media_type,
-        upload_fields::{INTEROP_VERSION, PARTIAL_UPLOAD, boolean, integer},
+        upload_fields::{INTEROP_VERSION, PARTIAL_UPLOAD, boolean, integer, limits},
         upload_metadata::{UploadMetadata, fitting},
     },
     session::{Announced, BegunBy},
+    settings::Settings,
 };
 use std::ops::RangeInclusive;
 
@@ -20,6 +23,34 @@ const UNNAMED: &str = "upload";
 
 /// The interop versions whose clients understand this portal.
 pub(super) const KNOWN_VERSIONS: RangeInclusive<u64> = 3..=INTEROP_VERSION;
+
+/// The limits of uploads, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Of a file.
+    pub(super) size: u64,
+    /// Of the content of one request; `u64::MAX` if only a file has a limit.
+    pub(super) append: u64,
+}
+
+impl Limits {
+    pub(super) fn load(engine: &Engine) -> Limits {
+        let append = match Settings::load().append_size_max {
+            0 => u64::MAX,
+            max => max,
+        };
+        Limits { size: engine.store.info().max_object_size, append }
+    }
+
+    /// Writes `Upload-Limit`, with the time that an upload has left. `min-size` is there because the field must not be
+    /// empty.
+    pub(super) fn field(self, found: Option<&Found>) -> String {
+        let append = (self.append < u64::MAX).then_some(("max-append-size", self.append));
+        let age = found.map(|found| ("max-age", found.session.expires_at.saturating_sub(clock::now_ms()) / 1_000));
+        let sizes = [("max-size", self.size), ("min-size", 0)];
+        limits(&sizes.into_iter().chain(append).chain(age).collect::<Vec<_>>())
+    }
+}
 
 /// Whether a request speaks this protocol at a URL where others are spoken too.
 pub(super) fn is_spoken(request: &Request) -> bool {

@@ -227,14 +227,10 @@ fn append_to(request: &Request, engine: &Engine, found: &Found, offset: u64) -> 
         None => None,
         Some(field) => Some(decimal(&field).ok_or_else(|| Problem::invalid("upload-length", NUMBER))?),
     };
-    let tail = match engine.take_over(found) {
-        Ok(tail) => tail,
+    let tail = match engine.take_over_at(found, offset) {
         Err(Refusal::Ended(End::Complete)) => return repeated(request, engine, found, offset),
-        Err(refusal) => return Err(refused(refusal)),
+        tail => tail.map_err(refused)?,
     };
-    if tail.offset != offset {
-        return Err(mismatch(tail.offset));
-    }
     if let Some(length) = announced {
         if length < offset {
             return Err(Problem::invalid("upload-length", format!("the upload has {offset} bytes already")));
@@ -247,33 +243,30 @@ fn append_to(request: &Request, engine: &Engine, found: &Found, offset: u64) -> 
     let size = request.content_length()?;
     let mut options = PartOptions { limit: Some(limit), ..PartOptions::default() };
     options.expected.size = size;
-    let offset = if size == Some(0) && matches!(checksum, Checksum::None) {
-        offset
+    let appended = if size == Some(0) && matches!(checksum, Checksum::None) {
+        engine.append_nothing(found).map(|()| offset)
     } else {
-        let part = match checksum {
-            Checksum::None => {
-                let body = request.body();
-                engine.append(found, &tail, options.keep_prefix(), |number, options| {
-                    engine.store.put_temp_part(&found.id, number, body.stream(), options)
-                })
-            }
-            Checksum::Field(expected) => {
-                let body = request.body();
-                options.expected = Expected { size, ..expected };
-                engine.append(found, &tail, options, |number, options| {
-                    engine.store.put_temp_part(&found.id, number, body.stream(), options)
-                })
-            }
-            Checksum::Trailer => engine.append(found, &tail, options, |number, options| {
-                checked_by_trailer(request, engine, &found.id, number, options)
-            }),
-        };
-        let part = part.map_err(refused)?;
-        if part.is_prefix {
-            // What has arrived is kept; the client asks how much that is.
-            return Err(Problem::from(Kind::UNAVAILABLE).header("retry-after", "0".to_owned()));
+        let by_trailer = matches!(checksum, Checksum::Trailer);
+        match checksum {
+            Checksum::None => options = options.keep_prefix(),
+            Checksum::Field(expected) => options.expected = Expected { size, ..expected },
+            Checksum::Trailer => {}
         }
-        offset + part.size
+        let part = engine.append(found, &tail, options, |number, options| match by_trailer {
+            true => checked_by_trailer(request, engine, &found.id, number, options),
+            false => engine.store.put_temp_part(&found.id, number, request.body().stream(), options),
+        });
+        match part {
+            // What has arrived is kept; the client asks how much that is.
+            Ok(part) if part.is_prefix => {
+                return Err(Problem::from(Kind::UNAVAILABLE).header("retry-after", "0".to_owned()));
+            }
+            part => part.map(|part| offset + part.size),
+        }
+    };
+    let offset = match appended {
+        Err(Refusal::Ended(End::Complete)) => return complete_at(engine, found, offset),
+        appended => appended.map_err(refused)?,
     };
     let file = if length == Some(offset) { finish(engine, found)? } else { None };
     Ok(Appended { offset, file })
@@ -303,16 +296,19 @@ fn checked_by_trailer(
 
 /// Answers an append to an upload whose file exists: the client may have lost the answer to the last one.
 fn repeated(request: &Request, engine: &Engine, found: &Found, offset: u64) -> Result<Appended, Problem> {
-    let Some(file) = engine.standing(&found.session).map_err(refused)?.file else { return Err(ended(None)) };
-    if offset != file.size {
-        return Err(mismatch(file.size));
-    }
+    let appended = complete_at(engine, found, offset)?;
     check_room(request, 0)?;
     // Reading the body also makes the host send 100 Continue. Without it tus-java-client takes the answer for a failure.
     if request.content_length()?.is_none() && !request.body().has_no_content() {
         return Err(Problem::from(Kind::TOO_LARGE).limit(0));
     }
-    Ok(Appended { offset, file: Some(file) })
+    Ok(appended)
+}
+
+/// The state of an upload whose file exists, for an append at an offset.
+fn complete_at(engine: &Engine, found: &Found, offset: u64) -> Result<Appended, Problem> {
+    let Some(file) = engine.standing(&found.session).map_err(refused)?.file else { return Err(ended(None)) };
+    if offset == file.size { Ok(Appended { offset, file: Some(file) }) } else { Err(mismatch(file.size)) }
 }
 
 /// Makes the file of an upload that is complete, unless it is a piece of another one.

@@ -22,7 +22,7 @@ const CREATION: &[(&str, Handler)] = &[
     ("POST", |request, _| speak(request, tus::create, resumable::create)),
     ("PUT", |request, _| speak(request, not_in_tus, resumable::create)),
     ("PATCH", |request, _| speak(request, not_in_tus, resumable::create)),
-    ("OPTIONS", |request, _| options(request)),
+    ("OPTIONS", |_, _| options()),
 ];
 
 /// Methods of an upload's URL.
@@ -37,7 +37,7 @@ const UPLOAD: &[(&str, Handler)] = &[
     ("DELETE", |request, of| {
         speak(request, |request| tus::terminate(request, of[0]), |request| resumable::cancel(request, of[0]))
     }),
-    ("OPTIONS", |request, _| options(request)),
+    ("OPTIONS", |_, _| options()),
 ];
 
 /// The routes of both protocols, with and without a slash at the end.
@@ -93,9 +93,10 @@ fn not_in_tus(_: &Request) -> Result<Response, Problem> {
 }
 
 /// Describes both protocols at once.
-fn options(request: &Request) -> Result<Response, Problem> {
-    let limit = Engine::open().store.info().max_object_size;
-    Ok(resumable::describe(request, tus::describe(Response::new(204), limit), limit))
+fn options() -> Result<Response, Problem> {
+    let engine = Engine::open();
+    let response = tus::describe(Response::new(204), engine.store.info().max_object_size);
+    Ok(resumable::describe(response, &engine))
 }
 
 /// Returns the file of a finished upload, in any protocol: browsers open the URL. Otherwise as the protocol says.

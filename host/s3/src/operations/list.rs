@@ -138,7 +138,7 @@ async fn parts_of(
     for (listed, slot) in slots(inner, &prefix.bucket, open).await? {
         if let (Some(number), Some(part)) = (number_of(&prefix, &listed), live(Some(slot))) {
             let key = TempKey { session: session.clone(), number, token: part.token()? };
-            parts.insert(number, ListedPart { key, size: part.size });
+            parts.insert(number, ListedPart { key, size: part.size, offset: part.offset });
         }
     }
     Ok(parts.into_values().collect())
@@ -167,7 +167,7 @@ async fn plain_parts(
         if number > last {
             break;
         }
-        let part = ListedPart { key: TempKey { session: session.clone(), number, token }, size };
+        let part = ListedPart { key: TempKey { session: session.clone(), number, token }, size, offset: None };
         data.entry(number).and_modify(|several| *several = None).or_insert(Some(part));
         if number == last && listing.ends_page() {
             // Looking for more data of this number would cost a request, as reading its slot does.

@@ -58,6 +58,12 @@ pub const KEYS: &[Key] = &[
     key("part_size", "SIZE", Some("5MiB"), "Part size of an upload session, if the client chooses none"),
     key("part_size_min", "SIZE", Some("64KiB"), "Smallest part size that a client may choose"),
     key("part_size_max", "SIZE", Some("5GiB"), "Largest part size that a client may choose"),
+    key(
+        "append_size_max",
+        "SIZE",
+        Some("0"),
+        "Largest request of a resumable upload, told to its client; 0 for none; below the limit of a proxy in front",
+    ),
     key("session_ttl", "TIME", Some("7d"), "Lifetime of an upload session"),
     key("tombstone_ttl", "TIME", Some("30d"), "How long ended sessions and deleted files are remembered"),
     key("maintenance_interval", "TIME", Some("1h"), "How often `serve` does the work of `sweep`; 0s for never"),

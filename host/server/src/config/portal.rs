@@ -13,6 +13,8 @@ pub struct PortalSettings {
     pub part_size_min: u64,
     /// Largest part size that a client may choose.
     pub part_size_max: u64,
+    /// Largest content of one request of a resumable upload; 0 for no limit.
+    pub append_size_max: u64,
     /// Lifetime of a session.
     pub session_ttl: Duration,
     /// How long ended sessions and deleted files are remembered.
@@ -21,11 +23,12 @@ pub struct PortalSettings {
 
 impl PortalSettings {
     /// Returns the settings as names and whole numbers, as the portal finds them in `wasi:config/store`.
-    pub fn entries(&self) -> [(String, String); 5] {
+    pub fn entries(&self) -> [(String, String); 6] {
         [
             ("part-size", self.part_size),
             ("part-size-min", self.part_size_min),
             ("part-size-max", self.part_size_max),
+            ("append-size-max", self.append_size_max),
             ("session-ttl", self.session_ttl.as_secs()),
             ("tombstone-ttl", self.tombstone_ttl.as_secs()),
         ]
@@ -52,9 +55,10 @@ pub(super) fn read(values: &Values<'_>) -> Result<PortalSettings, ConfigError> {
         let (least, most) = (part_size_min, part_size_max);
         Err(format!("must be from part_size_min ({least} bytes) to part_size_max ({most} bytes)"))
     })?;
+    let append_size_max = values.parse("append_size_max", units::size)?;
     let session_ttl = values.parse("session_ttl", ttl)?;
     let tombstone_ttl = values.parse("tombstone_ttl", ttl)?;
-    Ok(PortalSettings { part_size, part_size_min, part_size_max, session_ttl, tombstone_ttl })
+    Ok(PortalSettings { part_size, part_size_min, part_size_max, append_size_max, session_ttl, tombstone_ttl })
 }
 
 fn ttl(text: &str) -> Result<Duration, String> {

@@ -226,12 +226,21 @@ fn each_setting_of_the_portal_is_handed_on() {
         format!("part-size={}", 5 << 20),
         format!("part-size-min={}", 64 << 10),
         format!("part-size-max={}", 5_u64 << 30),
+        "append-size-max=0".to_owned(),
         format!("session-ttl={}", 7 * day),
         format!("tombstone-ttl={}", 30 * day),
     ];
     assert_eq!(told(load(&[], &[], None).unwrap()), defaults);
-    let file = "part_size = 3\npart_size_min = 2\npart_size_max = 4\nsession_ttl = '90m'\ntombstone_ttl = '1s'";
-    let expected = ["part-size=3", "part-size-min=2", "part-size-max=4", "session-ttl=5400", "tombstone-ttl=1"];
+    let file = "part_size = 3\npart_size_min = 2\npart_size_max = 4\nappend_size_max = 5\nsession_ttl = '90m'\n\
+                tombstone_ttl = '1s'";
+    let expected = [
+        "part-size=3",
+        "part-size-min=2",
+        "part-size-max=4",
+        "append-size-max=5",
+        "session-ttl=5400",
+        "tombstone-ttl=1",
+    ];
     assert_eq!(told(load(&[], &[], Some(file)).unwrap()), expected);
 }
 

@@ -195,9 +195,14 @@ fn has_other_coding(headers: &HeaderMap) -> bool {
 }
 
 /// Reports whether a request has content of unknown length. HTTP/1.0 has no way to announce a length but `Content-Length`
-/// (RFC 1945, 7.2). Under HTTP/1.1 rules the content would be empty, and an empty file would be stored.
+/// (RFC 1945, 7.2). Under HTTP/1.1 rules the content would be empty, and an empty file would be stored. A POST without
+/// `Content-Type` passes, because nginx forwards one without content like that.
 fn lacks_length<B>(request: &Request<B>) -> bool {
-    let has_content = matches!(*request.method(), Method::PUT | Method::PATCH);
+    let has_content = match *request.method() {
+        Method::PUT | Method::PATCH => true,
+        Method::POST => request.headers().contains_key(header::CONTENT_TYPE),
+        _ => false,
+    };
     has_content && request.version() <= Version::HTTP_10 && !request.headers().contains_key(header::CONTENT_LENGTH)
 }
 

@@ -278,6 +278,7 @@ impl From<Page<ListedPart>> for wit::PartsPage {
             temp_key: part.key.to_string(),
             part_number: part.key.number,
             size: part.size,
+            offset: part.offset,
         };
         wit::PartsPage { parts: page.entries.into_iter().map(listed).collect(), next: Listing::Parts.write(page.next) }
     }

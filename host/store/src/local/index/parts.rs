@@ -177,7 +177,7 @@ pub(crate) const TOKENS: &str =
 pub(crate) const WITHDRAW: &str = "INSERT INTO withdrawn SELECT scope, session, starts, starts + size FROM parts
     WHERE scope = ?1 AND session = ?2 AND number BETWEEN ?3 AND ?4 AND placed = 1";
 pub(crate) const GET: &str = concat!(columns!(), " FROM parts WHERE scope = ?1 AND session = ?2 AND number = ?3");
-pub(crate) const LIST: &str = "SELECT number, token, size FROM parts
+pub(crate) const LIST: &str = "SELECT number, token, size, starts FROM parts
     WHERE scope = ?1 AND session = ?2 AND number > ?3 ORDER BY number LIMIT ?4";
 pub(crate) const NEXT_OF_ALL: &str = concat!(
     columns!(),
@@ -220,11 +220,12 @@ pub(crate) fn list(
     let after = after.map_or(-1, i64::from);
     let mut statement = conn.prepare_cached(LIST)?;
     let rows = statement.query_map(params![scope.as_str(), session.as_str(), after, limit], |row| {
-        Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?))
+        Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?))
     })?;
     rows.map(|row| {
-        let (number, token, size) = row?;
-        Ok(ListedPart { key: TempKey { session: session.clone(), number, token: Token::parse(&token)? }, size })
+        let (number, token, size, offset) = row?;
+        let key = TempKey { session: session.clone(), number, token: Token::parse(&token)? };
+        Ok(ListedPart { key, size, offset })
     })
     .collect()
 }
