@@ -2,7 +2,7 @@
 //! what clients of older versions need.
 
 use crate::fixture::uploads::{PARTIAL, TUS, file_of, resolved};
-use crate::fixture::{Connection, Pattern, Response, Server, Stored, eventually};
+use crate::fixture::{Connection, Pattern, Response, Server, Stored};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::Digest as _;
@@ -114,16 +114,11 @@ fn the_place_is_told_before_the_content_where_that_is_switched_on() {
             let interim = connection.head();
             interim.expect(104, &[("upload-draft-interop-version", version), ("upload-offset", None)]);
             let upload = resolved("/resumable", interim.field("location").expect("a place"));
-            // A request for the offset ends the first one, as of a client that goes on after a break, as soon as that one
-            // receives content. What has arrived is kept.
-            content.pieces_of(0..KIB).for_each(|piece| connection.send(piece));
-            eventually("the first request is ended", || {
-                let head = server.ask(&format!("HEAD {upload}"), &[]).head;
-                (head.field("upload-offset") == Some("1024")).then_some(())
-            });
+            server.ask(&format!("HEAD {upload}"), &[]).head.expect(204, &[("upload-offset", Some("0"))]);
+            let last = append(&server, &upload, &content, 0..content.size(), "?1");
+            // The client went on, so the first request has ended. By which of the two others depends on how far it was.
             let ended = connection.response();
-            assert_eq!(ended.head.status, 503, "{ended:?}");
-            let last = append(&server, &upload, &content, KIB..content.size(), "?1");
+            assert!(ended.head.status >= 400, "{ended:?}");
             last.head.expect(204, &[("upload-complete", Some("?1"))]);
             file = Some(file_of(&upload, &last, &content));
         }

@@ -187,7 +187,9 @@ async fn listings(store: &dyn Backend, scopes: &BTreeSet<Scope>) -> Result<BTree
             all_pages(async |after| store.list_sessions(scope, after.as_ref(), PAGE).await).await?;
         let mut parts = Vec::new();
         for session in &sessions {
-            parts.extend(all_pages(async |after| store.list_parts(scope, session, after.as_ref(), PAGE).await).await?);
+            let listed = all_pages(async |after| store.list_parts(scope, session, after.as_ref(), PAGE).await).await?;
+            // A listing may leave offsets out.
+            parts.extend(listed.into_iter().map(|part| ListedPart { offset: None, ..part }));
         }
         let names = all_pages(async |after| store.list_records(scope, "", after.as_ref(), PAGE).await).await?;
         let mut records = Vec::new();
