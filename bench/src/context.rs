@@ -28,8 +28,8 @@ pub(crate) struct Args {
     /// Rounds of each comparison that count.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rounds: u64,
-    /// Only the comparisons whose name begins with one of these: portal, tusd, small, assembly, lanes, sessions, instance,
-    /// start, memory.
+    /// Only the comparisons whose name begins with one of these: portal, tusd, appends, small, assembly, lanes, sessions,
+    /// instance, start, memory.
     pub(crate) only: Vec<String>,
     /// Exit with 1 if a target is missed or a comparison skipped.
     #[arg(long)]
