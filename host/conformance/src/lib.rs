@@ -12,6 +12,7 @@ mod audit;
 pub mod backends;
 mod bindings;
 mod board;
+mod export;
 mod fixture;
 mod host;
 mod portico;

@@ -6,7 +6,7 @@ use crate::stores::TestBackend;
 pub(crate) const PROGRAMS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/programs.rs"));
 
 /// Name prefix of programs that fail on purpose, to test the runner.
-const SELF_CHECK: &str = "self_";
+pub(crate) const SELF_CHECK: &str = "self_";
 
 /// A test case of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,12 +4,14 @@ use crate::audit::{self, Claimed};
 use crate::backends;
 use crate::bindings::portico::conformance::fixture::Outcome;
 use crate::board::Board;
+use crate::export;
 use crate::fixture::Fixture;
 use crate::host::{Base, Host, add_fixture};
 use crate::programs::{self, Case};
 use crate::stores::{BoxError, TestBackend, TestStore};
 use portico_store::Backend;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -105,6 +107,15 @@ impl<H: Host> Runner<H> {
     /// Returns the cases of all programs, self-checks included.
     pub fn cases(&self) -> &[Case] {
         &self.cases
+    }
+
+    /// Writes the suite to a folder, for the runner of another host: the components, the WIT, and the cases as
+    /// `cases.json`.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn export(&self, dir: &Path) -> std::io::Result<()> {
+        export::write(&self.cases, dir)
     }
 
     /// Runs a case in a new store of a backend.

@@ -9,11 +9,12 @@ use super::log;
 use super::stdout::{self, Results};
 use super::stop::Stop;
 use crate::config::{Config, StoreConfig};
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
 use portico_conformance::{BoxError, Case, PorticoHost, Runner, TestBackend, backends};
 use portico_s3::{Location, S3Options};
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,15 +33,22 @@ pub(super) fn command() -> Command {
     let filter = Arg::new("filter").value_name("FILTER").default_value("").hide_default_value(true);
     let jobs = Arg::new("jobs").long("jobs").value_name("N").default_value("8");
     let name = Arg::new("name").long("name").value_name("NAME");
+    let export = Arg::new("export").long("export").value_name("DIR").value_parser(value_parser!(PathBuf));
     configured("conformance", "Run the conformance programs, each case in a new store below the configured one")
         .arg(filter.help("Run only the cases whose names contain this text"))
         .arg(jobs.value_parser(value_parser!(u8).range(1..=JOBS_MAX)).help("Cases at once"))
         .arg(name.help("First part of the names of the cases [default: local or s3]"))
         .arg(switch("list").help("List the names of the cases, and run none"))
+        .arg(export.value_hint(ValueHint::DirPath).help(
+            "Write the programs, their WIT and the cases to a folder, for the runner of another host, and run none",
+        ))
 }
 
 /// Runs the cases, and prints how each ended.
 pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
+    if let Some(dir) = matches.get_one::<PathBuf>("export") {
+        return export(dir);
+    }
     let config = &configuration(matches)?;
     let filter = matches.get_one::<String>("filter").expect("the flag has a default");
     let jobs = *matches.get_one::<u8>("jobs").expect("the flag has a default");
@@ -72,6 +80,15 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
         LocalSet::new().run_until(run_cases(&runner, &backend, chosen, jobs.into(), &mut tally)).await?;
         tally.close().map_err(Error::Output)?;
         Ok(if tally.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
+}
+
+/// Writes the suite to a folder. Needs no store.
+fn export(dir: &Path) -> Result<ExitCode, Error> {
+    super::threads::start()?.block_on(async {
+        let runner = Runner::new(PorticoHost).await.map_err(Error::Conformance)?;
+        runner.export(dir).map_err(|cause| Error::Export { dir: dir.to_owned(), cause })?;
+        Ok(ExitCode::SUCCESS)
     })
 }
 

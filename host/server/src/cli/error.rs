@@ -65,6 +65,15 @@ pub(super) enum Error {
     /// The conformance programs cannot run on the store at all.
     #[error("cannot run the conformance programs")]
     Conformance(#[source] BoxError),
+    /// The conformance programs cannot be written to a folder.
+    #[error("cannot write the conformance programs to {}", .dir.display())]
+    Export {
+        /// The folder.
+        dir: PathBuf,
+        /// The cause.
+        #[source]
+        cause: io::Error,
+    },
     /// No case has the filter in its name.
     #[error("no case has `{0}` in its name; --list shows all")]
     NoCase(String),
