@@ -1,7 +1,7 @@
 // Bundles the tests, and runs them in Node's runner. Arguments are names of files in this folder without `.ts`; none means all
 // tests. SHORT=1 leaves the long ones out, and ONLY=PATTERN chooses by title.
 import { spawnSync } from "node:child_process";
-import { readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -9,6 +9,12 @@ import { build } from "esbuild";
 const folder = dirname(fileURLToPath(import.meta.url));
 const out = join(folder, "built");
 const wanted = process.argv.slice(2);
+// A test that cannot run has not passed.
+const chromium = process.env.CHROMIUM ?? "/usr/bin/chromium";
+if (!existsSync(chromium)) {
+  console.error(`page/tests: there is no ${chromium}; install chromium, or set CHROMIUM to its path`);
+  process.exit(1);
+}
 const tests = readdirSync(folder).filter((name) => name.endsWith(".test.ts")).map((name) => name.slice(0, -".ts".length));
 const names = wanted.length ? wanted : tests;
 rmSync(out, { recursive: true, force: true });
@@ -25,5 +31,5 @@ await build({
 });
 const filter = process.env.ONLY ? ["--test-name-pattern", process.env.ONLY] : [];
 const files = names.map((name) => join(out, `${name}.mjs`));
-const { status } = spawnSync(process.execPath, ["--test", "--test-concurrency=1", ...filter, ...files], { stdio: "inherit" });
+const { status } = spawnSync(process.execPath, ["--test", "--test-concurrency=2", ...filter, ...files], { stdio: "inherit" });
 process.exit(status ?? 1);
