@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const folder = dirname(fileURLToPath(import.meta.url));
-const out = join(folder, "built");
+// Of this run alone, so that two can run side by side.
+const out = join(folder, "built", String(process.pid));
 const wanted = process.argv.slice(2);
 // A test that cannot run has not passed.
 const chromium = process.env.CHROMIUM ?? "/usr/bin/chromium";
@@ -17,7 +18,6 @@ if (!existsSync(chromium)) {
 }
 const tests = readdirSync(folder).filter((name) => name.endsWith(".test.ts")).map((name) => name.slice(0, -".ts".length));
 const names = wanted.length ? wanted : tests;
-rmSync(out, { recursive: true, force: true });
 await build({
   entryPoints: names.map((name) => join(folder, `${name}.ts`)),
   bundle: true,
@@ -32,4 +32,5 @@ await build({
 const filter = process.env.ONLY ? ["--test-name-pattern", process.env.ONLY] : [];
 const files = names.map((name) => join(out, `${name}.mjs`));
 const { status } = spawnSync(process.execPath, ["--test", "--test-concurrency=2", ...filter, ...files], { stdio: "inherit" });
+rmSync(out, { recursive: true, force: true });
 process.exit(status ?? 1);
