@@ -50,7 +50,6 @@ export function browseZip(files: readonly StoredFile[]): void {
   form.method = "post";
   form.action = new URL(ZIP_PATH, document.baseURI).href;
   form.target = "_blank";
-  form.rel = "noopener";
   for (const { file_id } of files) {
     const field = document.createElement("input");
     field.type = "hidden";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import type { Download, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { pretend } from "./support/pretend.js";
 import { accessible, digestOf, row, says, scene } from "./support/scene.js";
 
@@ -258,7 +258,8 @@ test("many files come as one zip", async () => {
     await fill(scene.portico.port, ["one.txt", "one.txt", "naïve ☃.txt"]);
     const page = await scene.open("/#files");
     await page.getByText("3 files").waitFor();
-    const zip = new Promise<Download>((resolve) => scene.context.on("page", (tab) => tab.on("download", resolve)));
+    // The browser closes the new tab again, and says that its opener has the download.
+    const zip = page.waitForEvent("download");
     await page.getByRole("button", { name: "Select all" }).click();
     await page.getByText("3 files selected").waitFor();
     await page.getByRole("button", { name: "Download as zip" }).click();
