@@ -6,6 +6,9 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
+/** Most minutes of a file of tests. */
+const MINUTES = 30;
+
 const folder = dirname(fileURLToPath(import.meta.url));
 // Of this run alone, so that two can run side by side.
 const out = join(folder, "built", String(process.pid));
@@ -31,6 +34,6 @@ await build({
 });
 const filter = process.env.ONLY ? ["--test-name-pattern", process.env.ONLY] : [];
 const files = names.map((name) => join(out, `${name}.mjs`));
-const { status } = spawnSync(process.execPath, ["--test", "--test-concurrency=2", ...filter, ...files], { stdio: "inherit" });
+const { status } = spawnSync(process.execPath, ["--test", "--test-concurrency=2", `--test-timeout=${MINUTES * 60_000}`, ...filter, ...files], { stdio: "inherit" });
 rmSync(out, { recursive: true, force: true });
 process.exit(status ?? 1);
