@@ -80,6 +80,7 @@ $(PAGE): $(PAGE_PACKAGES) $(PAGE_SOURCES)
 	cd page && node build.mjs
 
 $(PAGE_PACKAGES): page/package.json page/package-lock.json
+	@command -v npm >/dev/null || { echo 'page: npm is missing; it comes with Node 20 or later' >&2; exit 1; }
 	cd page && npm ci --ignore-scripts --no-audit --no-fund
 	touch '$@'
 
@@ -99,12 +100,15 @@ run: toolchain $(PAGE_HERE) ## Start the portal on a local store and print what 
 CHECK_API := $(if $(CI)$(shell command -v python3),$(SCHEMATHESIS))
 # The short form of the tests of clients in CI.
 CHECK_CLIENTS := $(if $(CI),$(MINIO) $(NODE_CLIENTS) $(TUSPY))
+# The short form of the tests of the page in CI.
+CHECK_PAGE := $(if $(CI),$(PAGE) $(EXAMPLE)/dist/main.js)
 
 .PHONY: test
-test: toolchain $(PAGE_HERE) $(if $(shell command -v go),$(MINIO)) $(CHECK_API) $(CHECK_CLIENTS) ## Run every test (builds MinIO where Go is; the check of the API needs Python; those of clients run in CI, those of the page by make test-page)
+test: toolchain $(PAGE_HERE) $(if $(shell command -v go),$(MINIO)) $(CHECK_API) $(CHECK_CLIENTS) $(CHECK_PAGE) ## Run every test (builds MinIO where Go is; the check of the API needs Python; those of clients and of the page run in CI)
 	cargo test --workspace --locked --no-fail-fast
 	$(if $(CHECK_API),scripts/check-api '$(TARGET_DIR)/debug/portico' '$(SCHEMATHESIS)',@echo 'check-api: ignored, there is no python3')
 	$(if $(CHECK_CLIENTS),$(CLIENTS)/run,@echo 'test-clients: ignored outside of CI; run make test-clients')
+	$(if $(CHECK_PAGE),cd page && SHORT=1 PORTICO='$(TARGET_DIR)/debug/portico' node tests/run.mjs,@echo 'test-page: ignored outside of CI; run make test-page')
 
 .PHONY: test-clients
 test-clients: toolchain $(MINIO) $(NODE_CLIENTS) $(TUSPY) $(TUS_JAVA) ## Upload with the clients that people use, and through proxies, for long (needs nginx, Caddy, HAProxy, Chromium, Go, Node 20, Python, Java and Maven)
@@ -115,6 +119,10 @@ test-clients: toolchain $(MINIO) $(NODE_CLIENTS) $(TUSPY) $(TUS_JAVA) ## Upload 
 test-page: toolchain $(PAGE) $(EXAMPLE)/dist/main.js ## Test the page in headless Chromium (needs Node, npm and Chromium; SHORT=1 for small files, TESTS=view.test, ONLY=title)
 	cargo build --workspace --locked --bin portico
 	cd page && PORTICO='$(TARGET_DIR)/debug/portico' node tests/run.mjs $(TESTS)
+
+.PHONY: bench-page
+bench-page: build $(PAGE) ## Measure the page beside curl, the memory of a tab, and scrolling (release; needs what `make test-page` needs, and curl; MIB=1024)
+	cd page && PORTICO='$(TARGET_DIR)/release/portico' node tests/run.mjs bench
 
 .PHONY: screenshots
 screenshots: toolchain $(PAGE) ## Make the pictures of the page in docs/images (needs what `make test-page` needs)

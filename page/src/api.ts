@@ -68,13 +68,14 @@ export function failure(status: number, type: string | null, body: string, retry
 }
 
 /** Sends a request to a path relative to the page. Throws a {@link Failure} unless the status is 2xx. */
-export async function request(method: string, path: string, options: { shown?: string; signal?: AbortSignal } = {}): Promise<Response> {
+export async function request(method: string, path: string, options: { shown?: string; signal?: AbortSignal; form?: URLSearchParams } = {}): Promise<Response> {
   const used = options.shown ?? token.value;
   const headers = options.shown === undefined ? authorization() : { Authorization: `Bearer ${options.shown}` };
   let response: Response;
   try {
     const signal = options.signal ?? null;
-    response = await fetch(new URL(path, document.baseURI), { method, headers, signal, cache: "no-store", redirect: "error" });
+    const body = options.form ?? null;
+    response = await fetch(new URL(path, document.baseURI), { method, headers, signal, body, cache: "no-store", redirect: "error" });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Failure(0);

@@ -10,10 +10,12 @@ export interface StoredFile {
   sha256: string;
   content_type: string;
   original_filename: string;
+  /** The path in the folder that was sent; absent for a file that was sent by itself. */
+  relative_path?: string;
   created_at: string;
 }
 
-export type Order = "newest" | "oldest" | "name" | "largest";
+export type Order = "newest" | "oldest" | "name" | "folder" | "largest";
 
 /** Entries of one request: the most that the portal lists at once. */
 const PAGE = 1_000;
@@ -22,6 +24,21 @@ const PAGE = 1_000;
 const FIRST = 20_000;
 
 const all = signal<readonly StoredFile[]>([]);
+
+/** The ids of the files that the person has selected. */
+const marked = signal<ReadonlySet<string>>(new Set());
+
+/** The selected files that still exist. */
+export const selected = computed<readonly StoredFile[]>(() => all.value.filter((file) => marked.value.has(file.file_id)));
+
+export const isSelected = (file: StoredFile): boolean => marked.value.has(file.file_id);
+
+/** Selects files, or takes them out of the selection. */
+export function select(files: readonly StoredFile[], on: boolean): void {
+  const next = new Set(marked.value);
+  for (const { file_id } of files) on ? next.add(file_id) : next.delete(file_id);
+  marked.value = next;
+}
 
 /** The cursor of the rest; null if all files are listed. */
 export const rest = signal<string | null>(null);
@@ -36,12 +53,15 @@ export const known = computed(() => all.value.length);
 export const found = computed<readonly StoredFile[]>(() => {
   const words = plain(search.value).split(/\s+/).filter(Boolean);
   const matches = (file: StoredFile) => {
-    const text = plain(`${file.original_filename} ${file.content_type} ${file.sha256} ${file.file_id}`);
+    const text = plain(`${pathIn(file)} ${file.original_filename} ${file.content_type} ${file.sha256} ${file.file_id}`);
     return words.every((word) => text.includes(word));
   };
   const files = words.length ? all.value.filter(matches) : [...all.value];
   return files.sort(comparison(order.value));
 });
+
+/** Returns the path of a file in its folder, which is its name if it was sent by itself. */
+const pathIn = (file: StoredFile): string => file.relative_path ?? file.original_filename;
 
 const plain = (text: string): string => text.normalize("NFKC").toLocaleLowerCase();
 
@@ -54,6 +74,8 @@ function comparison(by: Order): (one: StoredFile, other: StoredFile) => number {
       return (one, other) => (one.created_at < other.created_at ? -1 : one.created_at > other.created_at ? 1 : 0);
     case "name":
       return (one, other) => names.compare(one.original_filename, other.original_filename);
+    case "folder":
+      return (one, other) => names.compare(pathIn(one), pathIn(other));
     case "largest":
       return (one, other) => other.size_bytes - one.size_bytes;
   }
@@ -107,6 +129,7 @@ export async function remove(file: StoredFile): Promise<void> {
 export function clear(): void {
   run++;
   all.value = [];
+  marked.value = new Set();
   rest.value = null;
   loaded.value = loading.value = false;
 }

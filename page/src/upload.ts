@@ -76,6 +76,8 @@ export class Upload {
   #failures = 0;
   /** Bytes that the server has acknowledged. */
   #accepted = 0;
+  /** Whether this tab has sent any of the file, and not found the file whole on the server. */
+  #hasSent = false;
   /** Resumes in a row that found nothing acknowledged: the requests become smaller. */
   #stuck = 0;
   #chunk = CHUNK;
@@ -194,6 +196,7 @@ export class Upload {
       storeFingerprintForResuming: false,
       onBeforeRequest: (sent: HttpRequest) => {
         shownToken = token.value;
+        if (sent.getMethod() !== "HEAD") this.#hasSent = true;
         for (const [name, value] of Object.entries(authorization())) sent.setHeader(name, value);
       },
       onAfterResponse: (sent: HttpRequest, response: HttpResponse) => {
@@ -249,10 +252,16 @@ export class Upload {
       const known = location ?? (url ? (await request("HEAD", url)).headers.get("content-location") : null);
       const fileId = known ? decodeURIComponent(known.split("/").pop() ?? "") : "";
       if (fileId) await this.#exists(fileId);
+      const intact = !this.#hasSent || (await this.#readable());
       if (run !== this.#run) return;
+      // Browsers compare a file with the chosen one when they open it, and not while they read on.
+      if (!intact) {
+        records.forget(this.#print);
+        return this.#fail(t("problem.changed-meanwhile"));
+      }
       if (fileId) this.#keep({ fileId, ...(this.sha256 ? { sha256: this.sha256 } : {}) });
       else records.forget(this.#print);
-      this.#end("done", fileId || null, this.sha256);
+      this.#end(this.#hasSent ? "done" : "known", fileId || null, this.sha256);
     } catch (error) {
       if (run === this.#run) await this.#failed(error as Failure, token.value);
     }
@@ -273,7 +282,7 @@ export class Upload {
     const cause = error instanceof Failure ? error : new Failure(0);
     if (cause.status === 0) {
       // A file that has changed or vanished fails like a network.
-      const readable = await this.file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+      const readable = await this.#readable();
       if (run !== this.#run) return;
       if (!readable) return this.#fail(t("problem.changed"));
     }
@@ -290,6 +299,11 @@ export class Upload {
     this.retryAt.value = performance.now() + delay;
     this.#timer = window.setTimeout(() => this.retry(), delay);
     this.#enter("retrying");
+  }
+
+  /** Whether the file is still the one that was chosen. */
+  #readable(): Promise<boolean> {
+    return this.file.slice(0, 1).arrayBuffer().then(() => true, () => false);
   }
 
   #fail(reason: string): void {
@@ -317,6 +331,7 @@ export class Upload {
   again(): void {
     records.forget(this.#print);
     this.#progress = 0;
+    this.#hasSent = false;
     this.#enter("waiting");
   }
 

@@ -23,7 +23,7 @@ async function elsewhere(folder: string, play: (scene: Scene, page: Page, wrong:
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  const origin = `http://localhost:${(server.address() as { port: number }).port}`;
+  const origin = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
   try {
     await scene({ tokens: [TOKEN], flags: ["--cors-origins", origin] }, async (scene) => {
       const page = await scene.context.newPage();
@@ -52,16 +52,13 @@ test("plain fetch sends a file through a network that is cut", async () => {
     const path = scene.file("elsewhere.bin", 40 * MIB);
     await page.getByLabel("Token").fill(TOKEN);
     await page.setInputFiles("#file", path);
-    scene.relay.pace = 20 * MIB;
-    const half = new Promise<void>((resolve) => {
-      scene.relay.onsent = (sent) => sent > 20 * MIB && resolve();
-    });
+    const half = scene.relay.hold(20 * MIB);
     await page.getByRole("button", { name: "Send" }).click();
     await half;
     scene.relay.cut();
     await new Promise<void>((resolve) => page.once("requestfailed", () => resolve()));
+    scene.relay.release();
     scene.relay.restore();
-    scene.relay.pace = 0;
     await page.getByText("Sent: ").waitFor();
     await arrived(scene, path);
     assert.deepEqual(wrong.filter((text) => !/net::ERR_/.test(text)), []);

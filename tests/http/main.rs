@@ -71,6 +71,7 @@ mod tus_bad;
 mod tus_kill;
 mod upkeep;
 mod verify;
+mod zip;
 
 /// Where servers of these tests store. Those of `s3.rs`, which are mostly the same, store in a bucket.
 use folder::Folder as Store;

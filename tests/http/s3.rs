@@ -42,6 +42,7 @@ mod signals;
 mod tus;
 mod tus_bad;
 mod tus_kill;
+mod zip;
 
 /// Where servers of these tests store.
 use bucket::Bucket as Store;

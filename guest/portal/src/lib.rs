@@ -5,8 +5,8 @@
 //! share. `http` has the protocols, one file each. `maintenance` is the background work.
 //!
 //! Invariants: the host moves content between body and store, and no byte of it enters this guest's memory, except that
-//! of forms, piece by piece, because only a parser finds the end of a file there; one instance serves one request and
-//! keeps no state.
+//! of forms and ZIP archives, piece by piece: only a parser finds the end of a file in a form, and only a reader its
+//! CRC-32. One instance serves one request and keeps no state.
 
 mod appends;
 mod clock;

@@ -61,3 +61,9 @@ pub(crate) const METADATA_BYTES_MAX: usize = (8 << 10) - "original-filename".len
 
 /// Longest name of a metadata pair, in bytes: the limit of the contract.
 pub(crate) const METADATA_NAME_MAX: usize = 64;
+
+/// Most files in one ZIP archive: the most that the store describes in one call.
+pub(crate) const ZIP_FILES_MAX: usize = 1_000;
+
+/// Largest form that names the files of a ZIP archive, in bytes.
+pub(crate) const ZIP_FORM_MAX: u64 = 256 << 10;

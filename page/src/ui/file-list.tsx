@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Failure, pathOf } from "../api.js";
-import { download, running } from "../download.js";
+import { browseZip, download, downloadZip, running, sum, ZIP, ZIP_MAX } from "../download.js";
 import * as files from "../files.js";
 import type { Order, StoredFile } from "../files.js";
 import { date, percent, size } from "../format.js";
@@ -13,7 +13,7 @@ import { announce } from "./announce.js";
 import { Name } from "./name.js";
 import { Row, Rows } from "./rows.js";
 
-const ORDERS: Order[] = ["newest", "oldest", "name", "largest"];
+const ORDERS: Order[] = ["newest", "oldest", "name", "folder", "largest"];
 
 /** The file that the person is asked about. */
 const asked = signal<StoredFile | null>(null);
@@ -54,6 +54,7 @@ export function FileList() {
       <p class="quiet" role="status">
         {files.loading.value ? t("files.loading") : files.loaded.value ? count() : ""}
       </p>
+      {found.length > 0 && <Selection found={found} />}
       <Rows label={t("files.title")} items={found} keyOf={(file) => file.file_id} row={(file) => <FileRow file={file} />} />
       {files.rest.value !== null && !files.loading.value && (
         <p class="buttons">
@@ -103,6 +104,52 @@ function Tools() {
   );
 }
 
+/** What can be done with the selected files. */
+function Selection({ found }: { found: readonly StoredFile[] }) {
+  const chosen = files.selected.value;
+  const part = running.value.get(ZIP);
+  const fits = chosen.length <= ZIP_MAX;
+  const start = async () => {
+    if (!fits || part !== undefined) return;
+    trouble.value = "";
+    if (token.value === null) browseZip(chosen);
+    else trouble.value = await downloadZip(chosen);
+  };
+  return (
+    <div class="selection">
+      <p class="buttons">
+        <button type="button" onClick={() => files.select(found, true)}>
+          {t("files.select-all")}
+        </button>
+        {chosen.length > 0 && (
+          <>
+            <button type="button" aria-disabled={!fits || part !== undefined} onClick={start}>
+              {t("zip.download")}
+            </button>
+            <button
+              type="button"
+              onClick={() => {
+                files.select(chosen, false);
+                document.getElementById("files-title")?.focus();
+              }}
+            >
+              {t("files.select-none")}
+            </button>
+          </>
+        )}
+      </p>
+      <p class="quiet" role="status">
+        {chosen.length > 0 && [
+          t("files.selected", { count: chosen.length }),
+          size(sum(chosen)),
+          ...(part === undefined ? [] : [t("download.running", { part: percent(part) })]),
+          ...(fits ? [] : [t("zip.too-many", { limit: ZIP_MAX })]),
+        ].join(" · ")}
+      </p>
+    </div>
+  );
+}
+
 function FileRow({ file }: { file: StoredFile }) {
   const name = file.original_filename;
   const part = running.value.get(file.file_id);
@@ -112,8 +159,14 @@ function FileRow({ file }: { file: StoredFile }) {
   };
   return (
     <Row name="file">
+      <input
+        type="checkbox"
+        aria-label={`${t("files.select")}: ${name}`}
+        checked={files.isSelected(file)}
+        onChange={({ currentTarget: { checked } }) => files.select([file], checked)}
+      />
       <div class="about">
-        <Name name={name} />
+        <Name name={name} {...(file.relative_path ? { path: file.relative_path } : {})} />
         <p class="status">
           {size(file.size_bytes)} · <time dateTime={file.created_at}>{date(file.created_at)}</time>
           {part !== undefined && ` · ${t("download.running", { part: percent(part) })}`}

@@ -1,5 +1,5 @@
 // A server with a store of its own, and a relay before it that can fail on order.
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, connect, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -9,19 +9,35 @@ import { createInterface } from "node:readline";
 
 const BINARY = process.env["PORTICO"] ?? join(import.meta.dirname, "../../../target/debug/portico");
 
+/** Returns the start of a command that sees a tmpfs of so many MiB in a folder, in a mount namespace that ends with it. */
+const onDisk = (mib: number, folder: string): string[] => [
+  "unshare", "--user", "--map-root-user", "--mount", "--propagation", "private",
+  "sh", "-c", `mount -t tmpfs -o size=${mib}m tmpfs "$0" && exec "$@"`, folder,
+];
+
+/** Returns why no small disk can be mounted here, if that is so. In CI the tests try, and fail. */
+export function noDisk(): string | false {
+  const [program = "", ...rest] = [...onDisk(1, tmpdir()), "true"];
+  const works = process.env["CI"] || spawnSync(program, rest).status === 0;
+  return works ? false : "no small disk can be mounted here";
+}
+
 /** A running `portico serve`. */
 export class Portico {
   readonly folder = mkdtempSync(join(tmpdir(), "portico-page-"));
   #child: ChildProcess | null = null;
   #flags: string[];
+  readonly #disk: number;
   port = 0;
 
-  private constructor(flags: string[]) {
+  private constructor(flags: string[], disk: number) {
     this.#flags = flags;
+    this.#disk = disk;
   }
 
-  static async start({ tokens, flags = [] }: { tokens?: string[]; flags?: string[] } = {}): Promise<Portico> {
-    const server = new Portico(flags);
+  /** Starts a server. `disk` is the size in MiB of a disk of its own; 0 for that of the machine. */
+  static async start({ tokens, flags = [], disk = 0 }: { tokens?: string[]; flags?: string[]; disk?: number } = {}): Promise<Portico> {
+    const server = new Portico(flags, disk);
     if (tokens) server.setTokens(tokens);
     await server.run();
     return server;
@@ -38,9 +54,11 @@ export class Portico {
   async run(): Promise<void> {
     const listen = `127.0.0.1:${this.port}`;
     const store = `file:${join(this.folder, "store")}`;
-    const child = spawn(BINARY, ["serve", "--store", store, "--listen", listen, "--log", "warn", "--durability", "none", ...this.#flags], {
+    const command = [BINARY, "serve", "--store", store, "--listen", listen, "--log", "warn", "--durability", "none", ...this.#flags];
+    const [program = "", ...rest] = this.#disk ? [...onDisk(this.#disk, this.folder), ...command] : command;
+    const child = spawn(program, rest, {
       stdio: ["ignore", "pipe", "pipe"],
-      env: {},
+      env: { PATH: process.env["PATH"] },
     });
     this.#child = child;
     const stop = () => void child.kill("SIGKILL");
@@ -79,10 +97,14 @@ export class Relay {
   target: () => number;
   /** Bytes that went to the server. */
   sent = 0;
+  /** Bytes that each connection still carries before it stands; null if nothing is held. */
+  #hold: number | null = null;
+  /** Continues the connections that stand. */
+  #standing = new Set<() => void>();
+  #stands: () => void = () => {};
+  #holds = 0;
   /** Most bytes a second to the server, for all connections; 0 for no limit. */
   pace = 0;
-  /** Called with each total of bytes that went to the server. */
-  onsent: (sent: number) => void = () => {};
   /** Answers each connection with these bytes, as a broken proxy would; empty to relay. */
   answer = "";
 
@@ -103,7 +125,8 @@ export class Relay {
   }
 
   get origin(): string {
-    return `http://localhost:${this.port}`;
+    // Not localhost, which may be ::1 first, where another program may have the port.
+    return `http://127.0.0.1:${this.port}`;
   }
 
   #accept(near: Socket): void {
@@ -119,9 +142,13 @@ export class Relay {
     }
     const far = connect(this.target(), "127.0.0.1");
     const pair: [Socket, Socket] = [near, far];
+    const resume = () => void near.resume();
+    let carried = 0;
+    let held: number | null = null;
     this.#pairs.add(pair);
     const close = () => {
       this.#pairs.delete(pair);
+      this.#standing.delete(resume);
       near.destroy();
       far.destroy();
     };
@@ -131,8 +158,13 @@ export class Relay {
     near.on("data", (bytes) => {
       this.sent += bytes.length;
       const free = far.write(bytes);
-      this.onsent(this.sent);
-      if (this.pace) {
+      if (held !== this.#hold) [held, carried] = [this.#hold, 0];
+      carried += bytes.length;
+      if (held !== null && carried >= held) {
+        near.pause();
+        this.#standing.add(resume);
+        this.#stands();
+      } else if (this.pace) {
         near.pause();
         setTimeout(() => near.resume(), (bytes.length / this.pace) * 1000);
       } else if (!free) {
@@ -142,6 +174,26 @@ export class Relay {
     });
     near.on("end", () => far.end());
     near.resume();
+  }
+
+  /**
+   * Lets each connection carry so many bytes from now on, and no more until `release`. Requests without much content pass.
+   * Resolves when so many connections stand. What happens then does not depend on the speed of the machine.
+   */
+  hold(bytes: number, connections = 1): Promise<void> {
+    this.release();
+    // A new number each time, so that connections begin to count again.
+    this.#hold = bytes + ++this.#holds / 1024;
+    return new Promise((resolve) => {
+      this.#stands = () => this.#standing.size >= connections && resolve();
+    });
+  }
+
+  /** Lets everything pass. */
+  release(): void {
+    this.#hold = null;
+    for (const resume of this.#standing) resume();
+    this.#standing.clear();
   }
 
   /** Ends all connections and refuses new ones. */

@@ -26,9 +26,19 @@ after(async () => {
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
+/** A file, as the server lists it. */
+export interface Stored {
+  file_id: string;
+  original_filename: string;
+  size_bytes: number;
+  sha256: string;
+  created_at: string;
+}
+
 interface Options {
   tokens?: string[];
   flags?: string[];
+  disk?: number;
   context?: BrowserContextOptions;
 }
 
@@ -93,8 +103,8 @@ export class Scene {
   }
 
   /** Lists what the server has. */
-  async stored(token?: string): Promise<{ file_id: string; original_filename: string; size_bytes: number; sha256: string }[]> {
-    const all: { file_id: string; original_filename: string; size_bytes: number; sha256: string }[] = [];
+  async stored(token?: string): Promise<Stored[]> {
+    const all: Stored[] = [];
     let after: string | null = null;
     do {
       const query: string = after === null ? "" : `&after=${encodeURIComponent(after)}`;

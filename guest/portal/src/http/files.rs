@@ -12,7 +12,7 @@
 
 use crate::{
     clock,
-    engine::ORIGINAL_FILENAME,
+    engine::{ORIGINAL_FILENAME, RELATIVE_PATH},
     http::{
         form::{self, Uploaded},
         problem::{Kind, Problem},
@@ -54,6 +54,9 @@ pub(super) struct Receipt<'o> {
     sha256: String,
     content_type: &'o str,
     original_filename: &'o str,
+    /// The path of the file in the folder that the client sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relative_path: Option<&'o str>,
     created_at: String,
 }
 
@@ -68,6 +71,7 @@ impl<'o> Receipt<'o> {
             sha256: object.sha256.to_string(),
             content_type: content_type(object),
             original_filename: original_filename(object),
+            relative_path: object.metadata(RELATIVE_PATH),
             created_at: clock::rfc3339(created_ms(object)),
         }
     }
@@ -294,7 +298,7 @@ fn created_ms(object: &StoredObject) -> u64 {
 }
 
 /// Returns the original filename; the id for objects that another program stored.
-fn original_filename(object: &StoredObject) -> &str {
+pub(super) fn original_filename(object: &StoredObject) -> &str {
     object.metadata(ORIGINAL_FILENAME).unwrap_or(&object.file_id)
 }
 

@@ -20,6 +20,7 @@ mod sessions;
 mod tus;
 mod tus_fields;
 mod uploads;
+mod zip;
 
 use portico_guest::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
 use problem::{Kind, Problem};
@@ -35,7 +36,8 @@ pub(crate) fn answer(request: IncomingRequest, out: ResponseOutparam) {
     response.send(request.method() == "HEAD", out);
 }
 
-static ROUTES: &[&[Route]] = &[files::ROUTES, sessions::ROUTES, uploads::ROUTES, openapi::ROUTES, page::ROUTES];
+static ROUTES: &[&[Route]] =
+    &[files::ROUTES, zip::ROUTES, sessions::ROUTES, uploads::ROUTES, openapi::ROUTES, page::ROUTES];
 
 fn dispatch(request: &Request) -> Result<Response, Problem> {
     let (route, parameters) = find(request.path()).ok_or(Kind::NOT_FOUND)?;

@@ -6,6 +6,7 @@ use crate::{
     policy::{
         conditions::Conditions,
         digests::{self, BadDigest},
+        media_type,
     },
 };
 use percent_encoding::percent_decode_str;
@@ -216,32 +217,35 @@ impl Request {
     /// If the body is no JSON object, is too large, or is incomplete.
     pub(crate) fn json(&self) -> Result<Map<String, Value>, Problem> {
         self.must_be_whole_and_plain()?;
-        let is_json = |text: &str| {
-            let essence = text.split_once(';').map_or(text, |(essence, _)| essence).trim();
-            essence.eq_ignore_ascii_case("application/json")
-        };
-        if !self.field("content-type").is_some_and(|text| is_json(&text)) {
+        if !self.field("content-type").is_some_and(|field| media_type::is(&field, "application/json")) {
             return Err(Problem::from(Kind::UNSUPPORTED_MEDIA_TYPE).detail("application/json expected"));
         }
+        match serde_json::from_slice(&self.read(JSON_MAX)?) {
+            Ok(Value::Object(members)) => Ok(members),
+            Ok(_) => Err(Problem::invalid("body", "a JSON object expected")),
+            Err(error) => Err(Problem::invalid("body", format!("not JSON: {error}"))),
+        }
+    }
+
+    /// Reads the body as a whole. Call this once, and not together with [`Request::body`].
+    ///
+    /// # Errors
+    /// If the body has more than `most` bytes, or is incomplete.
+    pub(crate) fn read(&self, most: u64) -> Result<Vec<u8>, Problem> {
         let body = self.body();
         let stream = body.stream();
-        let mut text = Vec::new();
+        let mut content = Vec::new();
         loop {
-            match stream.blocking_read(JSON_MAX) {
-                Ok(bytes) => text.extend(bytes),
-                Err(StreamError::Closed) => break,
+            match stream.blocking_read(most) {
+                Ok(bytes) => content.extend(bytes),
+                Err(StreamError::Closed) => return Ok(content),
                 Err(StreamError::LastOperationFailed(error)) => {
                     return Err(if is_stalled(&error) { Kind::STALLED } else { Kind::INTERRUPTED }.into());
                 }
             }
-            if text.len() as u64 > JSON_MAX {
-                return Err(Problem::from(Kind::TOO_LARGE).limit(JSON_MAX));
+            if content.len() as u64 > most {
+                return Err(Problem::from(Kind::TOO_LARGE).limit(most));
             }
-        }
-        match serde_json::from_slice(&text) {
-            Ok(Value::Object(members)) => Ok(members),
-            Ok(_) => Err(Problem::invalid("body", "a JSON object expected")),
-            Err(error) => Err(Problem::invalid("body", format!("not JSON: {error}"))),
         }
     }
 

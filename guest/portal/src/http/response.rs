@@ -6,11 +6,12 @@
 
 use crate::limits::WRITE_MAX;
 use portico_guest::{
-    InputStream,
+    InputStream, Sink,
     bindings::wasi::http::types::{Fields, OutgoingBody, OutgoingResponse, ResponseOutparam},
     bindings::wasi::io::streams::{OutputStream, StreamError},
 };
 use serde::Serialize;
+use std::{fmt, io};
 
 /// The body of a response.
 #[derive(Debug)]
@@ -21,10 +22,24 @@ enum Body {
         content: InputStream,
         size: u64,
     },
+    /// Content that this guest makes.
+    Made {
+        write: Maker,
+        size: u64,
+    },
     /// Only the size, for HEAD.
     Withheld {
         size: u64,
     },
+}
+
+/// Writes a body.
+struct Maker(Box<dyn FnOnce(&mut Sink<'_>) -> io::Result<()>>);
+
+impl fmt::Debug for Maker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Maker")
+    }
 }
 
 /// A response that has not been sent.
@@ -68,6 +83,12 @@ impl Response {
         Response { body: Body::Stream { content, size }, ..self }
     }
 
+    /// Sets a body of `size` bytes that `write` makes while the client reads. The host cuts the response off if `write`
+    /// fails.
+    pub(crate) fn made(self, size: u64, write: impl FnOnce(&mut Sink<'_>) -> io::Result<()> + 'static) -> Self {
+        Response { body: Body::Made { write: Maker(Box::new(write)), size }, ..self }
+    }
+
     /// Sets the size of the content that a GET would return.
     pub(crate) fn withheld(self, size: u64) -> Self {
         Response { body: Body::Withheld { size }, ..self }
@@ -78,7 +99,7 @@ impl Response {
         let size = match &self.body {
             Body::None => None,
             Body::Bytes(bytes) => Some(bytes.len() as u64),
-            Body::Stream { size, .. } | Body::Withheld { size } => Some(*size),
+            Body::Stream { size, .. } | Body::Made { size, .. } | Body::Withheld { size } => Some(*size),
         };
         if let Some(size) = size {
             self.headers.push(("content-length".to_owned(), size.to_string().into_bytes()));
@@ -90,34 +111,42 @@ impl Response {
         match self.body {
             _ if head => ResponseOutparam::set(out, Ok(response)),
             Body::None | Body::Withheld { .. } => ResponseOutparam::set(out, Ok(response)),
-            Body::Bytes(bytes) => fill(response, out, |sink| write(sink, &bytes)),
-            Body::Stream { content, size } => fill(response, out, |sink| splice(sink, &content, size)),
+            Body::Bytes(bytes) => fill(response, out, |stream| write(&stream, &bytes)),
+            Body::Stream { content, size } => fill(response, out, |stream| splice(&stream, &content, size)),
+            Body::Made { write: Maker(write), .. } => {
+                fill(response, out, |stream| match write(&mut Sink::new(stream)) {
+                    Ok(()) => true,
+                    Err(error) => {
+                        // The host logs this under the id of the request.
+                        eprintln!("the response ends early: {error}");
+                        false
+                    }
+                })
+            }
         }
     }
 }
 
 /// Begins the response, and finishes its body if `content` returns that all bytes were written.
-fn fill(response: OutgoingResponse, out: ResponseOutparam, content: impl FnOnce(&OutputStream) -> bool) {
+fn fill(response: OutgoingResponse, out: ResponseOutparam, content: impl FnOnce(OutputStream) -> bool) {
     let body = response.body().expect("the body is taken once");
     ResponseOutparam::set(out, Ok(response));
-    let sink = body.write().expect("the stream is taken once");
-    let whole = content(&sink);
-    drop(sink);
-    if whole {
+    let stream = body.write().expect("the stream is taken once");
+    if content(stream) {
         // This fails if the client has gone or the size is wrong; the host aborts the response in both cases.
         let _ = OutgoingBody::finish(body, None);
     }
 }
 
-fn write(sink: &OutputStream, bytes: &[u8]) -> bool {
-    bytes.chunks(WRITE_MAX).all(|chunk| sink.blocking_write_and_flush(chunk).is_ok())
+fn write(stream: &OutputStream, bytes: &[u8]) -> bool {
+    bytes.chunks(WRITE_MAX).all(|chunk| stream.blocking_write_and_flush(chunk).is_ok())
 }
 
 /// Moves `size` bytes. Returns false if the source fails or ends early, or if the client goes away.
-fn splice(sink: &OutputStream, source: &InputStream, size: u64) -> bool {
+fn splice(stream: &OutputStream, source: &InputStream, size: u64) -> bool {
     let mut left = size;
     while left > 0 {
-        match sink.blocking_splice(source, left) {
+        match stream.blocking_splice(source, left) {
             Ok(moved) => left -= moved,
             Err(StreamError::Closed | StreamError::LastOperationFailed(_)) => return false,
         }

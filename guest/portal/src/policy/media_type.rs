@@ -17,6 +17,11 @@ pub(crate) fn announced(text: Option<&str>) -> Option<&str> {
     }
 }
 
+/// Whether the media type in a `Content-Type` field is `essence`, whatever its parameters.
+pub(crate) fn is(field: &str, essence: &str) -> bool {
+    field.split_once(';').map_or(field, |(found, _)| found).trim().eq_ignore_ascii_case(essence)
+}
+
 /// Whether the text is `type/subtype` with optional parameters, and fits the contract: 255 bytes of visible ASCII and
 /// spaces. Parameters are not checked.
 fn is_valid(text: &str) -> bool {
@@ -29,7 +34,7 @@ fn is_valid(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{DEFAULT, announced, is_valid};
+    use super::{DEFAULT, announced, is, is_valid};
 
     #[test]
     fn an_empty_type_is_as_good_as_none() {
@@ -39,6 +44,13 @@ mod tests {
         assert_eq!(announced(Some("text/plain")), Some("text/plain"));
         for text in [";", ";charset=utf-8", "\n", "text", ", "] {
             assert_eq!(announced(Some(text)), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn parameters_and_letter_case_change_no_essence() {
+        for (field, same) in [("a/b", true), (" A/B ;c=d", true), ("a/bc", false), ("", false), (";a/b", false)] {
+            assert_eq!(is(field, "a/b"), same, "{field}");
         }
     }
 

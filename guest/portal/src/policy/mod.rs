@@ -17,3 +17,5 @@ pub(crate) mod parts;
 pub(crate) mod ranges;
 pub(crate) mod upload_fields;
 pub(crate) mod upload_metadata;
+pub(crate) mod zip;
+pub(crate) mod zip_paths;
