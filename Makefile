@@ -108,11 +108,15 @@ CHECK_API := $(if $(CI)$(shell command -v python3),$(SCHEMATHESIS))
 # The short form of the tests of clients in CI.
 CHECK_CLIENTS := $(if $(CI),$(MINIO) $(NODE_CLIENTS) $(TUSPY))
 
+# The same of the example portals.
+CHECK_GUESTS := $(if $(CI),$(WIT_BINDGEN))
+
 .PHONY: test
-test: toolchain $(PAGE_HERE) $(if $(shell command -v go),$(MINIO)) $(CHECK_API) $(CHECK_CLIENTS) ## Run every test (builds MinIO where Go is; the check of the API needs Python; those of clients run in CI, those of the page by make test-page)
+test: toolchain $(PAGE_HERE) $(if $(shell command -v go),$(MINIO)) $(CHECK_API) $(CHECK_CLIENTS) $(CHECK_GUESTS) ## Run every test (builds MinIO where Go is; the check of the API needs Python; those of clients and of the example portals run in CI, those of the page by make test-page)
 	cargo test --workspace --locked --no-fail-fast
 	$(if $(CHECK_API),scripts/check-api '$(TARGET_DIR)/debug/portico' '$(SCHEMATHESIS)',@echo 'check-api: ignored, there is no python3')
 	$(if $(CHECK_CLIENTS),$(CLIENTS)/run,@echo 'test-clients: ignored outside of CI; run make test-clients')
+	$(if $(CHECK_GUESTS),PORTICO_TEST_TOOLS='$(dir $(WIT_BINDGEN))' $(GUESTS_TEST)/run,@echo 'test-guests: ignored outside of CI; run make test-guests')
 
 .PHONY: test-clients
 test-clients: toolchain $(MINIO) $(NODE_CLIENTS) $(TUSPY) $(TUS_JAVA) ## Upload with the clients that people use, and through proxies, for long (needs nginx, Caddy, HAProxy, Chromium, Go, Node 20, Python, Java and Maven)
