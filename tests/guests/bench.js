@@ -18,7 +18,7 @@ const rounds = Number(process.env.ROUNDS ?? 5);
 const portico = path.resolve(process.env.PORTICO ?? path.join(project, 'target/release/portico'));
 
 class Portal {
-  results = { put: [], get: [], small: [] };
+  results = { put: [], putCpu: [], get: [], getCpu: [], small: [] };
 
   constructor(name, component) {
     Object.assign(this, { name, component });
@@ -63,8 +63,13 @@ class Portal {
   }
 
   async round(content) {
+    const cpu = [this.cpu()];
     this.results.put.push(await this.put(content));
+    cpu.push(this.cpu());
     this.results.get.push(Number(await done('curl', ['-sSf', '-o', '/dev/null', '-w', '%{time_total}', this.location])));
+    cpu.push(this.cpu());
+    this.results.putCpu.push(cpu[1] - cpu[0]);
+    this.results.getCpu.push(cpu[2] - cpu[1]);
     await done('curl', ['-sSf', '-X', 'DELETE', this.location]);
   }
 
@@ -121,12 +126,13 @@ for (const portal of portals) {
   await portal.small();
   if (portal.name !== 'built-in' && portal.name !== 'rust') await portal.hold();
 }
-console.log('| portal | start | its CPU | 256 MiB in | 256 MiB out | small request | its CPU | idle | held request |');
-console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- |');
+console.log('| portal | start | its CPU | 256 MiB in | its CPU | 256 MiB out | its CPU | small request | its CPU | idle | held request |');
+console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |');
 for (const { name, started, compiled, results, smallCpu, idle, held } of portals) {
   const cells = [
     `${(started / 1000).toFixed(1)} s`, `${(compiled / 1000).toFixed(1)} s`,
-    `${median(results.put).toFixed(2)} s`, `${median(results.get).toFixed(2)} s`,
+    `${median(results.put).toFixed(2)} s`, `${(median(results.putCpu) / 1000).toFixed(2)} s`,
+    `${median(results.get).toFixed(2)} s`, `${(median(results.getCpu) / 1000).toFixed(2)} s`,
     `${median(results.small).toFixed(1)} ms`, `${smallCpu.toFixed(1)} ms`, `${idle.toFixed(0)} MiB`,
     held === undefined ? '' : `${held.toFixed(1)} MiB`,
   ];
