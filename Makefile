@@ -57,6 +57,8 @@ S3_TOOLS := $(CACHE)/s3-tools-$(AWSCLI_VERSION)-$(S5CMD_VERSION)-$(RCLONE_VERSIO
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 CRATES := $(patsubst %/Cargo.toml,%,$(wildcard */Cargo.toml */*/Cargo.toml))
+# What others depend on, and what is therefore published.
+LIBRARIES := -p portico-store -p portico-s3 -p portico-host
 GUESTS := -p portico-guest -p portico-portal -p portico-guest-conformance -p portico-test-hostile
 
 # Where `make run` stores and listens.
@@ -163,12 +165,13 @@ test-s3: toolchain $(MINIO) $(MOTO) $(GARAGE) $(SEAWEEDFS) $(VERSITYGW) ## Run e
 	PORTICO_TEST_SERVERS=s3s,minio,moto,garage,seaweedfs,versitygw cargo test --workspace --locked --no-fail-fast
 
 .PHONY: lint
-lint: toolchain $(if $(PAGE_HERE),$(PAGE_PACKAGES)) $(DENY) ## Check formatting, imports, clippy, docs, types, licences and sources; warnings are errors (needs Python)
+lint: toolchain $(if $(PAGE_HERE),$(PAGE_PACKAGES)) $(DENY) ## Check formatting, imports, clippy, docs, packages, types, licences and sources; warnings are errors (needs Python)
 	cargo fmt --all -- --check
 	scripts/check-imports $(CRATES)
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --target wasm32-wasip2 $(GUESTS) --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+	cargo package $(LIBRARIES) --no-verify --allow-dirty --locked --quiet
 	$(if $(PAGE_HERE),cd page && npx tsc --noEmit)
 	$(DENY) --locked check --hide-inclusion-graph licenses bans sources
 

@@ -4,14 +4,13 @@ use crate::bucket::{Bucket, named};
 use crate::context::Bench;
 use crate::minio::{ACCESS_KEY, REGION, SECRET_KEY, endpoint};
 use crate::recorder::Recorder;
-use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use portico_bench_harness::content::size;
 use portico_bench_harness::report::{Report, Row, Target};
 use portico_bench_harness::turns::{median, rotate, settle, spread};
 use portico_bench_harness::{MIB, Result};
-use portico_s3::{Location, S3Options, S3Store, Traffic};
+use portico_s3::{Credentials, Location, S3Options, S3Store, Traffic};
 use portico_store::{
     Backend, Expected, FileId, FinalOptions, PartOptions, Scope, SessionId, TempKey, Token, assemble_final, put_part,
     stream,
@@ -43,8 +42,7 @@ async fn open(s3: SocketAddr) -> Result<S3Store> {
     let mut options = S3Options::new(Location::parse(&format!("{BUCKET}/store"))?);
     options.endpoint = Some(endpoint(s3));
     options.region = Some(REGION.to_owned());
-    let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "bench");
-    options.credentials = Some(SharedCredentialsProvider::new(credentials));
+    options.credentials = Some(Credentials::new(ACCESS_KEY, SECRET_KEY).into());
     Ok(S3Store::open(options).await?)
 }
 

@@ -27,7 +27,7 @@ impl WasiView for Guest {
 
 impl StorageView for Guest {
     fn storage(&mut self) -> StorageCtxView<'_> {
-        StorageCtxView { ctx: &mut self.storage, table: &mut self.table }
+        StorageCtxView { ctx: self.storage.clone(), table: &mut self.table }
     }
 }
 

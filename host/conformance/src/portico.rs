@@ -46,6 +46,6 @@ impl WasiView for GuestState {
 
 impl StorageView for GuestState {
     fn storage(&mut self) -> StorageCtxView<'_> {
-        StorageCtxView { ctx: &mut self.storage, table: &mut self.base.table }
+        StorageCtxView { ctx: self.storage.clone(), table: &mut self.base.table }
     }
 }

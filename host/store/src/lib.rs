@@ -23,6 +23,7 @@ mod backend;
 pub mod catching;
 mod digest;
 mod error;
+pub mod guard;
 mod join;
 mod key;
 pub mod lane;

@@ -5,6 +5,7 @@
 //! (wasmtime adds a backtrace of the host there, as for every error, if the environment asks for backtraces of
 //! libraries; `RUST_LIB_BACKTRACE=0` takes it out.)
 
+use portico_store::guard::ReadOnly;
 use portico_store::{Error, chain};
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -36,6 +37,8 @@ impl Fault {
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let id = match &error {
+            // A rule of the embedder refused, which a guest may cause as often as it likes.
+            error if ReadOnly::caused(error) => None,
             Error::Internal(_) | Error::Denied(_) | Error::Unavailable { .. } => {
                 let id = correlation_id();
                 tracing::error!(id, error = chain(&error), "storage failed");

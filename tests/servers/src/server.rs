@@ -7,7 +7,6 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-    SharedCredentialsProvider,
 };
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -103,7 +102,7 @@ impl Server {
         let mut options = S3Options::new(location);
         options.endpoint = Some(self.access.endpoint.clone());
         options.region = Some(self.access.region.clone());
-        options.credentials = Some(SharedCredentialsProvider::new(credentials(&self.access)));
+        options.credentials = Some(portico_s3::Credentials::new(self.access_key(), self.secret_key()).into());
         options.retry = Duration::from_secs(3);
         options.timeout = Duration::from_secs(30);
         options.single_runner = !self.has_conditions();

@@ -1,5 +1,6 @@
 //! Opening a store, and its settings. Invariant: capabilities that the guarantees rest on are tested, not assumed.
 
+pub(crate) mod credentials;
 pub(crate) mod error;
 pub(crate) mod opening;
 pub(crate) mod options;

@@ -1,6 +1,6 @@
 //! Settings that an operator or an embedder can choose.
 
-use aws_sdk_s3::config::SharedCredentialsProvider;
+use crate::open::credentials::CredentialsSource;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,18 +16,24 @@ pub struct Location {
 /// Longest prefix of a [`Location`], in bytes, with its final `/`: the longest keys then fit the 1,024 bytes of S3.
 pub const PREFIX_MAX: usize = 256;
 
+/// The text is not a [`Location`]. The message names the problem in one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadLocation(String);
+
 impl Location {
     /// Parses `BUCKET` or `BUCKET/PREFIX`.
     ///
     /// # Errors
-    /// One line that names the problem.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// If the bucket or the prefix does not have its form.
+    pub fn parse(text: &str) -> Result<Self, BadLocation> {
         let (bucket, prefix) = text.split_once('/').unwrap_or((text, ""));
         let bucket_ok = (3..=63).contains(&bucket.len())
             && bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'_'))
             && bucket.starts_with(|c: char| c.is_ascii_alphanumeric());
         if !bucket_ok {
-            return Err(format!("{bucket:?} is not the name of a bucket: 3 to 63 of `a-z 0-9 - . _`"));
+            let reason = format!("{bucket:?} is not the name of a bucket: 3 to 63 of `a-z 0-9 - . _`");
+            return Err(BadLocation(reason));
         }
         let prefix = prefix.trim_end_matches('/');
         let segment = |text: &str| {
@@ -36,10 +42,10 @@ impl Location {
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         };
         if prefix.len() >= PREFIX_MAX || !(prefix.is_empty() || prefix.split('/').all(segment)) {
-            return Err(format!(
+            return Err(BadLocation(format!(
                 "{prefix:?} is not a prefix: segments of `A-Z a-z 0-9 - _ .` that do not begin with a dot, joined by \
                  single slashes, under {PREFIX_MAX} bytes"
-            ));
+            )));
         }
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         Ok(Location { bucket: bucket.to_owned(), prefix })
@@ -90,7 +96,7 @@ pub struct S3Options {
     /// File of PEM certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// Credentials; absent: the SDK's chain (environment, profile, web identity, instance).
-    pub credentials: Option<SharedCredentialsProvider>,
+    pub credentials: Option<CredentialsSource>,
     /// Which payloads are signed.
     pub payload_signing: PayloadSigning,
     /// Which checksum is sent.

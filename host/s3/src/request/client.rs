@@ -88,7 +88,7 @@ impl Client {
             loader = loader.region(chain.or_else(ProfileFileRegionProvider::new()).or_else(Region::new(REGION)));
         }
         if let Some(credentials) = &options.credentials {
-            loader = loader.credentials_provider(credentials.clone());
+            loader = loader.credentials_provider(credentials.provider());
         }
         let shared = loader.load().await;
         let endpoint = shared.endpoint_url().map(str::to_owned).or_else(|| std::env::var("AWS_ENDPOINT_URL_S3").ok());

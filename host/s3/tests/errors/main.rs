@@ -4,15 +4,15 @@ mod front;
 #[path = "../support/mod.rs"]
 mod support;
 
-use aws_sdk_s3::config::SharedCredentialsProvider;
-use aws_sdk_s3::config::{Credentials, ProvideCredentials};
 use front::{Answer, Front};
-use portico_s3::{OpenError, S3Options, S3Store};
+use portico_s3::{Credentials, CredentialsSource, OpenError, S3Options, S3Store};
 use portico_store::{
     Backend, Error, FileId, IfExists, PartOptions, RecordName, Result, Scope, SessionId, put_final, put_part, stream,
 };
 use portico_test_servers::Server;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 use support::options;
 
 /// The error that a caller gets.
@@ -205,24 +205,12 @@ async fn silence_is_reported_in_time() {
     can_be_done(&store).await;
 }
 
-#[derive(Debug)]
-struct NoCredentials;
-
-impl ProvideCredentials for NoCredentials {
-    fn provide_credentials<'a>(&'a self) -> aws_credential_types::provider::future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        let none = aws_credential_types::provider::error::CredentialsError::not_loaded("there are none");
-        aws_credential_types::provider::future::ProvideCredentials::ready(Err(none))
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn no_credentials_and_wrong_ones() {
     let world = World::new().await;
-    let wrong = Credentials::new(world.server.access_key(), "not the secret", None, None, "test");
-    for credentials in [SharedCredentialsProvider::new(NoCredentials), SharedCredentialsProvider::new(wrong)] {
+    let none = CredentialsSource::new(async || Err("there are none"));
+    let wrong = Credentials::new(world.server.access_key(), "not the secret");
+    for credentials in [none, wrong.into()] {
         let mut options = world.options();
         options.credentials = Some(credentials);
         match S3Store::open(options).await {
@@ -231,6 +219,32 @@ async fn no_credentials_and_wrong_ones() {
             Ok(_) => panic!("it opens"),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_gives_credentials_and_is_asked_again_before_they_expire() {
+    let world = World::new().await;
+    let keys = Credentials::new(world.server.access_key(), world.server.secret_key());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let source = CredentialsSource::new({
+        let asked = asked.clone();
+        move || {
+            asked.fetch_add(1, Ordering::Relaxed);
+            // So soon that each request asks.
+            let expires = Some(SystemTime::now() + Duration::from_secs(1));
+            let keys = Credentials { expires, ..keys.clone() };
+            async move { Ok::<_, std::convert::Infallible>(keys) }
+        }
+    });
+    let mut options = world.options();
+    options.credentials = Some(source);
+    let store = S3Store::open(options).await.expect("the store opens");
+    let opened = asked.load(Ordering::Relaxed);
+    assert!(opened > 0, "it was asked");
+    can_be_done(&store).await;
+    assert!(asked.load(Ordering::Relaxed) > opened, "it was asked again");
+    let shown = format!("{:?}", Credentials::new("id", "hidden"));
+    assert!(shown.contains("id") && !shown.contains("hidden"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -90,7 +90,7 @@ fn folder(path: &str) -> Result<PathBuf, String> {
 
 fn location(text: &str) -> Result<Location, String> {
     match text.strip_prefix("s3://") {
-        Some(text) => Location::parse(text),
+        Some(text) => Location::parse(text).map_err(|bad| bad.to_string()),
         None => Err("expected s3://BUCKET[/PREFIX]".to_owned()),
     }
 }

@@ -224,7 +224,7 @@ impl Runtime {
     }
 
     fn store(&self, id: &Arc<str>, moved: Arc<AtomicU64>, interim: Arc<dyn InterimSink>) -> (Store<Guest>, Deadline) {
-        let storage = StorageCtx::new(self.backend.clone(), self.scope.clone()).with_stall(is_stall);
+        let storage = StorageCtx::builder(self.backend.clone(), self.scope.clone()).stall(is_stall).build();
         let exchange = exchange::ExchangeCtx { interim, uploads: self.uploads.clone() };
         Guest::store(self.pre.engine(), storage, exchange, self.config.clone(), &self.limits, id, moved)
     }

@@ -1,7 +1,8 @@
 //! What guests cannot bring about, and what they can do wrong, on the host functions themselves.
 
 use super::convert::{self, Listing};
-use super::{Failure, StorageCtx, StorageCtxView, StorageView, Store, add_to_linker};
+use super::link::checked;
+use super::{Failure, SecondTable, StorageCtx, StorageCtxView, StorageView, Store, add_to_linker, add_to_linker_sync};
 use crate::bindings::portico::storage::storage::{self as wit, Host as _, HostStore as _, HostWriter as _};
 use crate::testing::{Fake, Source, Step, Stored};
 use bytes::Bytes;
@@ -10,22 +11,32 @@ use std::sync::{Arc, Mutex};
 use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime::{Config, Engine};
 use wasmtime_wasi::p2::{DynInputStream, Pollable as _, StreamError, subscribe};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 struct Guest {
     storage: StorageCtx,
     table: ResourceTable,
+    wasi: WasiCtx,
+    /// A second table, if the host has the fault of one.
+    wasi_table: Option<ResourceTable>,
 }
 
 impl StorageView for Guest {
     fn storage(&mut self) -> StorageCtxView<'_> {
-        StorageCtxView { ctx: &mut self.storage, table: &mut self.table }
+        StorageCtxView { ctx: self.storage.clone(), table: &mut self.table }
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: self.wasi_table.as_mut().unwrap_or(&mut self.table) }
     }
 }
 
 impl Guest {
     fn new(fake: &Fake) -> Self {
         let storage = StorageCtx::new(Arc::new(fake.clone()), Scope::root());
-        Guest { storage, table: ResourceTable::new() }
+        Guest { storage, table: ResourceTable::new(), wasi: WasiCtx::default(), wasi_table: None }
     }
 
     async fn open(&mut self) -> Resource<Store> {
@@ -76,6 +87,72 @@ fn a_linker_takes_the_interface_once() {
     let mut linker = Linker::<Guest>::new(&Engine::new(&config).expect("an engine"));
     add_to_linker(&mut linker).expect("the first time");
     assert!(add_to_linker(&mut linker).is_err(), "the second time");
+    let mut linker = Linker::<Guest>::new(&Engine::new(&config).expect("an engine"));
+    add_to_linker_sync(&mut linker).expect("the first time");
+    assert!(add_to_linker_sync(&mut linker).is_err(), "the second time");
+}
+
+#[test]
+fn the_synchronous_face_has_every_function() {
+    let text = include_str!("../../wit/storage.wit");
+    let text =
+        &text[text.find("interface storage {").expect("the interface")..text.find("world imports").expect("its end")];
+    let mut resource = None;
+    let mut names = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("resource ") {
+            resource = name.split_whitespace().next();
+        }
+        let Some((name, kind)) = line.split_once(": ").filter(|_| !line.starts_with("///")) else { continue };
+        let name = name.trim_start_matches('%');
+        match (resource, kind) {
+            (None, kind) if kind.starts_with("func(") => names.push(name.to_owned()),
+            (Some(of), kind) if kind.starts_with("func(") => names.push(format!("[method]{of}.{name}")),
+            (Some(of), kind) if kind.starts_with("static func(") => names.push(format!("[static]{of}.{name}")),
+            _ => {}
+        }
+    }
+    assert!(names.len() > 30 && names.contains(&"[static]writer.finish".to_owned()), "{names:?}");
+
+    let mut linker = Linker::<Guest>::new(&Engine::default());
+    add_to_linker_sync(&mut linker).expect("the first time");
+    let mut instance = linker.instance("portico:storage/storage@0.2.0").expect("the interface");
+    for name in names {
+        // A linker takes a name once.
+        assert!(instance.func_new(&name, |_, _, _, _| Ok(())).is_err(), "{name} is missing");
+    }
+}
+
+fn is_explained(error: &wasmtime::Error) -> bool {
+    error.downcast_ref() == Some(&SecondTable) && error.to_string().contains("return the same `ResourceTable`")
+}
+
+#[tokio::test]
+async fn a_second_table_is_explained_at_the_first_call() {
+    let mut guest = Guest::new(&Fake::new());
+    checked(&mut guest).open().await.expect("one table");
+    guest.wasi_table = Some(ResourceTable::new());
+    let trap = checked(&mut guest).open().await.expect_err("two tables");
+    assert!(is_explained(&trap), "{trap:?}");
+}
+
+#[tokio::test]
+async fn a_handle_that_is_in_no_table_of_storage_is_explained() {
+    let fake = Fake::new();
+    let mut guest = Guest::new(&fake);
+    let mut other = ResourceTable::new();
+    let store = guest.open().await;
+    // Of another type in the table of storage, and in none of its places.
+    for _ in 0..2 {
+        let content: Resource<DynInputStream> = other.push(hello().boxed()).expect("room");
+        let put = guest.storage().put_final(Guest::borrow(&store), "f".to_owned(), content, final_options()).await;
+        let Err(Failure::Trap(trap)) = put else { panic!("a trap: {put:?}") };
+        assert!(is_explained(&trap), "{trap:?}");
+    }
+    let error = other.push(wasmtime::format_err!("of a stream")).expect("room");
+    let trap = guest.storage().error_of(error).await.expect_err("not in the table");
+    assert!(is_explained(&trap), "{trap:?}");
+    assert_eq!(fake.finished(), 0);
 }
 
 #[tokio::test]
@@ -161,7 +238,7 @@ async fn a_writer_fails_for_good_when_its_content_cannot_be_handed_over() {
 async fn a_guest_holds_so_many_streams_and_writers_and_no_more() {
     let fake = Fake::new();
     let mut guest = Guest::new(&fake);
-    guest.storage = guest.storage.with_open_max(2);
+    guest.storage = StorageCtx::builder(Arc::new(fake.clone()), Scope::root()).open_max(2).build();
     let store = guest.open().await;
     let borrowed = || Guest::borrow(&store);
     let serve = || *fake.stored.lock().expect("whole") = Some(Stored::new([]));

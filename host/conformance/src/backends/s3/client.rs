@@ -23,7 +23,7 @@ pub(super) async fn of(options: &S3Options) -> Result<Client, BoxError> {
         loader = loader.endpoint_url(endpoint);
     }
     if let Some(credentials) = &options.credentials {
-        loader = loader.credentials_provider(credentials.clone());
+        loader = loader.credentials_provider(credentials.provider());
     }
     let shared = loader.load().await;
     let own_endpoint = shared.endpoint_url().is_some();
