@@ -1,0 +1,14 @@
+//! Builds the portal for the test, which finds it in `PORTAL`.
+
+use portico_guest_build::{Build, copy, report, watch};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    report(build())
+}
+
+fn build() -> Result<(), String> {
+    watch(&["guest/portal", "guest/sdk", "page/dist", "page/plain.html", "wit"]);
+    let built = Build::shipped()?.run(&["--package", "portico-portal"])?;
+    copy(&built.join("portico_portal.wasm"), "portal.wasm").map(drop)
+}
