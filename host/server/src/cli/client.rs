@@ -142,7 +142,7 @@ impl EmbeddedPortal {
         log::start_quiet(&config);
         let store = OpenStore::open_now(&config).await?;
         let backend = store.backend();
-        let runtime = portal::runtime(&config, backend.clone())?;
+        let runtime = portal::runtime(&config, backend.clone()).await?;
         let secret = secret()?;
         let tokens = Some(Tokens::one(&secret).expect("hexadecimal digits"));
         let settings = Settings { tokens, ..config.settings };

@@ -38,18 +38,24 @@ pub(super) enum Error {
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] portico_store::Error),
-    /// The component file of the portal cannot be read.
-    #[error("cannot read the portal {}", .path.display())]
-    ReadPortal {
+    /// A portal cannot be run.
+    #[error("cannot run the portal{}", .path.as_ref().map(|path| format!(" {}", path.display())).unwrap_or_default())]
+    Portal {
+        /// The file; `None` for the built-in portal.
+        path: Option<PathBuf>,
+        /// The cause.
+        #[source]
+        cause: SetupError,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}", .path.display())]
+    Write {
         /// The file.
         path: PathBuf,
         /// The cause.
         #[source]
         cause: io::Error,
     },
-    /// The portal cannot be run.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
     /// The portal's maintenance failed.
     #[error("the portal's maintenance failed")]
     Maintenance(#[from] MaintenanceError),

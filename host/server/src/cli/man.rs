@@ -30,7 +30,7 @@ fn page(mut all: Command, settings: &[Arg]) -> io::Result<Vec<u8>> {
     let mut roff = Roff::new();
     roff.control("SH", ["COMMANDS"]);
     all.build();
-    for command in all.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+    for command in all.get_subcommands_mut().filter(|command| command.get_name() != "help" && !command.is_hide_set()) {
         let usage = command.render_usage().to_string();
         roff.control("SS", [usage.trim_start_matches("Usage: ")]);
         roff.text([roman(command.get_about().map(ToString::to_string).unwrap_or_default())]);

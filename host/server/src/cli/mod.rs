@@ -6,7 +6,9 @@
 mod args;
 mod backup;
 mod check;
+mod check_portal;
 mod client;
+mod compile;
 mod completions;
 mod conformance;
 mod descriptors;
@@ -66,7 +68,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 type Subcommand = (fn() -> Command, fn(&ArgMatches) -> Result<ExitCode, Error>);
 
 /// All commands, in the order of the help.
-const SUBCOMMANDS: [Subcommand; 11] = [
+const SUBCOMMANDS: [Subcommand; 13] = [
     (serve::command, serve::run),
     (put::command, put::run),
     (get::command, get::run),
@@ -75,9 +77,11 @@ const SUBCOMMANDS: [Subcommand; 11] = [
     (check::command, check::run),
     (backup::command, backup::run),
     (sweep::command, sweep::run),
+    (compile::command, compile::run),
     (conformance::command, conformance::run),
     (completions::command, |matches| completions::run(command(), matches)),
     (man::command, |_| man::run(command(), &settings())),
+    (compile::child_command, compile::run_child),
 ];
 
 /// Runs the command that the arguments and the environment specify.

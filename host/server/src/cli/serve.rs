@@ -35,7 +35,10 @@ async fn serve(config: Config) -> Result<(), Error> {
         _ = stop.next() => return Ok(()),
     };
     let backend = store.backend();
-    let runtime = portal::runtime(&config, backend.clone())?;
+    let runtime = tokio::select! {
+        runtime = portal::runtime(&config, backend.clone()) => runtime?,
+        _ = stop.next() => return Ok(()),
+    };
     let listening = |cause| Error::Listen { addr: config.listen, cause };
     let bound = Server::bind(config.listen, runtime.clone(), backend.clone(), config.settings);
     let server = bound.await.map_err(listening)?;

@@ -21,7 +21,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
     let (maintained, swept) = super::threads::start()?.block_on(async {
         let store = OpenStore::open_now(config).await?;
         let backend = store.backend();
-        let maintained = upkeep::maintain(&portal::runtime(config, backend.clone())?).await;
+        let maintained = upkeep::maintain(&portal::runtime(config, backend.clone()).await?).await;
         let mut swept = backend.sweep().await;
         store.wait_background().await;
         // Opening a local store has swept it already.

@@ -16,7 +16,7 @@ pub use store::StoreConfig;
 pub(crate) use units::{size, time};
 pub use values::{ConfigError, Given, Origin};
 
-use crate::runtime::limits::{GUESTS_MAX, MEMORY_MAX, MEMORY_MIN};
+use crate::runtime::limits::{GUESTS_MAX, MEMORY_MAX, MEMORY_MIN, PARTS_MAX};
 use crate::server::Tokens;
 use crate::{bounded, runtime, server};
 use std::collections::BTreeMap;
@@ -47,6 +47,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The component to serve in place of the built-in portal.
     pub portal: Option<PathBuf>,
+    /// The folder for compiled portals; `None` for no cache.
+    pub compile_cache: Option<PathBuf>,
     /// The settings that the portal receives.
     pub portal_settings: PortalSettings,
     /// Interval between maintenance rounds of a server; `None` for never.
@@ -99,6 +101,9 @@ impl Config {
                 let fits = (MEMORY_MIN..=MEMORY_MAX).contains(&bytes);
                 if fits { Ok(bytes) } else { Err("must be from 2MiB to 4GiB".to_owned()) }
             })?,
+            core_instances: values.parse("guest_instances", parts)?,
+            memories: values.parse("guest_memories", parts)?,
+            tables: values.parse("guest_tables", parts)?,
             cpu: values.parse("guest_cpu", units::positive_time)?,
         };
         let tokens = values.parse("token_file", |text| {
@@ -128,6 +133,7 @@ impl Config {
             store: store::read(&values)?,
             listen,
             portal,
+            compile_cache: values.parse("compile_cache", |text| compile_cache(text, &sources.environment))?,
             portal_settings: portal::read(&values)?,
             maintenance_interval: values.parse("maintenance_interval", |text| {
                 units::time(text).map(|interval| Some(interval).filter(|interval| !interval.is_zero()))
@@ -204,6 +210,36 @@ fn value_of(key: &'static Key, sources: &ConfigSources, file: &File) -> Result<O
     }
     let default = || key.default.map(|text| Given { text: text.to_owned(), origin: Origin::Default });
     Ok(file.get(key.name).cloned().or_else(default))
+}
+
+/// Name of the cache's folder in the cache folder of a user or service. It is not that folder itself, which may be open to
+/// others.
+const CACHE_FOLDER: &str = "portico/compiled";
+
+/// Parses the folder for compiled portals. `auto` is a folder below the one that systemd gives a service, below
+/// `XDG_CACHE_HOME`, or below `.cache` of the home folder; none if the environment names none of them.
+fn compile_cache(text: &str, environment: &[(OsString, OsString)]) -> Result<Option<PathBuf>, String> {
+    let folder = |name: &str| {
+        let (_, value) = environment.iter().find(|(key, _)| key == name)?;
+        // systemd may name several, separated by colons.
+        let first = value.to_str()?.split(':').next().map(PathBuf::from)?;
+        first.is_absolute().then_some(first)
+    };
+    match text {
+        "off" => Ok(None),
+        "auto" => {
+            let home = || folder("HOME").map(|home| home.join(".cache"));
+            let base = folder("CACHE_DIRECTORY").or_else(|| folder("XDG_CACHE_HOME")).or_else(home);
+            Ok(base.map(|base| base.join(CACHE_FOLDER)))
+        }
+        path if Path::new(path).is_absolute() => Ok(Some(PathBuf::from(path))),
+        _ => Err("expected auto, off, or an absolute path".to_owned()),
+    }
+}
+
+/// Parses a number of parts of a guest.
+fn parts(text: &str) -> Result<u32, String> {
+    units::count(text, 1, PARTS_MAX.into()).map(|number| number as u32)
 }
 
 fn listen(text: &str, has_tokens: bool) -> Result<SocketAddr, String> {

@@ -319,3 +319,36 @@ fn what_concerns_browsers_and_proxies_is_off_unless_given() {
         assert!(words.iter().all(|word| text.contains(word)), "{flag}={value}: {text}");
     }
 }
+
+#[test]
+fn the_cache_is_where_the_environment_says() {
+    let cache = |value: &str, environment: &[(&str, &str)]| {
+        let config = load(&[("compile_cache", value)], environment, None).unwrap();
+        config.compile_cache.map(|path| path.display().to_string())
+    };
+    let all = [("CACHE_DIRECTORY", "/var/cache/a:/b"), ("XDG_CACHE_HOME", "/x"), ("HOME", "/home/u")];
+    for (value, environment, folder) in [
+        ("auto", &all[..], Some("/var/cache/a/portico/compiled")),
+        ("auto", &all[1..], Some("/x/portico/compiled")),
+        ("auto", &all[2..], Some("/home/u/.cache/portico/compiled")),
+        ("auto", &[("HOME", "relative")], None),
+        ("auto", &[], None),
+        ("off", &all, None),
+        ("/own", &all, Some("/own")),
+    ] {
+        assert_eq!(cache(value, environment).as_deref(), folder, "{value} {environment:?}");
+    }
+    let text = message(load(&[("compile_cache", "relative")], &[], None));
+    assert!(text.contains("expected auto, off, or an absolute path"), "{text}");
+}
+
+#[test]
+fn the_parts_of_a_guest_are_limited() {
+    let flags = [("guest_instances", "3"), ("guest_memories", "2"), ("guest_tables", "1")];
+    let limits = load(&flags, &[], None).unwrap().limits;
+    assert_eq!((limits.core_instances, limits.memories, limits.tables), (3, 2, 1));
+    for value in ["0", "1001", "many"] {
+        let text = message(load(&[("guest_memories", value)], &[], None));
+        assert!(text.contains("from 1 to 1000"), "{text}");
+    }
+}

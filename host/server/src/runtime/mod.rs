@@ -3,22 +3,36 @@
 //! Invariants: the component is compiled and linked once; an instance serves one request and is dropped; a misbehaving guest
 //! ends only itself. [`limits`] bounds its memory, and [`deadline`] its processor time.
 
+mod artifact;
+mod cache;
+mod compiler;
 pub mod deadline;
+mod engine;
 mod exchange;
 mod guest;
 mod headroom;
+mod limiter;
 pub mod limits;
+mod link;
 mod output;
+mod precompiled;
+mod shape;
 
+pub use artifact::ArtifactError;
+pub use cache::{CacheError, CompileCache};
+pub use compiler::{Abort, CHILD_COMMAND, Compiled, Compiler, PortalFile, compile, compile_for_parent, describe};
 pub use deadline::DeadlineExceeded;
 pub use exchange::{InterimSink, Uploads};
 pub use limits::Limits;
+pub use link::{Links, try_link};
+pub use shape::{ComponentError, Needs, Shape};
 
 use crate::bindings::MaintainedPre;
 use deadline::Deadline;
 use exchange::NoInterim;
 use guest::Guest;
 use http_body::Body;
+use link::Linked;
 use portico_host::StorageCtx;
 use portico_store::{Backend, Scope};
 use std::sync::Arc;
@@ -26,8 +40,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
-use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
+use wasmtime::Store;
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
@@ -46,18 +59,69 @@ pub enum SetupError {
         #[source]
         cause: wasmtime::Error,
     },
-    /// The component does not compile, or exceeds the limits.
+    /// The file is not a component that this host can run.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
+    /// The component does not compile, or its adapters exceed the limits.
     #[error("the portal is not a WebAssembly component that can be compiled")]
     Compile(#[source] wasmtime::Error),
-    /// The component imports an interface that this host lacks.
-    #[error("the portal imports something that this host does not provide")]
+    /// The file cannot be read.
+    #[error("cannot read the file")]
+    Read(#[source] std::io::Error),
+    /// The compiled file is not loaded.
+    #[error(transparent)]
+    Compiled(Box<ArtifactError>),
+    /// The compiled file does not fit this machine or the version of wasmtime.
+    #[error(
+        "the compiled portal does not fit this program or this processor: compile it again, on this kind of machine"
+    )]
+    Load(#[source] wasmtime::Error),
+    /// The compiled file is for another memory limit.
+    #[error("the portal was compiled for guest_memory = {compiled}, and {configured} is configured: compile it again")]
+    OtherMemory {
+        /// The limit that the code is for, in bytes.
+        compiled: usize,
+        /// The configured limit, in bytes.
+        configured: usize,
+    },
+    /// The component does not compile. The compiler ran in a process of its own.
+    #[error("the portal is not a WebAssembly component that can be compiled: {0}")]
+    CompileElsewhere(String),
+    /// A signal ended the compiler's process.
+    #[error(
+        "signal {0} ended the process that compiles the portal; if that was for lack of memory, give the process more, or \
+         compile elsewhere with `portico compile`"
+    )]
+    CompilerKilled(i32),
+    /// The compiler's process cannot be reached, or its result cannot be written.
+    #[error("cannot compile the portal")]
+    Compiler(#[source] std::io::Error),
+    /// The compilation was ended, because nobody wants its result any more.
+    #[error("the compilation was ended early")]
+    Aborted,
+    /// The component cannot be linked.
+    #[error("the portal cannot be linked")]
     Link(#[source] wasmtime::Error),
+    /// The component imports interfaces that this host lacks.
+    #[error(
+        "the portal imports something that this host does not provide: {0}; build it without that, or compose it with \
+         components that provide it (`wac plug`)"
+    )]
+    Missing(String),
     /// The component does not export `wasi:http/incoming-handler`.
     #[error("the portal does not answer HTTP requests (no export wasi:http/incoming-handler@0.2)")]
     NotAPortal(#[source] wasmtime::Error),
     /// The thread that advances the epoch cannot be started.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
+}
+
+impl SetupError {
+    /// Returns the error for imports that are missing, each with the reason.
+    pub fn missing(imports: &[(String, String)]) -> SetupError {
+        let each: Vec<String> = imports.iter().map(|(name, why)| format!("{name} ({why})")).collect();
+        SetupError::Missing(each.join(", "))
+    }
 }
 
 /// Why a guest failed its request.
@@ -164,19 +228,18 @@ impl Runtime {
         scope: Scope,
         limits: Limits,
     ) -> Result<Runtime, SetupError> {
-        let engine = engine(&limits).map_err(|cause| SetupError::Engine { guests: limits.guests, cause })?;
-        let component = Component::new(&engine, component).map_err(SetupError::Compile)?;
-        let mut linker = Linker::<Guest>::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)
-            .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
-            .and_then(|()| wasmtime_wasi_config::add_to_linker(&mut linker, Guest::config))
-            .and_then(|()| portico_host::add_to_linker(&mut linker))
-            .and_then(|()| exchange::add_to_linker(&mut linker, Guest::exchange))
-            .map_err(SetupError::Link)?;
-        let pre = linker.instantiate_pre(&component).map_err(SetupError::Link)?;
-        // Maintenance is optional for a portal.
-        let maintained = MaintainedPre::new(pre.clone()).ok();
-        let pre = ProxyPre::new(pre).map_err(SetupError::NotAPortal)?;
+        let file = PortalFile::Component(component.to_vec().into());
+        let compiled = Compiler::in_process().prepare(&file, &limits, &Abort::default())?;
+        Runtime::link(compiled, backend, scope)
+    }
+
+    /// Links a compiled component with storage in `scope` of `backend`.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub fn link(compiled: Compiled, backend: Arc<dyn Backend>, scope: Scope) -> Result<Runtime, SetupError> {
+        let Linked { proxy: pre, maintained } = link::link(&compiled)?;
+        let Compiled { engine, limits, .. } = compiled;
         deadline::start_ticker(&engine).map_err(SetupError::Thread)?;
         let config = Arc::new(WasiConfigVariables::new());
         Ok(Runtime { pre, maintained, config, backend, scope, limits, uploads: Uploads::default() })
@@ -304,77 +367,4 @@ impl Instance {
 /// Returns the span that adds the request's id to log lines. Enabled at every log level.
 fn span(request: &str) -> Span {
     tracing::error_span!("guest", request)
-}
-
-/// How address space for the memories of guests is reserved.
-#[derive(Clone, Copy, Debug)]
-enum Addresses {
-    /// 4 GiB for each guest, reserved at the start: memory accesses need no checks.
-    Ample,
-    /// The configured memory for each guest, reserved at the start: memory accesses are checked.
-    Tight,
-    /// The memory that a guest uses, mapped for each guest anew.
-    AsNeeded,
-}
-
-/// Creates the engine with the most address space that the process can get. `ulimit -v`, a container or the processor may
-/// limit it.
-fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
-    for addresses in [Addresses::Ample, Addresses::Tight] {
-        match Engine::new(&config(limits, addresses)) {
-            Ok(engine) if headroom::is_enough() => return Ok(engine),
-            Ok(_) => tracing::debug!(?addresses, "too little address space would remain"),
-            Err(error) => tracing::debug!(?addresses, error = format!("{error:#}"), "too little address space"),
-        }
-        tracing::warn!(
-            guests = limits.guests,
-            "this process has too little address space for so many guests ({addresses:?}), so requests will be slower: \
-             raise the limit (ulimit -v), or lower max_requests or guest_memory"
-        );
-    }
-    Engine::new(&config(limits, Addresses::AsNeeded))
-}
-
-fn config(limits: &Limits, addresses: Addresses) -> Config {
-    let mut config = Config::new();
-    config
-        .concurrency_support(false)
-        .epoch_interruption(true)
-        .max_wasm_stack(limits::WASM_STACK)
-        .async_stack_size(limits::FIBER_STACK);
-    match addresses {
-        Addresses::Ample => {
-            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
-        }
-        Addresses::Tight => {
-            config.memory_reservation(limits.memory as u64).memory_guard_size(limits::GUARD);
-            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
-        }
-        Addresses::AsNeeded => {
-            config.memory_reservation(0).memory_guard_size(limits::GUARD);
-            config.memory_reservation_for_growth(limits::GROWTH);
-            config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
-        }
-    }
-    config
-}
-
-/// Configures a pool with a slot for each guest.
-fn pool(limits: &Limits) -> PoolingAllocationConfig {
-    let mut pool = PoolingAllocationConfig::default();
-    let guests = limits.guests.saturating_add(limits::UPKEEP_GUESTS);
-    pool.total_component_instances(guests)
-        .total_core_instances(guests.saturating_mul(limits::CORE_INSTANCES))
-        .total_memories(guests.saturating_mul(limits::MEMORIES))
-        .total_tables(guests.saturating_mul(limits::TABLES))
-        .total_stacks(guests)
-        .max_core_instances_per_component(limits::CORE_INSTANCES)
-        .max_memories_per_component(limits::MEMORIES)
-        .max_tables_per_component(limits::TABLES)
-        .max_memory_size(limits.memory)
-        .table_elements(limits::TABLE_ELEMENTS)
-        .linear_memory_keep_resident(limits::KEEP_RESIDENT)
-        .async_stack_keep_resident(limits::KEEP_RESIDENT)
-        .pagemap_scan(Enabled::Auto);
-    pool
 }
