@@ -4,12 +4,13 @@
 //! That process is this program with the hidden command [`CHILD_COMMAND`]. Invariants: what can be checked without compiling
 //! is checked before; a failure of the cache or of starting the process costs time and never the start.
 
-use super::artifact::{self, About, Artifact, ArtifactError};
+use super::artifact::{self, About, Artifact};
 use super::cache::{self, CompileCache};
 use super::engine::{self, Addresses};
-use super::limits::{COMPILER_ERROR_MAX, COMPONENT_MAX};
+use super::error::SetupError;
+use super::limits::{COMPILER_ERROR_MAX, COMPONENT_MAX, Limits};
+use super::precompiled;
 use super::shape::{ComponentError, Needs, Shape};
-use super::{Limits, SetupError, precompiled};
 use crate::bounded;
 use portico_store::chain;
 use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
@@ -285,12 +286,6 @@ pub fn compile(
     let image = engine.precompile_component(component).map_err(SetupError::Compile)?;
     let about = About { shape, addresses, memory, key: key.to_owned() };
     artifact::write(&mut to, &image, &about).map_err(SetupError::Compiler)
-}
-
-impl From<ArtifactError> for SetupError {
-    fn from(error: ArtifactError) -> SetupError {
-        SetupError::Compiled(Box::new(error))
-    }
 }
 
 /// Describes an error for the parent process, in one line.

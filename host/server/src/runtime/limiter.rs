@@ -3,7 +3,7 @@
 //! Invariant: all linear memories of a guest together stay within `guest_memory`. wasmtime's own `StoreLimits` limits each
 //! memory alone, so a component with eight memories would get eight times the limit.
 
-use super::{Limits, limits};
+use super::limits::{self, Limits};
 use wasmtime::{ResourceLimiter, Result};
 
 /// What one guest may still take.

@@ -1,8 +1,9 @@
 //! Links a compiled component with the interfaces of this host, and finds out what is missing.
 
 use super::compiler::Compiled;
+use super::error::SetupError;
+use super::exchange;
 use super::guest::Guest;
-use super::{SetupError, exchange};
 use crate::bindings::MaintainedPre;
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;

@@ -4,8 +4,7 @@
 //! memory is linear in the size of the file; the numbers are those of one instance of the component, nested components
 //! included. Only the adapters that the compiler adds between nested components are missing, and the engine counts them again.
 
-use super::Limits;
-use super::limits::COMPONENT_MAX;
+use super::limits::{COMPONENT_MAX, Limits};
 use std::fmt;
 use wasmparser::{
     BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
