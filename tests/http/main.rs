@@ -51,6 +51,7 @@ mod page;
 mod portal_check;
 mod portal_limits;
 mod portals;
+mod portals_several;
 mod posts;
 mod process_limits;
 mod public_url;
@@ -74,6 +75,7 @@ mod tus_bad;
 mod tus_kill;
 mod upkeep;
 mod verify;
+mod watch;
 
 /// Where servers of these tests store. Those of `s3.rs`, which are mostly the same, store in a bucket.
 use folder::Folder as Store;

@@ -55,8 +55,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
     };
     log::start(config);
     let mut out = stdout::results();
-    if let Some(portal) = &config.portal {
-        check_portal::check(&mut out, config, Some(portal), &config.limits)?;
+    // The built-in portal alone needs no words.
+    for portal in config.portals.iter().filter(|portal| portal.file.is_some() || config.portals.len() > 1) {
+        check_portal::check(&mut out, config, portal)?;
     }
     if !has_store {
         return Ok(ExitCode::SUCCESS);

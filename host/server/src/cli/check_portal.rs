@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::portal::{compiler, open};
-use crate::config::Config;
+use crate::config::{Config, PortalConfig};
 use crate::runtime::{Abort, Limits, Links, Needs, SetupError, Shape, try_link};
 use std::io::{self, Write};
 use std::path::Path;
@@ -12,7 +12,8 @@ use std::time::Instant;
 ///
 /// # Errors
 /// [`Error::Portal`] if the component cannot be run, after what is known about it has been printed.
-pub(super) fn check(out: &mut impl Write, config: &Config, path: Option<&Path>, limits: &Limits) -> Result<(), Error> {
+pub(super) fn check(out: &mut impl Write, config: &Config, portal: &PortalConfig) -> Result<(), Error> {
+    let (path, limits) = (portal.file.as_deref(), &portal.limits);
     let named = |cause| Error::Portal { path: path.map(Path::to_owned), cause };
     let file = open(path)?;
     let shape = file.shape().map_err(|cause| named(cause.into()))?;
@@ -21,6 +22,9 @@ pub(super) fn check(out: &mut impl Write, config: &Config, path: Option<&Path>, 
     let linked = prepared.and_then(|compiled| try_link(&compiled));
     let took = start.elapsed();
     let links = linked.as_ref().ok();
+    if config.portals.len() > 1 {
+        writeln!(out, "at {}, scope {}", portal.name(), portal.scope).map_err(Error::Output)?;
+    }
     report(out, path, &shape, limits, links).map_err(Error::Output)?;
     let links = linked.map_err(named)?;
     writeln!(out, "ready after {} ms\n", took.as_millis()).map_err(Error::Output)?;

@@ -47,6 +47,11 @@ pub(super) enum Error {
         #[source]
         cause: SetupError,
     },
+    /// None of several portals is the built-in one, which the client commands speak to.
+    #[error(
+        "no portal of the configuration is the built-in one, which this command needs: give --server, or another --config"
+    )]
+    NoBuiltIn,
     /// A file cannot be written.
     #[error("cannot write {}", .path.display())]
     Write {
@@ -96,7 +101,12 @@ impl Error {
     pub(super) fn exit_code(&self) -> u8 {
         let wrong = match self {
             Error::Stopped(signal) => return signal.exit_code(),
-            Error::Config(_) | Error::OpenS3(_) | Error::NoIndex | Error::NoCase(_) | Error::Usage(_) => true,
+            Error::Config(_)
+            | Error::OpenS3(_)
+            | Error::NoIndex
+            | Error::NoCase(_)
+            | Error::NoBuiltIn
+            | Error::Usage(_) => true,
             Error::Client(error) => error.is_usage(),
             _ => false,
         };

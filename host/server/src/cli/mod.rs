@@ -30,6 +30,7 @@ mod sweep;
 mod threads;
 mod trial;
 mod verify;
+mod watch;
 
 pub use portal::BUILT_IN_PORTAL;
 

@@ -42,8 +42,7 @@ fn message(result: Result<Config, ConfigError>) -> String {
 #[test]
 fn defaults_are_those_of_the_parts() {
     let config = load(&[], &[], None).unwrap();
-    // The built-in portal has a page that needs no token.
-    let settings = server::Settings { public_page: true, ..server::Settings::default() };
+    let settings = server::Settings::default();
     let limits = runtime::Limits::default();
     assert_eq!(format!("{:?}", config.limits), format!("{limits:?}"));
     assert_eq!(format!("{:?}", config.settings), format!("{settings:?}"));
@@ -54,7 +53,7 @@ fn defaults_are_those_of_the_parts() {
     let s3 = S3Options::new(Location::parse("bucket/prefix").unwrap());
     assert_eq!(format!("{:?}", s3_options(load_s3(&[]).unwrap())), format!("{s3:?}"));
     assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
-    assert_eq!(config.portal, None);
+    assert_eq!((config.portals.len(), config.portals[0].file.as_ref()), (1, None));
     assert_eq!(config.maintenance_interval, Some(Duration::from_secs(60 * 60)));
     assert_eq!(load(&[("maintenance_interval", "0s")], &[], None).unwrap().maintenance_interval, None);
 }
@@ -220,7 +219,7 @@ fn sizes_and_times_of_an_s3_store_fit_each_other() {
 
 #[test]
 fn each_setting_of_the_portal_is_handed_on() {
-    let told = |config: Config| config.portal_settings.entries().map(|(name, value)| format!("{name}={value}"));
+    let told = |config: Config| config.portals[0].settings.entries().map(|(name, value)| format!("{name}={value}"));
     let day = 24 * 60 * 60;
     let defaults = [
         format!("part-size={}", 5 << 20),

@@ -45,6 +45,9 @@ pub const MEMORY_MAX: usize = 4 << 30;
 /// Largest component file that is compiled, in bytes. The compiler's time and memory grow with it.
 pub const COMPONENT_MAX: u64 = 128 << 20;
 
+/// Most portals of one server. Each has an engine and a thread of its own.
+pub const PORTALS_MAX: usize = 64;
+
 /// Most core instances, memories and tables that a configuration may allow a guest.
 pub const PARTS_MAX: u32 = 1_000;
 

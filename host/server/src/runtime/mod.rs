@@ -12,6 +12,7 @@ mod error;
 mod exchange;
 mod guest;
 mod headroom;
+mod label;
 mod limiter;
 pub mod limits;
 mod link;
@@ -25,6 +26,7 @@ pub use compiler::{Abort, CHILD_COMMAND, Compiled, Compiler, PortalFile, compile
 pub use deadline::DeadlineExceeded;
 pub use error::{GuestError, MaintenanceError, SetupError};
 pub use exchange::{InterimSink, Uploads};
+pub use label::PortalLabel;
 pub use limits::Limits;
 pub use link::{Links, try_link};
 pub use shape::{ComponentError, Needs, Shape};
@@ -108,7 +110,15 @@ impl Runtime {
         let Compiled { engine, limits, .. } = compiled;
         deadline::start_ticker(&engine).map_err(SetupError::Thread)?;
         let config = Arc::new(WasiConfigVariables::new());
-        Ok(Runtime { pre, maintained, config, backend, scope, limits, uploads: Uploads::default() })
+        Ok(Runtime {
+            pre,
+            maintained,
+            config,
+            backend,
+            scope,
+            limits,
+            uploads: Uploads::default().of(PortalLabel::default()),
+        })
     }
 
     /// Sets the settings that the portal finds in `wasi:config/store`.
@@ -116,6 +126,17 @@ impl Runtime {
     pub fn with_config<S: Into<String>>(mut self, settings: impl IntoIterator<Item = (S, S)>) -> Runtime {
         self.config = Arc::new(settings.into_iter().collect());
         self
+    }
+
+    /// Counts ended uploads in `uploads`.
+    #[must_use]
+    pub fn with_uploads(self, uploads: Uploads) -> Runtime {
+        Runtime { uploads, ..self }
+    }
+
+    /// Returns the limits on guests.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Returns the counters of ended uploads, which all clones share.
