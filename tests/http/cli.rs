@@ -327,12 +327,15 @@ fn a_portal_that_is_none_is_refused_before_the_port_is_taken() {
     let file = folder.beside("portal.wasm");
     let path = file.display().to_string();
     let serve = ["serve", "--store", &*store, "--listen", "127.0.0.1:0", "--portal", &*path];
-    refused(&serve, 1, &["cannot read the portal", &path]);
+    refused(&serve, 1, &["cannot run the portal", &path, "cannot read the file"]);
     for (text, words) in [
         ("not wasm at all", "not a WebAssembly component"),
         ("(module)", "not a WebAssembly component"),
         ("(component)", "wasi:http/incoming-handler"),
-        ("(component (import \"other:thing/x\" (func)))", "imports something"),
+        (
+            "(component (import \"other:thing/x\" (func)) (instance $i) (export \"wasi:http/incoming-handler@0.2.0\" (instance $i)))",
+            "imports something",
+        ),
     ] {
         let bytes = wat::parse_str(text).unwrap_or_else(|_| text.into());
         fs::write(&file, bytes).expect("a file");

@@ -22,6 +22,7 @@ mod client_size;
 mod client_usage;
 mod clients;
 mod clock;
+mod compile_cache;
 mod conditions;
 mod conformance;
 mod cors;
@@ -47,7 +48,10 @@ mod memory;
 mod metrics;
 mod names;
 mod page;
+mod portal_check;
+mod portal_limits;
 mod portals;
+mod portals_several;
 mod posts;
 mod process_limits;
 mod public_url;
@@ -71,6 +75,7 @@ mod tus_bad;
 mod tus_kill;
 mod upkeep;
 mod verify;
+mod watch;
 mod zip;
 
 /// Where servers of these tests store. Those of `s3.rs`, which are mostly the same, store in a bucket.

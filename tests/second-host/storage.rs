@@ -110,7 +110,11 @@ impl State {
             }
             Ok(space.interrupts.get(&session).copied().unwrap_or_default())
         })?;
-        Ok(MemoryWriter::new(&self.path_of(store)?, Target::Part { session, number, options, interrupts }))
+        Ok(MemoryWriter::new(
+            &self.memory,
+            &self.path_of(store)?,
+            Target::Part { session, number, options, interrupts },
+        ))
     }
 
     fn final_writer(&self, store: &Resource<Handle>, id: String, options: wit::FinalOptions) -> Result<MemoryWriter> {
@@ -124,7 +128,7 @@ impl State {
             Err(Error::Gone(reason)) => Err(Error::Gone(reason)),
             _ => Ok(()),
         })?;
-        Ok(MemoryWriter::new(&self.path_of(store)?, Target::Final { id, options }))
+        Ok(MemoryWriter::new(&self.memory, &self.path_of(store)?, Target::Final { id, options }))
     }
 
     /// Checks content that is complete, and stores it.

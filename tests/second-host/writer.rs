@@ -1,7 +1,7 @@
 //! Content in progress.
 
 use crate::bindings::wit::{self, Error};
-use crate::memory::SIZE_MAX;
+use crate::memory::{Memory, SIZE_MAX};
 use crate::storage::{Failed, Failure};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime_wasi::p2::{DynInputStream, OutputStream, Pollable, StreamError, StreamResult};
@@ -36,6 +36,7 @@ impl Target {
 pub struct MemoryWriter {
     pub(crate) scope: String,
     pub(crate) target: Target,
+    memory: Memory,
     content: Arc<Mutex<Content>>,
 }
 
@@ -68,10 +69,10 @@ impl Content {
 }
 
 impl MemoryWriter {
-    pub(crate) fn new(scope: &str, target: Target) -> Self {
+    pub(crate) fn new(memory: &Memory, scope: &str, target: Target) -> Self {
         let (size, limit) = (target.expected().size, target.limit().filter(|limit| *limit <= SIZE_MAX));
         let content = Content { size, limit, ..Content::default() };
-        MemoryWriter { scope: scope.to_owned(), target, content: Arc::new(Mutex::new(content)) }
+        MemoryWriter { scope: scope.to_owned(), target, memory: memory.clone(), content: Arc::new(Mutex::new(content)) }
     }
 
     pub(crate) fn content(&self) -> MutexGuard<'_, Content> {
@@ -90,12 +91,23 @@ impl MemoryWriter {
         Sink { content: self.content.clone(), reported: false }
     }
 
+    /// Fails once the session was interrupted.
+    fn must_go_on(&self) -> Result<(), Error> {
+        let Target::Part { session, interrupts, .. } = &self.target else { return Ok(()) };
+        let now = self.memory.with(&self.scope, |space| space.interrupts.get(session).copied().unwrap_or_default());
+        if now == *interrupts { Ok(()) } else { Err(Error::Interrupted(self.content().bytes.len() as u64)) }
+    }
+
     /// Pulls a stream to its end.
     pub(crate) async fn pull(&self, mut source: DynInputStream) -> Result<u64, Failure> {
         let before = self.content().bytes.len();
         loop {
             // A failed writer reads nothing more.
             self.content().add(&[])?;
+            if let Err(error) = self.must_go_on() {
+                self.content().failed = Some(error.clone());
+                return Err(error.into());
+            }
             match source.blocking_read(CHUNK).await {
                 Ok(bytes) => self.content().add(&bytes)?,
                 Err(StreamError::Closed) => return Ok((self.content().bytes.len() - before) as u64),

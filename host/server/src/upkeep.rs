@@ -3,8 +3,8 @@
 //! Invariants: both may run beside requests, and in any number of processes; a failure is logged, retried the next time, and
 //! ends nothing else; after the timer has stopped, none of its guests runs.
 
-use crate::runtime::{GuestError, MaintenanceError, Runtime};
-use crate::server::{UpkeepMetrics, UpkeepTask};
+use crate::runtime::{GuestError, MaintenanceError, PortalLabel, Runtime};
+use crate::server::{Portals, UpkeepMetrics, UpkeepTask};
 use portico_store::{Backend, SweepReport, chain};
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +61,26 @@ pub async fn maintain(runtime: &Runtime) -> Result<Option<Maintained>, Maintenan
     }
 }
 
+/// Adds the results of two portals. Returns the first error.
+///
+/// # Errors
+/// [`MaintenanceError`].
+pub fn sum(
+    one: Result<Option<Maintained>, MaintenanceError>,
+    other: Result<Option<Maintained>, MaintenanceError>,
+) -> Result<Option<Maintained>, MaintenanceError> {
+    match (one?, other?) {
+        (Some(one), Some(other)) => Ok(Some(Maintained {
+            expired: one.expired + other.expired,
+            cleared: one.cleared + other.cleared,
+            purged: one.purged + other.purged,
+            open_sessions: one.open_sessions + other.open_sessions,
+            open_bytes: one.open_bytes.saturating_add(other.open_bytes),
+        })),
+        (one, other) => Ok(one.or(other)),
+    }
+}
+
 /// The timer of a server's background work.
 pub struct Upkeep {
     stop: oneshot::Sender<()>,
@@ -68,12 +88,12 @@ pub struct Upkeep {
 }
 
 impl Upkeep {
-    /// Starts the timer, which runs maintenance and sweep once in `every`. The first run is at a random time, so that servers
+    /// Starts the timer, which runs the maintenance of each portal and one sweep once in `every`. The first run is at a random time, so that servers
     /// that start together do not work together. `metrics` gets
     /// the results. Dropping the value stops the timer a moment later.
-    pub fn start(runtime: Runtime, store: Arc<dyn Backend>, every: Duration, metrics: UpkeepMetrics) -> Upkeep {
+    pub fn start(portals: Portals, store: Arc<dyn Backend>, every: Duration, metrics: UpkeepMetrics) -> Upkeep {
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(run(runtime, store, every, metrics, stopped));
+        let task = tokio::spawn(run(portals, store, every, metrics, stopped));
         Upkeep { stop, task }
     }
 
@@ -87,7 +107,7 @@ impl Upkeep {
 }
 
 async fn run(
-    runtime: Runtime,
+    portals: Portals,
     store: Arc<dyn Backend>,
     every: Duration,
     metrics: UpkeepMetrics,
@@ -102,7 +122,7 @@ async fn run(
             _ = &mut stopped => return,
         }
         wait = every;
-        let mut pass = std::pin::pin!(pass(&runtime, &*store, &metrics));
+        let mut pass = std::pin::pin!(pass(&portals, &*store, &metrics));
         tokio::select! {
             () = &mut pass => {}
             _ = &mut stopped => {
@@ -115,19 +135,12 @@ async fn run(
     }
 }
 
-async fn pass(runtime: &Runtime, store: &dyn Backend, metrics: &UpkeepMetrics) {
-    let maintained = maintain(runtime).await;
-    metrics.count(UpkeepTask::Maintenance, maintained.is_ok());
-    match maintained {
-        Ok(Some(Maintained { expired, cleared, purged, open_sessions, open_bytes })) => {
-            metrics.saw_sessions(open_sessions, open_bytes);
-            tracing::info!(expired, cleared, purged, open_sessions, open_bytes, "maintained");
-        }
-        Ok(None) => {}
-        Err(error) => tracing::warn!(error = chain(&error), "the portal's maintenance failed; it will be retried"),
+async fn pass(portals: &Portals, store: &dyn Backend, metrics: &UpkeepMetrics) {
+    for portal in portals.iter() {
+        pass_of_portal(&portal.runtime(), portal.label(), metrics).await;
     }
     let swept = store.sweep().await;
-    metrics.count(UpkeepTask::Sweep, swept.is_ok());
+    metrics.count(UpkeepTask::Sweep, &PortalLabel::default(), swept.is_ok());
     match swept {
         Ok(SweepReport { removed, bytes, foreign }) => {
             tracing::info!(removed, bytes, foreign = foreign.len(), "swept");
@@ -136,6 +149,22 @@ async fn pass(runtime: &Runtime, store: &dyn Backend, metrics: &UpkeepMetrics) {
             }
         }
         Err(error) => tracing::warn!(error = chain(&error), "the sweep of the store failed; it will be retried"),
+    }
+}
+
+async fn pass_of_portal(runtime: &Runtime, label: &PortalLabel, metrics: &UpkeepMetrics) {
+    let maintained = maintain(runtime).await;
+    metrics.count(UpkeepTask::Maintenance, label, maintained.is_ok());
+    let portal = label.name();
+    match maintained {
+        Ok(Some(Maintained { expired, cleared, purged, open_sessions, open_bytes })) => {
+            metrics.saw_sessions(label, open_sessions, open_bytes);
+            tracing::info!(portal, expired, cleared, purged, open_sessions, open_bytes, "maintained");
+        }
+        Ok(None) => {}
+        Err(error) => {
+            tracing::warn!(portal, error = chain(&error), "the portal's maintenance failed; it will be retried")
+        }
     }
 }
 

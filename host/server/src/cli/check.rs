@@ -1,11 +1,11 @@
 //! `portico check`.
 
-use super::args::{configuration, configured, switch};
+use super::args::{configured, sources, switch};
 use super::error::Error;
 use super::store::OpenStore;
 use super::trial::try_out;
-use super::{log, stdout, verify};
-use crate::config::{Config, Origin, StoreConfig};
+use super::{check_portal, log, stdout, verify};
+use crate::config::{Config, ConfigError, ConfigSources, Origin, StoreConfig};
 use clap::{ArgMatches, Command};
 use portico_s3::Finding;
 use portico_store::local::{FsFacts, LocalOptions, LocalStore, OpenError, RebuildReport};
@@ -27,7 +27,7 @@ enum CheckMode {
 }
 
 pub(super) fn command() -> Command {
-    configured("check", "Show the configuration in force, and try the store")
+    configured("check", "Show the configuration in force, and try the portal and the store")
         .arg(switch("rebuild").help("First rebuild the index from the final objects"))
         .arg(switch("force").requires("rebuild").help("Rebuild even an intact index"))
         .arg(
@@ -40,7 +40,14 @@ pub(super) fn command() -> Command {
 
 /// Shows the configuration, and checks the store as the flags say.
 pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
-    let config = &configuration(matches)?;
+    let sources = sources(matches);
+    let (config, has_store) = match Config::load(&sources) {
+        Err(ConfigError::Missing { key: "store", .. }) if is_portal_alone(matches, &sources) => {
+            (without_store(sources)?, false)
+        }
+        config => (config?, true),
+    };
+    let config = &config;
     let mode = match (matches.get_flag("rebuild"), matches.get_flag("files"), matches.get_flag("digests")) {
         (true, ..) => CheckMode::Rebuild { force: matches.get_flag("force") },
         (_, true, digests) => CheckMode::Verify(if digests { Depth::Digests } else { Depth::Sizes }),
@@ -48,6 +55,13 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
     };
     log::start(config);
     let mut out = stdout::results();
+    // The built-in portal alone needs no words.
+    for portal in config.portals.iter().filter(|portal| portal.file.is_some() || config.portals.len() > 1) {
+        check_portal::check(&mut out, config, portal)?;
+    }
+    if !has_store {
+        return Ok(ExitCode::SUCCESS);
+    }
     let tokio = super::threads::start()?;
     match &config.store {
         StoreConfig::Local { path, options } => {
@@ -77,6 +91,18 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
     })?;
     writeln!(out, "writing, reading and deleting succeeded").map_err(Error::Output)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reports whether a check is about a portal, and needs no store.
+fn is_portal_alone(matches: &ArgMatches, sources: &ConfigSources) -> bool {
+    sources.flags.contains_key("portal") && !matches.get_flag("rebuild") && !matches.get_flag("files")
+}
+
+/// Reads a configuration that names no store, for a check of the portal alone.
+fn without_store(mut sources: ConfigSources) -> Result<Config, ConfigError> {
+    // Never opened.
+    sources.flags.insert("store", "file:.".to_owned());
+    Config::load(&sources)
 }
 
 async fn make_index(path: &Path, options: &LocalOptions, force: bool) -> Result<RebuildReport, OpenError> {

@@ -5,10 +5,11 @@
 
 use super::args::{configured, sources, switch};
 use super::error::Error;
+use super::portal::{PortalBuilder, for_client};
 use super::progress::Progress;
 use super::stop::Stop;
 use super::store::OpenStore;
-use super::{log, portal, stderr, threads};
+use super::{log, stderr, threads};
 use crate::config::{Config, time};
 use crate::server::{Server, Settings, Tokens};
 use clap::parser::ValueSource;
@@ -142,7 +143,7 @@ impl EmbeddedPortal {
         log::start_quiet(&config);
         let store = OpenStore::open_now(&config).await?;
         let backend = store.backend();
-        let runtime = portal::runtime(&config, backend.clone())?;
+        let runtime = PortalBuilder::new(&config, backend.clone()).runtime(for_client(&config)?).await?;
         let secret = secret()?;
         let tokens = Some(Tokens::one(&secret).expect("hexadecimal digits"));
         let settings = Settings { tokens, ..config.settings };

@@ -38,18 +38,29 @@ pub(super) enum Error {
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] portico_store::Error),
-    /// The component file of the portal cannot be read.
-    #[error("cannot read the portal {}", .path.display())]
-    ReadPortal {
+    /// A portal cannot be run.
+    #[error("cannot run the portal{}", .path.as_ref().map(|path| format!(" {}", path.display())).unwrap_or_default())]
+    Portal {
+        /// The file; `None` for the built-in portal.
+        path: Option<PathBuf>,
+        /// The cause.
+        #[source]
+        cause: SetupError,
+    },
+    /// None of several portals is the built-in one, which the client commands speak to.
+    #[error(
+        "no portal of the configuration is the built-in one, which this command needs: give --server, or another --config"
+    )]
+    NoBuiltIn,
+    /// A file cannot be written.
+    #[error("cannot write {}", .path.display())]
+    Write {
         /// The file.
         path: PathBuf,
         /// The cause.
         #[source]
         cause: io::Error,
     },
-    /// The portal cannot be run.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
     /// The portal's maintenance failed.
     #[error("the portal's maintenance failed")]
     Maintenance(#[from] MaintenanceError),
@@ -108,7 +119,12 @@ impl Error {
     pub(super) fn exit_code(&self) -> u8 {
         let wrong = match self {
             Error::Stopped(signal) => return signal.exit_code(),
-            Error::Config(_) | Error::OpenS3(_) | Error::NoIndex | Error::NoCase(_) | Error::Usage(_) => true,
+            Error::Config(_)
+            | Error::OpenS3(_)
+            | Error::NoIndex
+            | Error::NoCase(_)
+            | Error::NoBuiltIn
+            | Error::Usage(_) => true,
             Error::Client(error) => error.is_usage(),
             _ => false,
         };

@@ -1,7 +1,7 @@
 //! `portico man`: one page for all commands and settings, rendered from the command line's definition.
 
 use super::error::Error;
-use crate::config::PREFIX;
+use crate::config::{PORTAL_KEYS, PORTAL_SETTINGS, PREFIX};
 use clap::{Arg, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
@@ -30,7 +30,7 @@ fn page(mut all: Command, settings: &[Arg]) -> io::Result<Vec<u8>> {
     let mut roff = Roff::new();
     roff.control("SH", ["COMMANDS"]);
     all.build();
-    for command in all.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+    for command in all.get_subcommands_mut().filter(|command| command.get_name() != "help" && !command.is_hide_set()) {
         let usage = command.render_usage().to_string();
         roff.control("SS", [usage.trim_start_matches("Usage: ")]);
         roff.text([roman(command.get_about().map(ToString::to_string).unwrap_or_default())]);
@@ -48,6 +48,17 @@ fn page(mut all: Command, settings: &[Arg]) -> io::Result<Vec<u8>> {
     let mut configured = Command::new("").disable_help_flag(true).args(settings);
     configured.build();
     configured.get_arguments().for_each(|setting| option(&mut roff, setting));
+    roff.control("SH", ["PORTALS"]);
+    let what = format!(
+        "A server may have several portals on one store. Each is an entry [[portals]] of the configuration file, with the \
+         following keys, and with those of the settings {} that are its own. Maintenance runs for each. Metrics of a portal \
+         have the label portal, which is its host name and prefix.",
+        PORTAL_SETTINGS.join(", ")
+    );
+    roff.text([roman(what)]);
+    for (key, help) in PORTAL_KEYS {
+        described(&mut roff, key, help);
+    }
     roff.control("SH", ["EXIT STATUS"]);
     for (code, meaning) in super::error::EXIT_CODES {
         described(&mut roff, code, meaning);

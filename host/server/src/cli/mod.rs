@@ -6,7 +6,9 @@
 mod args;
 mod backup;
 mod check;
+mod check_portal;
 mod client;
+mod compile;
 mod completions;
 mod conformance;
 mod descriptors;
@@ -28,6 +30,7 @@ mod sweep;
 mod threads;
 mod trial;
 mod verify;
+mod watch;
 mod wit;
 
 pub use portal::BUILT_IN_PORTAL;
@@ -67,7 +70,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 type Subcommand = (fn() -> Command, fn(&ArgMatches) -> Result<ExitCode, Error>);
 
 /// All commands, in the order of the help.
-const SUBCOMMANDS: [Subcommand; 12] = [
+const SUBCOMMANDS: [Subcommand; 14] = [
     (serve::command, serve::run),
     (put::command, put::run),
     (get::command, get::run),
@@ -76,10 +79,12 @@ const SUBCOMMANDS: [Subcommand; 12] = [
     (check::command, check::run),
     (backup::command, backup::run),
     (sweep::command, sweep::run),
+    (compile::command, compile::run),
     (conformance::command, conformance::run),
     (wit::command, wit::run),
     (completions::command, |matches| completions::run(command(), matches)),
     (man::command, |_| man::run(command(), &settings())),
+    (compile::child_command, compile::run_child),
 ];
 
 /// Runs the command that the arguments and the environment specify.

@@ -1,10 +1,12 @@
 //! `portico serve`.
 
-use super::args::{configuration, configured};
+use super::args::{configuration, configured, switch};
 use super::error::Error;
+use super::portal::PortalBuilder;
 use super::stop::Stop;
 use super::store::OpenStore;
-use super::{descriptors, log, portal, stderr, stdout, threads};
+use super::watch::Watch;
+use super::{descriptors, log, stderr, stdout, threads};
 use crate::config::Config;
 use crate::server::{Server, Tokens};
 use crate::upkeep::Upkeep;
@@ -13,7 +15,9 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 pub(super) fn command() -> Command {
-    configured("serve", "Serve the portal over HTTP")
+    configured("serve", "Serve the portal over HTTP").arg(
+        switch("watch").help("Replace a portal when its file changes, without ending requests; for authors of portals"),
+    )
 }
 
 /// Serves until a signal ends the process.
@@ -21,10 +25,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
     let config = configuration(matches)?;
     log::start(&config);
     descriptors::raise(&config);
-    threads::run(serve(config)).map(|()| ExitCode::SUCCESS)
+    threads::run(serve(config, matches.get_flag("watch"))).map(|()| ExitCode::SUCCESS)
 }
 
-async fn serve(config: Config) -> Result<(), Error> {
+async fn serve(config: Config, is_watched: bool) -> Result<(), Error> {
     if let Some(file) = config.settings.tokens.as_ref().and_then(Tokens::exposed_in) {
         tracing::warn!(file = %file.display(), "every user of this machine can read the access tokens");
     }
@@ -35,20 +39,29 @@ async fn serve(config: Config) -> Result<(), Error> {
         _ = stop.next() => return Ok(()),
     };
     let backend = store.backend();
-    let runtime = portal::runtime(&config, backend.clone())?;
+    let watch = is_watched.then(|| Watch::new(&config));
+    let builder = PortalBuilder::new(&config, backend.clone());
+    let portals = tokio::select! {
+        portals = builder.all(&config) => portals?,
+        _ = stop.next() => return Ok(()),
+    };
     let listening = |cause| Error::Listen { addr: config.listen, cause };
-    let bound = Server::bind(config.listen, runtime.clone(), backend.clone(), config.settings);
+    let bound = Server::bind(config.listen, portals.clone(), backend.clone(), config.settings);
     let server = bound.await.map_err(listening)?;
     let addr = server.local_addr().map_err(listening)?;
     if let OpenStore::Local(store) = &store {
         store.describe_holder(&format!("portico serve at http://{addr}"));
     }
     let upkeep = config.maintenance_interval;
-    let upkeep = upkeep.map(|every| Upkeep::start(runtime, backend.clone(), every, server.upkeep_metrics()));
+    let upkeep = upkeep.map(|every| Upkeep::start(portals.clone(), backend.clone(), every, server.upkeep_metrics()));
     stderr::count_losses(server.lost_lines());
     announce(addr);
     tracing::info!(%addr, store = backend.info().summary, pid = std::process::id(), "serving");
+    let watching = watch.map(|watch| tokio::spawn(watch.run(portals, builder)));
     server.run(stop.requested()).await;
+    if let Some(watching) = watching {
+        watching.abort();
+    }
     if let Some(upkeep) = upkeep {
         upkeep.stop().await;
     }

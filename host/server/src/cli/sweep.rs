@@ -2,8 +2,9 @@
 
 use super::args::{configuration, configured};
 use super::error::Error;
+use super::portal::PortalBuilder;
 use super::store::OpenStore;
-use super::{log, portal, stdout};
+use super::{log, stdout};
 use crate::upkeep::{self, Maintained};
 use clap::{ArgMatches, Command};
 use portico_store::SweepReport;
@@ -21,7 +22,12 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
     let (maintained, swept) = super::threads::start()?.block_on(async {
         let store = OpenStore::open_now(config).await?;
         let backend = store.backend();
-        let maintained = upkeep::maintain(&portal::runtime(config, backend.clone())?).await;
+        let builder = PortalBuilder::new(config, backend.clone());
+        let mut maintained = Ok(None);
+        for portal in &config.portals {
+            let round = upkeep::maintain(&builder.runtime(portal).await?).await;
+            maintained = upkeep::sum(maintained, round);
+        }
         let mut swept = backend.sweep().await;
         store.wait_background().await;
         // Opening a local store has swept it already.

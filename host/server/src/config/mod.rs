@@ -6,17 +6,18 @@
 
 mod keys;
 mod portal;
+mod portals;
 mod store;
 mod units;
 mod values;
 
 pub use keys::{KEYS, Key, PREFIX, StoreKind};
 pub use portal::PortalSettings;
+pub use portals::{PORTAL_KEYS, PORTAL_SETTINGS, PortalConfig};
 pub use store::StoreConfig;
 pub(crate) use units::{size, time};
 pub use values::{ConfigError, Given, Origin};
 
-use crate::runtime::limits::{GUESTS_MAX, MEMORY_MAX, MEMORY_MIN};
 use crate::server::Tokens;
 use crate::{bounded, runtime, server};
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use values::Values;
+use values::{Values, plain};
 
 /// Largest configuration file, in bytes.
 const FILE_MAX: u64 = 1 << 20;
@@ -45,13 +46,13 @@ pub struct Config {
     pub store: StoreConfig,
     /// The address to listen on.
     pub listen: SocketAddr,
-    /// The component to serve in place of the built-in portal.
-    pub portal: Option<PathBuf>,
-    /// The settings that the portal receives.
-    pub portal_settings: PortalSettings,
+    /// The portals, at least one.
+    pub portals: Vec<PortalConfig>,
+    /// The folder for compiled portals; `None` for no cache.
+    pub compile_cache: Option<PathBuf>,
     /// Interval between maintenance rounds of a server; `None` for never.
     pub maintenance_interval: Option<Duration>,
-    /// Limits on guests.
+    /// Limits on guests, where a portal has none of its own.
     pub limits: runtime::Limits,
     /// Limits on clients.
     pub settings: server::Settings,
@@ -92,21 +93,13 @@ impl Config {
             }
         }
         let values = Values::new(&given);
-        let limits = runtime::Limits {
-            guests: values.parse("max_requests", |text| units::count(text, 1, GUESTS_MAX.into()))? as u32,
-            memory: values.parse("guest_memory", |text| {
-                let bytes = usize::try_from(units::size(text)?).unwrap_or(usize::MAX);
-                let fits = (MEMORY_MIN..=MEMORY_MAX).contains(&bytes);
-                if fits { Ok(bytes) } else { Err("must be from 2MiB to 4GiB".to_owned()) }
-            })?,
-            cpu: values.parse("guest_cpu", units::positive_time)?,
-        };
+        let portals = portals::read(&values, file.portals)?;
+        let limits = portals::limits(&values)?;
         let tokens = values.parse("token_file", |text| {
             let file = Some(Path::new(text)).filter(|_| !text.is_empty());
             file.map(Tokens::read).transpose().map_err(|error| error.to_string())
         })?;
         let listen = values.parse("listen", |text| listen(text, tokens.is_some()))?;
-        let portal = values.parse("portal", |text| Ok(Some(PathBuf::from(text)).filter(|_| !text.is_empty())))?;
         let settings = server::Settings {
             max_connections: values.parse("max_connections", |text| units::count(text, 1, 100_000))? as usize,
             max_requests: limits.guests as usize,
@@ -122,13 +115,12 @@ impl Config {
             interim_responses: values.parse("interim_responses", units::truth)?,
             cors_origins: values.parse("cors_origins", str::parse)?,
             tokens,
-            public_page: portal.is_none(),
         };
         Ok(Config {
             store: store::read(&values)?,
             listen,
-            portal,
-            portal_settings: portal::read(&values)?,
+            portals,
+            compile_cache: values.parse("compile_cache", |text| compile_cache(text, &sources.environment))?,
             maintenance_interval: values.parse("maintenance_interval", |text| {
                 units::time(text).map(|interval| Some(interval).filter(|interval| !interval.is_zero()))
             })?,
@@ -148,15 +140,24 @@ impl Config {
     }
 }
 
-type File = BTreeMap<String, Given>;
+/// The content of a configuration file.
+#[derive(Debug, Default)]
+struct File {
+    settings: BTreeMap<String, Given>,
+    portals: Option<portals::Entries>,
+}
 
 fn read_file(path: &Path) -> Result<File, ConfigError> {
     let text = std::fs::File::open(path).and_then(|file| bounded::read_text(file, FILE_MAX));
     let text = text.map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
     let table: toml::Table =
         text.parse().map_err(|cause| ConfigError::Toml { path: path.to_owned(), cause: Box::new(cause) })?;
-    let mut file = File::new();
+    let mut file = File::default();
     for (name, value) in table {
+        if name == portals::KEY {
+            file.portals = Some(portals::Entries::take(path, value)?);
+            continue;
+        }
         let Some(key) = KEYS.iter().find(|key| key.name == name) else {
             return Err(ConfigError::UnknownKey { key: name, path: path.to_owned() });
         };
@@ -167,22 +168,9 @@ fn read_file(path: &Path) -> Result<File, ConfigError> {
             origin: origin.to_string(),
             reason: "expected a string, a whole number, true or false, or a list of strings".to_owned(),
         })?;
-        file.insert(name, Given { text, origin });
+        file.settings.insert(name, Given { text, origin });
     }
     Ok(file)
-}
-
-/// Returns a value of the file in the form that a flag would have.
-fn plain(value: &toml::Value) -> Option<String> {
-    match value {
-        toml::Value::String(text) => Some(text.clone()),
-        toml::Value::Integer(number) => Some(number.to_string()),
-        toml::Value::Boolean(truth) => Some(truth.to_string()),
-        toml::Value::Array(items) => {
-            items.iter().map(toml::Value::as_str).collect::<Option<Vec<_>>>().map(|items| items.join(","))
-        }
-        _ => None,
-    }
 }
 
 fn value_of(key: &'static Key, sources: &ConfigSources, file: &File) -> Result<Option<Given>, ConfigError> {
@@ -203,7 +191,32 @@ fn value_of(key: &'static Key, sources: &ConfigSources, file: &File) -> Result<O
         };
     }
     let default = || key.default.map(|text| Given { text: text.to_owned(), origin: Origin::Default });
-    Ok(file.get(key.name).cloned().or_else(default))
+    Ok(file.settings.get(key.name).cloned().or_else(default))
+}
+
+/// Name of the cache's folder in the cache folder of a user or service. It is not that folder itself, which may be open to
+/// others.
+const CACHE_FOLDER: &str = "portico/compiled";
+
+/// Parses the folder for compiled portals. `auto` is a folder below the one that systemd gives a service, below
+/// `XDG_CACHE_HOME`, or below `.cache` of the home folder; none if the environment names none of them.
+fn compile_cache(text: &str, environment: &[(OsString, OsString)]) -> Result<Option<PathBuf>, String> {
+    let folder = |name: &str| {
+        let (_, value) = environment.iter().find(|(key, _)| key == name)?;
+        // systemd may name several, separated by colons.
+        let first = value.to_str()?.split(':').next().map(PathBuf::from)?;
+        first.is_absolute().then_some(first)
+    };
+    match text {
+        "off" => Ok(None),
+        "auto" => {
+            let home = || folder("HOME").map(|home| home.join(".cache"));
+            let base = folder("CACHE_DIRECTORY").or_else(|| folder("XDG_CACHE_HOME")).or_else(home);
+            Ok(base.map(|base| base.join(CACHE_FOLDER)))
+        }
+        path if Path::new(path).is_absolute() => Ok(Some(PathBuf::from(path))),
+        _ => Err("expected auto, off, or an absolute path".to_owned()),
+    }
 }
 
 fn listen(text: &str, has_tokens: bool) -> Result<SocketAddr, String> {

@@ -42,8 +42,7 @@ fn message(result: Result<Config, ConfigError>) -> String {
 #[test]
 fn defaults_are_those_of_the_parts() {
     let config = load(&[], &[], None).unwrap();
-    // The built-in portal has a page that needs no token.
-    let settings = server::Settings { public_page: true, ..server::Settings::default() };
+    let settings = server::Settings::default();
     let limits = runtime::Limits::default();
     assert_eq!(format!("{:?}", config.limits), format!("{limits:?}"));
     assert_eq!(format!("{:?}", config.settings), format!("{settings:?}"));
@@ -54,7 +53,7 @@ fn defaults_are_those_of_the_parts() {
     let s3 = S3Options::new(Location::parse("bucket/prefix").unwrap());
     assert_eq!(format!("{:?}", s3_options(load_s3(&[]).unwrap())), format!("{s3:?}"));
     assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
-    assert_eq!(config.portal, None);
+    assert_eq!((config.portals.len(), config.portals[0].file.as_ref()), (1, None));
     assert_eq!(config.maintenance_interval, Some(Duration::from_secs(60 * 60)));
     assert_eq!(load(&[("maintenance_interval", "0s")], &[], None).unwrap().maintenance_interval, None);
 }
@@ -220,7 +219,7 @@ fn sizes_and_times_of_an_s3_store_fit_each_other() {
 
 #[test]
 fn each_setting_of_the_portal_is_handed_on() {
-    let told = |config: Config| config.portal_settings.entries().map(|(name, value)| format!("{name}={value}"));
+    let told = |config: Config| config.portals[0].settings.entries().map(|(name, value)| format!("{name}={value}"));
     let day = 24 * 60 * 60;
     let defaults = [
         format!("part-size={}", 5 << 20),
@@ -326,5 +325,38 @@ fn what_concerns_browsers_and_proxies_is_off_unless_given() {
     ] {
         let text = message(load(&[(flag, value)], &[], None));
         assert!(words.iter().all(|word| text.contains(word)), "{flag}={value}: {text}");
+    }
+}
+
+#[test]
+fn the_cache_is_where_the_environment_says() {
+    let cache = |value: &str, environment: &[(&str, &str)]| {
+        let config = load(&[("compile_cache", value)], environment, None).unwrap();
+        config.compile_cache.map(|path| path.display().to_string())
+    };
+    let all = [("CACHE_DIRECTORY", "/var/cache/a:/b"), ("XDG_CACHE_HOME", "/x"), ("HOME", "/home/u")];
+    for (value, environment, folder) in [
+        ("auto", &all[..], Some("/var/cache/a/portico/compiled")),
+        ("auto", &all[1..], Some("/x/portico/compiled")),
+        ("auto", &all[2..], Some("/home/u/.cache/portico/compiled")),
+        ("auto", &[("HOME", "relative")], None),
+        ("auto", &[], None),
+        ("off", &all, None),
+        ("/own", &all, Some("/own")),
+    ] {
+        assert_eq!(cache(value, environment).as_deref(), folder, "{value} {environment:?}");
+    }
+    let text = message(load(&[("compile_cache", "relative")], &[], None));
+    assert!(text.contains("expected auto, off, or an absolute path"), "{text}");
+}
+
+#[test]
+fn the_parts_of_a_guest_are_limited() {
+    let flags = [("guest_instances", "3"), ("guest_memories", "2"), ("guest_tables", "1")];
+    let limits = load(&flags, &[], None).unwrap().limits;
+    assert_eq!((limits.core_instances, limits.memories, limits.tables), (3, 2, 1));
+    for value in ["0", "1001", "many"] {
+        let text = message(load(&[("guest_memories", value)], &[], None));
+        assert!(text.contains("from 1 to 1000"), "{text}");
     }
 }

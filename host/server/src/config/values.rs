@@ -33,6 +33,14 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
+    /// The list of portals in the configuration file is invalid.
+    #[error("{}: {reason}", .path.display())]
+    Portals {
+        /// The file.
+        path: PathBuf,
+        /// The defect.
+        reason: String,
+    },
     /// A setting without a default has no value.
     #[error("no {key}: give {flag}, {variable}, or `{key}` in the configuration file")]
     Missing {
@@ -76,6 +84,8 @@ pub enum Origin {
     Default,
     /// The configuration file.
     File(PathBuf),
+    /// An entry of the portals in the configuration file, by its place from 1.
+    Portal(PathBuf, usize),
     /// An environment variable.
     Environment(String),
     /// A flag.
@@ -87,6 +97,7 @@ impl fmt::Display for Origin {
         match self {
             Origin::Default => f.write_str("default"),
             Origin::File(path) => write!(f, "from {}", path.display()),
+            Origin::Portal(path, number) => write!(f, "from portal {number} of {}", path.display()),
             Origin::Environment(variable) => write!(f, "from {variable}"),
             Origin::Flag(flag) => write!(f, "from --{flag}"),
         }
@@ -100,6 +111,19 @@ pub struct Given {
     pub text: String,
     /// The origin of the value.
     pub origin: Origin,
+}
+
+/// Returns a value of the file in the form that a flag would have.
+pub(super) fn plain(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(truth) => Some(truth.to_string()),
+        toml::Value::Array(items) => {
+            items.iter().map(toml::Value::as_str).collect::<Option<Vec<_>>>().map(|items| items.join(","))
+        }
+        _ => None,
+    }
 }
 
 /// The values of all settings, as given.

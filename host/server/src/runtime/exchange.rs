@@ -2,6 +2,7 @@
 //!
 //! Invariant: the values of a metric's labels come from closed enums, so no guest chooses one.
 
+use super::label::PortalLabel;
 use crate::bindings::portico::storage::exchange::{self as bindings, Host, Outcome, Protocol};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -29,32 +30,36 @@ impl InterimSink for NoInterim {
 pub(crate) struct UploadLabels {
     protocol: &'static str,
     outcome: &'static str,
+    #[prometheus(flatten)]
+    portal: PortalLabel,
 }
 
-/// Counts ended uploads by protocol and outcome.
-#[derive(Clone, Debug)]
-pub struct Uploads(Family<UploadLabels, Counter>);
+/// Counts ended uploads by protocol and outcome. The counters of several portals are one metric.
+#[derive(Clone, Debug, Default)]
+pub struct Uploads {
+    counters: Family<UploadLabels, Counter>,
+    portal: PortalLabel,
+}
 
-impl Default for Uploads {
-    /// Creates the counters. Each begins at 0, because Prometheus sees no increase when a series first appears.
-    fn default() -> Uploads {
-        let uploads = Uploads(Family::default());
+impl Uploads {
+    /// Returns the counters of a portal. Each begins at 0, because Prometheus sees no increase when a series first appears.
+    #[must_use]
+    pub fn of(&self, portal: PortalLabel) -> Uploads {
+        let uploads = Uploads { counters: self.counters.clone(), portal };
         for protocol in [Protocol::Files, Protocol::Forms, Protocol::Sessions, Protocol::Tus, Protocol::Resumable] {
             for outcome in [Outcome::Complete, Outcome::Aborted, Outcome::Expired, Outcome::Failed] {
-                drop(uploads.of(protocol, outcome));
+                drop(uploads.counter(protocol, outcome));
             }
         }
         uploads
     }
-}
 
-impl Uploads {
     /// Returns the metric, for a registry.
     pub(crate) fn metric(&self) -> Family<UploadLabels, Counter> {
-        self.0.clone()
+        self.counters.clone()
     }
 
-    fn of(&self, protocol: Protocol, outcome: Outcome) -> Counter {
+    fn counter(&self, protocol: Protocol, outcome: Outcome) -> Counter {
         let protocol = match protocol {
             Protocol::Files => "files",
             Protocol::Forms => "forms",
@@ -68,7 +73,7 @@ impl Uploads {
             Outcome::Expired => "expired",
             Outcome::Failed => "failed",
         };
-        self.0.get_or_create_owned(&UploadLabels { protocol, outcome })
+        self.counters.get_or_create_owned(&UploadLabels { protocol, outcome, portal: self.portal.clone() })
     }
 }
 
@@ -86,7 +91,7 @@ impl Host for ExchangeCtx {
     }
 
     async fn count_upload(&mut self, protocol: Protocol, outcome: Outcome) -> wasmtime::Result<()> {
-        self.uploads.of(protocol, outcome).inc();
+        self.uploads.counter(protocol, outcome).inc();
         Ok(())
     }
 }

@@ -3,13 +3,14 @@
 
 use super::deadline::Deadline;
 use super::exchange::ExchangeCtx;
+use super::limiter::Limiter;
 use super::output::GuestOutput;
 use super::{Limits, limits};
 use portico_host::{StorageCtx, StorageCtxView, StorageView};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use wasmtime::component::ResourceTable;
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
@@ -26,7 +27,7 @@ pub(crate) struct Guest {
     storage: StorageCtx,
     exchange: ExchangeCtx,
     config: Arc<WasiConfigVariables>,
-    limits: StoreLimits,
+    limiter: Limiter,
 }
 
 impl Guest {
@@ -51,16 +52,10 @@ impl Guest {
             .allow_udp(false)
             .max_random_size(limits::RANDOM_BYTES)
             .build();
-        let store_limits = StoreLimitsBuilder::new()
-            .memory_size(limits.memory)
-            .table_elements(limits::TABLE_ELEMENTS)
-            .instances(limits::CORE_INSTANCES as usize)
-            .memories(limits::MEMORIES as usize)
-            .tables(limits::TABLES as usize)
-            .build();
-        let guest = Guest { table, wasi, http, hooks: Hooks, storage, exchange, config, limits: store_limits };
+        let limiter = Limiter::new(limits);
+        let guest = Guest { table, wasi, http, hooks: Hooks, storage, exchange, config, limiter };
         let mut store = Store::new(engine, guest);
-        store.limiter(|guest| &mut guest.limits);
+        store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(portico_host::limits::HOSTCALL_BYTES);
         store.set_max_component_handles(limits::HANDLES);
         let deadline = Deadline::new(&mut store, limits.cpu, moved);

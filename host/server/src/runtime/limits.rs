@@ -7,15 +7,28 @@ use std::time::Duration;
 pub struct Limits {
     /// Guests at once for requests; see [`UPKEEP_GUESTS`] for one more.
     pub guests: u32,
-    /// Linear memory of one guest, in bytes.
+    /// Linear memory of one guest, in bytes: all its memories together.
     pub memory: usize,
+    /// Core instances of one guest: its modules, their adapters, and the glue between them.
+    pub core_instances: u32,
+    /// Linear memories of one guest. Each reserves address space for each guest.
+    pub memories: u32,
+    /// Tables of one guest.
+    pub tables: u32,
     /// Processor time of one guest.
     pub cpu: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { guests: 512, memory: 64 << 20, cpu: Duration::from_secs(10) }
+        Limits {
+            guests: 512,
+            memory: 64 << 20,
+            core_instances: 64,
+            memories: 8,
+            tables: 32,
+            cpu: Duration::from_secs(10),
+        }
     }
 }
 
@@ -30,19 +43,16 @@ pub const MEMORY_MIN: usize = 2 << 20;
 pub const MEMORY_MAX: usize = 4 << 30;
 
 /// Largest component file that is compiled, in bytes. The compiler's time and memory grow with it.
-pub const COMPONENT_MAX: u64 = 64 << 20;
+pub const COMPONENT_MAX: u64 = 128 << 20;
+
+/// Most portals of one server. Each has an engine and a thread of its own.
+pub const PORTALS_MAX: usize = 64;
+
+/// Most core instances, memories and tables that a configuration may allow a guest.
+pub const PARTS_MAX: u32 = 1_000;
 
 /// Guests besides those of requests: one maintenance step at a time.
 pub const UPKEEP_GUESTS: u32 = 1;
-
-/// Core instances of one component: its module, its adapters, and their glue.
-pub(crate) const CORE_INSTANCES: u32 = 8;
-
-/// Linear memories of one component.
-pub(crate) const MEMORIES: u32 = 1;
-
-/// Tables of one component.
-pub(crate) const TABLES: u32 = 4;
 
 /// Elements of one table.
 pub(crate) const TABLE_ELEMENTS: usize = 20_000;
@@ -83,3 +93,18 @@ pub(crate) const HEADROOM: u64 = 1 << 30;
 /// Bytes of an idle slot's memory, and of its stack, that stay resident. The rest is returned to the system when a guest ends,
 /// so that a burst of guests leaves nothing behind.
 pub(crate) const KEEP_RESIDENT: usize = 64 << 10;
+
+/// Most bytes of the document about a compiled component, which lists its imports and exports.
+pub(crate) const ARTIFACT_ABOUT_MAX: u64 = 1 << 20;
+
+/// Most files that a cache of compiled components keeps.
+pub(crate) const CACHE_FILES: usize = 32;
+
+/// Most bytes that a cache of compiled components keeps. A Python portal takes about 100 MiB.
+pub(crate) const CACHE_BYTES: u64 = 1 << 30;
+
+/// Age at which a half-written file of the cache is removed. No compilation takes that long.
+pub(crate) const CACHE_TEMPORARY_AGE: Duration = Duration::from_secs(60 * 60);
+
+/// Most bytes of the compiler's error that are read from its process.
+pub(crate) const COMPILER_ERROR_MAX: u64 = 64 << 10;

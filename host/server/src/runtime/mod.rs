@@ -3,22 +3,40 @@
 //! Invariants: the component is compiled and linked once; an instance serves one request and is dropped; a misbehaving guest
 //! ends only itself. [`limits`] bounds its memory, and [`deadline`] its processor time.
 
+mod artifact;
+mod cache;
+mod compiler;
 pub mod deadline;
+mod engine;
+mod error;
 mod exchange;
 mod guest;
 mod headroom;
+mod label;
+mod limiter;
 pub mod limits;
+mod link;
 mod output;
+mod precompiled;
+mod shape;
 
+pub use artifact::ArtifactError;
+pub use cache::{CacheError, CompileCache};
+pub use compiler::{Abort, CHILD_COMMAND, Compiled, Compiler, PortalFile, compile, compile_for_parent, describe};
 pub use deadline::DeadlineExceeded;
+pub use error::{GuestError, MaintenanceError, SetupError};
 pub use exchange::{InterimSink, Uploads};
+pub use label::PortalLabel;
 pub use limits::Limits;
+pub use link::{Links, try_link};
+pub use shape::{ComponentError, Needs, Shape};
 
 use crate::bindings::MaintainedPre;
 use deadline::Deadline;
 use exchange::NoInterim;
 use guest::Guest;
 use http_body::Body;
+use link::Linked;
 use portico_host::StorageCtx;
 use portico_store::{Backend, Scope};
 use std::sync::Arc;
@@ -26,79 +44,12 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
-use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
+use wasmtime::Store;
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
-
-/// Why a portal cannot be run at all.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// The engine cannot be created.
-    #[error("cannot set up the WebAssembly engine for {guests} guests (max_requests)")]
-    Engine {
-        /// The configured number of guests.
-        guests: u32,
-        /// The engine's error.
-        #[source]
-        cause: wasmtime::Error,
-    },
-    /// The component does not compile, or exceeds the limits.
-    #[error("the portal is not a WebAssembly component that can be compiled")]
-    Compile(#[source] wasmtime::Error),
-    /// The component imports an interface that this host lacks.
-    #[error("the portal imports something that this host does not provide")]
-    Link(#[source] wasmtime::Error),
-    /// The component does not export `wasi:http/incoming-handler`.
-    #[error("the portal does not answer HTTP requests (no export wasi:http/incoming-handler@0.2)")]
-    NotAPortal(#[source] wasmtime::Error),
-    /// The thread that advances the epoch cannot be started.
-    #[error("cannot start a thread")]
-    Thread(#[source] std::io::Error),
-}
-
-/// Why a guest failed its request.
-#[derive(Debug, thiserror::Error)]
-pub enum GuestError {
-    /// All slots for guests are taken.
-    #[error("all slots for guests are in use")]
-    NoSlot(#[source] wasmtime::Error),
-    /// The component cannot be instantiated.
-    #[error("the guest could not be instantiated")]
-    Instantiate(#[source] wasmtime::Error),
-    /// The guest used up its processor time.
-    #[error(transparent)]
-    Deadline(DeadlineExceeded),
-    /// The guest trapped.
-    #[error("the guest trapped")]
-    Trap(#[source] wasmtime::Error),
-    /// The guest returned before it had finished its response body.
-    #[error("the guest returned without finishing the body of its response")]
-    Unfinished,
-    /// The request cannot be converted for a guest.
-    #[error("the request cannot be handed to a guest")]
-    Request(#[source] wasmtime::Error),
-    /// The guest was dropped, because its client had gone or stalled.
-    #[error("the guest was dropped before it returned")]
-    Dropped,
-}
-
-/// Why a step of a portal's maintenance failed.
-#[derive(Debug, thiserror::Error)]
-pub enum MaintenanceError {
-    /// The guest failed.
-    #[error(transparent)]
-    Guest(#[from] GuestError),
-    /// The portal reported an error of the store, whose cause is in the log.
-    #[error("the portal's maintenance reports an error of the store: {0}")]
-    Portal(crate::bindings::portico::storage::storage::Error),
-    /// A step returned the position that it began with, so the round would never end.
-    #[error("the portal's maintenance makes no progress")]
-    Stuck,
-}
 
 /// The results of one maintenance step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -120,25 +71,6 @@ pub struct MaintenanceStep {
 /// Recognizes the error of a request body whose client has stalled.
 fn is_stall(cause: &wasmtime::Error) -> bool {
     matches!(cause.downcast_ref(), Some(wasmtime_wasi_http::Error::ConnectionReadTimeout))
-}
-
-impl GuestError {
-    fn of_instantiation(error: wasmtime::Error) -> GuestError {
-        match error.downcast::<wasmtime::PoolConcurrencyLimitError>() {
-            Ok(limit) => GuestError::NoSlot(limit.into()),
-            Err(error) => match GuestError::of_call(error) {
-                GuestError::Trap(error) => GuestError::Instantiate(error),
-                other => other,
-            },
-        }
-    }
-
-    fn of_call(error: wasmtime::Error) -> GuestError {
-        match error.downcast::<DeadlineExceeded>() {
-            Ok(deadline) => GuestError::Deadline(deadline),
-            Err(error) => GuestError::Trap(error),
-        }
-    }
 }
 
 /// A compiled portal. Clones share the engine.
@@ -164,22 +96,29 @@ impl Runtime {
         scope: Scope,
         limits: Limits,
     ) -> Result<Runtime, SetupError> {
-        let engine = engine(&limits).map_err(|cause| SetupError::Engine { guests: limits.guests, cause })?;
-        let component = Component::new(&engine, component).map_err(SetupError::Compile)?;
-        let mut linker = Linker::<Guest>::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)
-            .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
-            .and_then(|()| wasmtime_wasi_config::add_to_linker(&mut linker, Guest::config))
-            .and_then(|()| portico_host::add_to_linker(&mut linker))
-            .and_then(|()| exchange::add_to_linker(&mut linker, Guest::exchange))
-            .map_err(SetupError::Link)?;
-        let pre = linker.instantiate_pre(&component).map_err(SetupError::Link)?;
-        // Maintenance is optional for a portal.
-        let maintained = MaintainedPre::new(pre.clone()).ok();
-        let pre = ProxyPre::new(pre).map_err(SetupError::NotAPortal)?;
+        let file = PortalFile::Component(component.to_vec().into());
+        let compiled = Compiler::in_process().prepare(&file, &limits, &Abort::default())?;
+        Runtime::link(compiled, backend, scope)
+    }
+
+    /// Links a compiled component with storage in `scope` of `backend`.
+    ///
+    /// # Errors
+    /// [`SetupError`].
+    pub fn link(compiled: Compiled, backend: Arc<dyn Backend>, scope: Scope) -> Result<Runtime, SetupError> {
+        let Linked { proxy: pre, maintained } = link::link(&compiled)?;
+        let Compiled { engine, limits, .. } = compiled;
         deadline::start_ticker(&engine).map_err(SetupError::Thread)?;
         let config = Arc::new(WasiConfigVariables::new());
-        Ok(Runtime { pre, maintained, config, backend, scope, limits, uploads: Uploads::default() })
+        Ok(Runtime {
+            pre,
+            maintained,
+            config,
+            backend,
+            scope,
+            limits,
+            uploads: Uploads::default().of(PortalLabel::default()),
+        })
     }
 
     /// Sets the settings that the portal finds in `wasi:config/store`.
@@ -187,6 +126,17 @@ impl Runtime {
     pub fn with_config<S: Into<String>>(mut self, settings: impl IntoIterator<Item = (S, S)>) -> Runtime {
         self.config = Arc::new(settings.into_iter().collect());
         self
+    }
+
+    /// Counts ended uploads in `uploads`.
+    #[must_use]
+    pub fn with_uploads(self, uploads: Uploads) -> Runtime {
+        Runtime { uploads, ..self }
+    }
+
+    /// Returns the limits on guests.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Returns the counters of ended uploads, which all clones share.
@@ -304,77 +254,4 @@ impl Instance {
 /// Returns the span that adds the request's id to log lines. Enabled at every log level.
 fn span(request: &str) -> Span {
     tracing::error_span!("guest", request)
-}
-
-/// How address space for the memories of guests is reserved.
-#[derive(Clone, Copy, Debug)]
-enum Addresses {
-    /// 4 GiB for each guest, reserved at the start: memory accesses need no checks.
-    Ample,
-    /// The configured memory for each guest, reserved at the start: memory accesses are checked.
-    Tight,
-    /// The memory that a guest uses, mapped for each guest anew.
-    AsNeeded,
-}
-
-/// Creates the engine with the most address space that the process can get. `ulimit -v`, a container or the processor may
-/// limit it.
-fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
-    for addresses in [Addresses::Ample, Addresses::Tight] {
-        match Engine::new(&config(limits, addresses)) {
-            Ok(engine) if headroom::is_enough() => return Ok(engine),
-            Ok(_) => tracing::debug!(?addresses, "too little address space would remain"),
-            Err(error) => tracing::debug!(?addresses, error = format!("{error:#}"), "too little address space"),
-        }
-        tracing::warn!(
-            guests = limits.guests,
-            "this process has too little address space for so many guests ({addresses:?}), so requests will be slower: \
-             raise the limit (ulimit -v), or lower max_requests or guest_memory"
-        );
-    }
-    Engine::new(&config(limits, Addresses::AsNeeded))
-}
-
-fn config(limits: &Limits, addresses: Addresses) -> Config {
-    let mut config = Config::new();
-    config
-        .concurrency_support(false)
-        .epoch_interruption(true)
-        .max_wasm_stack(limits::WASM_STACK)
-        .async_stack_size(limits::FIBER_STACK);
-    match addresses {
-        Addresses::Ample => {
-            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
-        }
-        Addresses::Tight => {
-            config.memory_reservation(limits.memory as u64).memory_guard_size(limits::GUARD);
-            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
-        }
-        Addresses::AsNeeded => {
-            config.memory_reservation(0).memory_guard_size(limits::GUARD);
-            config.memory_reservation_for_growth(limits::GROWTH);
-            config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
-        }
-    }
-    config
-}
-
-/// Configures a pool with a slot for each guest.
-fn pool(limits: &Limits) -> PoolingAllocationConfig {
-    let mut pool = PoolingAllocationConfig::default();
-    let guests = limits.guests.saturating_add(limits::UPKEEP_GUESTS);
-    pool.total_component_instances(guests)
-        .total_core_instances(guests.saturating_mul(limits::CORE_INSTANCES))
-        .total_memories(guests.saturating_mul(limits::MEMORIES))
-        .total_tables(guests.saturating_mul(limits::TABLES))
-        .total_stacks(guests)
-        .max_core_instances_per_component(limits::CORE_INSTANCES)
-        .max_memories_per_component(limits::MEMORIES)
-        .max_tables_per_component(limits::TABLES)
-        .max_memory_size(limits.memory)
-        .table_elements(limits::TABLE_ELEMENTS)
-        .linear_memory_keep_resident(limits::KEEP_RESIDENT)
-        .async_stack_keep_resident(limits::KEEP_RESIDENT)
-        .pagemap_scan(Enabled::Auto);
-    pool
 }

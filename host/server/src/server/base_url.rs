@@ -42,6 +42,11 @@ impl BaseUrl {
         &self.0
     }
 
+    /// Returns the URL with a path behind it, which begins with a slash.
+    pub(super) fn below(&self, path: &HeaderValue) -> Option<HeaderValue> {
+        HeaderValue::from_bytes(&[self.0.as_bytes(), path.as_bytes()].concat()).ok()
+    }
+
     /// Reads what a trusted proxy says in `Forwarded` (RFC 7239) or in `X-Forwarded-Proto`, `-Host` and `-Prefix`. Without a
     /// host of the proxy it is `authority`, that of the request. Returns `None` if there is no scheme, or if any of the
     /// headers is malformed, has several values, or contradicts another: then a client may have sent it.

@@ -10,7 +10,7 @@ use super::flow::Flow;
 use super::limits::SETTLE;
 use super::problem::{busy, problem};
 use super::state::ServerState;
-use crate::runtime::{GuestError, Runtime};
+use crate::runtime::GuestError;
 use http::{Request, Response, StatusCode, header};
 use portico_store::chain;
 use std::sync::Arc;
@@ -27,14 +27,15 @@ pub(super) async fn run(
     id: Arc<str>,
     request: Request<RequestBody>,
     flow: Arc<Flow>,
-    permit: OwnedSemaphorePermit,
+    permits: Permits,
     mut access: Access,
 ) -> Response<ResponseBody> {
+    let label = state.portals.at(permits.portal).label();
     let (answer, answered) = oneshot::channel();
     let (presence, departed) = oneshot::channel();
     let (outcome, ended) = oneshot::channel();
     let task =
-        GuestTask { state: state.clone(), id: id.clone(), flow: flow.clone(), answer, departed, outcome, permit };
+        GuestTask { state: state.clone(), id: id.clone(), flow: flow.clone(), answer, departed, outcome, permits };
     let task = tokio::spawn(task.run(request));
     let failure = match answered.await {
         Ok(Ok(response)) => {
@@ -45,7 +46,7 @@ pub(super) async fn run(
             return response.map(|content| ResponseBody::guest(body(content), access));
         }
         Ok(Err(code)) => {
-            state.metrics.no_answer();
+            state.metrics.no_answer(label);
             tracing::error!(request = &*id, ?code, "the guest returned an error code instead of a response");
             problem(StatusCode::BAD_GATEWAY, "The portal could not answer this request.", &id)
         }
@@ -57,7 +58,7 @@ pub(super) async fn run(
             }
             other => {
                 if matches!(other, Ok(None)) {
-                    state.metrics.no_answer();
+                    state.metrics.no_answer(label);
                     tracing::error!(request = &*id, "the guest returned without a response");
                 }
                 problem(StatusCode::INTERNAL_SERVER_ERROR, "The portal failed to answer this request.", &id)
@@ -65,6 +66,16 @@ pub(super) async fn run(
         },
     };
     ResponseBody::host(failure, access)
+}
+
+/// The right to run a guest.
+pub(super) struct Permits {
+    /// The place of the portal.
+    pub(super) portal: usize,
+    /// One of the server's.
+    pub(super) of_server: OwnedSemaphorePermit,
+    /// One of the portal's.
+    pub(super) of_portal: OwnedSemaphorePermit,
 }
 
 /// The task that runs a guest. Drops the guest before its permit.
@@ -77,14 +88,15 @@ struct GuestTask {
     departed: oneshot::Receiver<()>,
     /// Receives a value if the guest returns cleanly.
     outcome: oneshot::Sender<()>,
-    permit: OwnedSemaphorePermit,
+    permits: Permits,
 }
 
 impl GuestTask {
     /// Runs the guest to its end. Returns the error if the guest failed.
     async fn run(self, request: Request<RequestBody>) -> Option<GuestError> {
-        let GuestTask { state, id, flow, answer, departed, outcome, permit } = self;
-        let runtime: &Runtime = &state.runtime;
+        let GuestTask { state, id, flow, answer, departed, outcome, permits } = self;
+        let portal = state.portals.at(permits.portal);
+        let runtime = portal.runtime();
         let result = {
             let mut guest =
                 std::pin::pin!(runtime.serve(&id, flow.moved.clone(), flow.interim.clone(), request, answer));
@@ -94,7 +106,9 @@ impl GuestTask {
                 _ = departed => tokio::time::timeout(SETTLE, guest).await.unwrap_or(Err(GuestError::Dropped)),
             }
         };
-        drop(permit);
+        // A replaced component goes with its last guest.
+        drop(runtime);
+        drop((permits.of_portal, permits.of_server));
         match result {
             Ok(()) => {
                 // The receiver is gone if the exchange is over.
@@ -102,7 +116,7 @@ impl GuestTask {
                 None
             }
             Err(error) => {
-                state.metrics.failed(&error);
+                state.metrics.failed(&error, portal.label());
                 log(&id, &error);
                 Some(error)
             }

@@ -37,9 +37,6 @@ pub struct Settings {
     /// The tokens that admit clients. Without tokens all clients are admitted whose `Host` is a loopback name, which keeps out
     /// pages of other sites. Only a loopback address keeps out other machines.
     pub tokens: Option<Tokens>,
-    /// Serves the page (GET and HEAD of `/` and `/page/`) without a token, because a browser asks for it before its user can
-    /// enter one. Only for a portal whose page has no data.
-    pub public_page: bool,
 }
 
 impl Default for Settings {
@@ -57,7 +54,6 @@ impl Default for Settings {
             interim_responses: false,
             cors_origins: CorsOrigins::Own,
             tokens: None,
-            public_page: false,
         }
     }
 }

@@ -3,10 +3,10 @@
 use super::connection;
 use super::limits::{SETTLE, Settings};
 use super::metrics::{CONNECTION, Metrics};
+use super::portals::Portals;
 use super::readiness::Readiness;
 use super::state::ServerState;
 use super::upkeep_metrics::UpkeepMetrics;
-use crate::runtime::Runtime;
 use portico_store::Backend;
 use prometheus_client::metrics::counter::Counter;
 use std::future::Future;
@@ -32,13 +32,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds the address. `backend` is the backend of the guests of `runtime`.
+    /// Binds the address. `backend` is the backend of the guests of `portals`.
     ///
     /// # Errors
     /// If the address cannot be bound.
     pub async fn bind(
         addr: SocketAddr,
-        runtime: Runtime,
+        portals: impl Into<Portals>,
         backend: Arc<dyn Backend>,
         mut settings: Settings,
     ) -> io::Result<Server> {
@@ -46,13 +46,14 @@ impl Server {
         let listener = TcpListener::bind(addr).await?;
         let connections = Arc::new(Semaphore::new(settings.max_connections));
         let requests = Arc::new(Semaphore::new(settings.max_requests));
-        let metrics = Arc::new(Metrics::new(&settings, &backend.info(), runtime.uploads()));
+        let portals = portals.into();
+        let metrics = Arc::new(Metrics::new(&settings, &backend.info(), &portals));
         let (stopping, cutting) = (CancellationToken::new(), CancellationToken::new());
         let readiness = Readiness::new(move || {
             let backend = backend.clone();
             async move { backend.ready().await }
         });
-        let state = ServerState { runtime, readiness, settings, connections, requests, stopping, cutting, metrics };
+        let state = ServerState { portals, readiness, settings, connections, requests, stopping, cutting, metrics };
         Ok(Server { listener, state: Arc::new(state) })
     }
 

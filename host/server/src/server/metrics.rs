@@ -4,8 +4,9 @@
 //! of series is bounded.
 
 use super::limits::Settings;
+use super::portals::Portals;
 use super::upkeep_metrics::UpkeepMetrics;
-use crate::runtime::{GuestError, Uploads};
+use crate::runtime::{GuestError, PortalLabel};
 use http::{Method, StatusCode};
 use portico_store::Info as StoreInfo;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
@@ -59,6 +60,8 @@ struct RefusedLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FailureLabel {
     reason: &'static str,
+    #[prometheus(flatten)]
+    portal: PortalLabel,
 }
 
 /// The counters and gauges of a server.
@@ -88,7 +91,7 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn new(settings: &Settings, store: &StoreInfo, uploads: &Uploads) -> Metrics {
+    pub(super) fn new(settings: &Settings, store: &StoreInfo, portals: &Portals) -> Metrics {
         let mut metrics = Metrics {
             registry: Registry::default(),
             exchanges: Family::default(),
@@ -102,21 +105,23 @@ impl Metrics {
             open: Gauge::default(),
             refused: Family::default(),
             failed: Family::default(),
-            upkeep: UpkeepMetrics::default(),
+            upkeep: UpkeepMetrics::new(portals.iter().map(|portal| portal.label().clone())),
             lost_lines: Counter::default(),
         };
-        metrics.register(settings, store, uploads);
+        metrics.register(settings, store, portals);
         // Prometheus sees no increase when a series first appears, so series to alert on begin at 0.
         for what in [CONNECTION, REQUEST] {
             drop(metrics.refused.get_or_create(&RefusedLabel { what }));
         }
-        for reason in [TRAP, DEADLINE, INSTANTIATION, UNFINISHED, NO_ANSWER] {
-            drop(metrics.failed.get_or_create(&FailureLabel { reason }));
+        for portal in portals.iter().map(|portal| portal.label().clone()) {
+            for reason in [TRAP, DEADLINE, INSTANTIATION, UNFINISHED, NO_ANSWER] {
+                drop(metrics.failed.get_or_create(&FailureLabel { reason, portal: portal.clone() }));
+            }
         }
         metrics
     }
 
-    fn register(&mut self, settings: &Settings, store: &StoreInfo, uploads: &Uploads) {
+    fn register(&mut self, settings: &Settings, store: &StoreInfo, portals: &Portals) {
         let start = Gauge::<f64, AtomicU64>::default();
         start.set(SystemTime::UNIX_EPOCH.elapsed().map_or(0.0, |since| since.as_secs_f64()));
         // The conventional name for all processes.
@@ -149,7 +154,10 @@ impl Metrics {
         own.register("connections_open", "Open connections", self.open.clone());
         own.register("connections_limit", "Most connections at once", limit(settings.max_connections));
         own.register("refused", "Connections and requests that were refused at a limit", self.refused.clone());
-        own.register("uploads", "Ended uploads by protocol and outcome", uploads.metric());
+        if let Some(portal) = portals.iter().next() {
+            // All portals count in the same metric.
+            own.register("uploads", "Ended uploads by protocol and outcome", portal.runtime().uploads().metric());
+        }
         self.upkeep.register(own);
         let help = "Log lines that were lost: writes failed, or were slower than the log";
         own.register("log_lines_lost", help, self.lost_lines.clone());
@@ -173,7 +181,7 @@ impl Metrics {
     }
 
     /// Counts a guest's failure. Failures of the client, and a lack of slots, are not the guest's.
-    pub(super) fn failed(&self, error: &GuestError) {
+    pub(super) fn failed(&self, error: &GuestError, portal: &PortalLabel) {
         let reason = match error {
             GuestError::NoSlot(_) => return self.refused(REQUEST),
             GuestError::Request(_) | GuestError::Dropped => return,
@@ -182,12 +190,12 @@ impl Metrics {
             GuestError::Trap(_) => TRAP,
             GuestError::Unfinished => UNFINISHED,
         };
-        self.failed.get_or_create(&FailureLabel { reason }).inc();
+        self.failed.get_or_create(&FailureLabel { reason, portal: portal.clone() }).inc();
     }
 
     /// Counts a guest that returned without a response.
-    pub(super) fn no_answer(&self) {
-        self.failed.get_or_create(&FailureLabel { reason: NO_ANSWER }).inc();
+    pub(super) fn no_answer(&self, portal: &PortalLabel) {
+        self.failed.get_or_create(&FailureLabel { reason: NO_ANSWER, portal: portal.clone() }).inc();
     }
 
     /// Returns the metrics as text, with the current numbers of guests and connections.

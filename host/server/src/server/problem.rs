@@ -12,6 +12,7 @@ fn kind(status: StatusCode) -> (&'static str, &'static str) {
         StatusCode::BAD_REQUEST => ("/problems/invalid-request", "Invalid request"),
         StatusCode::UNAUTHORIZED => ("/problems/unauthorized", "Access token required"),
         StatusCode::FORBIDDEN => ("/problems/foreign-page", "The page is of another site"),
+        StatusCode::NOT_FOUND => ("/problems/not-found", "Not found"),
         StatusCode::METHOD_NOT_ALLOWED => ("/problems/method-not-allowed", "Method not allowed"),
         StatusCode::LENGTH_REQUIRED => ("/problems/length-required", "Content-Length required"),
         StatusCode::URI_TOO_LONG => ("/problems/target-too-long", "Target too long"),

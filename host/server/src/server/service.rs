@@ -3,10 +3,12 @@
 use super::access::Access;
 use super::base_url::BaseUrl;
 use super::body::{RequestBody, ResponseBody};
+use super::exchange::Permits;
 use super::flow::Flow;
 use super::limits::{HEAD_BYTES, REQUEST_ID_MAX, Settings};
 use super::metrics::{self, REQUEST};
 use super::peer::Peer;
+use super::portals::Portal;
 use super::problem::{busy, fixed, problem, read_only, text, unauthorized};
 use super::readiness::Verdict;
 use super::state::ServerState;
@@ -14,7 +16,7 @@ use super::turn::Turn;
 use super::{cors, exchange, streams};
 use bytes::Bytes;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use std::net::Ipv6Addr;
@@ -24,6 +26,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The header that gives a guest the URL under which its client reaches the server. Absent if no such URL is known.
 const BASE_URL: HeaderName = HeaderName::from_static("x-portico-base-url");
+
+/// The header that gives a guest the path prefix of its portal, which its requests lack. Absent at the root.
+const PREFIX: HeaderName = HeaderName::from_static("x-portico-prefix");
 
 /// Prefix of headers that only the host may set for a guest.
 const OWN_PREFIX: &str = "x-portico-";
@@ -48,19 +53,22 @@ pub(super) async fn handle(
     if lacks_length(&request) {
         flow.set_read(false);
     }
-    let mut response = match host_answer(&state, &request, &id).await {
+    let host = authority(&request);
+    let portal = state.portals.find(host.as_ref().map(Authority::host), request.uri().path());
+    let mut response = match host_answer(&state, &request, host, portal, &id).await {
         Some(answer) => {
             drop(request);
             ResponseBody::host(answer, access)
         }
-        None => match Arc::clone(&state.requests).try_acquire_owned() {
-            Ok(permit) => {
-                let request = for_guest(request, &id, &state.settings, trusted);
-                let mut response = exchange::run(&state, id.clone(), request, flow.clone(), permit, access).await;
+        None => match permits(&state, portal) {
+            Some(permits) => {
+                let portal = state.portals.at(permits.portal);
+                let request = for_guest(request, &id, &state.settings, trusted, portal);
+                let mut response = exchange::run(&state, id.clone(), request, flow.clone(), permits, access).await;
                 cors::remove(response.headers_mut());
                 response
             }
-            Err(_) => {
+            None => {
                 state.metrics.refused(REQUEST);
                 ResponseBody::host(busy("Too many requests are running.", &id), access)
             }
@@ -83,8 +91,22 @@ pub(super) async fn handle(
     response
 }
 
-/// Returns the host's own answer, if the request needs no guest.
-async fn host_answer(state: &ServerState, request: &Request<RequestBody>, id: &str) -> Option<Response<Full<Bytes>>> {
+/// Returns the right to run a guest of a portal; `None` if too many run.
+fn permits(state: &ServerState, portal: Option<usize>) -> Option<Permits> {
+    let portal = portal?;
+    let of_server = Arc::clone(&state.requests).try_acquire_owned().ok()?;
+    let of_portal = Arc::clone(&state.portals.at(portal).guests).try_acquire_owned().ok()?;
+    Some(Permits { portal, of_server, of_portal })
+}
+
+/// Returns the host's own answer, if the request needs no guest. Always returns one without a portal.
+async fn host_answer(
+    state: &ServerState,
+    request: &Request<RequestBody>,
+    host: Option<Authority>,
+    portal: Option<usize>,
+    id: &str,
+) -> Option<Response<Full<Bytes>>> {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     match request.uri().path() {
         "/health" | "/ready" if !reads => return Some(read_only(id)),
@@ -92,11 +114,12 @@ async fn host_answer(state: &ServerState, request: &Request<RequestBody>, id: &s
         "/ready" => return Some(ready(state, id).await),
         _ => {}
     }
-    let Some(authority) = authority(request) else {
+    let portal = portal.map(|place| state.portals.at(place));
+    let Some(authority) = host else {
         return Some(problem(StatusCode::BAD_REQUEST, "The request must name exactly one host.", id));
     };
     let tokens = &state.settings.tokens;
-    if tokens.is_none() && !is_loopback_name(authority.host()) {
+    if tokens.is_none() && !is_loopback_name(authority.host()) && !state.portals.has_host(authority.host()) {
         let detail = "This server answers only to localhost.";
         return Some(problem(StatusCode::MISDIRECTED_REQUEST, detail, id));
     }
@@ -107,7 +130,8 @@ async fn host_answer(state: &ServerState, request: &Request<RequestBody>, id: &s
         let detail = "Pages of other sites may not use this server.";
         return Some(problem(StatusCode::FORBIDDEN, detail, id));
     }
-    let is_public = reads && state.settings.public_page && is_page(request.uri().path());
+    let path = request.uri().path();
+    let is_public = reads && portal.is_some_and(|portal| portal.has_public_page && is_page(portal.inner(path)));
     if !is_public && tokens.as_ref().is_some_and(|tokens| !tokens.admit(request.headers())) {
         return Some(unauthorized(id));
     }
@@ -126,11 +150,26 @@ async fn host_answer(state: &ServerState, request: &Request<RequestBody>, id: &s
         let detail = "Over HTTP/1.0, content needs a Content-Length.";
         return Some(problem(StatusCode::LENGTH_REQUIRED, detail, id));
     }
-    match request.uri().path() {
-        "/metrics" if !reads => Some(read_only(id)),
-        "/metrics" => Some(fixed(StatusCode::OK, metrics::MEDIA_TYPE, state.metrics())),
+    match (path, portal) {
+        ("/metrics", _) if !reads => Some(read_only(id)),
+        ("/metrics", _) => Some(fixed(StatusCode::OK, metrics::MEDIA_TYPE, state.metrics())),
+        (_, None) => Some(problem(StatusCode::NOT_FOUND, "No portal answers under this address.", id)),
+        (path, Some(portal)) if portal.is_bare_prefix(path) => Some(with_slash(request.uri())),
         _ => None,
     }
+}
+
+/// Redirects from the prefix of a portal to the same with a slash, below which relative links are right. The location is
+/// relative, so that it is right behind a proxy that adds a prefix of its own.
+fn with_slash(uri: &Uri) -> Response<Full<Bytes>> {
+    let last = uri.path().rsplit('/').next().unwrap_or_default();
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let words = "The portal begins behind the slash.\n";
+    let mut response = text(StatusCode::PERMANENT_REDIRECT, words);
+    if let Ok(location) = HeaderValue::from_str(&format!("{last}/{query}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
 }
 
 /// Reports whether a path belongs to the page.
@@ -149,8 +188,15 @@ async fn ready(state: &ServerState, id: &str) -> Response<Full<Bytes>> {
     }
 }
 
-/// Prepares a request for a guest: removes headers that are the host's, and adds the request id and the base URL.
-fn for_guest(mut request: Request<RequestBody>, id: &str, settings: &Settings, trusted: bool) -> Request<RequestBody> {
+/// Prepares a request for a guest: removes the portal's prefix and headers that are the host's, and adds the request id, the
+/// prefix and the base URL with the prefix.
+fn for_guest(
+    mut request: Request<RequestBody>,
+    id: &str,
+    settings: &Settings,
+    trusted: bool,
+    portal: &Portal,
+) -> Request<RequestBody> {
     let of_proxy = || BaseUrl::of_proxy(request.headers(), &authority(&request)?);
     let base = settings.base_url.clone().or_else(|| trusted.then(of_proxy).flatten());
     let headers = request.headers_mut();
@@ -162,9 +208,18 @@ fn for_guest(mut request: Request<RequestBody>, id: &str, settings: &Settings, t
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
+    let prefix = portal.prefix();
+    let base = base.and_then(|base| match &prefix {
+        Some(prefix) => base.below(prefix),
+        None => Some(base.value().clone()),
+    });
     if let Some(base) = base {
-        headers.insert(BASE_URL, base.value().clone());
+        headers.insert(BASE_URL, base);
     }
+    if let Some(prefix) = prefix {
+        headers.insert(PREFIX, prefix);
+    }
+    portal.strip(request.uri_mut());
     request
 }
 

@@ -2,15 +2,15 @@
 
 use super::limits::Settings;
 use super::metrics::Metrics;
+use super::portals::Portals;
 use super::readiness::Readiness;
-use crate::runtime::Runtime;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// The shared state of a server's connections.
 pub(super) struct ServerState {
-    pub(super) runtime: Runtime,
+    pub(super) portals: Portals,
     pub(super) readiness: Readiness,
     pub(super) settings: Settings,
     /// A permit for each connection that may be open.

@@ -1,14 +1,16 @@
 //! The metrics of background tasks.
 
+use crate::runtime::PortalLabel;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A background task of a server.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +26,8 @@ pub enum UpkeepTask {
 struct PassLabels {
     task: &'static str,
     outcome: &'static str,
+    #[prometheus(flatten)]
+    portal: PortalLabel,
 }
 
 /// What background tasks report. Clones share the values.
@@ -32,40 +36,50 @@ pub struct UpkeepMetrics {
     passes: Family<PassLabels, Counter>,
     open_sessions: LateGauge,
     open_bytes: LateGauge,
+    /// Open sessions and their bytes by portal. The gauges are their sums.
+    seen: Arc<Mutex<HashMap<PortalLabel, (u64, u64)>>>,
 }
 
 impl Default for UpkeepMetrics {
-    /// Creates the metrics. Each counter begins at 0, because Prometheus sees no increase when a series first appears.
     fn default() -> UpkeepMetrics {
-        let metrics = UpkeepMetrics {
-            passes: Family::default(),
-            open_sessions: LateGauge::default(),
-            open_bytes: LateGauge::default(),
-        };
-        for task in [UpkeepTask::Maintenance, UpkeepTask::Sweep] {
-            drop(metrics.passes_of(task, true));
-            drop(metrics.passes_of(task, false));
-        }
-        metrics
+        UpkeepMetrics::new([PortalLabel::default()])
     }
 }
 
 impl UpkeepMetrics {
-    /// Counts a run that has ended.
-    pub fn count(&self, task: UpkeepTask, done: bool) {
-        self.passes_of(task, done).inc();
+    /// Creates the metrics. Each counter begins at 0, because Prometheus sees no increase when a series first appears.
+    pub fn new(portals: impl IntoIterator<Item = PortalLabel>) -> UpkeepMetrics {
+        let metrics = UpkeepMetrics {
+            passes: Family::default(),
+            open_sessions: LateGauge::default(),
+            open_bytes: LateGauge::default(),
+            seen: Arc::default(),
+        };
+        let maintained = portals.into_iter().map(|portal| (UpkeepTask::Maintenance, portal));
+        for (task, portal) in maintained.chain([(UpkeepTask::Sweep, PortalLabel::default())]) {
+            drop(metrics.passes_of(task, &portal, true));
+            drop(metrics.passes_of(task, &portal, false));
+        }
+        metrics
     }
 
-    /// Reports the open sessions that a whole round of maintenance found, and the bytes of their parts.
-    pub fn saw_sessions(&self, open: u64, bytes: u64) {
-        self.open_sessions.set(open);
-        self.open_bytes.set(bytes);
+    /// Counts a run that has ended. A sweep is of no portal.
+    pub fn count(&self, task: UpkeepTask, portal: &PortalLabel, done: bool) {
+        self.passes_of(task, portal, done).inc();
+    }
+
+    /// Reports the open sessions that a whole round of a portal's maintenance found, and the bytes of their parts.
+    pub fn saw_sessions(&self, portal: &PortalLabel, open: u64, bytes: u64) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(portal.clone(), (open, bytes));
+        self.open_sessions.set(seen.values().fold(0, |sum, (open, _)| sum.saturating_add(*open)));
+        self.open_bytes.set(seen.values().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes)));
     }
 
     /// Returns the number of successful runs of a task.
     #[cfg(test)]
     pub(crate) fn counted(&self, task: UpkeepTask) -> u64 {
-        self.passes_of(task, true).get()
+        self.passes_of(task, &PortalLabel::default(), true).get()
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
@@ -77,12 +91,13 @@ impl UpkeepMetrics {
         registry.register_with_unit("sessions_open", help, Unit::Bytes, self.open_bytes.clone());
     }
 
-    fn passes_of(&self, task: UpkeepTask, done: bool) -> Counter {
+    fn passes_of(&self, task: UpkeepTask, portal: &PortalLabel, done: bool) -> Counter {
         let task = match task {
             UpkeepTask::Maintenance => "maintenance",
             UpkeepTask::Sweep => "sweep",
         };
-        self.passes.get_or_create_owned(&PassLabels { task, outcome: if done { "done" } else { "failed" } })
+        let outcome = if done { "done" } else { "failed" };
+        self.passes.get_or_create_owned(&PassLabels { task, outcome, portal: portal.clone() })
     }
 }
 

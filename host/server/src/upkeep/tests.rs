@@ -59,7 +59,7 @@ async fn the_timer_ends_when_it_is_told_and_lets_go_of_the_store() {
     let (_folder, store) = store().await;
     let runtime = Runtime::new(HOSTILE, store.clone(), Scope::root(), Limits::default()).unwrap();
     let metrics = UpkeepMetrics::default();
-    let upkeep = Upkeep::start(runtime, store.clone(), Duration::from_millis(1), metrics.clone());
+    let upkeep = Upkeep::start(runtime.into(), store.clone(), Duration::from_millis(1), metrics.clone());
     let swept = async {
         while metrics.counted(UpkeepTask::Sweep) < 3 {
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -1,6 +1,6 @@
 use super::super::metrics::Metrics;
 use super::*;
-use crate::runtime::Uploads;
+use crate::server::portals::Portals;
 use http::Version;
 use http_body_util::BodyExt;
 
@@ -27,7 +27,7 @@ impl GuestResponse {
             max_join_size: 0,
             summary: String::new(),
         };
-        let metrics = Metrics::new(&Settings::default(), &store, &Uploads::default());
+        let metrics = Metrics::new(&Settings::default(), &store, &Portals::new(Vec::new()));
         let flow = Arc::new(Flow::new(metrics.into(), Arc::default(), Version::HTTP_11, None));
         let (outcome, ended) = oneshot::channel();
         let (presence, departed) = oneshot::channel();
