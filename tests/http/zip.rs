@@ -1,7 +1,8 @@
 //! `POST /files.zip`: several files as one archive, which a reader of its own takes apart.
 
+use crate::fixture::client::Head;
 use crate::fixture::uploads::{TUS, appended, begin, file_of};
-use crate::fixture::{Connection, Head, Pattern, Server, Stored, form};
+use crate::fixture::{Connection, Pattern, Server, Stored, form};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use std::io::ErrorKind;
 

@@ -34,7 +34,10 @@ enum Body {
 }
 
 /// Writes a body.
-struct Maker(Box<dyn FnOnce(&mut Sink<'_>) -> io::Result<()>>);
+type Write = dyn FnOnce(&mut Sink<'_>) -> io::Result<()>;
+
+/// The function that writes a body.
+struct Maker(Box<Write>);
 
 impl fmt::Debug for Maker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,14 +120,19 @@ impl Response {
                 fill(response, out, |stream| match write(&mut Sink::new(stream)) {
                     Ok(()) => true,
                     Err(error) => {
-                        // The host logs this under the id of the request.
-                        eprintln!("the response ends early: {error}");
+                        ends_early(&error);
                         false
                     }
                 })
             }
         }
     }
+}
+
+/// Says why a response is cut off.
+#[expect(clippy::print_stderr, reason = "the host logs it under the id of the request")]
+fn ends_early(error: &io::Error) {
+    eprintln!("the response ends early: {error}");
 }
 
 /// Begins the response, and finishes its body if `content` returns that all bytes were written.

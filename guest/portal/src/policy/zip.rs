@@ -205,8 +205,8 @@ fn dos_time(seconds: u64) -> (u16, u16) {
     let (month, year) = if month < 10 { (month + 3, year) } else { (month - 9, year + 1) };
     let year = year + 400 * era - 1980;
     let rest = seconds % 86_400;
-    let date = year << 9 | month << 5 | day;
-    let time = rest / 3_600 << 11 | rest / 60 % 60 << 5 | rest % 60 / 2;
+    let date = (year << 9) | (month << 5) | day;
+    let time = ((rest / 3_600) << 11) | ((rest / 60 % 60) << 5) | (rest % 60 / 2);
     (u16::try_from(date).unwrap_or_default(), u16::try_from(time).unwrap_or_default())
 }
 
@@ -240,7 +240,7 @@ mod tests {
         ] {
             let [year, month, day]: [u16; 3] = date;
             let [hour, minute, second]: [u16; 3] = time;
-            let expected = ((year - 1980) << 9 | month << 5 | day, hour << 11 | minute << 5 | second / 2);
+            let expected = (((year - 1980) << 9) | (month << 5) | day, (hour << 11) | (minute << 5) | (second / 2));
             assert_eq!(dos_time(seconds), expected, "{seconds}");
         }
     }

@@ -63,3 +63,27 @@ impl Drop for Held {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Locks;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_name_is_forgotten_with_its_last_holder_or_waiter() {
+        let locks = Locks::default();
+        let shared = [locks.shared("name".to_owned()).await, locks.shared("name".to_owned()).await];
+        let other = locks.exclusive("other".to_owned()).await;
+        assert_eq!(locks.count(), 2);
+        let waiting = locks.exclusive("name".to_owned());
+        assert!(tokio::time::timeout(Duration::from_millis(10), waiting).await.is_err(), "the name is held");
+        drop(shared);
+        assert_eq!(locks.count(), 1);
+        drop(other);
+        assert_eq!(locks.count(), 0);
+        let held = locks.exclusive("name".to_owned()).await;
+        assert_eq!(locks.count(), 1);
+        drop(held);
+        assert_eq!(locks.count(), 0);
+    }
+}
