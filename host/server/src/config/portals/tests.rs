@@ -27,7 +27,7 @@ fn without_entries_there_is_one_portal() {
     let [portal] = &*portals("portal = 'a.wasm'\nguest_memory = '3MiB'") else { panic!() };
     assert_eq!((portal.name().as_str(), portal.file.as_deref()), ("/", Some(Path::new("a.wasm"))));
     assert_eq!((portal.limits.memory, &portal.scope), (3 << 20, &Scope::root()));
-    assert_eq!(portal.entries().len(), 5);
+    assert_eq!(portal.entries().len(), 6);
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn each_file_that_is_no_portal_says_what_to_do() {
         (error(&wat::parse_str("(module)").unwrap()), "core module, not a WebAssembly component: build for"),
         (cut(BUILT_IN_PORTAL), "in the middle of the component: copy or build it again"),
         (error(&BUILT_IN_PORTAL[..9]), "ends after 9 bytes"),
-        (error(b"\0asm\x0d\0\x01\0\x63\x01\0"), "wasm-tools validate"),
+        (error(b"\0asm\x0d\0\x01\0\x06\x05\x01\xff\0\0\0"), "wasm-tools validate"),
         (error(&vec![0; COMPONENT_MAX as usize + 1]), "larger than 128 MiB"),
         (error(&component("")), "no export wasi:http/incoming-handler@0.2; its exports: none"),
         (
