@@ -92,7 +92,7 @@ fn a_portal_below_a_prefix_works_as_at_the_root() {
     let page = server.ask("GET /up/", &[]);
     assert_eq!(page.head.status, 200);
     // Nobody answers elsewhere.
-    let problem = server.ask("GET /files", &[]).expect_host_problem(404);
+    let problem = server.ask("GET /files", &[]).expect_problem(404, "not-found");
     assert_eq!(problem["detail"], "No portal answers under this address.");
     server.finish(&[&file]);
 }
