@@ -112,17 +112,16 @@ CHECK_API := $(if $(CI)$(shell command -v python3),$(SCHEMATHESIS))
 CHECK_CLIENTS := $(if $(CI),$(MINIO) $(NODE_CLIENTS) $(TUSPY))
 # The short form of the tests of the page in CI.
 CHECK_PAGE := $(if $(CI),$(PAGE) $(EXAMPLE)/dist/main.js)
-
-# The same of the example portals.
-CHECK_GUESTS := $(if $(CI),$(WIT_BINDGEN))
+# The same of the example portals whose tools are not built from source.
+CHECK_GUESTS := $(if $(CI),python js rust)
 
 .PHONY: test
-test: toolchain $(PAGE_HERE) $(if $(shell command -v go),$(MINIO)) $(CHECK_API) $(CHECK_CLIENTS) $(CHECK_PAGE) $(CHECK_GUESTS) ## Run every test (builds MinIO where Go is; the check of the API needs Python; those of clients, of the page and of the example portals run in CI)
+test: toolchain $(PAGE_HERE) $(if $(shell command -v go),$(MINIO)) $(CHECK_API) $(CHECK_CLIENTS) $(CHECK_PAGE) ## Run every test (builds MinIO where Go is; the check of the API needs Python; those of clients, of the page and of the example portals run in CI)
 	cargo test --workspace --locked --no-fail-fast
 	$(if $(CHECK_API),scripts/check-api '$(TARGET_DIR)/debug/portico' '$(SCHEMATHESIS)',@echo 'check-api: ignored, there is no python3')
 	$(if $(CHECK_CLIENTS),$(CLIENTS)/run,@echo 'test-clients: ignored outside of CI; run make test-clients')
 	$(if $(CHECK_PAGE),cd page && SHORT=1 PORTICO='$(TARGET_DIR)/debug/portico' node tests/run.mjs,@echo 'test-page: ignored outside of CI; run make test-page')
-	$(if $(CHECK_GUESTS),PORTICO_TEST_TOOLS='$(dir $(WIT_BINDGEN))' $(GUESTS_TEST)/run,@echo 'test-guests: ignored outside of CI; run make test-guests')
+	$(if $(CHECK_GUESTS),$(GUESTS_TEST)/run $(CHECK_GUESTS),@echo 'test-guests: ignored outside of CI; run make test-guests')
 
 .PHONY: test-clients
 test-clients: toolchain $(MINIO) $(NODE_CLIENTS) $(TUSPY) $(TUS_JAVA) ## Upload with the clients that people use, and through proxies, for long (needs nginx, Caddy, HAProxy, Chromium, Go, Node 20, Python, Java and Maven)

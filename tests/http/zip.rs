@@ -125,7 +125,7 @@ fn files_come_with_their_names_and_paths() {
 
 #[test]
 fn a_thousand_files_and_no_more() {
-    let server = Server::start(&["--durability", "none"]);
+    let server = Server::start(&[]);
     let content = Pattern::new(1, 3);
     let mut connection = server.connect();
     let files: Vec<Stored> = (0..1_001)
