@@ -56,8 +56,16 @@ fn main() -> ExitCode {
     let suite: Suite =
         serde_json::from_slice(&std::fs::read(dir.path().join("cases.json")).expect("cases")).expect("their form");
     let mut config = Config::new();
-    config.cranelift_opt_level(OptLevel::None);
+    config.cranelift_opt_level(OptLevel::None).epoch_interruption(true);
     let engine = Engine::new(&config).expect("an engine");
+    // A computing guest yields to its time limit.
+    let ticked = engine.clone();
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(Duration::from_millis(10));
+            ticked.increment_epoch();
+        }
+    });
     let mut programs = HashMap::new();
     let mut trials = Vec::new();
     for case in suite.cases.into_iter().filter(|case| case.core) {
@@ -107,6 +115,7 @@ async fn run(case: &Case, program: &CommandPre<State>) -> Result<(), (&'static s
     let (memory, board) = (Memory::default(), fixture::Board::default());
     let state = State { table: ResourceTable::new(), wasi, memory: memory.clone(), board };
     let mut store = Store::new(program.engine(), state);
+    store.epoch_deadline_async_yield_and_update(1);
     let ended = async {
         let command = program.instantiate_async(&mut store).await?;
         command.wasi_cli_run().call_run(&mut store).await

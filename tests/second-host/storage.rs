@@ -142,8 +142,7 @@ impl State {
         let (size, sha256) = (bytes.len() as u64, Sha256::digest(&*bytes).to_vec());
         for expected in [&expected, writer.target.expected()] {
             if let Some(expected) = expected.size.filter(|expected| *expected != size && !is_prefix) {
-                let actual = size.min(expected.saturating_add(1));
-                return Err(Error::SizeMismatch(wit::SizeMismatch { expected, actual }).into());
+                return Err(Error::SizeMismatch(wit::SizeMismatch { expected, actual: size }).into());
             }
             if expected.sha256.as_ref().is_some_and(|expected| *expected != sha256) {
                 return Err(Error::DigestMismatch.into());
