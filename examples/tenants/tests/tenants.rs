@@ -69,40 +69,49 @@ async fn send(server: SocketAddr, tenant: &str, what: &str, body: &[u8]) -> (u16
     (status, answer.split_off(end + 4))
 }
 
+/// Stores a file, and returns the status and the file's path; an empty one if it was refused.
+async fn put(server: SocketAddr, tenant: &str, file: &str, body: &[u8]) -> (u16, String) {
+    let (status, receipt) = send(server, tenant, &format!("PUT /files/{file}"), body).await;
+    let receipt = String::from_utf8(receipt).unwrap();
+    let id = receipt.split_once("\"file_id\":\"").and_then(|(_, rest)| rest.split_once('"'));
+    (status, id.map(|(id, _)| format!("/files/{id}")).unwrap_or_default())
+}
+
 async fn check(backend: Arc<dyn Backend>) {
     let server = serve(backend.clone()).await;
     let hostile: Vec<_> = (0..GREEDY)
         .map(|number| {
-            tokio::spawn(async move {
-                let what = format!("PUT /files/greed-{number}");
-                send(server, &name(0), &what, &vec![b'x'; GREED]).await.0
-            })
+            tokio::spawn(async move { put(server, &name(0), &format!("greed-{number}"), &vec![b'x'; GREED]).await })
         })
         .collect();
     let honest: Vec<_> = (1..TENANTS)
         .map(|tenant| {
             tokio::spawn(async move {
-                let (status, body) = send(server, &name(tenant), "PUT /files/report", &content(tenant)).await;
-                assert_eq!(status, 201, "{}", String::from_utf8_lossy(&body));
-                let (status, body) = send(server, &name(tenant), "GET /files/report", b"").await;
-                assert_eq!((status, body), (200, content(tenant)));
+                let (status, path) = put(server, &name(tenant), "report", &content(tenant)).await;
+                assert_eq!(status, 201);
+                let (status, body) = send(server, &name(tenant), &format!("GET {path}"), b"").await;
+                assert!((status, body) == (200, content(tenant)), "{status}");
+                path
             })
         })
         .collect();
+    let mut of_others = String::new();
     for tenant in honest {
-        tenant.await.unwrap();
+        of_others = tenant.await.unwrap();
     }
-    let mut statuses = Vec::new();
+    let (mut statuses, mut paths) = (Vec::new(), Vec::new());
     for put in hostile {
-        statuses.push(put.await.unwrap());
+        let (status, path) = put.await.unwrap();
+        statuses.push(status);
+        paths.extend(Some(path).filter(|_| status == 201));
     }
     let stored = statuses.iter().filter(|status| **status == 201).count();
     assert!((1..=3).contains(&stored), "{statuses:?}");
     assert!(statuses.iter().all(|status| [201, 507].contains(status)), "{statuses:?}");
 
     // No tenant sees the files of another, and a stranger sees no file.
-    assert_eq!(send(server, &name(0), "GET /files/report", b"").await.0, 404);
-    assert_eq!(send(server, "stranger", "GET /files/report", b"").await.0, 401);
+    assert_eq!(send(server, &name(0), &format!("GET {of_others}"), b"").await.0, 404);
+    assert_eq!(send(server, "stranger", &format!("GET {of_others}"), b"").await.0, 401);
 
     // The store agrees with the counters, and a server that starts anew counts what is there.
     for server in [server, serve(backend.clone()).await] {
@@ -121,12 +130,11 @@ async fn check(backend: Arc<dyn Backend>) {
     }
 
     // What is deleted makes room again.
-    for number in 0..GREEDY {
-        let (status, _) = send(server, &name(0), &format!("DELETE /files/greed-{number}"), b"").await;
-        assert!([204, 404].contains(&status), "{status}");
+    for path in paths {
+        assert_eq!(send(server, &name(0), &format!("DELETE {path}"), b"").await.0, 204);
     }
     let (_, metrics) = send(server, "stranger", "GET /metrics", b"").await;
     assert!(String::from_utf8(metrics).unwrap().contains("tenant_stored_bytes{tenant=\"tenant-0\"} 0\n"));
-    let (status, _) = send(server, &name(0), "PUT /files/modest", &vec![b'x'; GREED]).await;
+    let (status, _) = put(server, &name(0), "modest", &vec![b'x'; GREED]).await;
     assert_eq!(status, 201);
 }
