@@ -20,7 +20,8 @@ const APPEND = { ...TUS, 'Content-Type': 'application/offset+octet-stream', 'Upl
 /** Larger than the limit of 100 MB in front, by far. */
 const beyond = file(long ? 1024 * MiB : 250 * MiB);
 const small = file(MiB);
-const half = 8 * MiB;
+/** More than the buffers of all sockets on the way hold, so that the server has read some of it. */
+const half = 32 * MiB;
 /** After this a test has failed that waits for bytes. */
 const MINUTES = 120_000;
 
