@@ -8,6 +8,7 @@ mod fixture;
 mod memory;
 mod state;
 mod storage;
+mod store;
 mod writer;
 
 use bindings::fixture::Outcome;
