@@ -3,23 +3,13 @@
 //! Invariant: the files say all that a runner needs; docs/conformance.md explains them.
 
 use crate::programs::{Case, PROGRAMS, SELF_CHECK};
+use portico_host::wit::{CONTRACT, DEPENDENCIES};
 use serde::Serialize;
 use std::io;
 use std::path::Path;
 
-/// The WIT of the programs' imports, by file name: the fixture, and what it stands on.
-const WIT: &[(&str, &str)] = &[
-    ("wit/fixture.wit", include_str!("../../../guest/conformance/wit/fixture.wit")),
-    ("wit/deps/storage/storage.wit", include_str!("../../../wit/storage.wit")),
-    ("wit/deps/cli.wit", include_str!("../../../wit/deps/cli.wit")),
-    ("wit/deps/clocks.wit", include_str!("../../../wit/deps/clocks.wit")),
-    ("wit/deps/config.wit", include_str!("../../../wit/deps/config.wit")),
-    ("wit/deps/filesystem.wit", include_str!("../../../wit/deps/filesystem.wit")),
-    ("wit/deps/http.wit", include_str!("../../../wit/deps/http.wit")),
-    ("wit/deps/io.wit", include_str!("../../../wit/deps/io.wit")),
-    ("wit/deps/random.wit", include_str!("../../../wit/deps/random.wit")),
-    ("wit/deps/sockets.wit", include_str!("../../../wit/deps/sockets.wit")),
-];
+/// The WIT of the fixture.
+const FIXTURE: &str = include_str!("../../../guest/conformance/wit/fixture.wit");
 
 /// The document `cases.json`.
 #[derive(Serialize)]
@@ -49,8 +39,11 @@ struct Entry<'a> {
 
 /// Writes components, WIT and `cases.json` to a folder.
 pub(crate) fn write(cases: &[Case], dir: &Path) -> io::Result<()> {
-    for (name, text) in WIT {
-        create(&dir.join(name), text.as_bytes())?;
+    let wit = dir.join("wit");
+    create(&wit.join("fixture.wit"), FIXTURE.as_bytes())?;
+    create(&wit.join("deps/storage/storage.wit"), CONTRACT.as_bytes())?;
+    for (name, text) in DEPENDENCIES {
+        create(&wit.join("deps").join(name), text.as_bytes())?;
     }
     for (program, component) in PROGRAMS {
         create(&dir.join(component_path(program)), component)?;

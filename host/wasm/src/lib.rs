@@ -98,6 +98,7 @@ mod storage;
 mod streams;
 #[cfg(test)]
 mod testing;
+pub mod wit;
 
 pub use portico_store;
 pub use storage::{
