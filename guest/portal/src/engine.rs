@@ -134,7 +134,10 @@ impl Engine {
     }
 
     /// Fails unless a session is open.
-    fn must_go_on(&self, session: &Session) -> Result<(), Refusal> {
+    ///
+    /// # Errors
+    /// [`Refusal::Ended`].
+    pub(crate) fn must_go_on(&self, session: &Session) -> Result<(), Refusal> {
         match self.standing(session)?.end {
             Some(end) => Err(Refusal::Ended(end)),
             None if session.is_over(clock::now_ms()) => Err(Refusal::Ended(End::Expired)),
@@ -255,7 +258,7 @@ impl Engine {
     }
 
     /// Like [`Engine::take_over`], for an append at an offset. Does not look whether the session is open if it has content
-    /// that ends there: [`Engine::append`] and [`Engine::append_nothing`] do.
+    /// that ends there: [`Engine::append`] does, and a caller with nothing to append calls [`Engine::must_go_on`].
     ///
     /// # Errors
     /// Those of [`Engine::take_over`], and [`Refusal::Offset`].
@@ -274,14 +277,6 @@ impl Engine {
         }
         self.store.interrupt(&found.id)?;
         Ok(Tail::find(&self.store, &found.id)?)
-    }
-
-    /// Appends nothing: fails unless the session is open.
-    ///
-    /// # Errors
-    /// [`Refusal::Ended`].
-    pub(crate) fn append_nothing(&self, found: &Found) -> Result<(), Refusal> {
-        self.must_go_on(&found.session)
     }
 
     /// Appends content at the end that [`Engine::take_over_at`] has found.

@@ -236,7 +236,7 @@ fn store(
         }
     }
     if size == Some(0) {
-        return engine.append_nothing(found).map(|()| offset).map_err(failed);
+        return engine.must_go_on(&found.session).map(|()| offset).map_err(failed);
     }
     let room = length.unwrap_or(limits.size).saturating_sub(offset);
     let mut options = PartOptions { limit: Some(room.min(limits.append)), ..PartOptions::default() };

@@ -244,7 +244,7 @@ fn append_to(request: &Request, engine: &Engine, found: &Found, offset: u64) -> 
     let mut options = PartOptions { limit: Some(limit), ..PartOptions::default() };
     options.expected.size = size;
     let appended = if size == Some(0) && matches!(checksum, Checksum::None) {
-        engine.append_nothing(found).map(|()| offset)
+        engine.must_go_on(&found.session).map(|()| offset)
     } else {
         let by_trailer = matches!(checksum, Checksum::Trailer);
         match checksum {
