@@ -3,6 +3,7 @@
 use crate::Store;
 use crate::fixture::session::PART;
 use crate::fixture::{Pattern, Server, Session, Stored, eventually, run};
+use crate::portal_limits::component;
 use portico_test_artifacts::HOSTILE;
 use std::fs;
 use std::path::Path;
@@ -10,20 +11,6 @@ use std::sync::Arc;
 
 /// So often that some passes fall into everything that a test does.
 const OFTEN: [&str; 2] = ["--maintenance-interval", "1ms"];
-
-/// A portal that answers nothing and has no maintenance.
-const WITHOUT_MAINTENANCE: &str = r#"(component
-    (import "wasi:http/types@0.2.0" (instance $types
-        (export "incoming-request" (type (sub resource)))
-        (export "response-outparam" (type (sub resource)))))
-    (alias export $types "incoming-request" (type $request))
-    (alias export $types "response-outparam" (type $out))
-    (core module $code (func (export "handle") (param i32 i32)))
-    (core instance $instance (instantiate $code))
-    (func $handle (param "request" (own $request)) (param "response-out" (own $out))
-        (canon lift (core func $instance "handle")))
-    (instance $handler (export "handle" (func $handle)))
-    (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#;
 
 /// Waits until something has been logged so often.
 fn expect_logged(server: &Server, words: &str, times: usize) {
@@ -114,7 +101,7 @@ fn a_maintenance_that_traps_ends_nothing_else() {
 
 #[test]
 fn a_portal_may_have_no_maintenance() {
-    let (store, portal) = store_with(&wat::parse_str(WITHOUT_MAINTENANCE).expect("a component"));
+    let (store, portal) = store_with(&component(""));
     let server = Server::start_on(&store, &[&["--portal", &*portal], &OFTEN[..]].concat());
     server.ask("GET /", &[]).expect_host_problem(500);
     expect_logged(&server, "swept", 3);

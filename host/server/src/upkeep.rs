@@ -88,9 +88,9 @@ pub struct Upkeep {
 }
 
 impl Upkeep {
-    /// Starts the timer, which runs the maintenance of each portal and one sweep once in `every`. The first run is at a random time, so that servers
-    /// that start together do not work together. `metrics` gets
-    /// the results. Dropping the value stops the timer a moment later.
+    /// Starts the timer, which runs the maintenance of each portal and one sweep once in `every`. The first run is at a
+    /// random time, so that servers that start together do not work together. `metrics` gets the results. Dropping the
+    /// value stops the timer a moment later.
     pub fn start(portals: Portals, store: Arc<dyn Backend>, every: Duration, metrics: UpkeepMetrics) -> Upkeep {
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(run(portals, store, every, metrics, stopped));
