@@ -26,7 +26,7 @@ pub const PORTAL_KEYS: [(&str, &str); 6] = [
 ];
 
 /// Settings that an entry may have in place of the server's.
-pub const PORTAL_SETTINGS: [&str; 11] = [
+pub const PORTAL_SETTINGS: [&str; 12] = [
     "max_requests",
     "guest_memory",
     "guest_instances",
@@ -36,6 +36,7 @@ pub const PORTAL_SETTINGS: [&str; 11] = [
     "part_size",
     "part_size_min",
     "part_size_max",
+    "append_size_max",
     "session_ttl",
     "tombstone_ttl",
 ];

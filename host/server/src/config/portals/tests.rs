@@ -31,6 +31,14 @@ fn without_entries_there_is_one_portal() {
 }
 
 #[test]
+fn an_entry_may_have_each_setting_that_a_portal_receives() {
+    let [portal] = &*portals("") else { panic!() };
+    for (name, _) in portal.settings.entries() {
+        assert!(PORTAL_SETTINGS.contains(&name.replace('-', "_").as_str()), "{name}");
+    }
+}
+
+#[test]
 fn each_entry_has_its_own_and_inherits_the_rest() {
     let file = "
         guest_cpu = '3s'
