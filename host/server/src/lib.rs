@@ -1,11 +1,10 @@
-//! The upload server, and the commands of the `portico` program.
+//! An HTTP server around portals: guests that answer requests from storage.
 //!
-//! The library serves the program, the tests and the benchmarks. To embed Portico in another host, use `portico_host`.
+//! [`runtime`] compiles a component once and runs a fresh instance for each request, within [`runtime::Limits`]. [`server`] accepts
+//! connections and hands their requests to portals. [`upkeep`] runs the maintenance of portals and stores.
 
 mod bindings;
-mod bounded;
-pub mod cli;
-pub mod config;
+pub mod bounded;
 pub mod runtime;
 pub mod server;
 pub mod upkeep;

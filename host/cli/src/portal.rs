@@ -2,8 +2,8 @@
 
 use super::error::Error;
 use crate::config::{Config, PortalConfig};
-use crate::runtime::{Abort, CompileCache, Compiler, PortalFile, PortalLabel, Runtime, Uploads};
-use crate::server::{Portal, Portals};
+use portico_server::runtime::{Abort, CompileCache, Compiler, PortalFile, PortalLabel, Runtime, Uploads};
+use portico_server::server::{Portal, Portals};
 use portico_store::Backend;
 use std::path::Path;
 use std::sync::Arc;
