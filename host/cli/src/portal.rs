@@ -82,7 +82,7 @@ pub(super) fn for_client(config: &Config) -> Result<&PortalConfig, Error> {
 
 /// Returns the compiler of the configured portals.
 pub(super) fn compiler(config: &Config) -> Compiler {
-    Compiler::new(config.compile_cache.as_deref().and_then(CompileCache::open_or_warn))
+    Compiler::for_program().with_cache(config.compile_cache.as_deref().and_then(CompileCache::open_or_warn))
 }
 
 /// Opens the file of a portal; without a path the built-in one.
