@@ -38,9 +38,12 @@ pub(crate) fn a_page_of_a_proxy_is_no_absence(s3: &Arc<S3Server>) {
                 session.part(&server, 2).expect_problem(503, "unavailable");
                 session.finalize(server.addr).expect_problem(503, "unavailable");
             }
-            let swept = run(server.store.command("sweep"));
-            assert!(swept.code == Some(0) || swept.err.contains("not an answer of S3"), "{swept:?}");
-            assert!(!swept.out.contains("cleared 1"), "{swept:?}");
+            // A sweep is a process of its own, and on other servers it would take the store from this one.
+            if s3.has_conditions() {
+                let swept = run(server.store.command("sweep"));
+                assert!(swept.code == Some(0) || swept.err.contains("not an answer of S3"), "{swept:?}");
+                assert!(!swept.out.contains("cleared 1"), "{swept:?}");
+            }
             proxy.clear();
         }
     }
