@@ -14,6 +14,9 @@ const LARGE = Number(process.env["MIB"] ?? 1024) * MIB;
 
 const ROUNDS = 5;
 
+/** Pieces of a file that are sent at once, beside the page, which sends one. */
+const STREAMS = 3;
+
 const median = (values: number[]): number => values.sort((one, other) => one - other)[values.length >> 1] as number;
 
 /** Opens the page without the relay of the tests, which would be measured too. */
@@ -34,8 +37,8 @@ function sparse(scene: Scene, name: string, size: number): string {
   return path;
 }
 
-/** Sends a file by one `fetch`, which is as fast as this browser sends anything. Returns the milliseconds. */
-async function bare(page: Page, path: string): Promise<number> {
+/** Sends a file by `streams` calls of `fetch` at once, a piece each. Returns the milliseconds. */
+async function bare(page: Page, path: string, streams = 1): Promise<number> {
   const input = await page.evaluateHandle(() => {
     const input = document.createElement("input");
     input.type = "file";
@@ -44,11 +47,17 @@ async function bare(page: Page, path: string): Promise<number> {
   });
   await input.setInputFiles(path);
   const start = performance.now();
-  await input.evaluate(async (input) => {
-    const response = await fetch("/files/bare.bin", { method: "PUT", body: input.files?.[0] ?? null });
-    if (!response.ok) throw new Error(`status ${response.status}`);
+  await input.evaluate(async (input, streams) => {
+    const file = input.files?.[0] ?? new Blob();
+    const piece = Math.ceil(file.size / streams);
+    const sent = Array.from({ length: streams }, async (_, at) => {
+      const body = file.slice(at * piece, (at + 1) * piece);
+      const response = await fetch(`/files/bare-${at}.bin`, { method: "PUT", body });
+      if (!response.ok) throw new Error(`status ${response.status}`);
+    });
+    await Promise.all(sent);
     input.remove();
-  });
+  }, streams);
   return performance.now() - start;
 }
 
@@ -65,7 +74,7 @@ test("rate", async () => {
   await scene({}, async (scene) => {
     const path = scene.file("large.bin", LARGE);
     const page = await open(scene);
-    const [curl, own, fetched]: [number[], number[], number[]] = [[], [], []];
+    const [curl, own, fetched, pieces]: [number[], number[], number[], number[]] = [[], [], [], []];
     for (let round = 0; round <= ROUNDS; round++) {
       let start = performance.now();
       execFileSync("curl", ["-sSf", "-o", "/dev/null", "-T", path, `http://127.0.0.1:${scene.portico.port}/files/large.bin`]);
@@ -77,6 +86,7 @@ test("rate", async () => {
       await says(row(page, "large.bin"), "Arrived whole");
       const paged = performance.now() - start;
       const alike = await bare(page, path);
+      const split = await bare(page, path, STREAMS);
       await page.getByRole("button", { name: "Clear finished" }).click();
       // Keeps the disk from filling.
       for (const { file_id } of await scene.stored()) await fetch(`http://127.0.0.1:${scene.portico.port}/files/${file_id}`, { method: "DELETE" });
@@ -84,12 +94,14 @@ test("rate", async () => {
       curl.push(alone);
       own.push(paged);
       fetched.push(alike);
-      const seconds = [alone, paged, alike].map((time) => (time / 1000).toFixed(2));
-      console.log(`round ${round}: curl -T ${seconds[0]} s, page ${seconds[1]} s, one fetch ${seconds[2]} s`);
+      pieces.push(split);
+      const seconds = [alone, paged, alike, split].map((time) => (time / 1000).toFixed(2));
+      console.log(`round ${round}: curl -T ${seconds[0]} s, page ${seconds[1]} s, one fetch ${seconds[2]} s, ${STREAMS} at once ${seconds[3]} s`);
     }
-    const [alone, paged, alike] = [median(curl), median(own), median(fetched)];
+    const [alone, paged, alike, split] = [median(curl), median(own), median(fetched), median(pieces)];
     console.log(`${mib(LARGE)}: curl -T ${(LARGE / MIB / alone * 1000).toFixed(0)} MiB/s, page ${(LARGE / MIB / paged * 1000).toFixed(0)} MiB/s, ratio ${(alone / paged).toFixed(2)}`);
     console.log(`one fetch of the same file: ${(LARGE / MIB / alike * 1000).toFixed(0)} MiB/s, page / fetch ${(alike / paged).toFixed(2)}`);
+    console.log(`${STREAMS} pieces of it at once: ${(LARGE / MIB / split * 1000).toFixed(0)} MiB/s, ${(alike / split).toFixed(2)} of one fetch`);
   });
 });
 
