@@ -14,6 +14,8 @@ DENY_VERSION := 0.20.2
 TUSD_VERSION := v2.9.1
 DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 TUSD := $(CACHE)/tusd-$(TUSD_VERSION)/tusd
+SEMVER_VERSION := 0.51.0
+SEMVER := $(CACHE)/cargo-semver-checks-$(SEMVER_VERSION)/bin/cargo-semver-checks
 
 # S3 servers of the tests, where the tests look for them.
 MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
@@ -164,15 +166,27 @@ test-s3: toolchain $(MINIO) $(MOTO) $(GARAGE) $(SEAWEEDFS) $(VERSITYGW) ## Run e
 	PORTICO_TEST_SERVERS=s3s,minio,moto,garage,seaweedfs,versitygw cargo test --workspace --locked --no-fail-fast
 
 .PHONY: lint
-lint: toolchain $(if $(PAGE_HERE),$(PAGE_PACKAGES)) $(DENY) ## Check formatting, imports, clippy, docs, packages, types, licences and sources; warnings are errors (needs Python)
+lint: toolchain $(if $(PAGE_HERE),$(PAGE_PACKAGES)) $(DENY) ## Check formatting, imports, clippy, docs, each published crate alone, packages, types, licences and sources; warnings are errors (needs Python)
 	cargo fmt --all -- --check
 	scripts/check-imports $(CRATES)
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --target wasm32-wasip2 $(GUESTS) --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+	for library in $(filter-out -p,$(LIBRARIES)); do cargo check --locked --quiet --package "$$library"; done
 	cargo package $(LIBRARIES) --no-verify --allow-dirty --locked --quiet
 	$(if $(PAGE_HERE),cd page && npx tsc --noEmit)
 	$(DENY) --locked check --hide-inclusion-graph licenses bans sources
+
+# Not in lint: there is no release yet to compare with, and a baseline of its own would be compiled each time.
+.PHONY: semver
+semver: toolchain $(SEMVER) ## Compare the public items of the published crates with those of BASELINE=REVISION
+	@test -n '$(BASELINE)' || { echo 'semver: BASELINE is missing, such as the tag of the latest release' >&2; exit 1; }
+	'$(SEMVER)' semver-checks $(LIBRARIES) --baseline-rev '$(BASELINE)'
+
+# What a user of crates.io would compile: each published crate from its package alone.
+.PHONY: package
+package: toolchain ## Build each published crate from its package alone (compiles their dependencies anew)
+	cargo package $(LIBRARIES) --allow-dirty --locked
 
 .PHONY: audit
 audit: toolchain $(DENY) ## Look the dependencies up in the RustSec database (needs the internet, so CI does not)
@@ -214,6 +228,13 @@ $(DENY):
 	    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0 \
 	    cargo install cargo-deny --locked --version $(DENY_VERSION) --root '$(CACHE)/cargo-deny-$(DENY_VERSION)'
 $(DENY): | toolchain
+
+# Without optimisation, as above.
+$(SEMVER):
+	env -u CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off \
+	    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0 \
+	    cargo install cargo-semver-checks --locked --version $(SEMVER_VERSION) --root '$(CACHE)/cargo-semver-checks-$(SEMVER_VERSION)'
+$(SEMVER): | toolchain
 
 # Without optimisation, as above: it runs for a second.
 $(WIT_BINDGEN):
