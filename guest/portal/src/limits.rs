@@ -3,9 +3,6 @@
 /// Longest original filename, in bytes: the limit of common filesystems.
 pub(crate) const FILENAME_MAX: usize = 255;
 
-/// Longest content type, in bytes: the limit of the contract.
-pub(crate) const CONTENT_TYPE_MAX: usize = 255;
-
 /// Most bytes of a short body in one write: the limit of `blocking-write-and-flush`.
 pub(crate) const WRITE_MAX: usize = 4096;
 

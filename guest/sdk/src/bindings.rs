@@ -6,7 +6,7 @@
 #![allow(unsafe_code, missing_docs, unreachable_pub, rustdoc::all, reason = "generated code")]
 
 wit_bindgen::generate!({
-    path: "../../wit",
+    path: "wit",
     world: "portico:storage/portal",
     generate_all,
     pub_export_macro: true,

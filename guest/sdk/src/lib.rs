@@ -91,6 +91,8 @@ pub mod bindings;
 mod digest;
 mod error;
 pub mod exchange;
+pub mod http;
+mod limits;
 mod options;
 mod pages;
 mod reader;

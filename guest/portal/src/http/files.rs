@@ -22,17 +22,16 @@ use crate::{
         route::Route,
     },
     limits::PAGE,
-    policy::{
-        accept,
-        announced_name::Disposition,
-        conditions::{Validators, Verdict},
-        digests, disposition, form as rules, media_type, names, parts,
-        ranges::{self, Selection},
-    },
+    policy::{accept, announced_name::Disposition, form as rules, names, parts},
     session::millis,
 };
 use percent_encoding::percent_decode_str;
 use portico_guest::exchange::{Outcome, Protocol, count_upload};
+use portico_guest::http::{
+    conditions::{Validators, Verdict},
+    digests, disposition, media_type,
+    ranges::{self, Selection},
+};
 use portico_guest::{Argument, Error, FinalOptions, Store, StoredObject};
 use serde::Serialize;
 use std::{borrow::Cow, collections::BTreeMap, time::SystemTime};

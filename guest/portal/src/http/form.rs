@@ -19,10 +19,10 @@ use crate::{
     policy::{
         announced_name::{BadDisposition, Disposition},
         form::{BadField, Fields, SHA256},
-        media_type, names,
+        names,
     },
 };
-use portico_guest::{Error, Expected, FinalOptions, Store, StoredObject};
+use portico_guest::{Error, Expected, FinalOptions, Store, StoredObject, http::media_type};
 use std::io::Write;
 
 /// The files of a form, all stored.

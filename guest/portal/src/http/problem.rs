@@ -2,12 +2,8 @@
 //!
 //! Invariant: the `type` of a problem is stable; its texts are for people.
 
-use crate::{
-    http::response::Response,
-    limits::RETRY_AFTER,
-    policy::{parts::Run, ranges},
-};
-use portico_guest::{Argument, Error};
+use crate::{http::response::Response, limits::RETRY_AFTER, policy::parts::Run};
+use portico_guest::{Argument, Error, http::ranges};
 use serde::Serialize;
 use std::borrow::Cow;
 

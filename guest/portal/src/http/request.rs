@@ -3,11 +3,6 @@
 use crate::{
     http::problem::{Kind, Problem},
     limits::JSON_MAX,
-    policy::{
-        conditions::Conditions,
-        digests::{self, BadDigest},
-        media_type,
-    },
 };
 use percent_encoding::percent_decode_str;
 use portico_guest::{
@@ -17,6 +12,11 @@ use portico_guest::{
         io::{error::Error as WasiError, streams::StreamError},
     },
     exchange::BASE_URL_HEADER,
+    http::{
+        conditions::Conditions,
+        digests::{self, BadDigest},
+        media_type,
+    },
 };
 use serde_json::{Map, Value};
 use std::borrow::Cow;

@@ -12,14 +12,11 @@ use crate::{
         response::Response,
         resumable_fields::{KNOWN_VERSIONS, Limits, announced, announced_length, completes, served, version},
     },
-    policy::{
-        digests,
-        upload_fields::{PARTIAL_UPLOAD, integer, write_boolean},
-    },
+    policy::upload_fields::{PARTIAL_UPLOAD, integer, write_boolean},
     refusal::Refusal,
     session::{End, Form},
 };
-use portico_guest::{Error, PartOptions, StoredObject, exchange::send_interim};
+use portico_guest::{Error, PartOptions, StoredObject, exchange::send_interim, http::digests};
 
 /// Answers a request, with the fields that each response of the protocol has.
 pub(super) fn answer(

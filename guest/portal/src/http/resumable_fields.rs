@@ -9,13 +9,13 @@ use crate::{
     },
     policy::{
         announced_name::Disposition,
-        media_type,
         upload_fields::{INTEROP_VERSION, PARTIAL_UPLOAD, boolean, integer, limits},
         upload_metadata::{UploadMetadata, fitting},
     },
     session::{Announced, BegunBy},
     settings::Settings,
 };
+use portico_guest::http::media_type;
 use std::ops::RangeInclusive;
 
 /// The name of a file whose client gave none.

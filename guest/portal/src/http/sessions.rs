@@ -20,13 +20,13 @@ use crate::{
     idempotency::{self, Outcome},
     limits::{IDEMPOTENCY_KEY_MAX, SIZE_MAX},
     policy::{
-        media_type, names,
+        names,
         parts::{self, Layout, Run},
     },
     refusal::Refusal,
     session::{Announced, End, Form, Received, Status},
 };
-use portico_guest::{Digest, PartOptions};
+use portico_guest::{Digest, PartOptions, http::media_type};
 use serde::Serialize;
 use serde_json::{Map, Value};
 

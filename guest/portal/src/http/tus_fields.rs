@@ -6,10 +6,10 @@ use crate::{
         request::Request,
     },
     limits::{CONCAT_MAX, UPLOAD_CONCAT_MAX},
-    policy::{checksum, media_type, upload_fields::decimal, upload_metadata::UploadMetadata},
+    policy::{checksum, upload_fields::decimal, upload_metadata::UploadMetadata},
     session::{Announced, BegunBy, Concat},
 };
-use portico_guest::Expected;
+use portico_guest::{Expected, http::media_type};
 
 /// The media type of appended content.
 pub(super) const APPENDED: &str = "application/offset+octet-stream";

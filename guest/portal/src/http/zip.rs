@@ -17,14 +17,16 @@ use crate::{
     },
     limits::{ZIP_FILES_MAX, ZIP_FORM_MAX},
     policy::{
-        disposition, media_type,
         zip::{self, Archive, Entry},
         zip_paths,
     },
 };
 use crc32fast::Hasher;
 use percent_encoding::percent_decode_str;
-use portico_guest::{Sink, Store, StoredObject};
+use portico_guest::{
+    Sink, Store, StoredObject,
+    http::{disposition, media_type},
+};
 use std::{
     collections::HashSet,
     io::{self, BufRead, Write},
