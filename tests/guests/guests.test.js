@@ -155,7 +155,7 @@ async function files(t, url, pathOf) {
     await missing('nothing is stored');
     for (const digest of [digestOf(bytes(1)).toString('base64'), '', 'AAAA', '%%%%']) {
       const headers = { 'repr-digest': `sha-256=:${digest}:` };
-      assert.equal((await put('wrong', content, headers)).status, 400, `digest ${digest}`);
+      assert.ok([400, 422].includes((await put('wrong', content, headers)).status), `digest ${digest}`);
       await missing(`digest ${digest}`);
     }
     await breakOff(target, 100_000);

@@ -6,14 +6,15 @@
 
 use crate::{
     appends::{self, Content, Tail},
-    clock,
     policy::parts::{self, Layout},
     refusal::Refusal,
     session::{ABORTED, Announced, End, Form, Received, Session},
     settings::Settings,
 };
 use portico_guest::exchange::{Outcome, count_upload};
-use portico_guest::{Digest, Error, FinalOptions, InputStream, ListedPart, PartOptions, Store, StoredObject, TempPart};
+use portico_guest::{
+    Digest, Error, FinalOptions, InputStream, ListedPart, PartOptions, Store, StoredObject, TempPart, clock, random,
+};
 use std::time::Duration;
 
 /// The metadata key of a file's original name.
@@ -67,9 +68,6 @@ pub(crate) fn record_name(id: &str) -> String {
 /// The prefix of the names of session records.
 pub(crate) const SESSIONS: &str = "sessions/";
 
-/// The prefix of the records that note when a session with parts was first seen without its record.
-pub(crate) const ORPHANS: &str = "orphans/";
-
 /// Returns the name of the record that has the length of a session which began without one.
 fn length_name(id: &str) -> String {
     format!("lengths/{id}")
@@ -101,8 +99,8 @@ impl Engine {
             }
             Parts::Appended => None,
         };
-        let id = clock::random_id();
-        let mut session = Session::new(clock::random_id(), file, part_size, clock::now_ms(), settings.session_ttl);
+        let id = random::id();
+        let mut session = Session::new(random::id(), file, part_size, clock::now_ms(), settings.session_ttl);
         session.idempotency = idempotency;
         self.store.create_record(&record_name(&id), &session.write())?;
         Ok(Found { id, session })
@@ -110,7 +108,7 @@ impl Engine {
 
     /// Finds the session of an id, which may be any text.
     pub(crate) fn find(&self, id: &str) -> Result<Found, Refusal> {
-        if !clock::is_id(id) {
+        if !random::is_id(id) {
             return Err(Refusal::Unknown);
         }
         match self.store.get_record(&record_name(id)) {

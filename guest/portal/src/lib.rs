@@ -9,33 +9,37 @@
 //! CRC-32. One instance serves one request and keeps no state.
 
 mod appends;
-mod clock;
 mod concatenation;
 mod engine;
 mod http;
 mod idempotency;
 mod limits;
 mod maintenance;
-mod orphan;
 mod policy;
 mod refusal;
 mod session;
 mod settings;
+mod times;
 
-use portico_guest::bindings::{
-    exports::wasi::http::incoming_handler::Guest,
-    wasi::http::types::{IncomingRequest, ResponseOutparam},
-};
+pub use http::answer;
 
 /// The component: an HTTP handler and background maintenance.
 #[derive(Debug)]
 pub struct Portal;
 
-impl Guest for Portal {
-    fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        http::answer(request, out);
+#[cfg(target_family = "wasm")]
+impl portico_guest::Handler for Portal {
+    fn handle(
+        request: portico_guest::bindings::wasi::http::types::IncomingRequest,
+        out: portico_guest::bindings::wasi::http::types::ResponseOutparam,
+    ) {
+        let mut request = portico_guest::http::Request::from(request);
+        let response = http::answer(&mut request);
+        portico_guest::http::send(&request, response, out);
     }
 }
 
 #[cfg(target_family = "wasm")]
-portico_guest::export_portal!(Portal);
+portico_guest::export_handler!(Portal);
+#[cfg(target_family = "wasm")]
+portico_guest::export_maintenance!(Portal);

@@ -88,35 +88,49 @@
 //! panics there.
 
 pub mod bindings;
+pub mod clock;
 mod digest;
 mod error;
 pub mod exchange;
+#[doc(hidden)]
+pub mod handler;
 pub mod http;
 mod limits;
+pub mod maintenance;
+#[cfg(not(target_family = "wasm"))]
+pub mod memory;
 mod options;
+mod orphans;
 mod pages;
+mod portal;
+pub mod random;
 mod reader;
 mod receipt;
 mod store;
 mod streams;
+mod sys;
 mod writer;
 
-pub use bindings::{
-    export_portal,
-    wasi::io::streams::{InputStream, OutputStream},
-};
+pub use bindings::{export_maintenance, exports::portico::storage::maintenance::Guest as Maintenance};
 pub use digest::{Digest, DigestFormError};
 pub use error::{Argument, Error, Result};
+pub use handler::{export_handler, exports::wasi::http::incoming_handler::Guest as Handler};
 pub use options::{DigestAlgorithm, Expected, FinalOptions, IfExists, PartOptions};
 pub use pages::{Entries, Page};
 pub use reader::FinalReader;
 pub use receipt::{ListedPart, Record, StoredObject, TempPart};
 pub use store::{Store, StoreInfo};
 pub use streams::{ReadStream, Sink};
+pub use sys::{InputStream, IoError, OutputStream, StreamError};
 pub use writer::Writer;
 
 /// Returns the guest's standard input as a stream for the host to pull. [`std::io::stdin`] reads the same input.
 #[must_use]
 pub fn stdin() -> InputStream {
-    bindings::wasi::cli::stdin::get_stdin()
+    #[cfg(target_family = "wasm")]
+    {
+        bindings::wasi::cli::stdin::get_stdin()
+    }
+    #[cfg(not(target_family = "wasm"))]
+    InputStream::from_reader(std::io::stdin())
 }

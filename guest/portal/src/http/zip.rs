@@ -8,13 +8,7 @@
 
 use crate::{
     engine::RELATIVE_PATH,
-    http::{
-        files::original_filename,
-        problem::{Kind, Problem},
-        request::Request,
-        response::Response,
-        route::Route,
-    },
+    http::{files::original_filename, route::Route},
     limits::{ZIP_FILES_MAX, ZIP_FORM_MAX},
     policy::{
         zip::{self, Archive, Entry},
@@ -25,7 +19,7 @@ use crc32fast::Hasher;
 use percent_encoding::percent_decode_str;
 use portico_guest::{
     Sink, Store, StoredObject,
-    http::{disposition, media_type},
+    http::{Kind, Problem, Request, Response, disposition, media_type},
 };
 use std::{
     collections::HashSet,

@@ -17,7 +17,7 @@ impl Validators {
     /// Returns the validators of a stored object.
     pub fn of(object: &StoredObject, now: SystemTime) -> Self {
         let last_modified = to_the_second(object.created_at.min(now));
-        Validators { etag: format!("\"{}\"", object.sha256), last_modified }
+        Validators { etag: etag(object), last_modified }
     }
 
     /// Formats `Last-Modified`.
@@ -29,6 +29,11 @@ impl Validators {
     pub fn hold_for_range(&self, if_range: Option<&str>) -> bool {
         if_range.is_none_or(|field| field == self.etag || date(field).is_some_and(|date| date == self.last_modified))
     }
+}
+
+/// Returns the entity tag of a stored object, quotes included.
+pub(super) fn etag(object: &StoredObject) -> String {
+    format!("\"{}\"", object.sha256)
 }
 
 /// The conditional fields of a request; several lines of one field are joined by commas.
