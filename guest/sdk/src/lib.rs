@@ -1,10 +1,43 @@
-//! The SDK for Rust guests of `portico:storage`: a typed [`Store`], [`std::io`] over its streams, and typed errors.
+//! The SDK for Rust guests of `portico:storage`: a typed [`Store`], what a portal needs of HTTP, and a store in memory for
+//! native tests.
 //!
 //! A guest gets one capability, the store of the scope that its host chose: no path, no credential, no socket. Content
 //! enters and leaves as streams. Each operation is atomic: after `Ok` the content is durable and visible as a whole,
 //! after an error no part of it is.
 //!
-//! # Examples
+//! # A portal
+//!
+//! A portal is a function from a request to a response, and [`portal!`] makes a component of it. Here is the smallest one,
+//! `examples/tiny-portal.rs`, without its tests:
+//!
+//! ```
+//! use portico_guest::Store;
+//! use portico_guest::http::{Kind, Problem, Request, Response, delete, download, upload};
+//!
+//! portico_guest::portal!(answer);
+//!
+//! fn answer(request: &Request) -> Result<Response, Problem> {
+//!     let name = request.path().strip_prefix("/files/").ok_or(Kind::NOT_FOUND)?;
+//!     let store = Store::open();
+//!     match request.method() {
+//!         "PUT" => {
+//!             let file = upload(request, &store, name, request.final_options()?)?;
+//!             Ok(Response::new(201).header("location", request.path()).describe(&file))
+//!         }
+//!         "GET" | "HEAD" => download(request, &store.open_final(name)?),
+//!         "DELETE" => delete(request, &store, name),
+//!         _ => Err(Problem::method_not_allowed("GET, HEAD, PUT, DELETE")),
+//!     }
+//! }
+//!
+//! // A test of it, which needs no host:
+//! let host = portico_guest::memory::Host::new();
+//! assert_eq!(host.serve(answer, Request::new("PUT", "/files/a").with_body("content")).status, 201);
+//! let range = host.serve(answer, Request::new("GET", "/files/a").with_field("range", "bytes=0-2"));
+//! assert_eq!((range.status, range.text()), (206, "con"));
+//! ```
+//!
+//! # The store
 //!
 //! Store a stream. The host pulls it to its end; no byte passes through the guest:
 //!
@@ -68,7 +101,7 @@
 //! # Ok::<(), portico_guest::Error>(())
 //! ```
 //!
-//! `examples/store-stdin.rs` is a complete guest.
+//! `examples/store-stdin.rs` is a program over the store.
 //!
 //! # When to use what
 //!
@@ -79,13 +112,11 @@
 //! - Temporary parts and [`Store::assemble_final`] for content that arrives in pieces, in any order.
 //! - [`Store::open_final`] to read an object whose receipt is needed too.
 //! - Records for the guest's own state: small documents, replaced by compare-and-swap.
-//! - [`exchange`] in a portal, for interim responses and the host's counters.
-//! - An HTTP portal implements [`bindings::exports::wasi::http::incoming_handler::Guest`] and passes its type to
-//!   [`export_portal!`]. A program is an ordinary `fn main`.
-//! - [`bindings`] for everything else.
-//!
-//! The crate also compiles outside of wasm, for documentation and for tests of a guest's own logic; a call of the host
-//! panics there.
+//! - [`http`] and [`portal!`] for a portal, [`maintenance`] for its background work, [`exchange`] for interim responses and
+//!   the host's counters. A program is an ordinary `fn main`.
+//! - [`memory`] for native tests. [`InputStream`], [`OutputStream`], [`StreamError`] and [`IoError`] are those of the host in a
+//!   component, and those of the tests elsewhere.
+//! - [`bindings`] for everything else. Outside of WebAssembly a call of a function in there panics.
 
 pub mod bindings;
 pub mod clock;

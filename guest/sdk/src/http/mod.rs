@@ -1,11 +1,7 @@
 //! HTTP for portals: requests, responses, problems, and the rules of RFC 9110 and its companions.
 //!
 //! A portal is a function from a [`Request`] to a [`Response`] or a [`Problem`]. The `?` operator makes problems of
-//! storage errors, and [`portal!`](crate::portal) makes a component of the function:
-//!
-//! ```
-#![doc = include_str!("../../examples/tiny-portal.rs")]
-//! ```
+//! storage errors, and [`portal!`](crate::portal) makes a component of the function.
 //!
 //! [`upload`], [`download`] and [`delete`] do what nearly every portal does with a file. The modules are the rules behind
 //! them, as pure functions of texts and numbers.
