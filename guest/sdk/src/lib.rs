@@ -8,7 +8,7 @@
 //! # A portal
 //!
 //! A portal is a function from a request to a response, and [`portal!`] makes a component of it. Here is the smallest one,
-//! `examples/tiny-portal.rs`, without its tests:
+//! `examples/tiny_portal.rs`, without its tests:
 //!
 //! ```
 //! use portico_guest::Store;

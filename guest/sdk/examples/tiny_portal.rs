@@ -1,7 +1,7 @@
 //! The smallest portal: `PUT`, `GET`, `HEAD` and `DELETE /files/NAME`, with digests, ranges and conditions.
 //!
-//! Build it with `cargo build -p portico-guest --example tiny-portal --target wasm32-wasip2`, and test its logic with
-//! `cargo test -p portico-guest --example tiny-portal`.
+//! Build it with `cargo build -p portico-guest --example tiny_portal --target wasm32-wasip2`, and test its logic with
+//! `cargo test -p portico-guest --example tiny_portal`.
 
 use portico_guest::Store;
 use portico_guest::http::{Kind, Problem, Request, Response, delete, download, upload};
