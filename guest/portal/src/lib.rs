@@ -2,7 +2,7 @@
 //! its host grants: no path, no credential, no socket.
 //!
 //! `policy` and `session` hold the rules as pure functions. `engine` has the operations on sessions that all protocols
-//! share. `http` has the protocols, one file each. `maintenance` is the background work.
+//! share, `ending` their ends. `http` has the protocols, one file each. `maintenance` is the background work.
 //!
 //! Invariants: the host moves content between body and store, and no byte of it enters this guest's memory, except that
 //! of forms and ZIP archives, piece by piece: only a parser finds the end of a file in a form, and only a reader its
@@ -10,6 +10,7 @@
 
 mod appends;
 mod concatenation;
+mod ending;
 mod engine;
 mod http;
 mod idempotency;
