@@ -7,6 +7,7 @@
 pub mod bindings;
 mod content;
 pub mod hosts;
+pub mod joins;
 #[cfg(not(target_family = "wasm"))]
 pub mod native;
 mod pattern;

@@ -24,6 +24,10 @@ mod delete;
 mod interrupt;
 #[path = "../src/bin/join.rs"]
 mod join;
+#[path = "../src/bin/join_at_once.rs"]
+mod join_at_once;
+#[path = "../src/bin/join_fails.rs"]
+mod join_fails;
 #[path = "../src/bin/keep_prefix.rs"]
 mod keep_prefix;
 #[path = "../src/bin/list_pages.rs"]
@@ -71,6 +75,8 @@ const PROGRAMS: &[(&str, &[Case])] = &[
     ("delete", delete::CASES),
     ("interrupt", interrupt::CASES),
     ("join", join::CASES),
+    ("join_at_once", join_at_once::CASES),
+    ("join_fails", join_fails::CASES),
     ("keep_prefix", keep_prefix::CASES),
     ("list_pages", list_pages::CASES),
     ("multipart", multipart::CASES),
