@@ -41,22 +41,26 @@
 //!
 //! Store a stream. The host pulls it to its end; no byte passes through the guest:
 //!
-//! ```no_run
+//! ```
 //! use portico_guest::{FinalOptions, Store, stdin};
 //!
+//! # let stdin = || portico_guest::InputStream::from("a,b");
+//! # portico_guest::memory::Host::new().run(|| {
 //! let store = Store::open();
 //! let stored = store.put_final("report-2026", stdin(), FinalOptions::new().content_type("text/csv"))?;
 //! println!("{} bytes, SHA-256 {}", stored.size, stored.sha256);
+//! # assert_eq!(stored.size, 3);
+//! # Ok::<(), portico_guest::Error>(()) })?;
 //! # Ok::<(), portico_guest::Error>(())
 //! ```
 //!
 //! Generate content, and publish it as a whole or not at all:
 //!
-//! ```no_run
+//! ```
 //! use portico_guest::{Error, Expected, FinalOptions, Store};
 //! use std::io::Write;
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # portico_guest::memory::Host::new().run(|| -> Result<(), Box<dyn std::error::Error>> {
 //! let mut writer = Store::open().create_final("squares", FinalOptions::new())?;
 //! let mut sink = writer.sink()?;
 //! for n in 0..1_000u64 {
@@ -68,17 +72,19 @@
 //!     Err(Error::Conflict) => println!("the name is taken"),
 //!     Err(error) => return Err(error.into()),
 //! }
-//! # Ok(()) }
+//! # assert_eq!(Store::open().stat_final("squares")?.size, 6_537);
+//! # Ok(()) }).unwrap();
 //! ```
 //!
 //! Read a range. A failure of the store in the middle is an [`io::Error`](std::io::Error), never a silent end:
 //!
-//! ```no_run
+//! ```
 //! use portico_guest::{Error, Store};
-//! use std::io::{BufRead, Read};
+//! use std::io::Read;
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # portico_guest::memory::Host::new().run(|| -> Result<(), Box<dyn std::error::Error>> {
 //! let store = Store::open();
+//! # store.put_final("squares", vec![b'1'; 300].into(), portico_guest::FinalOptions::new())?;
 //! let squares = store.open_final("squares")?;
 //! println!("{} bytes", squares.receipt().size);
 //! let mut text = String::new();
@@ -89,15 +95,18 @@
 //!         _ => return Err(error.into()),
 //!     },
 //! }
-//! # Ok(()) }
+//! # assert_eq!(text.len(), 100);
+//! # Ok(()) }).unwrap();
 //! ```
 //!
 //! Iterate over a listing of any length, with one page in memory:
 //!
-//! ```no_run
+//! ```
 //! # use portico_guest::Store;
+//! # portico_guest::memory::Host::new().run(|| {
 //! let total = Store::open().finals().try_fold(0, |sum, object| Ok::<_, portico_guest::Error>(sum + object?.size))?;
 //! println!("{total} bytes");
+//! # Ok::<(), portico_guest::Error>(()) })?;
 //! # Ok::<(), portico_guest::Error>(())
 //! ```
 //!

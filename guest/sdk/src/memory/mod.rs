@@ -1,6 +1,6 @@
 //! A host in memory, for native tests of a guest's logic.
 //!
-//! Outside of WebAssembly, [`Store::open`] opens the store of the [`Host`] that the test runs the guest in. The store keeps
+//! Outside of WebAssembly, [`Store::open`](crate::Store::open) opens the store of the [`Host`] that the test runs the guest in. The store keeps
 //! the contract: create-only names, expectations and digests, ranges, typed errors, records with versions, parts with joins
 //! and assemblies. The cases of the conformance suite that need one host pass on it.
 //!
@@ -54,7 +54,7 @@ use crate::{
     Error,
     http::{Problem, Request, Response},
 };
-use state::{Id, Shared};
+use state::{Id, Shared, below};
 use std::{collections::BTreeMap, time::Duration};
 use store::Store;
 
@@ -135,8 +135,4 @@ impl Default for Host {
     fn default() -> Self {
         Host::new()
     }
-}
-
-fn below(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
 }

@@ -12,6 +12,9 @@ use std::{
 /// The bucket of all final objects.
 pub(super) const BUCKET: &str = "memory";
 
+/// Where the keys of final objects begin, so that nobody takes a key for a file id.
+pub(super) const FINALS: &str = "final/";
+
 /// The largest object that a new host takes, in bytes.
 pub(super) const OBJECT_MAX: u64 = 1 << 40;
 
@@ -134,7 +137,7 @@ impl State {
         let receipt = wit::StoredObject {
             file_id: file_id.to_owned(),
             bucket: BUCKET.to_owned(),
-            key: format!("{scope}/{file_id}"),
+            key: format!("{FINALS}{}", below(scope, file_id)),
             size: bytes.len() as u64,
             sha256: Sha256::digest(bytes).to_vec(),
             content_type: options.content_type.clone(),
@@ -145,6 +148,11 @@ impl State {
         ids.insert(file_id.to_owned(), Id::Object(Object { receipt: receipt.clone(), bytes: bytes.into() }));
         Ok(receipt)
     }
+}
+
+/// Returns the path of a name in a scope.
+pub(super) fn below(scope: &str, name: &str) -> String {
+    if scope.is_empty() { name.to_owned() } else { format!("{scope}/{name}") }
 }
 
 impl Scope {

@@ -3,7 +3,7 @@
 use super::{
     content, names,
     pages::page,
-    state::{BUCKET, Id, Object, Part, Scope, Shared, State},
+    state::{BUCKET, FINALS, Id, Object, Part, Scope, Shared, State},
     streams::InputStream,
     writer::Writer,
 };
@@ -46,7 +46,8 @@ impl Store {
 
     /// Returns the file id of a final object's location, if it is in this scope.
     fn id_of<'k>(&self, bucket: &str, key: &'k str) -> Option<&'k str> {
-        let id = key.strip_prefix(&self.scope)?.strip_prefix('/')?;
+        let path = key.strip_prefix(FINALS)?;
+        let id = if self.scope.is_empty() { path } else { path.strip_prefix(&self.scope)?.strip_prefix('/')? };
         (bucket == BUCKET && names::file(id).is_ok()).then_some(id)
     }
 
