@@ -32,7 +32,7 @@ fn answer(request: &Request) -> Result<Response, Problem> {
     }
 }
 
-/// Stores content whose digest nobody has computed yet: as a part, which then becomes the file of that name.
+/// Stores content of unknown digest: as a part, which then becomes the file of its name.
 fn post(request: &Request, store: &Store) -> Result<Response, Problem> {
     let session = random::id();
     let options = request.final_options()?.same_content_ok();

@@ -1,4 +1,4 @@
-//! What a portal has of its exchange beyond WASI HTTP: interim responses, the host's counters, and the base URL.
+//! The exchange of a portal beyond WASI HTTP: interim responses, the host's counters, and the base URL.
 //!
 //! A host need not act on either function, so a portal must work without their effects. A guest that calls neither imports
 //! nothing of the interface. In native tests they have no effect.

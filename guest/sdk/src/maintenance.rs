@@ -17,7 +17,7 @@ impl Default for Progress {
     }
 }
 
-/// What the host asks for: a step of a round.
+/// A step of a round, as the host asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// About how long the step may take.
@@ -67,7 +67,7 @@ fn position<S>(after: &str, phases: &[(&str, Phase<S>)]) -> Option<(usize, Optio
     Some((at, Some(cursor.to_owned()).filter(|cursor| !cursor.is_empty())))
 }
 
-/// Says whether a session may go on.
+/// Decides whether a session may go on.
 type IsOpen<'a> = dyn Fn(&str) -> Result<bool> + 'a;
 
 /// A ready-made round: it removes the parts of sessions that the portal has given up, and forgets old tombstones.

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Time by which the clocks of hosts may differ.
 pub const CLOCKS_APART: Duration = Duration::from_secs(30 * 60);
 
-/// Where the notes are: records `orphans/SESSION`.
+/// Prefix of the names of the notes, which are records `orphans/SESSION`.
 const ORPHANS: &str = "orphans/";
 
 /// Entries of a listing between two looks at the clock.
@@ -67,7 +67,7 @@ impl Orphan {
     }
 }
 
-/// What a page of notes led to.
+/// The result of looking at a page of notes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reviewed {
     /// Sessions whose parts were deleted.

@@ -1,12 +1,12 @@
 //! Random numbers of the host.
 
-/// Returns 128 random bits in hexadecimal: an id that nobody can guess, and that no two files share.
+/// Returns 128 random bits in hexadecimal: an id that no client can guess, and that no two files share.
 #[must_use]
 pub fn id() -> String {
     hex::encode(bytes(16))
 }
 
-/// Whether a text has the form of an [`id`].
+/// Returns whether a text has the form of an [`id`].
 #[must_use]
 pub fn is_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))

@@ -1,4 +1,4 @@
-//! What the host gives a guest, by target: the bindings in a component, and a store in memory elsewhere.
+//! The host of a guest, by target: the bindings in a component, and a store in memory elsewhere.
 
 #[cfg(target_family = "wasm")]
 pub(crate) use crate::bindings::portico::storage::storage::{FinalReader, Store, Writer, error_of, open};

@@ -4,7 +4,7 @@
 
 use crate::IoError;
 
-/// Whether a body failed because the client stopped sending.
+/// Returns whether a body failed because the client stopped sending.
 #[must_use]
 pub fn is_stalled(error: &IoError) -> bool {
     #[cfg(target_family = "wasm")]

@@ -25,7 +25,7 @@ impl Validators {
         httpdate::fmt_http_date(self.last_modified)
     }
 
-    /// Whether a `Range` applies: `If-Range` is absent or names this content.
+    /// Returns whether a `Range` applies: `If-Range` is absent or names this content.
     pub fn hold_for_range(&self, if_range: Option<&str>) -> bool {
         if_range.is_none_or(|field| field == self.etag || date(field).is_some_and(|date| date == self.last_modified))
     }
@@ -94,7 +94,7 @@ enum Comparison {
     Weak,
 }
 
-/// Whether a list of entity tags, or `*`, contains the strong tag `etag`. A malformed list ends at its first error.
+/// Returns whether a list of entity tags, or `*`, contains the strong tag `etag`. A malformed list ends at its first error.
 fn names(list: &str, etag: &str, comparison: Comparison) -> bool {
     let mut rest = list.trim_matches(BLANK);
     if rest == "*" {

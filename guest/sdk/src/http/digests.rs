@@ -36,8 +36,8 @@ pub fn announced<'f>(fields: impl IntoIterator<Item = Option<&'f str>>) -> Resul
     Ok(announced)
 }
 
-/// Whether a `Want-Content-Digest` or `Want-Repr-Digest` field (RFC 9530, 4) asks for a SHA-256, with a weight of 1 to
-/// 10.
+/// Returns whether a `Want-Content-Digest` or `Want-Repr-Digest` field (RFC 9530, 4) asks for a SHA-256, with a weight
+/// of 1 to 10.
 pub fn is_wanted(field: &str) -> bool {
     let wanted = Parser::new(field).parse_dictionary_with_visitor(Wanted { weight: 0 });
     wanted.is_ok_and(|weight| (1..=10).contains(&weight))

@@ -1,4 +1,4 @@
-//! What nearly every portal does with a file: upload, download, delete.
+//! Upload, download and delete, as nearly every portal does them.
 
 use super::{
     conditions::{Validators, Verdict},

@@ -17,13 +17,13 @@ pub fn announced(text: Option<&str>) -> Option<&str> {
     }
 }
 
-/// Whether the media type in a `Content-Type` field is `essence`, whatever its parameters.
+/// Returns whether the media type in a `Content-Type` field is `essence`, whatever its parameters.
 pub fn is(field: &str, essence: &str) -> bool {
     field.split_once(';').map_or(field, |(found, _)| found).trim().eq_ignore_ascii_case(essence)
 }
 
-/// Whether the text is `type/subtype` with optional parameters, and fits the contract: 255 bytes of visible ASCII and
-/// spaces. Parameters are not checked.
+/// Returns whether the text is `type/subtype` with optional parameters, and fits the contract: 255 bytes of visible
+/// ASCII and spaces. Parameters are not checked.
 fn is_valid(text: &str) -> bool {
     let (essence, _parameters) = text.split_once(';').unwrap_or((text, ""));
     let Some((kind, subtype)) = essence.trim_end_matches(' ').split_once('/') else { return false };
@@ -32,7 +32,7 @@ fn is_valid(text: &str) -> bool {
         && [kind, subtype].iter().all(|token| !token.is_empty() && token.bytes().all(is_token_byte))
 }
 
-/// Whether a byte is a `tchar` (RFC 9110, 5.6.2).
+/// Returns whether a byte is a `tchar` (RFC 9110, 5.6.2).
 #[must_use]
 pub fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)

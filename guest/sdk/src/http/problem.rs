@@ -172,7 +172,7 @@ impl Problem {
         self
     }
 
-    /// Whether a header field was added.
+    /// Returns whether a header field was added.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.0.headers.iter().any(|(there, _)| *there == name)

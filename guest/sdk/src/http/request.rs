@@ -189,7 +189,7 @@ impl Request {
         Ok(())
     }
 
-    /// Whether the client wants the SHA-256 of its content.
+    /// Returns whether the client wants the SHA-256 of its content.
     #[must_use]
     pub fn wants_digest(&self) -> bool {
         let fields = ["want-content-digest", "want-repr-digest"];

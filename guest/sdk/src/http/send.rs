@@ -70,7 +70,7 @@ fn splice(stream: &OutputStream, source: &InputStream, size: u64) -> bool {
     true
 }
 
-/// Says why a response is cut off.
+/// Logs why a response is cut off.
 #[expect(clippy::print_stderr, reason = "the host logs it under the id of the request")]
 fn ends_early(error: &io::Error) {
     eprintln!("the response ends early: {error}");

@@ -34,8 +34,7 @@
 //! assert_eq!((reply.status, reply.text()), (200, "GET"));
 //! ```
 //!
-//! What differs from a real host: bodies and responses are in memory, nothing waits, and a sink that outlives its writer is
-//! no trap.
+//! Differences from a real host: bodies and responses are in memory, no operation waits, and a misused handle is no trap.
 
 mod content;
 pub(crate) mod current;

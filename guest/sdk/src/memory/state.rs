@@ -12,7 +12,7 @@ use std::{
 /// The bucket of all final objects.
 pub(super) const BUCKET: &str = "memory";
 
-/// Where the keys of final objects begin, so that nobody takes a key for a file id.
+/// Prefix of the keys of final objects. Because of it no key looks like a file id.
 pub(super) const FINALS: &str = "final/";
 
 /// The largest object that a new host takes, in bytes.
@@ -27,9 +27,9 @@ pub(super) struct Shared(Arc<Mutex<State>>);
 pub(super) struct State {
     scopes: BTreeMap<String, Scope>,
     pub(super) object_max: u64,
-    /// How far the host's clock is ahead of the system's.
+    /// The lead of the host's clock over the system's.
     pub(super) ahead: Duration,
-    /// What the next operation fails with.
+    /// The failure that the test ordered for the next operation.
     pub(super) fault: Option<Error>,
     writes: u64,
 }
@@ -40,7 +40,7 @@ pub(super) struct Scope {
     pub(super) parts: BTreeMap<(String, u32), Part>,
     pub(super) ids: BTreeMap<String, Id>,
     pub(super) records: BTreeMap<String, wit::StoredRecord>,
-    /// How often the puts of a session were interrupted.
+    /// Number of interrupts of each session.
     pub(super) interrupts: BTreeMap<String, u64>,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Object {
     pub(super) bytes: Arc<[u8]>,
 }
 
-/// What exists under a file id.
+/// The state of a file id that is taken.
 #[derive(Debug)]
 pub(super) enum Id {
     Object(Object),
@@ -89,7 +89,7 @@ impl Shared {
         state.fault.take().map_or(Ok(state), Err)
     }
 
-    /// How often the puts of a session were interrupted.
+    /// Returns the number of interrupts of a session.
     pub(super) fn interrupts(&self, scope: &str, session: &str) -> u64 {
         self.state().scope(scope).interrupts.get(session).copied().unwrap_or_default()
     }

@@ -98,13 +98,13 @@ impl InputStream {
         Pollable { _stream: self.pollables.clone() }
     }
 
-    /// Whether a pollable of this stream exists.
+    /// Returns whether a pollable of this stream exists.
     pub(super) fn has_pollables(&self) -> bool {
         Arc::strong_count(&self.pollables) > 1
     }
 }
 
-/// What a guest waits for. It is ready at any time here.
+/// A pollable of a stream, ready at any time. In a component, this is the `pollable` of WASI.
 #[derive(Debug)]
 pub struct Pollable {
     _stream: Arc<()>,
@@ -168,7 +168,7 @@ impl IoError {
         self.0.to_string()
     }
 
-    /// Whether the source stalled.
+    /// Returns whether the source stalled.
     pub(crate) fn is_stalled(&self) -> bool {
         self.0.kind() == io::ErrorKind::TimedOut
     }

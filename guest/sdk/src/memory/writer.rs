@@ -21,14 +21,14 @@ pub(crate) struct Writer {
     content: Arc<Mutex<Content>>,
 }
 
-/// Where content goes when it is complete.
+/// The name that complete content gets.
 #[derive(Debug)]
 enum Target {
     Part {
         session: String,
         number: u32,
         options: wit::PartOptions,
-        /// How often the session was interrupted when the writer began.
+        /// Number of interrupts of the session when the writer began.
         interrupts: u64,
     },
     Final {
@@ -128,7 +128,7 @@ impl Writer {
         }
     }
 
-    /// Whether nothing has interrupted this writer.
+    /// Returns whether the writer may read on: no interrupt came since it began.
     fn goes_on(&self) -> bool {
         match &self.target {
             Target::Part { session, interrupts, .. } => self.shared.interrupts(&self.scope, session) == *interrupts,
