@@ -23,24 +23,6 @@ mod settings;
 mod times;
 
 pub use http::answer;
+pub use maintenance::maintain;
 
-/// The component: an HTTP handler and background maintenance.
-#[derive(Debug)]
-pub struct Portal;
-
-#[cfg(target_family = "wasm")]
-impl portico_guest::Handler for Portal {
-    fn handle(
-        request: portico_guest::bindings::wasi::http::types::IncomingRequest,
-        out: portico_guest::bindings::wasi::http::types::ResponseOutparam,
-    ) {
-        let mut request = portico_guest::http::Request::from(request);
-        let response = http::answer(&mut request);
-        portico_guest::http::send(&request, response, out);
-    }
-}
-
-#[cfg(target_family = "wasm")]
-portico_guest::export_handler!(Portal);
-#[cfg(target_family = "wasm")]
-portico_guest::export_maintenance!(Portal);
+portico_guest::portal!(answer, maintenance = maintain);

@@ -14,9 +14,7 @@ use crate::{
     settings::Settings,
 };
 use portico_guest::{
-    Error, Maintenance,
-    bindings::portico::storage::storage as wit,
-    clock,
+    Error, clock,
     exchange::{Outcome, count_upload},
     maintenance::{Phase, Progress, Step, note_orphan, review_orphans, walk},
 };
@@ -33,20 +31,22 @@ const PHASES: [(&str, Phase<Round>); 4] = [
     ("tombstones", Round::tombstones),
 ];
 
-impl Maintenance for crate::Portal {
-    fn run(budget_ms: u32, after: Option<String>) -> Result<Progress, wit::Error> {
-        let (engine, settings) = (Engine::open(), Settings::load());
-        let mut round = Round { engine, settings, now_ms: clock::now_ms(), progress: Progress::default() };
-        let next = walk(&Step::new(budget_ms, after), &mut round, &PHASES).map_err(failure)?;
-        Ok(Progress { next, ..round.progress })
-    }
+/// Runs a step of the background work.
+///
+/// # Errors
+/// Why the step failed, as the host is told.
+pub fn maintain(step: Step) -> Result<Progress, Error> {
+    let (engine, settings) = (Engine::open(), Settings::load());
+    let mut round = Round { engine, settings, now_ms: clock::now_ms(), progress: Progress::default() };
+    let next = walk(&step, &mut round, &PHASES).map_err(failure)?;
+    Ok(Progress { next, ..round.progress })
 }
 
 /// Returns what the host is told about a failure.
-fn failure(error: Error) -> wit::Error {
+fn failure(error: Error) -> Error {
     match error {
-        Error::NoSpace | Error::Denied | Error::Internal { .. } | Error::InvalidArgument(_) => error.into(),
-        _ => wit::Error::Unavailable(None),
+        Error::NoSpace | Error::Denied | Error::Internal { .. } | Error::InvalidArgument(_) => error,
+        _ => Error::Unavailable { retry_after: None },
     }
 }
 

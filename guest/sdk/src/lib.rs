@@ -146,6 +146,7 @@ mod portal;
 pub mod random;
 mod reader;
 mod receipt;
+pub mod settings;
 mod store;
 mod streams;
 mod sys;

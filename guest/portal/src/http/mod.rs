@@ -24,15 +24,11 @@ use portico_guest::http::{Kind, Problem, Request, Response};
 use route::Route;
 
 /// Answers one request.
-pub fn answer(request: &mut Request) -> Response {
+///
+/// # Errors
+/// The problem that the client gets.
+pub fn answer(request: &Request) -> Result<Response, Problem> {
     uploads::prepare(request);
-    dispatch(request).unwrap_or_else(|problem| problem.request_id(request.id()).into())
-}
-
-static ROUTES: &[&[Route]] =
-    &[files::ROUTES, zip::ROUTES, sessions::ROUTES, uploads::ROUTES, openapi::ROUTES, page::ROUTES];
-
-fn dispatch(request: &Request) -> Result<Response, Problem> {
     let (route, parameters) = find(request.path()).ok_or(Kind::NOT_FOUND)?;
     let wanted = request.method();
     match route.methods.iter().find(|(method, _)| *method == wanted) {
@@ -41,6 +37,9 @@ fn dispatch(request: &Request) -> Result<Response, Problem> {
         None => Err(Problem::method_not_allowed(route.allow())),
     }
 }
+
+static ROUTES: &[&[Route]] =
+    &[files::ROUTES, zip::ROUTES, sessions::ROUTES, uploads::ROUTES, openapi::ROUTES, page::ROUTES];
 
 fn find(path: &str) -> Option<(&'static Route, Vec<&str>)> {
     let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();

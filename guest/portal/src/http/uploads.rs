@@ -58,7 +58,7 @@ enum Protocol {
 }
 
 /// Applies `X-HTTP-Method-Override` (tus 1.0) to requests of these protocols, for clients that can't send every method.
-pub(super) fn prepare(request: &mut Request) {
+pub(super) fn prepare(request: &Request) {
     if ![TUS, RESUMABLE].contains(&links::root(request)) {
         return;
     }
@@ -68,7 +68,7 @@ pub(super) fn prepare(request: &mut Request) {
         Some("HEAD") => "HEAD",
         _ => return,
     };
-    request.set_method(method);
+    request.override_method(method);
 }
 
 fn protocol(request: &Request) -> Protocol {

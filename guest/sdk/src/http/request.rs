@@ -10,7 +10,7 @@ use super::{
 use crate::{Digest, DigestAlgorithm, Expected, FinalOptions, InputStream, StreamError, exchange::BASE_URL_HEADER};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, cell::OnceCell, fmt};
 
 /// The detail of a problem about a malformed digest field.
 const MALFORMED_DIGEST: &str = "sha-256 must be 32 bytes as :base64: (RFC 9530)";
@@ -20,6 +20,7 @@ const MALFORMED_DIGEST: &str = "sha-256 must be 32 bytes as :base64: (RFC 9530)"
 /// In native tests [`memory`](crate::memory) makes requests.
 pub struct Request {
     method: Cow<'static, str>,
+    overridden: OnceCell<&'static str>,
     target: String,
     fields: Vec<(String, Vec<u8>)>,
     body: Body,
@@ -43,7 +44,13 @@ impl From<crate::bindings::wasi::http::types::IncomingRequest> for Request {
         };
         let target = request.path_with_query().unwrap_or_default();
         // One call of the host, in place of one for each field that a handler asks for.
-        Request { method, target, fields: request.headers().entries(), body: Body::new(request) }
+        Request {
+            method,
+            overridden: OnceCell::new(),
+            target,
+            fields: request.headers().entries(),
+            body: Body::new(request),
+        }
     }
 }
 
@@ -52,7 +59,7 @@ impl Request {
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn of_test(method: &str, target: &str) -> Self {
         let (method, target) = (method.to_owned().into(), target.to_owned());
-        Request { method, target, fields: Vec::new(), body: Body::default() }
+        Request { method, overridden: OnceCell::new(), target, fields: Vec::new(), body: Body::default() }
     }
 
     /// Adds a header field of a test.
@@ -67,9 +74,9 @@ impl Request {
         &mut self.body
     }
 
-    /// Takes another method than that of the request line, for protocols that name it in a field.
-    pub fn set_method(&mut self, method: impl Into<Cow<'static, str>>) {
-        self.method = method.into();
+    /// Takes another method than that of the request line, for protocols that name it in a field. The first call counts.
+    pub fn override_method(&self, method: &'static str) {
+        self.overridden.get_or_init(|| method);
     }
 
     /// Returns a reference to a path below the root of the portal, relative to this request's own path, so that it
@@ -93,7 +100,7 @@ impl Request {
     /// Returns the name of the method.
     #[must_use]
     pub fn method(&self) -> &str {
-        &self.method
+        self.overridden.get().copied().unwrap_or(&self.method)
     }
 
     /// Returns the host's id of the request, as in its log and the response.
@@ -307,7 +314,7 @@ impl Request {
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").field("method", &self.method).field("target", &self.target).finish_non_exhaustive()
+        f.debug_struct("Request").field("method", &self.method()).field("target", &self.target).finish_non_exhaustive()
     }
 }
 

@@ -37,6 +37,11 @@ pub(crate) fn now_ms() -> u64 {
     HOSTS.with_borrow(|hosts| hosts.last().map_or_else(system, |host| host.state().now_ms()))
 }
 
+/// Returns a setting of the host.
+pub(crate) fn setting(name: &str) -> Option<String> {
+    HOSTS.with_borrow(|hosts| hosts.last().and_then(|host| host.state().settings.get(name).cloned()))
+}
+
 /// Sets the host's clock forward; waits outside of a host.
 pub(crate) fn sleep(duration: Duration) {
     match HOSTS.with_borrow(|hosts| hosts.last().cloned()) {

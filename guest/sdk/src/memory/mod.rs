@@ -77,6 +77,13 @@ impl Host {
         self
     }
 
+    /// Sets a setting of the guest; see [`settings`](crate::settings).
+    #[must_use]
+    pub fn setting(self, name: &str, value: &str) -> Self {
+        self.shared.state().settings.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// Returns the store of the widest scope.
     #[must_use]
     pub fn store(&self) -> crate::Store {

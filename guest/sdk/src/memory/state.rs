@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) ahead: Duration,
     /// The failure that the test ordered for the next operation.
     pub(super) fault: Option<Error>,
+    /// The settings of the guest.
+    pub(super) settings: BTreeMap<String, String>,
     writes: u64,
 }
 
@@ -72,6 +74,7 @@ impl Shared {
             object_max: OBJECT_MAX,
             ahead: Duration::ZERO,
             fault: None,
+            settings: BTreeMap::new(),
             writes: 0,
         })))
     }
