@@ -60,7 +60,7 @@ S3_TOOLS := $(CACHE)/s3-tools-$(AWSCLI_VERSION)-$(S5CMD_VERSION)-$(RCLONE_VERSIO
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 CRATES := $(patsubst %/Cargo.toml,%,$(wildcard */Cargo.toml */*/Cargo.toml))
 # What others depend on, and what is therefore published.
-LIBRARIES := -p portico-store -p portico-s3 -p portico-host -p portico-server
+LIBRARIES := -p portico-store -p portico-s3 -p portico-host -p portico-server -p portico-guest
 GUESTS := -p portico-guest -p portico-portal -p portico-guest-conformance -p portico-test-hostile
 
 # Where `make run` stores and listens.
@@ -174,6 +174,7 @@ lint: toolchain $(if $(PAGE_HERE),$(PAGE_PACKAGES)) $(DENY) ## Check formatting,
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 	for library in $(filter-out -p,$(LIBRARIES)); do cargo check --locked --quiet --package "$$library"; done
 	cargo package $(LIBRARIES) --no-verify --allow-dirty --locked --quiet
+	cargo package -p portico-guest --target wasm32-wasip2 --allow-dirty --locked --quiet
 	$(if $(PAGE_HERE),cd page && npx tsc --noEmit)
 	$(DENY) --locked check --hide-inclusion-graph licenses bans sources
 

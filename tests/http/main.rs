@@ -34,6 +34,7 @@ mod fixture;
 mod folder;
 mod forms;
 mod forms_bad;
+mod guest_sdk;
 mod heads;
 mod health;
 mod host;

@@ -6,139 +6,115 @@
 //!
 //! The host moves and hashes all content; no byte of a file enters this program.
 
-mod http;
-mod upkeep;
+use portico_guest::http::{Kind, Problem, Request, Response, delete, download, upload};
+use portico_guest::maintenance::{Progress, Step, Sweep};
+use portico_guest::{Digest, Error, Expected, FinalOptions, PartOptions, Store, StoredObject, random};
+use std::time::Duration;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-use http::{Answer, Content, field};
-use portico_guest::bindings::exports::portico::storage::maintenance;
-use portico_guest::bindings::exports::wasi::http::incoming_handler;
-use portico_guest::bindings::portico::storage::storage;
-use portico_guest::bindings::wasi::http::types::{Fields, IncomingRequest, Method, ResponseOutparam};
-use portico_guest::{Digest, Error, Expected, FinalOptions, PartOptions, Store, StoredObject};
+portico_guest::portal!(answer, maintenance = upkeep);
 
-struct Portal;
+/// The time after which a deleted file is forgotten, so that the same content may come again.
+const FORGET_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-portico_guest::export_portal!(Portal);
-
-impl incoming_handler::Guest for Portal {
-    fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        let method = request.method();
-        let answer = route(&request, &method).unwrap_or_else(http::refused);
-        answer.send(matches!(method, Method::Head), out);
-    }
-}
-
-impl maintenance::Guest for Portal {
-    fn run(_: u32, after: Option<String>) -> Result<maintenance::Progress, storage::Error> {
-        upkeep::step(after.as_deref())
-    }
-}
-
-fn route(request: &IncomingRequest, method: &Method) -> Result<Answer, Error> {
-    let target = request.path_with_query().unwrap_or_default();
-    let path = target.split('?').next().unwrap_or_default();
-    let Some(name) = path.strip_prefix("/blobs").and_then(|rest| rest.strip_prefix('/').or(Some(rest))) else {
-        return Err(Error::NotFound);
+fn answer(request: &Request) -> Result<Response, Problem> {
+    let mut path = request.path().strip_prefix('/').unwrap_or_default().split('/');
+    let (Some("blobs"), name, None) = (path.next(), path.next().unwrap_or_default(), path.next()) else {
+        return Err(Kind::NOT_FOUND.into());
     };
-    match (method, name) {
-        (Method::Post, "") => post(request),
-        (_, "") => Ok(http::not_allowed("POST")),
-        (Method::Put, _) => put(request, name),
-        (Method::Get | Method::Head, _) => get(request, name, matches!(method, Method::Get)),
-        (Method::Delete, _) => {
-            let stored = Store::open().stat_final(name)?;
-            Store::open().delete_final(&stored.bucket, &stored.key)?;
-            Ok(Answer::new(204))
-        }
-        _ => Ok(http::not_allowed("GET, HEAD, PUT, DELETE")),
+    let store = Store::open();
+    match (request.method(), name) {
+        ("POST", "") => post(request, &store),
+        (_, "") => Err(Problem::method_not_allowed("POST")),
+        ("PUT", _) => put(request, &store, name),
+        ("GET" | "HEAD", _) => download(request, &store.open_final(name)?),
+        ("DELETE", _) => delete(request, &store, name),
+        _ => Err(Problem::method_not_allowed("GET, HEAD, PUT, DELETE")),
     }
 }
 
-/// Stores content whose digest nobody has computed yet: as a part, which then becomes the file of that name.
-fn post(request: &IncomingRequest) -> Result<Answer, Error> {
-    let store = Store::open();
-    let session = upkeep::new_session();
-    let mut part = PartOptions::new().want_sha256();
-    part.expected = expected(&request.headers())?;
-    let stored = http::body(request).and_then(|body| store.put_temp_part(&session, 1, body, part)).and_then(|part| {
+/// Stores content of unknown digest: as a part, which then becomes the file of its name.
+fn post(request: &Request, store: &Store) -> Result<Response, Problem> {
+    let session = random::id();
+    let options = request.final_options()?.same_content_ok();
+    let part = PartOptions { expected: options.expected.clone(), ..PartOptions::new().want_sha256() };
+    let stored = store.put_temp_part(&session, 1, request.body(), part).and_then(|part| {
         let digest = part.sha256.expect("the put asked for the digest");
-        store.assemble_final(&digest.to_string(), [part.temp_key], options(request))
+        // The host has compared the content with what is expected.
+        let options = FinalOptions { expected: Expected::default(), ..options };
+        store.assemble_final(&digest.to_string(), [part.temp_key], options)
     });
     // An assembly that fails leaves the part.
     if stored.is_err() {
         store.delete_session_parts(&session)?;
     }
-    stored.map(created)
+    Ok(created(&stored?))
 }
 
 /// Stores content under the digest that the client gave, which the host checks.
-fn put(request: &IncomingRequest, name: &str) -> Result<Answer, Error> {
-    let digest: Digest = name.parse().map_err(|_| Error::NotFound)?;
-    let mut options = options(request);
-    options.expected = expected(&request.headers())?;
+fn put(request: &Request, store: &Store, name: &str) -> Result<Response, Problem> {
+    let digest: Digest = name.parse().map_err(|_| Kind::NOT_FOUND)?;
+    let mut options = request.final_options()?.same_content_ok();
     if options.expected.sha256.replace(digest).is_some_and(|announced| announced != digest) {
-        return Err(Error::DigestMismatch);
+        return Err(Error::DigestMismatch.into());
     }
-    Store::open().put_final(&digest.to_string(), http::body(request)?, options).map(created)
+    Ok(created(&upload(request, store, &digest.to_string(), options)?))
 }
 
-fn get(request: &IncomingRequest, name: &str, with_ranges: bool) -> Result<Answer, Error> {
-    let reader = Store::open().open_final(name)?;
-    let stored = reader.receipt();
-    let fields = request.headers();
-    let condition = field(&fields, "if-range");
-    let wanted = field(&fields, "range").filter(|_| with_ranges && condition.is_none_or(|tag| tag == etag(stored)));
-    let range = wanted.and_then(|wanted| http::range(&wanted, stored.size));
-    let (status, range) = match range {
-        None => (200, 0..stored.size),
-        Some(range) if range.is_empty() => return Err(Error::OutOfRange { size: stored.size }),
-        Some(range) => (206, range),
-    };
-    let media_type = stored.content_type.as_deref().unwrap_or("application/octet-stream");
-    let mut answer = described(status, stored).field("accept-ranges", "bytes").field("content-type", media_type);
-    if status == 206 {
-        let (first, last) = (range.start, range.end - 1);
-        answer = answer.field("content-range", &format!("bytes {first}-{last}/{}", stored.size));
-    }
-    let size = range.end - range.start;
-    Ok(answer.content(Content::Stored(reader.stream(range)?.into_inner(), size)))
-}
-
-/// Returns what the client announces: the size, and the SHA-256 of Repr-Digest (RFC 9530).
-fn expected(fields: &Fields) -> Result<Expected, Error> {
-    let size = field(fields, "content-length").and_then(|length| length.parse().ok());
-    let announced = field(fields, "repr-digest");
-    let value =
-        announced.as_deref().and_then(|text| text.split("sha-256=:").nth(1)).and_then(|rest| rest.split(':').next());
-    let decode = |text| BASE64_STANDARD.decode(text).ok().and_then(|bytes| <[u8; Digest::LEN]>::try_from(bytes).ok());
-    let sha256 = match value {
-        None => None,
-        Some(text) => Some(Digest::new(decode(text).ok_or(Error::DigestMismatch)?)),
-    };
-    Ok(Expected { size, sha256, ..Expected::default() })
-}
-
-fn options(request: &IncomingRequest) -> FinalOptions {
-    let options = FinalOptions::new().same_content_ok();
-    match field(&request.headers(), "content-type").filter(|media_type| !media_type.is_empty()) {
-        Some(media_type) => options.content_type(media_type),
-        None => options,
-    }
-}
-
-fn created(stored: StoredObject) -> Answer {
+fn created(stored: &StoredObject) -> Response {
     let status = if stored.replayed { 200 } else { 201 };
-    described(status, &stored)
-        .field("location", &format!("/blobs/{}", stored.file_id))
-        .content(Content::Text(String::new()))
+    Response::new(status).header("location", format!("/blobs/{}", stored.file_id)).describe(stored)
 }
 
-fn described(status: u16, stored: &StoredObject) -> Answer {
-    let digest = BASE64_STANDARD.encode(stored.sha256.as_bytes());
-    Answer::new(status).field("etag", &etag(stored)).field("repr-digest", &format!("sha-256=:{digest}:"))
+/// Removes parts that a killed process left between the two steps of a POST, and forgets deleted files.
+fn upkeep(step: Step) -> Result<Progress, Error> {
+    Sweep::new(|_session| Ok(false)).forget_after(FORGET_AFTER).run(&Store::open(), step)
 }
 
-fn etag(stored: &StoredObject) -> String {
-    format!("\"{}\"", stored.sha256)
+#[cfg(test)]
+mod tests {
+    use super::{FORGET_AFTER, Request, Step, answer, upkeep};
+    use portico_guest::memory::{Cut, Host};
+    use portico_guest::{Error, InputStream};
+    use std::io::Read;
+
+    const NAME: &str = "/blobs/2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+
+    fn post(content: &str) -> Request {
+        Request::new("POST", "/blobs").with_body(content)
+    }
+
+    #[test]
+    fn equal_content_is_stored_once() {
+        let host = Host::new();
+        for status in [201, 200] {
+            let reply = host.serve(answer, post("hello"));
+            assert_eq!((reply.status, reply.field("location")), (status, Some(NAME)));
+        }
+        assert_eq!(host.serve(answer, Request::new("PUT", NAME).with_body("hello")).status, 200);
+        assert_eq!(host.serve(answer, Request::new("GET", NAME)).text(), "hello");
+        assert_eq!((host.objects().len(), host.parts().len()), (1, 0));
+    }
+
+    #[test]
+    fn other_content_is_refused() {
+        let host = Host::new();
+        assert_eq!(host.serve(answer, Request::new("PUT", NAME).with_body("hullo")).status, 422);
+        assert_eq!(host.serve(answer, Request::new("PUT", "/blobs/no-digest").with_body("hello")).status, 404);
+        let broken = InputStream::from_reader(Read::chain(&b"hel"[..], Cut));
+        assert_eq!(host.serve(answer, Request::new("POST", "/blobs").with_stream(broken)).status, 400);
+        host.fail_next(Error::Unavailable { retry_after: None });
+        assert_eq!(host.serve(answer, post("hello")).status, 503);
+        assert!(host.objects().is_empty() && host.parts().is_empty());
+    }
+
+    #[test]
+    fn deleted_content_may_come_again_after_a_day() {
+        let host = Host::new();
+        assert_eq!(host.serve(answer, post("hello")).status, 201);
+        assert_eq!(host.serve(answer, Request::new("DELETE", NAME)).status, 204);
+        assert_eq!(host.serve(answer, post("hello")).status, 410);
+        host.advance(FORGET_AFTER * 2);
+        assert_eq!(host.run(|| upkeep(Step::new(1_000, None))).map(|progress| progress.purged), Ok(1));
+        assert_eq!(host.serve(answer, post("hello")).status, 201);
+    }
 }

@@ -1,6 +1,6 @@
 //! Content that host and guest both know: its sources, its digest, and the comparison with a store's content.
 
-use crate::bindings::portico::conformance::fixture::{self, Ending};
+use crate::fixture::{self, Ending};
 use crate::pattern::fill;
 use portico_guest::{Digest, InputStream};
 use sha2::Digest as _;

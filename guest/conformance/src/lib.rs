@@ -7,10 +7,16 @@
 pub mod bindings;
 mod content;
 pub mod hosts;
+pub mod joins;
+#[cfg(not(target_family = "wasm"))]
+pub mod native;
 mod pattern;
 
+#[cfg(target_family = "wasm")]
 pub use bindings::portico::conformance::fixture;
 pub use content::{Content, Piece, endless, pattern};
+#[cfg(not(target_family = "wasm"))]
+pub use native as fixture;
 pub use portico_guest::{
     Argument, Digest, DigestAlgorithm, Error, Expected, FinalOptions, FinalReader, InputStream, ListedPart,
     OutputStream, PartOptions, ReadStream, Record, Result, Store, StoredObject, TempPart, Writer,
@@ -27,11 +33,13 @@ use std::io::Write as _;
 #[macro_export]
 macro_rules! cases {
     ($($name:ident $([$($key:ident = $value:expr),+])?),+ $(,)?) => {
+        pub(crate) const CASES: &[$crate::Case] = &[$((
+            concat!(stringify!($name) $($(, " ", stringify!($key), "=", $value)+)?),
+            $name as fn(&$crate::Store),
+        )),+];
+
         fn main() {
-            $crate::main(&[$((
-                concat!(stringify!($name) $($(, " ", stringify!($key), "=", $value)+)?),
-                $name as fn(&$crate::Store),
-            )),+]);
+            $crate::main(CASES);
         }
     };
 }
@@ -56,6 +64,18 @@ pub fn main(cases: &[Case]) {
             run(&Store::open());
         }
     }
+}
+
+/// Returns a stream as the handle that the bindings take.
+///
+/// # Panics
+/// Outside of WebAssembly, where no such handles exist.
+#[must_use]
+pub fn raw(stream: InputStream) -> portico_guest::bindings::wasi::io::streams::InputStream {
+    #[cfg(target_family = "wasm")]
+    return stream;
+    #[cfg(not(target_family = "wasm"))]
+    panic!("{stream:?} is no handle of a host")
 }
 
 /// Stores content as a final object, without options, and checks the receipt.

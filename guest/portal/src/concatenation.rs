@@ -6,12 +6,11 @@
 
 use crate::{
     appends::Content,
-    clock,
     engine::{Engine, Found, Parts, joiner_name},
     refusal::Refusal,
     session::{Announced, Concat, End, Form, JOINED, Session},
 };
-use portico_guest::{Error, StoredObject};
+use portico_guest::{Error, StoredObject, random};
 use std::collections::HashSet;
 
 impl Engine {
@@ -51,7 +50,7 @@ impl Engine {
 
     /// Finds the concatenation of exactly these uploads.
     fn concatenation_of(&self, wanted: &[String]) -> Result<Option<Found>, Refusal> {
-        let Some(first) = wanted.first().filter(|id| clock::is_id(id)) else { return Ok(None) };
+        let Some(first) = wanted.first().filter(|id| random::is_id(id)) else { return Ok(None) };
         let record = match self.store.get_record(&joiner_name(first)) {
             Ok(record) => record,
             Err(Error::NotFound) => return Ok(None),

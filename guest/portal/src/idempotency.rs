@@ -7,20 +7,19 @@
 //! Invariant: the session exists before its key leads to it.
 
 use crate::{
-    clock,
     engine::{Engine, Found, Parts, record_name},
     refusal::Refusal,
     session::Announced,
 };
 use hmac::{Hmac, KeyInit, Mac};
-use portico_guest::{Digest, Error};
+use portico_guest::{Digest, Error, random};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// The record of the store's secret.
 const SECRET: &str = "idempotency-secret";
 /// The length of the secret, in bytes.
-const SECRET_BYTES: u64 = 32;
+const SECRET_BYTES: usize = 32;
 /// Most attempts to begin a session under a key whose old session is being forgotten.
 const TRIES: usize = 3;
 
@@ -89,7 +88,7 @@ fn secret(engine: &Engine) -> Result<Vec<u8>, Refusal> {
             Err(Error::NotFound) => {}
             Err(error) => return Err(error.into()),
         }
-        let secret = clock::secret(SECRET_BYTES);
+        let secret = random::bytes(SECRET_BYTES);
         match engine.store.create_record(SECRET, &secret) {
             Ok(_) => return Ok(secret),
             Err(Error::Conflict) => {}

@@ -2,40 +2,27 @@
 //! its host grants: no path, no credential, no socket.
 //!
 //! `policy` and `session` hold the rules as pure functions. `engine` has the operations on sessions that all protocols
-//! share. `http` has the protocols, one file each. `maintenance` is the background work.
+//! share, `ending` their ends. `http` has the protocols, one file each. `maintenance` is the background work.
 //!
 //! Invariants: the host moves content between body and store, and no byte of it enters this guest's memory, except that
 //! of forms and ZIP archives, piece by piece: only a parser finds the end of a file in a form, and only a reader its
 //! CRC-32. One instance serves one request and keeps no state.
 
 mod appends;
-mod clock;
 mod concatenation;
+mod ending;
 mod engine;
 mod http;
 mod idempotency;
 mod limits;
 mod maintenance;
-mod orphan;
 mod policy;
 mod refusal;
 mod session;
 mod settings;
+mod times;
 
-use portico_guest::bindings::{
-    exports::wasi::http::incoming_handler::Guest,
-    wasi::http::types::{IncomingRequest, ResponseOutparam},
-};
+pub use http::answer;
+pub use maintenance::maintain;
 
-/// The component: an HTTP handler and background maintenance.
-#[derive(Debug)]
-pub struct Portal;
-
-impl Guest for Portal {
-    fn handle(request: IncomingRequest, out: ResponseOutparam) {
-        http::answer(request, out);
-    }
-}
-
-#[cfg(target_family = "wasm")]
-portico_guest::export_portal!(Portal);
+portico_guest::portal!(answer, maintenance = maintain);

@@ -3,15 +3,6 @@
 /// Longest original filename, in bytes: the limit of common filesystems.
 pub(crate) const FILENAME_MAX: usize = 255;
 
-/// Longest content type, in bytes: the limit of the contract.
-pub(crate) const CONTENT_TYPE_MAX: usize = 255;
-
-/// Most bytes of a short body in one write: the limit of `blocking-write-and-flush`.
-pub(crate) const WRITE_MAX: usize = 4096;
-
-/// Seconds after which a client may retry, if the store gives no time.
-pub(crate) const RETRY_AFTER: u64 = 5;
-
 /// Most parts of a file: the most that S3 joins without reading them.
 pub(crate) const PARTS_MAX: u32 = 10_000;
 

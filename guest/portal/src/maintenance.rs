@@ -1,103 +1,52 @@
 //! Background maintenance: ends expired sessions, deletes the parts of ended ones, and forgets old records and
 //! tombstones.
 //!
-//! A round has four phases, each a walk through a listing. A step continues where the previous one stopped.
+//! A round has four phases, each a walk through a listing.
 //!
 //! Invariants: a tombstone at its file id ends a session before any of its content is deleted, so a concurrent finalize
 //! either has won, and keeps the session, or fails. Parts of a session without a record are deleted only after two
-//! rounds, at least [`ORPHAN_GRACE`](crate::orphan::ORPHAN_GRACE) apart, have missed the record. The first round
-//! writes a note as a record, so that any host can run the second.
+//! rounds, at least [`ORPHAN_GRACE`](portico_guest::maintenance::ORPHAN_GRACE) apart, have missed the record.
 
 use crate::{
-    clock,
-    engine::{Engine, Found, ORPHANS, SESSIONS},
-    orphan::{Orphan, OrphanAge},
+    engine::{Engine, Found, SESSIONS},
     refusal::Refusal,
     session::{EXPIRED, tombstones_before},
     settings::Settings,
 };
 use portico_guest::{
-    Error,
-    bindings::exports::portico::storage::maintenance::{Guest, Progress},
-    bindings::portico::storage::storage as wit,
+    Error, clock,
     exchange::{Outcome, count_upload},
+    maintenance::{Phase, Progress, Step, note_orphan, review_orphans, walk},
 };
-use std::time::Duration;
 
 /// Entries of a listing between two looks at the clock.
 const PAGE: u32 = 50;
 
-/// The walks of a round, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Sessions that have parts.
-    Parts,
-    /// Sessions that were seen without a record.
-    Orphans,
-    /// Records of sessions.
-    Records,
-    /// Tombstones.
-    Tombstones,
+/// The walks of a round: sessions that have parts, sessions that were seen without a record, records of sessions, and
+/// tombstones.
+const PHASES: [(&str, Phase<Round>); 4] = [
+    ("parts", Round::parts),
+    ("orphans", Round::orphans),
+    ("records", Round::records),
+    ("tombstones", Round::tombstones),
+];
+
+/// Runs a step of the background work.
+///
+/// # Errors
+/// Why the step failed, as the host is told.
+pub fn maintain(step: Step) -> Result<Progress, Error> {
+    let (engine, settings) = (Engine::open(), Settings::load());
+    let mut round = Round { engine, settings, now_ms: clock::now_ms(), progress: Progress::default() };
+    let next = walk(&step, &mut round, &PHASES).map_err(failure)?;
+    Ok(Progress { next, ..round.progress })
 }
 
-/// The position of a round: a phase and a cursor of its listing.
-type Position = (Phase, Option<String>);
-
-impl Guest for crate::Portal {
-    fn run(budget_ms: u32, after: Option<String>) -> Result<Progress, wit::Error> {
-        let position = after.as_deref().map_or(Some((Phase::Parts, None)), read);
-        let position = position.ok_or(wit::Error::InvalidArgument(wit::Argument::Cursor))?;
-        let mut round =
-            Round { engine: Engine::open(), settings: Settings::load(), now_ms: clock::now_ms(), progress: nothing() };
-        round.run(Duration::from_millis(budget_ms.into()), position).map_err(failure)?;
-        Ok(round.progress)
-    }
-}
-
-fn nothing() -> Progress {
-    Progress { expired: 0, cleared: 0, purged: 0, open_sessions: 0, open_bytes: 0, next: None }
-}
-
-fn read(text: &str) -> Option<Position> {
-    let (phase, cursor) = text.split_once(':')?;
-    let phase = match phase {
-        "parts" => Phase::Parts,
-        "orphans" => Phase::Orphans,
-        "records" => Phase::Records,
-        "tombstones" => Phase::Tombstones,
-        _ => return None,
-    };
-    Some((phase, Some(cursor.to_owned()).filter(|cursor| !cursor.is_empty())))
-}
-
-fn write((phase, cursor): &Position) -> String {
-    let phase = match phase {
-        Phase::Parts => "parts",
-        Phase::Orphans => "orphans",
-        Phase::Records => "records",
-        Phase::Tombstones => "tombstones",
-    };
-    format!("{phase}:{}", cursor.as_deref().unwrap_or_default())
-}
-
-/// Returns the position after a page; `None` at the end of the round.
-fn following((phase, _): Position, cursor: Option<String>) -> Option<Position> {
-    match (phase, cursor) {
-        (phase, Some(cursor)) => Some((phase, Some(cursor))),
-        (Phase::Parts, None) => Some((Phase::Orphans, None)),
-        (Phase::Orphans, None) => Some((Phase::Records, None)),
-        (Phase::Records, None) => Some((Phase::Tombstones, None)),
-        (Phase::Tombstones, None) => None,
-    }
-}
-
-fn failure(error: Error) -> wit::Error {
+/// Returns what the host is told about a failure.
+fn failure(error: Error) -> Error {
     match error {
-        Error::NoSpace => wit::Error::NoSpace,
-        Error::Denied => wit::Error::Denied,
-        Error::Internal { id } => wit::Error::Internal(id),
-        Error::InvalidArgument(argument) => wit::Error::InvalidArgument(argument),
-        _ => wit::Error::Unavailable(None),
+        Error::NoSpace | Error::Denied | Error::Internal { .. } | Error::InvalidArgument(_) => error,
+        _ => Error::Unavailable { retry_after: None },
     }
 }
 
@@ -109,26 +58,6 @@ struct Round {
 }
 
 impl Round {
-    fn run(&mut self, budget: Duration, mut position: Position) -> Result<(), Error> {
-        let began = clock::monotonic();
-        loop {
-            let (phase, cursor) = &position;
-            let cursor = cursor.as_deref();
-            let cursor = match phase {
-                Phase::Parts => self.parts(cursor)?,
-                Phase::Orphans => self.orphans(cursor)?,
-                Phase::Records => self.records(cursor)?,
-                Phase::Tombstones => self.tombstones(cursor)?,
-            };
-            let Some(next) = following(position, cursor) else { return Ok(()) };
-            if clock::monotonic() - began >= budget {
-                self.progress.next = Some(write(&next));
-                return Ok(());
-            }
-            position = next;
-        }
-    }
-
     fn parts(&mut self, after: Option<&str>) -> Result<Option<String>, Error> {
         let page = self.engine.store.list_temp_sessions(after, PAGE)?;
         for id in page.items {
@@ -142,7 +71,8 @@ impl Round {
                         self.progress.open_bytes += self.engine.arrived(&found).map_err(of)?.bytes;
                     }
                 }
-                Err(Refusal::Unknown) => self.note_orphan(&id)?,
+                // Such a session has ended, because its record is created before a client learns the id, and deleted last.
+                Err(Refusal::Unknown) => note_orphan(&self.engine.store, &id, self.now_ms)?,
                 Err(Refusal::Unreadable) => {}
                 Err(refusal) => return Err(of(refusal)),
             }
@@ -150,45 +80,16 @@ impl Round {
         Ok(page.next)
     }
 
-    /// Notes a session that has parts and no record. Such a session has ended, because its record is created before a
-    /// client learns the id, and deleted last. One look may be wrong, though, and deleted parts cannot be restored.
-    fn note_orphan(&self, id: &str) -> Result<(), Error> {
-        let orphan = Orphan::new(self.now_ms);
-        match self.engine.store.create_record(&format!("{ORPHANS}{id}"), &orphan.write()) {
-            Ok(_) | Err(Error::Conflict) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
     fn orphans(&mut self, after: Option<&str>) -> Result<Option<String>, Error> {
-        let page = self.engine.store.list_records(ORPHANS, after, PAGE)?;
-        for name in page.items {
-            let id = name.strip_prefix(ORPHANS).unwrap_or_default();
-            match self.engine.find(id) {
-                Err(Refusal::Unknown) => match self.orphan_age(&name)? {
-                    Some(OrphanAge::Old) => {
-                        self.engine.store.delete_session_parts(id)?;
-                        self.progress.cleared += 1;
-                    }
-                    Some(OrphanAge::InTheFuture) => {}
-                    Some(OrphanAge::Young) | None => continue,
-                },
-                // The first look was wrong, or the record has an unknown version.
-                Ok(_) | Err(Refusal::Unreadable) => {}
-                Err(refusal) => return Err(of(refusal)),
-            }
-            self.engine.store.delete_record(&name, None)?;
-        }
-        Ok(page.next)
-    }
-
-    /// Returns the age of a note; `None` if another host has deleted it, or it has an unknown version.
-    fn orphan_age(&self, name: &str) -> Result<Option<OrphanAge>, Error> {
-        match self.engine.store.get_record(name) {
-            Ok(record) => Ok(Orphan::read(&record.value).map(|orphan| orphan.age(self.now_ms))),
-            Err(Error::NotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let is_orphan = |id: &str| match self.engine.find(id) {
+            Err(Refusal::Unknown) => Ok(true),
+            // The first look was wrong, or the record has an unknown version.
+            Ok(_) | Err(Refusal::Unreadable) => Ok(false),
+            Err(refusal) => Err(of(refusal)),
+        };
+        let reviewed = review_orphans(&self.engine.store, self.now_ms, after, is_orphan)?;
+        self.progress.cleared += reviewed.cleared;
+        Ok(reviewed.next)
     }
 
     /// Whether a session has ended. Ends the session if it has expired.
@@ -247,36 +148,5 @@ fn of(refusal: Refusal) -> Error {
     match refusal {
         Refusal::Store(error) => error,
         _ => Error::Unavailable { retry_after: None },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Phase, following, read, write};
-
-    #[test]
-    fn a_position_is_read_as_it_was_written() {
-        for phase in [Phase::Parts, Phase::Orphans, Phase::Records, Phase::Tombstones] {
-            for cursor in [None, Some("cursor:with/signs".to_owned())] {
-                let position = (phase, cursor);
-                assert_eq!(read(&write(&position)), Some(position));
-            }
-        }
-        for text in ["", "parts", "other:", ":"] {
-            assert_eq!(read(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_round_goes_through_all_phases_and_ends() {
-        let mut position = Some((Phase::Parts, None));
-        let mut seen = Vec::new();
-        while let Some(here) = position {
-            seen.push(here.0);
-            position = following(here, None);
-        }
-        assert_eq!(seen, [Phase::Parts, Phase::Orphans, Phase::Records, Phase::Tombstones]);
-        let more = following((Phase::Records, None), Some("c".to_owned()));
-        assert_eq!(more, Some((Phase::Records, Some("c".to_owned()))));
     }
 }

@@ -4,16 +4,12 @@
 //! Invariant: a session has no other state, so nothing can contradict that key.
 
 use crate::policy::parts::{Layout, Run, gaps, runs};
-use portico_guest::exchange::Protocol;
+use portico_guest::{exchange::Protocol, maintenance::CLOCKS_APART};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The version of the records' format.
 pub(crate) const VERSION: u32 = 1;
-
-/// Largest difference between the clocks of two hosts. A session expires for its client at its time, and is ended this
-/// much later.
-pub(crate) const CLOCKS_APART: Duration = Duration::from_secs(30 * 60);
 
 /// The terms of a session, fixed when it began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! The operator's settings, from `wasi:config/store`. The host validates them; an absent or malformed value is the
 //! default.
 
-use portico_guest::bindings::wasi::config::store::get;
+use portico_guest::settings;
 use std::time::Duration;
 
 /// Settings of the portal. Sizes are in bytes.
@@ -38,7 +38,7 @@ impl Default for Settings {
 impl Settings {
     /// Reads the settings from the host.
     pub(crate) fn load() -> Self {
-        Self::read(|key| get(key).ok().flatten())
+        Self::read(settings::get)
     }
 
     fn read(value: impl Fn(&str) -> Option<String>) -> Self {

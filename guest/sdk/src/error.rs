@@ -148,6 +148,32 @@ impl From<wit::Error> for Error {
     }
 }
 
+impl From<Error> for wit::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotFound => wit::Error::NotFound,
+            Error::Gone { reason } => wit::Error::Gone(reason),
+            Error::Conflict => wit::Error::Conflict,
+            Error::Ended => wit::Error::Ended,
+            Error::InvalidArgument(argument) => wit::Error::InvalidArgument(argument),
+            Error::OutOfRange { size } => wit::Error::OutOfRange(size),
+            Error::SizeMismatch { expected, actual } => {
+                wit::Error::SizeMismatch(wit::SizeMismatch { expected, actual })
+            }
+            Error::DigestMismatch => wit::Error::DigestMismatch,
+            Error::TooLarge { limit } => wit::Error::TooLarge(limit),
+            Error::Interrupted { received } => wit::Error::Interrupted(received),
+            Error::Stalled { received } => wit::Error::Stalled(received),
+            Error::NoSpace => wit::Error::NoSpace,
+            Error::Denied => wit::Error::Denied,
+            Error::Unavailable { retry_after } => {
+                wit::Error::Unavailable(retry_after.map(|after| u32::try_from(after.as_secs()).unwrap_or(u32::MAX)))
+            }
+            Error::Internal { id } => wit::Error::Internal(id),
+        }
+    }
+}
+
 /// Prints the argument's name in the WIT.
 impl fmt::Display for Argument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,8 +1,6 @@
 //! Readers of final objects.
 
-use crate::{
-    ReadStream, Result, StoredObject, bindings::portico::storage::storage::FinalReader as Handle, options::byte_range,
-};
+use crate::{ReadStream, Result, StoredObject, options::byte_range, sys::FinalReader as Handle};
 use std::ops::RangeBounds;
 
 /// A final object, opened for reading: its receipt, and any number of streams.

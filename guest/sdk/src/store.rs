@@ -1,11 +1,9 @@
 //! The store: each operation of the contract under its own name, with Rust's types.
 
 use crate::{
-    Entries, FinalOptions, FinalReader, ListedPart, Page, PartOptions, ReadStream, Record, Result, StoredObject,
-    TempPart, Writer,
-    bindings::{portico::storage::storage as wit, wasi::io::streams::InputStream},
-    options::byte_range,
-    pages::PAGE_SIZE,
+    Entries, FinalOptions, FinalReader, InputStream, ListedPart, Page, PartOptions, ReadStream, Record, Result,
+    StoredObject, TempPart, Writer, bindings::portico::storage::storage as wit, options::byte_range, pages::PAGE_SIZE,
+    sys,
 };
 use std::ops::RangeBounds;
 
@@ -18,13 +16,22 @@ pub use wit::StoreInfo;
 /// dot. Any operation may also fail with `Unavailable`, `Denied` and `Internal`, and any that stores something with
 /// `NoSpace`. The lists below omit these.
 #[derive(Debug)]
-pub struct Store(wit::Store);
+pub struct Store(sys::Store);
 
 impl Store {
     /// Opens the store of the scope that the host gave this guest.
+    ///
+    /// Outside of WebAssembly this is the store of the [`Host`](crate::memory::Host) that runs the guest, and a panic
+    /// where there is none.
     #[must_use]
     pub fn open() -> Self {
-        Store(wit::open())
+        Store(sys::open())
+    }
+
+    /// Creates a store of a host in memory.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn of(store: sys::Store) -> Self {
+        Store(store)
     }
 
     /// Describes this store.

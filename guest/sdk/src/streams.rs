@@ -5,13 +5,7 @@
 
 use crate::{
     Error,
-    bindings::{
-        portico::storage::storage,
-        wasi::io::{
-            error::Error as WasiError,
-            streams::{InputStream, OutputStream, StreamError},
-        },
-    },
+    sys::{InputStream, IoError, OutputStream, StreamError, await_room, error_of},
 };
 use std::{
     io::{self, BufRead, Read, Write},
@@ -137,7 +131,7 @@ impl Write for Sink<'_> {
                     let amount = usize::try_from(room).map_or(bytes.len(), |room| room.min(bytes.len()));
                     return stream.write(&bytes[..amount]).map(|()| amount);
                 }
-                stream.subscribe().block();
+                await_room(stream);
             }
         })
     }
@@ -156,8 +150,8 @@ enum Failure {
 }
 
 impl Failure {
-    fn of(error: &WasiError) -> Self {
-        match storage::error_of(error) {
+    fn of(error: &IoError) -> Self {
+        match error_of(error) {
             Some(error) => Failure::Storage(error.into()),
             None => Failure::Foreign(error.to_debug_string()),
         }

@@ -4,11 +4,7 @@
 //! nothing else until the sink is dropped, and `finish` consumes the writer.
 
 use crate::{
-    Expected, Result, Sink, StoredObject, TempPart,
-    bindings::{
-        portico::storage::storage::{self as wit, Receipt},
-        wasi::io::streams::InputStream,
-    },
+    Expected, InputStream, Result, Sink, StoredObject, TempPart, bindings::portico::storage::storage::Receipt, sys,
 };
 use std::marker::PhantomData;
 
@@ -17,12 +13,12 @@ use std::marker::PhantomData;
 /// `R` is the receipt that [`Writer::finish`] returns: [`TempPart`] or [`StoredObject`].
 #[derive(Debug)]
 pub struct Writer<R> {
-    handle: wit::Writer,
+    handle: sys::Writer,
     receipt: PhantomData<R>,
 }
 
 impl<R: From<Receipt>> Writer<R> {
-    pub(crate) fn new(handle: wit::Writer) -> Self {
+    pub(crate) fn new(handle: sys::Writer) -> Self {
         Writer { handle, receipt: PhantomData }
     }
 
@@ -50,7 +46,7 @@ impl<R: From<Receipt>> Writer<R> {
     /// Those of [`Store::put_temp_part`](crate::Store::put_temp_part) or [`Store::put_final`](crate::Store::put_final);
     /// the error of an earlier operation that failed.
     pub fn finish(self, expected: Expected) -> Result<R> {
-        Ok(wit::Writer::finish(self.handle, &expected.into())?.into())
+        Ok(sys::Writer::finish(self.handle, &expected.into())?.into())
     }
 }
 

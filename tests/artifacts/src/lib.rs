@@ -1,6 +1,6 @@
 //! Components for tests: the portal, the examples of the guest SDK, and a portal that misbehaves.
 
-/// The examples of the guest SDK by name. They are of the world `portico:storage/command`.
+/// The examples of the guest SDK by name: `store-stdin`, of the world `portico:storage/command`, and `tiny_portal`, a portal.
 pub const EXAMPLES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/examples.rs"));
 
 /// The portal that misbehaves as its client asks.

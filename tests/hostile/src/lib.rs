@@ -1,11 +1,12 @@
 //! A portal that misbehaves as its client asks: the path of a request says how. For tests of what a guest can do to its
 //! host, which should be nothing.
+//!
+//! Exists for WebAssembly alone: the streams of a native guest are those of a test.
+#![cfg(target_family = "wasm")]
 
 mod interim;
 mod respond;
 
-use portico_guest::bindings::exports::portico::storage::maintenance::{Guest as Maintenance, Progress};
-use portico_guest::bindings::exports::wasi::http::incoming_handler::Guest;
 use portico_guest::bindings::portico::storage::storage::Error as StorageError;
 use portico_guest::bindings::wasi::clocks::monotonic_clock::subscribe_duration;
 use portico_guest::bindings::wasi::config::store::get;
@@ -15,7 +16,8 @@ use portico_guest::bindings::wasi::http::types::{
 };
 use portico_guest::bindings::wasi::random::random::get_random_bytes;
 use portico_guest::exchange::{Outcome, Protocol, count_upload};
-use portico_guest::{FinalOptions, Store};
+use portico_guest::maintenance::Progress;
+use portico_guest::{FinalOptions, Handler, Maintenance, Store};
 use respond::{answer, answer_with, begin, finish};
 use std::hint::black_box;
 use std::io::Write;
@@ -24,10 +26,10 @@ use std::io::Write;
 #[derive(Debug)]
 pub struct Hostile;
 
-#[cfg(target_family = "wasm")]
-portico_guest::export_portal!(Hostile);
+portico_guest::export_handler!(Hostile);
+portico_guest::export_maintenance!(Hostile);
 
-impl Guest for Hostile {
+impl Handler for Hostile {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let path = request.path_with_query().unwrap_or_default();
         match path.as_str() {

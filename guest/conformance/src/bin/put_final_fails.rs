@@ -128,7 +128,7 @@ fn right_digest_of_other_size(store: &Store) {
 
 /// Arguments that the SDK's types rule out.
 fn expectations_of_no_form(store: &Store) {
-    let raw = wit::open();
+    let raw_store = wit::open();
     let expectations = [
         (None, Some(Vec::new())),
         (None, Some(vec![0; 31])),
@@ -145,9 +145,9 @@ fn expectations_of_no_form(store: &Store) {
             metadata: Vec::new(),
         };
         let invalid = |error| assert!(matches!(error, wit::Error::InvalidArgument(Argument::Expected)), "{error:?}");
-        invalid(raw.put_final("file", pattern(1, 10).source(), &options).expect_err("a refusal"));
-        invalid(raw.create_final("file", &options).expect_err("a refusal"));
-        invalid(raw.assemble_final("file", &[], &options).expect_err("a refusal"));
+        invalid(raw_store.put_final("file", raw(pattern(1, 10).source()), &options).expect_err("a refusal"));
+        invalid(raw_store.create_final("file", &options).expect_err("a refusal"));
+        invalid(raw_store.assemble_final("file", &[], &options).expect_err("a refusal"));
         let options = wit::PartOptions {
             expected: expected.clone(),
             if_exists: wit::IfExists::Fail,
@@ -159,8 +159,8 @@ fn expectations_of_no_form(store: &Store) {
             previous: None,
             compute: Vec::new(),
         };
-        invalid(raw.put_temp_part("session", 1, pattern(1, 10).source(), &options).expect_err("a refusal"));
-        invalid(raw.create_temp_part("session", 1, &options).expect_err("a refusal"));
+        invalid(raw_store.put_temp_part("session", 1, raw(pattern(1, 10).source()), &options).expect_err("a refusal"));
+        invalid(raw_store.create_temp_part("session", 1, &options).expect_err("a refusal"));
         let none = wit::Expected { size: None, sha256: None, others: Vec::new() };
         let options = wit::FinalOptions {
             expected: none,
@@ -168,7 +168,7 @@ fn expectations_of_no_form(store: &Store) {
             content_type: None,
             metadata: Vec::new(),
         };
-        let writer = raw.create_final("file", &options).expect("a writer");
+        let writer = raw_store.create_final("file", &options).expect("a writer");
         invalid(wit::Writer::finish(writer, &expected).expect_err("a refusal"));
     }
     assert_free(store, "file");

@@ -1,6 +1,6 @@
 //! Streams that are open during other operations.
 
-use portico_guest::bindings::wasi::io::streams::StreamError;
+use portico_guest::StreamError;
 use portico_guest_conformance::*;
 use std::io::Read;
 

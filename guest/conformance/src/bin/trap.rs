@@ -41,7 +41,7 @@ fn raw_writer() -> wit::Writer {
         metadata: Vec::new(),
     };
     let writer = wit::open().create_final("file", &options).expect("a writer");
-    writer.pull(pattern(1, 100_000).source()).expect("a pull");
+    writer.pull(raw(pattern(1, 100_000).source())).expect("a pull");
     writer
 }
 
@@ -116,7 +116,7 @@ fn pull_with_a_sink(_: &Store) {
     let writer = raw_writer();
     let _sink = writer.sink().expect("a sink");
     fixture::ends(Outcome::HostTrap);
-    let _ = writer.pull(pattern(2, 10).source());
+    let _ = writer.pull(raw(pattern(2, 10).source()));
 }
 
 fn sink_with_a_sink(_: &Store) {

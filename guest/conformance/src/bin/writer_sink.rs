@@ -54,7 +54,7 @@ fn spliced_from_a_stream(store: &Store) {
         compute: Vec::new(),
     };
     let writer = wit::open().create_temp_part("session", 2, &options).expect("a writer");
-    let source = read_part(store, &part).into_inner();
+    let source = raw(read_part(store, &part).into_inner());
     let sink = writer.sink().expect("a sink");
     let mut moved = 0;
     while moved < 900_000 {

@@ -11,29 +11,25 @@
 //! An unknown id is 404, and so is a malformed one.
 
 use crate::{
-    clock,
     engine::{ORIGINAL_FILENAME, RELATIVE_PATH},
     http::{
         form::{self, Uploaded},
-        problem::{Kind, Problem},
+        links,
         receipts::{self, Row},
-        request::Request,
-        response::Response,
         route::Route,
     },
     limits::PAGE,
-    policy::{
-        accept,
-        announced_name::Disposition,
-        conditions::{Validators, Verdict},
-        digests, disposition, form as rules, media_type, names, parts,
-        ranges::{self, Selection},
-    },
+    policy::{accept, announced_name::Disposition, form as rules, names, parts},
     session::millis,
+    times,
 };
 use percent_encoding::percent_decode_str;
-use portico_guest::exchange::{Outcome, Protocol, count_upload};
-use portico_guest::{Argument, Error, FinalOptions, Store, StoredObject};
+use portico_guest::{
+    Argument, Error, Store, StoredObject,
+    exchange::{Outcome, Protocol, count_upload},
+    http::{self, Kind, Problem, Request, Response, disposition, media_type},
+    random,
+};
 use serde::Serialize;
 use std::{borrow::Cow, collections::BTreeMap, time::SystemTime};
 
@@ -72,7 +68,7 @@ impl<'o> Receipt<'o> {
             content_type: content_type(object),
             original_filename: original_filename(object),
             relative_path: object.metadata(RELATIVE_PATH),
-            created_at: clock::rfc3339(created_ms(object)),
+            created_at: times::rfc3339(created_ms(object)),
         }
     }
 }
@@ -137,12 +133,12 @@ fn post(request: &Request, _: &[&str]) -> Result<Response, Problem> {
     if request.parameter("name")?.is_some() {
         return Err(Problem::invalid("name", "each file of a form has a name of its own"));
     }
-    must_be_possible(request)?;
+    request.must_make_a_new_file()?;
     let store = Store::open();
     let Uploaded { files, unused } = form::store(request, &boundary, &store)?;
     let response = Response::new(201).header("cache-control", "no-store").header("vary", "accept");
     let response = match files.as_slice() {
-        [file] => response.header("location", request.file(&file.file_id)),
+        [file] => response.header("location", links::file(request, &file.file_id)),
         _ => response,
     };
     if accept::prefers_html(request.field("accept").as_deref()) {
@@ -160,33 +156,19 @@ fn put(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
 
 /// Stores the body, which the host pulls, as a file of that name.
 fn store(request: &Request, name: String) -> Result<Response, Problem> {
-    let mut options = FinalOptions::new().content_type(announced_type(request)?).metadata(ORIGINAL_FILENAME, name);
-    options.expected.sha256 = request.announced_digest()?;
-    options.expected.size = request.content_length()?;
-    must_be_possible(request)?;
-
+    let options = request.final_options()?.metadata(ORIGINAL_FILENAME, name);
     let store = Store::open();
     let info = store.info();
     // Refuse before the first byte is read. For a body of unknown length the store enforces the limit.
     if options.expected.size.is_some_and(|size| size > info.max_object_size) {
         return Err(Error::TooLarge { limit: info.max_object_size }.into());
     }
-    let body = request.body();
-    let stored = store.put_final(&clock::random_id(), body.stream(), options);
+    let stored = store.put_final(&random::id(), request.body(), options);
     count_upload(Protocol::Files, if stored.is_ok() { Outcome::Complete } else { Outcome::Failed });
     let stored = stored?;
     Ok(Response::new(201)
-        .header("location", request.file(&stored.file_id))
+        .header("location", links::file(request, &stored.file_id))
         .json("application/json", &Receipt::new(&stored, &info.backend)))
-}
-
-/// Refuses partial and coded content, and conditions. A new file matches no condition on an existing one.
-fn must_be_possible(request: &Request) -> Result<(), Problem> {
-    request.must_be_whole_and_plain()?;
-    match request.conditions().verdict(None, false) {
-        Verdict::Failed => Err(Kind::PRECONDITION_FAILED.into()),
-        _ => Ok(()),
-    }
 }
 
 /// Returns the name of a posted file: that of `Content-Disposition` or that of the query, which must agree.
@@ -225,68 +207,21 @@ fn get(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
 
 /// Returns the content of a file: whole, one range, or 304.
 pub(super) fn download(request: &Request, file_id: &str) -> Result<Response, Problem> {
-    let reader = Store::open().open_final(file_id)?;
-    let object = reader.receipt();
-    let validators = Validators::of(object, clock::now());
-    match request.conditions().verdict(Some(&validators), true) {
-        Verdict::Proceed => {}
-        Verdict::NotModified => return Ok(about(Response::new(304), &validators)),
-        Verdict::Failed => return Err(Kind::PRECONDITION_FAILED.into()),
+    let file = Store::open().open_final(file_id)?;
+    let response = http::download(request, &file)?;
+    if response.status() == 304 {
+        return Ok(response);
     }
-    if request.method() == "HEAD" {
-        // Ranges apply to GET alone (RFC 9110, 14.2).
-        return Ok(represent(Response::new(200), object, &validators).withheld(object.size));
-    }
-    let ranged = validators.hold_for_range(request.field("if-range").as_deref());
-    let range = if ranged { request.field("range") } else { None };
-    let (status, first, end) = match ranges::select(range.as_deref(), object.size) {
-        Selection::Whole => (200, 0, object.size),
-        Selection::Part { first, end } => (206, first, end),
-        Selection::Unsatisfiable => return Err(Error::OutOfRange { size: object.size }.into()),
-    };
-    let content = reader.stream(first..end)?.into_inner();
-    let mut response = Response::new(status);
-    if status == 206 {
-        response = response.header("content-range", ranges::content_range(first, end, object.size));
-    }
-    Ok(represent(response, object, &validators).stream(content, end - first))
+    Ok(response.header("content-disposition", disposition::attachment(original_filename(file.receipt()))))
 }
 
 fn delete(request: &Request, parameters: &[&str]) -> Result<Response, Problem> {
-    let store = Store::open();
-    let object = store.stat_final(&file_id(parameters[0])?)?;
-    if request.conditions().verdict(Some(&Validators::of(&object, clock::now())), false) == Verdict::Failed {
-        return Err(Kind::PRECONDITION_FAILED.into());
-    }
-    // Of racing DELETEs exactly one succeeds.
-    let deleted = store.delete_final(&object.bucket, &object.key)?;
-    if deleted { Ok(Response::new(204)) } else { Err(Kind::GONE.into()) }
+    http::delete(request, &Store::open(), &file_id(parameters[0])?)
 }
 
 /// Decodes the file id in a path.
 fn file_id(segment: &str) -> Result<Cow<'_, str>, Problem> {
     Ok(percent_decode_str(segment).decode_utf8().map_err(|_| Kind::NOT_FOUND)?)
-}
-
-/// Adds the fields that a 304 shares with a 200 (RFC 9110, 15.4.5). Caches must revalidate, because a file can be
-/// deleted.
-fn about(response: Response, validators: &Validators) -> Response {
-    response
-        .header("etag", validators.etag.clone())
-        .header("last-modified", validators.last_modified())
-        .header("cache-control", "no-cache")
-}
-
-/// Adds the fields that describe the content. Strangers upload it, so browsers must not guess its type, render it or
-/// run it.
-fn represent(response: Response, object: &StoredObject, validators: &Validators) -> Response {
-    about(response, validators)
-        .header("accept-ranges", "bytes")
-        .header("content-type", content_type(object))
-        .header("content-disposition", disposition::attachment(original_filename(object)))
-        .header("repr-digest", digests::field(&object.sha256))
-        .header("x-content-type-options", "nosniff")
-        .header("content-security-policy", "sandbox")
 }
 
 fn content_type(object: &StoredObject) -> &str {
@@ -300,10 +235,4 @@ fn created_ms(object: &StoredObject) -> u64 {
 /// Returns the original filename; the id for objects that another program stored.
 pub(super) fn original_filename(object: &StoredObject) -> &str {
     object.metadata(ORIGINAL_FILENAME).unwrap_or(&object.file_id)
-}
-
-fn announced_type(request: &Request) -> Result<String, Problem> {
-    let field = request.field("content-type");
-    let announced = media_type::announced(field.as_deref()).map(str::to_owned);
-    announced.ok_or_else(|| Problem::invalid("content-type", media_type::EXPECTED))
 }

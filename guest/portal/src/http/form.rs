@@ -8,21 +8,20 @@
 //! removal fails, the problem names the files that may remain.
 
 use crate::{
-    clock,
     engine::ORIGINAL_FILENAME,
-    http::{
-        form_reader::{FormReader, Part},
-        problem::{Kind, Problem},
-        request::Request,
-    },
+    http::form_reader::{FormReader, Part},
     limits::{FORM_FILES_MAX, FORM_PARTS_MAX, METADATA_BYTES_MAX},
     policy::{
         announced_name::{BadDisposition, Disposition},
         form::{BadField, Fields, SHA256},
-        media_type, names,
+        names,
     },
 };
-use portico_guest::{Error, Expected, FinalOptions, Store, StoredObject};
+use portico_guest::{
+    Error, Expected, FinalOptions, Store, StoredObject,
+    http::{Kind, Problem, Request, media_type},
+    random,
+};
 use std::io::Write;
 
 /// The files of a form, all stored.
@@ -42,9 +41,8 @@ pub(super) fn store(request: &Request, boundary: &str, store: &Store) -> Result<
         let detail = "the digest of a form is not checked; send a field `sha256` before each file";
         return Err(Problem::invalid("content-digest", detail));
     }
-    let body = request.body();
     let mut upload = FormUpload { store, fields: Fields::default(), files: Vec::new(), uncertain: None };
-    match upload.read(FormReader::new(body.stream(), boundary)) {
+    match upload.read(FormReader::new(request.body(), boundary)) {
         Ok(()) => Ok(Uploaded { files: upload.files, unused: upload.fields.unused() }),
         Err(problem) => Err(upload.undo(problem)),
     }
@@ -121,7 +119,7 @@ impl FormUpload<'_> {
         options.metadata.extend(metadata);
         options.expected.sha256 = sha256;
 
-        let id = clock::random_id();
+        let id = random::id();
         let failed = |error: Error| Problem::from(error).field(name.to_owned());
         let mut writer = self.store.create_final(&id, options).map_err(failed)?;
         let mut sink = writer.sink().map_err(failed)?;
@@ -147,7 +145,7 @@ impl FormUpload<'_> {
         let stored = self.files.iter().filter(|file| !is_gone(file)).map(|file| file.file_id.clone());
         let uncertain = self.uncertain.iter().filter(|id| self.rule_out(id).is_err()).cloned();
         let remaining: Vec<String> = stored.chain(uncertain).collect();
-        if remaining.is_empty() { problem } else { problem.remaining_files(remaining) }
+        if remaining.is_empty() { problem } else { problem.member("remaining_files", remaining) }
     }
 
     /// Ensures that no file exists under an id.

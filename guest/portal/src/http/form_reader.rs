@@ -6,17 +6,14 @@
 //! Invariant: the guest holds at most one read and one unfinished header section, preamble or boundary; content passes
 //! through as it comes.
 
-use crate::{
-    http::{
-        problem::{Kind, Problem},
-        request::is_stalled,
-    },
-    limits::{FORM_HEAD_MAX, FORM_READ},
-};
+use crate::limits::{FORM_HEAD_MAX, FORM_READ};
 use bytes::Bytes;
 use futures_util::Stream;
 use multer::{Field, Multipart};
-use portico_guest::{InputStream, bindings::wasi::io::streams::StreamError};
+use portico_guest::{
+    InputStream, StreamError,
+    http::{Kind, Problem, is_stalled},
+};
 use std::{
     error::Error,
     fmt,

@@ -1,18 +1,16 @@
 //! The HTTP surface: one table of routes, and one file of handlers for each protocol.
 //!
-//! A handler takes the request and returns a response or a problem. Invariant: only [`Response::send`] touches the
-//! host's `response-outparam`.
+//! A handler takes the request and returns a response or a problem. The SDK sends it.
 
 mod files;
 mod form;
 mod form_reader;
+mod kinds;
+mod links;
 mod openapi;
 mod page;
-mod problem;
 mod receipts;
 mod refused;
-mod request;
-mod response;
 mod resumable;
 mod resumable_fields;
 mod route;
@@ -22,32 +20,26 @@ mod tus_fields;
 mod uploads;
 mod zip;
 
-use portico_guest::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
-use problem::{Kind, Problem};
-use request::Request;
-use response::Response;
+use portico_guest::http::{Kind, Problem, Request, Response};
 use route::Route;
 
-/// Serves one request.
-pub(crate) fn answer(request: IncomingRequest, out: ResponseOutparam) {
-    let mut request = Request::new(request);
-    uploads::prepare(&mut request);
-    let response = dispatch(&request).unwrap_or_else(|problem| problem.request_id(request.id()).into());
-    response.send(request.method() == "HEAD", out);
-}
-
-static ROUTES: &[&[Route]] =
-    &[files::ROUTES, zip::ROUTES, sessions::ROUTES, uploads::ROUTES, openapi::ROUTES, page::ROUTES];
-
-fn dispatch(request: &Request) -> Result<Response, Problem> {
+/// Answers one request.
+///
+/// # Errors
+/// The problem that the client gets.
+pub fn answer(request: &Request) -> Result<Response, Problem> {
+    uploads::prepare(request);
     let (route, parameters) = find(request.path()).ok_or(Kind::NOT_FOUND)?;
     let wanted = request.method();
     match route.methods.iter().find(|(method, _)| *method == wanted) {
         Some((_, handler)) => handler(request, &parameters),
         None if wanted == "OPTIONS" => Ok(Response::new(204).header("allow", route.allow())),
-        None => Err(Problem::from(Kind::METHOD_NOT_ALLOWED).header("allow", route.allow())),
+        None => Err(Problem::method_not_allowed(route.allow())),
     }
 }
+
+static ROUTES: &[&[Route]] =
+    &[files::ROUTES, zip::ROUTES, sessions::ROUTES, uploads::ROUTES, openapi::ROUTES, page::ROUTES];
 
 fn find(path: &str) -> Option<(&'static Route, Vec<&str>)> {
     let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();

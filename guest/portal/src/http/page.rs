@@ -4,12 +4,8 @@
 //! runs no inline script, and cannot be framed. Names other than [`STABLE`] contain a digest of their content, so caches may
 //! keep them for ever.
 
-use crate::http::{
-    problem::{Kind, Problem},
-    request::Request,
-    response::Response,
-    route::Route,
-};
+use crate::http::route::Route;
+use portico_guest::http::{Kind, Problem, Request, Response};
 
 /// A file of the page.
 struct Asset {
@@ -61,9 +57,9 @@ fn serve(request: &Request, name: &str) -> Result<Response, Problem> {
     let accepted = request.field("accept-encoding");
     Ok(match asset.gzip {
         Some(gzip) if accepted.is_some_and(|field| accepts_gzip(&field)) => {
-            response.header("content-encoding", "gzip").bytes(media_type(name), gzip)
+            response.header("content-encoding", "gzip").content(media_type(name), gzip)
         }
-        _ => response.bytes(media_type(name), asset.plain),
+        _ => response.content(media_type(name), asset.plain),
     })
 }
 

@@ -2,8 +2,7 @@
 //!
 //! Invariant: every text of a client is escaped, and isolated from the direction of the text around it.
 
-use crate::http::response::Response;
-use portico_guest::StoredObject;
+use portico_guest::{StoredObject, http::Response};
 use std::{borrow::Cow, fmt::Write};
 
 /// Neither script nor style nor image, in no frame, with no form.
@@ -42,7 +41,7 @@ pub(super) fn respond<'o>(response: Response, rows: impl Iterator<Item = Row<'o>
         let _ = writeln!(page, "<p>Not stored, because no file came after them: {}</p>", names.join(", "));
     }
     response
-        .text("text/html; charset=utf-8", page)
+        .content("text/html; charset=utf-8", page)
         .header("content-security-policy", POLICY)
         .header("x-content-type-options", "nosniff")
         .header("referrer-policy", "no-referrer")

@@ -7,19 +7,18 @@
 use crate::{
     engine::{Engine, Found, Parts},
     http::{
-        problem::{Kind, Problem},
-        request::Request,
-        response::Response,
+        kinds, links,
         resumable_fields::{KNOWN_VERSIONS, Limits, announced, announced_length, completes, served, version},
     },
-    policy::{
-        digests,
-        upload_fields::{PARTIAL_UPLOAD, integer, write_boolean},
-    },
+    policy::upload_fields::{PARTIAL_UPLOAD, integer, write_boolean},
     refusal::Refusal,
     session::{End, Form},
 };
-use portico_guest::{Error, PartOptions, StoredObject, exchange::send_interim};
+use portico_guest::{
+    Error, PartOptions, StoredObject,
+    exchange::send_interim,
+    http::{Kind, Problem, Request, Response, digests},
+};
 
 /// Answers a request, with the fields that each response of the protocol has.
 pub(super) fn answer(
@@ -71,7 +70,7 @@ pub(super) fn create(request: &Request) -> Result<Response, Problem> {
     file.total_size = length;
     file.sha256 = request.repr_digest()?.map(|digest| digest.to_string());
     let found = engine.create(file, Parts::Appended, None).map_err(refused)?;
-    let location = request.absolute(&request.upload_path(&found.id));
+    let location = request.absolute(&links::upload_path(request, &found.id));
     announce(request, &location, &limits.field(Some(&found)));
     let offset = store(request, &engine, &found, limits, 0, complete)?;
     let response = Response::new(201)
@@ -142,7 +141,7 @@ pub(super) fn finished(
         .header("upload-offset", file.size.to_string())
         .header("upload-length", file.size.to_string())
         .header("upload-limit", Limits::load(engine).field(Some(found)))
-        .header("content-location", request.file(&file.file_id));
+        .header("content-location", links::file(request, &file.file_id));
     Ok(with_completeness(request, response, true))
 }
 
@@ -202,7 +201,7 @@ impl From<Problem> for Failed {
 impl From<Failed> for Problem {
     fn from(failed: Failed) -> Self {
         match failed {
-            Failed::Complete => Kind::SESSION_COMPLETE.into(),
+            Failed::Complete => kinds::SESSION_COMPLETE.into(),
             Failed::Problem(problem) => problem,
         }
     }
@@ -243,8 +242,7 @@ fn store(
     options.expected.size = size;
     request.content_digest(&mut options.expected)?;
     options.keep_prefix = options.expected.sha256.is_none() && options.expected.others.is_empty();
-    let body = request.body();
-    let put = |number, options| engine.store.put_temp_part(&found.id, number, body.stream(), options);
+    let put = |number, options| engine.store.put_temp_part(&found.id, number, request.body(), options);
     match engine.append(found, &tail, options, put) {
         // What has arrived is kept. Without Upload-Complete the client asks for the offset and goes on.
         Ok(part) if part.is_prefix => Err(unavailable().into()),
@@ -294,7 +292,7 @@ fn repeated(
         return Err(mismatch(file.size, offset));
     }
     if !complete || request.content_length()? != Some(0) && request.content_length()?.is_some() {
-        return Err(Problem::from(Kind::LENGTH_MISMATCH).detail("the upload is finished"));
+        return Err(Problem::from(kinds::LENGTH_MISMATCH).detail("the upload is finished"));
     }
     let response = Response::new(204).header("upload-offset", offset.to_string()).header("cache-control", "no-store");
     Ok(with_completeness(request, finished_as(request, response, &file), true))
@@ -302,16 +300,19 @@ fn repeated(
 
 /// Adds what a client wants to know of its file.
 fn finished_as(request: &Request, response: Response, file: &StoredObject) -> Response {
-    let response = response.header("content-location", request.file(&file.file_id));
+    let response = response.header("content-location", links::file(request, &file.file_id));
     if request.wants_digest() { response.header("repr-digest", digests::field(&file.sha256)) } else { response }
 }
 
 fn mismatch(expected: u64, provided: u64) -> Problem {
-    Problem::from(Refusal::Offset(expected)).offsets(expected, provided).header("upload-offset", expected.to_string())
+    Problem::from(Refusal::Offset(expected))
+        .member("expected-offset", expected)
+        .member("provided-offset", provided)
+        .header("upload-offset", expected.to_string())
 }
 
 fn inconsistent(engine: &Engine, found: &Found) -> Problem {
-    Problem::from(Kind::LENGTH_MISMATCH).header("upload-limit", Limits::load(engine).field(Some(found)))
+    Problem::from(kinds::LENGTH_MISMATCH).header("upload-limit", Limits::load(engine).field(Some(found)))
 }
 
 /// Refuses announced content that is longer than one request may have, before any of it is read.

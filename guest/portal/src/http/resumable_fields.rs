@@ -1,20 +1,19 @@
 //! The header fields of Resumable Uploads for HTTP: what a request says of its protocol, its file and its length.
 
 use crate::{
-    clock,
     engine::{Engine, Found},
-    http::{
-        problem::{Kind, Problem},
-        request::Request,
-    },
+    http::kinds,
     policy::{
         announced_name::Disposition,
-        media_type,
         upload_fields::{INTEROP_VERSION, PARTIAL_UPLOAD, boolean, integer, limits},
         upload_metadata::{UploadMetadata, fitting},
     },
     session::{Announced, BegunBy},
     settings::Settings,
+};
+use portico_guest::{
+    clock,
+    http::{Problem, Request, media_type},
 };
 use std::ops::RangeInclusive;
 
@@ -106,7 +105,7 @@ pub(super) fn announced_length(request: &Request, complete: bool) -> Result<Opti
     let length = request.field("upload-length").and_then(|field| integer(&field));
     let size = request.content_length()?.filter(|_| complete);
     match (length, size) {
-        (Some(length), Some(size)) if length != size => Err(Kind::LENGTH_MISMATCH.into()),
+        (Some(length), Some(size)) if length != size => Err(kinds::LENGTH_MISMATCH.into()),
         (length, size) => Ok(length.or(size)),
     }
 }

@@ -1,8 +1,6 @@
 //! A route: a pattern of paths with its handlers.
 
-use super::problem::Problem;
-use super::request::Request;
-use super::response::Response;
+use portico_guest::http::{Problem, Request, Response};
 
 pub(super) type Handler = fn(&Request, &[&str]) -> Result<Response, Problem>;
 

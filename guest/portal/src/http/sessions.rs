@@ -8,25 +8,22 @@
 //! Every request is idempotent.
 
 use crate::{
-    clock,
     engine::{Engine, Found, Parts, Standing},
-    http::{
-        files::Receipt,
-        problem::{Kind, Problem},
-        request::Request,
-        response::Response,
-        route::Route,
-    },
+    http::{files::Receipt, kinds, links, route::Route},
     idempotency::{self, Outcome},
-    limits::{IDEMPOTENCY_KEY_MAX, SIZE_MAX},
+    limits::{IDEMPOTENCY_KEY_MAX, JSON_MAX, SIZE_MAX},
     policy::{
-        media_type, names,
+        names,
         parts::{self, Layout, Run},
     },
     refusal::Refusal,
     session::{Announced, End, Form, Received, Status},
+    times,
 };
-use portico_guest::{Digest, PartOptions};
+use portico_guest::{
+    Digest, PartOptions, clock,
+    http::{Kind, Problem, Request, Response, media_type},
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -74,7 +71,7 @@ struct Part {
 }
 
 fn create(request: &Request, _: &[&str]) -> Result<Response, Problem> {
-    let members = request.json()?;
+    let members = request.json(JSON_MAX)?;
     let file = announced(&members)?;
     let engine = Engine::open();
     let (found, status) = match idempotency_key(&members)? {
@@ -82,7 +79,7 @@ fn create(request: &Request, _: &[&str]) -> Result<Response, Problem> {
         Some(key) => match idempotency::create(&engine, key, &file)? {
             Outcome::New(found) => (found, 201),
             Outcome::Same(found) => (found, 200),
-            Outcome::Other => return Err(Problem::from(Kind::IDEMPOTENCY_KEY_REUSED).field("idempotency_key")),
+            Outcome::Other => return Err(Problem::from(kinds::IDEMPOTENCY_KEY_REUSED).field("idempotency_key")),
         },
     };
     let response = if status == 201 {
@@ -122,8 +119,7 @@ fn put_part(request: &Request, parameters: &[&str]) -> Result<Response, Problem>
     options.expected.sha256 = request.announced_digest()?;
     options.want_sha256 = request.wants_digest();
     let asked = options.want_sha256 || options.expected.sha256.is_some();
-    let body = request.body();
-    let part = engine.put_part(&found, number, body.stream(), options)?;
+    let part = engine.put_part(&found, number, request.body(), options)?;
     let sha256 = part.sha256.filter(|_| asked).map(|digest| digest.to_string());
     let receipt = Part { part_number: number, size_bytes: part.size, sha256 };
     Ok(Response::new(if part.replayed { 200 } else { 201 }).json("application/json", &receipt))
@@ -143,7 +139,7 @@ fn finalize(request: &Request, parameters: &[&str]) -> Result<Response, Problem>
     let (file, is_new) = engine.finalize(&found)?;
     let response = Response::new(if is_new { 201 } else { 200 });
     Ok(response
-        .header("location", request.file(&file.file_id))
+        .header("location", links::file(request, &file.file_id))
         .json("application/json", &Receipt::new(&file, &engine.store.info().backend)))
 }
 
@@ -183,8 +179,8 @@ fn describe<'s>(
         total_parts: session.layout().map(Layout::parts),
         received_parts: runs,
         received_bytes: bytes,
-        created_at: clock::rfc3339(session.created_at),
-        expires_at: clock::rfc3339(session.expires_at),
+        created_at: times::rfc3339(session.created_at),
+        expires_at: times::rfc3339(session.expires_at),
         sha256: session.sha256.as_deref(),
         file_id: (end == Some(End::Complete)).then_some(session.file_id.as_str()),
     }

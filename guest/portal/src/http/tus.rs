@@ -8,9 +8,7 @@
 use crate::{
     engine::{Engine, Found, Parts},
     http::{
-        problem::{Kind, Problem},
-        request::Request,
-        response::Response,
+        kinds, links,
         tus_fields::{
             APPENDED, Checksum, NUMBER, announced, check_room, checksum, has_body, is_appended, length, partials,
         },
@@ -19,7 +17,10 @@ use crate::{
     refusal::Refusal,
     session::{Concat, End, Form},
 };
-use portico_guest::{Argument, DigestAlgorithm, Error, Expected, PartOptions, StoredObject, TempPart};
+use portico_guest::{
+    Argument, DigestAlgorithm, Error, Expected, PartOptions, StoredObject, TempPart,
+    http::{Kind, Problem, Request, Response},
+};
 use std::time::{Duration, SystemTime};
 
 /// The version of the protocol.
@@ -35,7 +36,7 @@ pub(super) fn answer(
 ) -> Result<Response, Problem> {
     let answer = match request.field("tus-resumable").as_deref() {
         Some(VERSION) => handler(request),
-        _ => Err(Problem::from(Kind::UNSUPPORTED_VERSION).header("tus-version", VERSION.to_owned())),
+        _ => Err(Problem::from(kinds::UNSUPPORTED_VERSION).header("tus-version", VERSION.to_owned())),
     };
     let version = || VERSION.to_owned();
     answer
@@ -61,7 +62,7 @@ pub(super) fn create(request: &Request) -> Result<Response, Problem> {
             return Err(Problem::invalid("upload-length", "the length of a concatenation is that of its uploads"));
         }
         if has_body(request)? {
-            return Err(Problem::from(Kind::OTHER_KIND).detail("a concatenation has no content of its own"));
+            return Err(Problem::from(kinds::OTHER_KIND).detail("a concatenation has no content of its own"));
         }
         file.concat = Some(partials);
         let found = engine.concatenate(file).map_err(refused)?;
@@ -90,7 +91,7 @@ pub(super) fn create(request: &Request) -> Result<Response, Problem> {
 pub(super) fn head(request: &Request, id: &str) -> Result<Response, Problem> {
     look(request, id).map_err(|problem| match problem.status() {
         // Clients begin anew after any other error of a HEAD (tus-js-client 4.3.1).
-        500.. => Problem::from(Kind::LOCKED).header("retry-after", "1".to_owned()),
+        500.. => Problem::from(kinds::LOCKED).header("retry-after", "1".to_owned()),
         _ => problem,
     })
 }
@@ -117,7 +118,7 @@ fn look(request: &Request, id: &str) -> Result<Response, Problem> {
         None => response,
     };
     Ok(match file {
-        Some(file) => response.header("content-location", request.file(&file.file_id)),
+        Some(file) => response.header("content-location", links::file(request, &file.file_id)),
         None => response.header("upload-expires", expires(&found)),
     })
 }
@@ -189,7 +190,7 @@ pub(super) fn append(request: &Request, id: &str) -> Result<Response, Problem> {
     let appended = append_to(request, &engine, &found, offset)?;
     let response = Response::new(204).header("upload-offset", appended.offset.to_string());
     Ok(match &appended.file {
-        Some(file) => response.header("content-location", request.file(&file.file_id)),
+        Some(file) => response.header("content-location", links::file(request, &file.file_id)),
         None => response.header("upload-expires", expires(&found)),
     })
 }
@@ -254,7 +255,7 @@ fn append_to(request: &Request, engine: &Engine, found: &Found, offset: u64) -> 
         }
         let part = engine.append(found, &tail, options, |number, options| match by_trailer {
             true => checked_by_trailer(request, engine, &found.id, number, options),
-            false => engine.store.put_temp_part(&found.id, number, request.body().stream(), options),
+            false => engine.store.put_temp_part(&found.id, number, request.body(), options),
         });
         match part {
             // What has arrived is kept; the client asks how much that is.
@@ -284,10 +285,9 @@ fn checked_by_trailer(
         vec![DigestAlgorithm::Md5, DigestAlgorithm::Sha1, DigestAlgorithm::Sha512, DigestAlgorithm::Crc32c];
     options.want_sha256 = true;
     let mut writer = engine.store.create_temp_part(session, number, options)?;
-    let body = request.body();
-    writer.pull(body.stream())?;
+    writer.pull(request.body())?;
     let mut expected = Expected::default();
-    let is_valid = body.trailer("upload-checksum").is_some_and(|field| checksums::expect(&field, &mut expected));
+    let is_valid = request.trailer("upload-checksum").is_some_and(|field| checksums::expect(&field, &mut expected));
     if !is_valid {
         return Err(Error::InvalidArgument(Argument::Expected));
     }
@@ -299,7 +299,7 @@ fn repeated(request: &Request, engine: &Engine, found: &Found, offset: u64) -> R
     let appended = complete_at(engine, found, offset)?;
     check_room(request, 0)?;
     // Reading the body also makes the host send 100 Continue. Without it tus-java-client takes the answer for a failure.
-    if request.content_length()?.is_none() && !request.body().has_no_content() {
+    if request.content_length()?.is_none() && !request.has_no_content() {
         return Err(Problem::from(Kind::TOO_LARGE).limit(0));
     }
     Ok(appended)
@@ -323,9 +323,9 @@ fn finish(engine: &Engine, found: &Found) -> Result<Option<StoredObject>, Proble
 
 /// The response to a creation.
 fn begun(request: &Request, found: &Found, file: Option<&StoredObject>) -> Response {
-    let response = Response::new(201).header("location", request.relative(&request.upload_path(&found.id)));
+    let response = Response::new(201).header("location", request.relative(&links::upload_path(request, &found.id)));
     match file {
-        Some(file) => response.header("content-location", request.file(&file.file_id)),
+        Some(file) => response.header("content-location", links::file(request, &file.file_id)),
         None => response.header("upload-expires", expires(found)),
     }
 }
@@ -351,9 +351,9 @@ fn refused(refusal: Refusal) -> Problem {
     match refusal {
         Refusal::Ended(end) => ended(Some(end)),
         Refusal::Offset(offset) => mismatch(offset),
-        Refusal::Busy => Problem::from(Kind::LOCKED).header("retry-after", "1".to_owned()),
+        Refusal::Busy => Problem::from(kinds::LOCKED).header("retry-after", "1".to_owned()),
         Refusal::TooLarge(limit) => Problem::from(Kind::TOO_LARGE).limit(limit),
-        Refusal::Store(Error::DigestMismatch) => Kind::CHECKSUM_MISMATCH.into(),
+        Refusal::Store(Error::DigestMismatch) => kinds::CHECKSUM_MISMATCH.into(),
         Refusal::Store(Error::InvalidArgument(Argument::Expected)) => {
             Problem::invalid("upload-checksum", "the trailer must have an algorithm and a digest in base64")
         }

@@ -1,15 +1,14 @@
 //! The header fields of tus 1.0.0: what a request says of its file, its length and its checksum.
 
 use crate::{
-    http::{
-        problem::{Kind, Problem},
-        request::Request,
-    },
     limits::{CONCAT_MAX, UPLOAD_CONCAT_MAX},
-    policy::{checksum, media_type, upload_fields::decimal, upload_metadata::UploadMetadata},
+    policy::{checksum, upload_fields::decimal, upload_metadata::UploadMetadata},
     session::{Announced, BegunBy, Concat},
 };
-use portico_guest::Expected;
+use portico_guest::{
+    Expected,
+    http::{Kind, Problem, Request, media_type},
+};
 
 /// The media type of appended content.
 pub(super) const APPENDED: &str = "application/offset+octet-stream";

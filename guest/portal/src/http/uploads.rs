@@ -4,11 +4,7 @@
 //! because systems add the fields of the IETF's draft to requests of tus clients on their own.
 
 use crate::http::{
-    files,
-    problem::{Kind, Problem},
-    request::Request,
-    response::Response,
-    resumable, resumable_fields,
+    files, links, resumable, resumable_fields,
     route::{Handler, Route},
     tus,
 };
@@ -16,6 +12,7 @@ use crate::{
     engine::Engine,
     session::{End, Form},
 };
+use portico_guest::http::{Kind, Problem, Request, Response};
 
 /// Methods of the URL at which uploads begin.
 const CREATION: &[(&str, Handler)] = &[
@@ -60,16 +57,23 @@ enum Protocol {
     Resumable,
 }
 
-/// Applies `X-HTTP-Method-Override` to requests of these protocols.
-pub(super) fn prepare(request: &mut Request) {
-    if [TUS, RESUMABLE].contains(&request.root()) {
-        request.override_method();
+/// Applies `X-HTTP-Method-Override` (tus 1.0) to requests of these protocols, for clients that can't send every method.
+pub(super) fn prepare(request: &Request) {
+    if ![TUS, RESUMABLE].contains(&links::root(request)) {
+        return;
     }
+    let method = match request.field("x-http-method-override").as_deref() {
+        Some("PATCH") => "PATCH",
+        Some("DELETE") => "DELETE",
+        Some("HEAD") => "HEAD",
+        _ => return,
+    };
+    request.override_method(method);
 }
 
 fn protocol(request: &Request) -> Protocol {
     let is_tus = request.field("tus-resumable").is_some();
-    if is_tus || (request.root() == TUS && !resumable_fields::is_spoken(request)) {
+    if is_tus || (links::root(request) == TUS && !resumable_fields::is_spoken(request)) {
         Protocol::Tus
     } else {
         Protocol::Resumable

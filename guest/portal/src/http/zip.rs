@@ -8,23 +8,19 @@
 
 use crate::{
     engine::RELATIVE_PATH,
-    http::{
-        files::original_filename,
-        problem::{Kind, Problem},
-        request::Request,
-        response::Response,
-        route::Route,
-    },
+    http::{files::original_filename, route::Route},
     limits::{ZIP_FILES_MAX, ZIP_FORM_MAX},
     policy::{
-        disposition, media_type,
         zip::{self, Archive, Entry},
         zip_paths,
     },
 };
 use crc32fast::Hasher;
 use percent_encoding::percent_decode_str;
-use portico_guest::{Sink, Store, StoredObject};
+use portico_guest::{
+    Sink, Store, StoredObject,
+    http::{Kind, Problem, Request, Response, disposition, media_type},
+};
 use std::{
     collections::HashSet,
     io::{self, BufRead, Write},

@@ -88,7 +88,7 @@ fn extended(value: &[u8]) -> Result<String, BadDisposition> {
 #[cfg(test)]
 mod tests {
     use super::{BadDisposition, Disposition};
-    use crate::policy::disposition::attachment;
+    use portico_guest::http::disposition::attachment;
     use proptest::prelude::*;
 
     #[test]

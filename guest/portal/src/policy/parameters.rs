@@ -3,6 +3,8 @@
 //! In a quoted value only `\"` and `\\` are escapes. Browsers write every other backslash as it is (HTML, "multipart/
 //! form-data encoding algorithm").
 
+use portico_guest::http::media_type::is_token_byte;
+
 /// A header value and its parameters.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Parameterized {
@@ -72,11 +74,6 @@ fn unquote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
             [] => return None,
         }
     }
-}
-
-/// Whether a byte is a `tchar` (RFC 9110, 5.6.2).
-pub(crate) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use crate::{
     limits::{FILENAME_MAX, UPLOAD_METADATA_MAX},
-    policy::{media_type, names},
+    policy::names,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use portico_guest::http::media_type;
 
 /// Why metadata is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 /// The selected part of the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Selection {
+pub enum Selection {
     /// The whole content.
     Whole,
     /// The bytes from `first` to before `end`; at least one byte.
@@ -19,17 +19,17 @@ pub(crate) enum Selection {
 
 /// Evaluates a `Range` field for content of `size` bytes. A field that is malformed, of another unit, or of several
 /// ranges selects the whole.
-pub(crate) fn select(field: Option<&str>, size: u64) -> Selection {
+pub fn select(field: Option<&str>, size: u64) -> Selection {
     field.and_then(one_range).map_or(Selection::Whole, |range| range.of(size))
 }
 
 /// Formats `Content-Range` for a part of content of `size` bytes (RFC 9110, 14.4).
-pub(crate) fn content_range(first: u64, end: u64, size: u64) -> String {
+pub fn content_range(first: u64, end: u64, size: u64) -> String {
     format!("bytes {first}-{}/{size}", end - 1)
 }
 
 /// Formats `Content-Range` for an unsatisfiable range of content of `size` bytes.
-pub(crate) fn unsatisfied_range(size: u64) -> String {
+pub fn unsatisfied_range(size: u64) -> String {
     format!("bytes */{size}")
 }
 

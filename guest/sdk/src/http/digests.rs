@@ -3,7 +3,7 @@
 //! The content of a `PUT` is the whole representation without content coding, so `Content-Digest` and `Repr-Digest`
 //! describe the same bytes.
 
-use portico_guest::Digest;
+use crate::Digest;
 use sfv::{
     BareItemFromInput, DictSerializer, KeyRef, Parser,
     visitor::{DictionaryVisitor, EntryVisitor, Ignored, InnerListVisitor, ItemVisitor},
@@ -14,7 +14,7 @@ const SHA_256: &str = "sha-256";
 
 /// Why digest fields are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BadDigest {
+pub enum BadDigest {
     /// The field is no dictionary (RFC 9651), or its `sha-256` is not 32 bytes.
     Malformed,
     /// Two fields have different digests.
@@ -22,7 +22,7 @@ pub(crate) enum BadDigest {
 }
 
 /// Returns the SHA-256 that the fields announce. Other algorithms are ignored.
-pub(crate) fn announced<'f>(fields: impl IntoIterator<Item = Option<&'f str>>) -> Result<Option<Digest>, BadDigest> {
+pub fn announced<'f>(fields: impl IntoIterator<Item = Option<&'f str>>) -> Result<Option<Digest>, BadDigest> {
     let mut announced = None;
     for field in fields.into_iter().flatten() {
         let digest = sha_256(field)?;
@@ -36,15 +36,15 @@ pub(crate) fn announced<'f>(fields: impl IntoIterator<Item = Option<&'f str>>) -
     Ok(announced)
 }
 
-/// Whether a `Want-Content-Digest` or `Want-Repr-Digest` field (RFC 9530, 4) asks for a SHA-256, with a weight of 1 to
-/// 10.
-pub(crate) fn is_wanted(field: &str) -> bool {
+/// Returns whether a `Want-Content-Digest` or `Want-Repr-Digest` field (RFC 9530, 4) asks for a SHA-256, with a weight
+/// of 1 to 10.
+pub fn is_wanted(field: &str) -> bool {
     let wanted = Parser::new(field).parse_dictionary_with_visitor(Wanted { weight: 0 });
     wanted.is_ok_and(|weight| (1..=10).contains(&weight))
 }
 
 /// Formats a digest field with this SHA-256.
-pub(crate) fn field(digest: &Digest) -> String {
+pub fn field(digest: &Digest) -> String {
     let mut dictionary = DictSerializer::new();
     let _ = dictionary.bare_item(KeyRef::constant(SHA_256), digest.as_bytes().as_slice());
     dictionary.finish().unwrap_or_default()
@@ -58,7 +58,7 @@ fn sha_256(field: &str) -> Result<Option<Digest>, BadDigest> {
 }
 
 /// Returns the SHA-512 that a field announces.
-pub(crate) fn sha_512(field: &str) -> Result<Option<Vec<u8>>, BadDigest> {
+pub fn sha_512(field: &str) -> Result<Option<Vec<u8>>, BadDigest> {
     member(field, "sha-512", 64)
 }
 
@@ -166,7 +166,7 @@ impl<'de> EntryVisitor<'de> for Weight<'_> {
 #[cfg(test)]
 mod tests {
     use super::{BadDigest, announced, field, is_wanted};
-    use portico_guest::Digest;
+    use crate::Digest;
     use proptest::prelude::*;
 
     /// Of the empty content.

@@ -1,35 +1,41 @@
 //! The media type of a file, stored as the client gave it if it is well-formed (RFC 9110, 8.3.1).
 
-use crate::{limits::CONTENT_TYPE_MAX, policy::parameters::is_token_byte};
+use crate::limits::CONTENT_TYPE_MAX;
 
 /// The media type of unknown content (RFC 9110, 8.3).
-pub(crate) const DEFAULT: &str = "application/octet-stream";
+pub const DEFAULT: &str = "application/octet-stream";
 
 /// The detail of a problem about a malformed media type.
-pub(crate) const EXPECTED: &str = "not a media type of at most 255 bytes";
+pub const EXPECTED: &str = "not a media type of at most 255 bytes";
 
 /// Returns the announced media type; `None` if the text is malformed. An absent or blank text is [`DEFAULT`], because
 /// browsers send a blank one for files of unknown type.
-pub(crate) fn announced(text: Option<&str>) -> Option<&str> {
+pub fn announced(text: Option<&str>) -> Option<&str> {
     match text {
         Some(text) if !text.trim_matches([' ', '\t']).is_empty() => Some(text).filter(|text| is_valid(text)),
         _ => Some(DEFAULT),
     }
 }
 
-/// Whether the media type in a `Content-Type` field is `essence`, whatever its parameters.
-pub(crate) fn is(field: &str, essence: &str) -> bool {
+/// Returns whether the media type in a `Content-Type` field is `essence`, whatever its parameters.
+pub fn is(field: &str, essence: &str) -> bool {
     field.split_once(';').map_or(field, |(found, _)| found).trim().eq_ignore_ascii_case(essence)
 }
 
-/// Whether the text is `type/subtype` with optional parameters, and fits the contract: 255 bytes of visible ASCII and
-/// spaces. Parameters are not checked.
+/// Returns whether the text is `type/subtype` with optional parameters, and fits the contract: 255 bytes of visible
+/// ASCII and spaces. Parameters are not checked.
 fn is_valid(text: &str) -> bool {
     let (essence, _parameters) = text.split_once(';').unwrap_or((text, ""));
     let Some((kind, subtype)) = essence.trim_end_matches(' ').split_once('/') else { return false };
     text.len() <= CONTENT_TYPE_MAX
         && text.bytes().all(|b| matches!(b, b' '..=b'~'))
         && [kind, subtype].iter().all(|token| !token.is_empty() && token.bytes().all(is_token_byte))
+}
+
+/// Returns whether a byte is a `tchar` (RFC 9110, 5.6.2).
+#[must_use]
+pub fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Formats the field for a filename. `filename` serves old clients: characters that they misread, and all beyond ASCII,
 /// are underscores there. Neither form contains a path separator of any system.
-pub(crate) fn attachment(name: &str) -> String {
+pub fn attachment(name: &str) -> String {
     let name = name.replace(['/', '\\'], "_");
     let plain = |c: char| matches!(c, ' '..='~') && !matches!(c, '"' | '%');
     let fallback: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();

@@ -1,52 +1,57 @@
 //! Conditional requests (RFC 9110, 13).
 
-use portico_guest::StoredObject;
+use crate::StoredObject;
 use std::time::{Duration, SystemTime};
 
 /// The validators of a stored object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Validators {
+pub struct Validators {
     /// A strong entity tag, quotes included: the content's SHA-256.
-    pub(crate) etag: String,
+    pub etag: String,
     /// The creation time, to the second, and never later than now (RFC 9110, 8.8.2.1) even if a clock was set back.
     /// Content under one URL never changes, so this is a strong validator too.
-    pub(crate) last_modified: SystemTime,
+    pub last_modified: SystemTime,
 }
 
 impl Validators {
     /// Returns the validators of a stored object.
-    pub(crate) fn of(object: &StoredObject, now: SystemTime) -> Self {
+    pub fn of(object: &StoredObject, now: SystemTime) -> Self {
         let last_modified = to_the_second(object.created_at.min(now));
-        Validators { etag: format!("\"{}\"", object.sha256), last_modified }
+        Validators { etag: etag(object), last_modified }
     }
 
     /// Formats `Last-Modified`.
-    pub(crate) fn last_modified(&self) -> String {
+    pub fn last_modified(&self) -> String {
         httpdate::fmt_http_date(self.last_modified)
     }
 
-    /// Whether a `Range` applies: `If-Range` is absent or names this content.
-    pub(crate) fn hold_for_range(&self, if_range: Option<&str>) -> bool {
+    /// Returns whether a `Range` applies: `If-Range` is absent or names this content.
+    pub fn hold_for_range(&self, if_range: Option<&str>) -> bool {
         if_range.is_none_or(|field| field == self.etag || date(field).is_some_and(|date| date == self.last_modified))
     }
 }
 
+/// Returns the entity tag of a stored object, quotes included.
+pub(super) fn etag(object: &StoredObject) -> String {
+    format!("\"{}\"", object.sha256)
+}
+
 /// The conditional fields of a request; several lines of one field are joined by commas.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Conditions {
+pub struct Conditions {
     /// `If-Match`.
-    pub(crate) if_match: Option<String>,
+    pub if_match: Option<String>,
     /// `If-None-Match`.
-    pub(crate) if_none_match: Option<String>,
+    pub if_none_match: Option<String>,
     /// `If-Modified-Since`.
-    pub(crate) if_modified_since: Option<String>,
+    pub if_modified_since: Option<String>,
     /// `If-Unmodified-Since`.
-    pub(crate) if_unmodified_since: Option<String>,
+    pub if_unmodified_since: Option<String>,
 }
 
 /// The outcome of the conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// Perform the request.
     Proceed,
     /// 304: the client already has the content.
@@ -58,7 +63,7 @@ pub(crate) enum Verdict {
 impl Conditions {
     /// Evaluates the conditions in the order of RFC 9110, 13.2.2. `current` are the validators of the existing object,
     /// if any; `reads` is true for GET and HEAD.
-    pub(crate) fn verdict(&self, current: Option<&Validators>, reads: bool) -> Verdict {
+    pub fn verdict(&self, current: Option<&Validators>, reads: bool) -> Verdict {
         let unmatched = if reads { Verdict::NotModified } else { Verdict::Failed };
         if let Some(field) = &self.if_match {
             if !current.is_some_and(|current| names(field, &current.etag, Comparison::Strong)) {
@@ -89,7 +94,7 @@ enum Comparison {
     Weak,
 }
 
-/// Whether a list of entity tags, or `*`, contains the strong tag `etag`. A malformed list ends at its first error.
+/// Returns whether a list of entity tags, or `*`, contains the strong tag `etag`. A malformed list ends at its first error.
 fn names(list: &str, etag: &str, comparison: Comparison) -> bool {
     let mut rest = list.trim_matches(BLANK);
     if rest == "*" {
