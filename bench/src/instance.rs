@@ -4,7 +4,7 @@ use crate::context::Bench;
 use portico_bench_harness::Result;
 use portico_bench_harness::report::{Report, Row};
 use portico_bench_harness::turns::{median, quantile};
-use portico_server::cli::BUILT_IN_PORTAL;
+use portico_cli::BUILT_IN_PORTAL;
 use portico_server::runtime::{Limits, Runtime};
 use portico_store::Scope;
 use portico_store::local::{LocalOptions, LocalStore};

@@ -1,4 +1,4 @@
-//! Builds the hostile portal and the examples of the guest SDK, and writes a table of the examples.
+//! Builds the portal, a hostile one and the examples of the guest SDK, and writes a table of the examples.
 
 use portico_guest_build::{Build, copy, report, table, watch};
 use std::process::ExitCode;
@@ -8,9 +8,11 @@ fn main() -> ExitCode {
 }
 
 fn build() -> Result<(), String> {
-    watch(&["guest/sdk", "tests/hostile", "wit"]);
+    watch(&["guest/portal", "guest/sdk", "page/dist", "page/plain.html", "tests/hostile", "wit"]);
     let packages = ["--package", "portico-guest", "--examples", "--package", "portico-test-hostile", "--lib"];
     let built = Build::for_tests()?.run(&packages)?;
     table("guest/sdk/examples", &built.join("examples"), "examples")?;
-    copy(&built.join("portico_test_hostile.wasm"), "hostile.wasm").map(drop)
+    copy(&built.join("portico_test_hostile.wasm"), "hostile.wasm")?;
+    let shipped = Build::shipped()?.run(&["--package", "portico-portal"])?;
+    copy(&shipped.join("portico_portal.wasm"), "portal.wasm").map(drop)
 }

@@ -38,11 +38,12 @@ export function send(url, { method = 'GET', headers = {}, body, chunks } = {}) {
 /** Uploads a file, and returns the status. */
 export async function upload(url, { path, size }) {
   const request = http.request(url, { method: 'PUT', headers: { 'content-length': size }, agent: false });
-  const answered = new Promise((resolve, reject) => request.on('response', resolve).on('error', reject));
+  // The pipeline ends with the exchange, so the answer has to be read meanwhile.
+  const answered = new Promise((resolve, reject) => {
+    request.on('response', (response) => resolve(response.resume().statusCode)).on('error', reject);
+  });
   await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), request);
-  const response = await answered;
-  response.resume();
-  return response.statusCode;
+  return answered;
 }
 
 /** Sends half a body, ends the connection, and returns when the server has noticed. */

@@ -72,6 +72,8 @@ mod tokens;
 mod tools;
 mod tus;
 mod tus_bad;
+mod tus_checksum;
+mod tus_concatenation;
 mod tus_kill;
 mod upkeep;
 mod verify;

@@ -41,6 +41,8 @@ mod sessions_settings;
 mod signals;
 mod tus;
 mod tus_bad;
+mod tus_checksum;
+mod tus_concatenation;
 mod tus_kill;
 mod zip;
 

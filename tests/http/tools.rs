@@ -1,7 +1,7 @@
 //! What comes with the command line: completions and the manual page.
 
 use crate::fixture::{portico, run};
-use portico_server::config::KEYS;
+use portico_cli::config::KEYS;
 use std::io::Write;
 use std::process::{Command, Stdio};
 

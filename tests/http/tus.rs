@@ -4,7 +4,6 @@ use crate::fixture::uploads::{OCTETS, TUS, append, appended, begin, begin_of, fi
 use crate::fixture::{Pattern, Server, eventually};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use sha2::Digest as _;
 use std::time::{Duration, Instant};
 
 const KIB: u64 = 1 << 10;
@@ -170,107 +169,6 @@ fn a_length_may_follow_once() {
 }
 
 #[test]
-fn checksums_are_checked_before_anything_is_kept() {
-    let server = Server::start(&[]);
-    // Its digests: by `openssl dgst`, and CRC-32C by its catalogue.
-    let text = b"123456789";
-    let sha512 = BASE64_STANDARD.encode(sha2::Sha512::digest(text));
-    let known = [
-        ("sha1", "98O8HYCOBHMq32eZZczDTKeuNEE="),
-        ("md5", "JfnnlDI7RTiF9RgfG2JNCw=="),
-        ("sha256", "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
-        ("sha512", &*sha512),
-        ("crc32c", "4waSgw=="),
-    ];
-    for (algorithm, digest) in known {
-        let upload = begin_of(&server, 18);
-        let send = |at: &str, checksum: &str| {
-            let mut connection = server.connect();
-            let fields = [TUS, OCTETS, ("Upload-Offset", at), ("Content-Length", "9"), ("Upload-Checksum", checksum)];
-            connection.request(&format!("PATCH {upload}"), &fields);
-            connection.send(text);
-            connection.response().head
-        };
-        let right = format!("{algorithm} {digest}");
-        let length = BASE64_STANDARD.decode(digest).expect("base64").len();
-        let wrong = format!("{algorithm} {}", BASE64_STANDARD.encode(vec![0; length]));
-        send("0", &wrong).expect(460, &[("upload-offset", None), ("tus-resumable", Some("1.0.0"))]);
-        assert_eq!(offset(&server, &upload), 0, "{algorithm}");
-        send("0", &right).expect(204, &[("upload-offset", Some("9"))]);
-        send("9", &wrong).expect(460, &[]);
-        assert_eq!(offset(&server, &upload), 9, "{algorithm}");
-        for malformed in ["sha1", "sha1 !", "sha3 YQ==", "", "sha1 YQ=="] {
-            assert_eq!(send("9", malformed).status, 400, "{malformed}");
-        }
-        assert_eq!(server.ask(&format!("DELETE {upload}"), &[TUS]).head.status, 204);
-    }
-    server.finish(&[]);
-}
-
-#[test]
-fn a_checksum_may_come_after_the_content() {
-    let server = Server::start(&[]);
-    let upload = begin_of(&server, 18);
-    let send = |at: &str, trailer: &str| {
-        let mut connection = server.connect();
-        let fields =
-            [TUS, OCTETS, ("Upload-Offset", at), ("Transfer-Encoding", "chunked"), ("Trailer", "Upload-Checksum")];
-        connection.request(&format!("PATCH {upload}"), &fields);
-        connection.send_chunk(b"123456789");
-        connection.send(format!("0\r\n{trailer}\r\n"));
-        connection.response().head
-    };
-    send("0", "Upload-Checksum: sha1 AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n").expect(460, &[("upload-offset", None)]);
-    send("0", "").expect(400, &[]);
-    send("0", "Upload-Checksum: sha1 YQ==\r\n").expect(400, &[]);
-    assert_eq!(offset(&server, &upload), 0);
-    send("0", "Upload-Checksum: sha1 98O8HYCOBHMq32eZZczDTKeuNEE=\r\n").expect(204, &[("upload-offset", Some("9"))]);
-    send("9", "Upload-Checksum: crc32c 4waSgw==\r\n").expect(204, &[("upload-offset", Some("18"))]);
-    let listed = server.ask("GET /files", &[]).json();
-    assert_eq!(listed["files"][0]["size_bytes"], 18);
-    assert_eq!(server.ask(&format!("DELETE {upload}"), &[TUS]).head.status, 204);
-    server.finish(&[]);
-}
-
-#[test]
-fn what_arrived_before_a_break_is_kept_unless_it_has_a_checksum() {
-    let server = Server::start(&[]);
-    let content = Pattern::new(1, 900 * KIB);
-    let upload = begin_of(&server, content.size());
-    let kept = 300 * KIB;
-    let send = |at: u64, framing: (&str, &str), more: &[(&str, &str)]| {
-        let mut connection = server.connect();
-        let at = at.to_string();
-        let fields = [&[TUS, OCTETS, ("Upload-Offset", &*at), framing], more].concat();
-        connection.request(&format!("PATCH {upload}"), &fields);
-        connection
-    };
-    let length = content.size().to_string();
-    let checksum = [("Upload-Checksum", "sha1 98O8HYCOBHMq32eZZczDTKeuNEE=")];
-    let mut connection = send(0, ("Content-Length", &length), &checksum);
-    content.pieces_of(0..kept).for_each(|piece| connection.send(piece));
-    connection.half_close();
-    let _ = connection.drain_to_end();
-    assert_eq!(offset(&server, &upload), 0);
-
-    let mut connection = send(0, ("Content-Length", &length), &[]);
-    content.pieces_of(0..kept).for_each(|piece| connection.send(piece));
-    connection.half_close();
-    let _ = connection.drain_to_end();
-    assert_eq!(offset(&server, &upload), kept);
-
-    let mut connection = send(kept, ("Transfer-Encoding", "chunked"), &[]);
-    content.pieces_of(kept..2 * kept).for_each(|piece| connection.send_chunk(piece));
-    connection.half_close();
-    let _ = connection.drain_to_end();
-    assert_eq!(offset(&server, &upload), 2 * kept);
-
-    let response = appended(&mut server.connect(), &upload, &content, 2 * kept..content.size());
-    let file = file_of(&upload, &response, &content);
-    server.finish(&[&file]);
-}
-
-#[test]
 fn a_newcomer_takes_over_from_a_client_that_stands_still() {
     let server = Server::start(&[]);
     let content = Pattern::new(1, 900 * KIB);
@@ -333,88 +231,6 @@ fn a_terminated_upload_is_gone_and_so_is_its_file() {
         assert_eq!(append(&mut server.connect(), &upload, &content, 40..40, &[]).head.status, 404);
     }
     server.finish(&[]);
-}
-
-#[test]
-fn uploads_are_joined_without_their_bytes_being_sent_again() {
-    let server = Server::start(&[]);
-    let content = Pattern::new(1, 300 * KIB);
-    let cuts = [0, 100 * KIB, 100 * KIB + 1, 300 * KIB];
-    let partials: Vec<String> = cuts
-        .windows(2)
-        .map(|cut| {
-            let length = (cut[1] - cut[0]).to_string();
-            let upload = begin(&server, &[("Upload-Length", &length), ("Upload-Concat", "partial")]);
-            // The content of each begins at its own offset 0.
-            let mut connection = server.connect();
-            let fields = [TUS, OCTETS, ("Upload-Offset", "0"), ("Content-Length", &*length)];
-            connection.request(&format!("PATCH {upload}"), &fields);
-            content.pieces_of(cut[0]..cut[1]).for_each(|piece| connection.send(piece));
-            connection.response().head.expect(204, &[("upload-offset", Some(&*length)), ("content-location", None)]);
-            let head = server.ask(&format!("HEAD {upload}"), &[TUS]).head;
-            head.expect(200, &[("upload-concat", Some("partial")), ("upload-offset", Some(&*length))]);
-            upload
-        })
-        .collect();
-    assert_eq!(server.ask("GET /files", &[]).json()["files"], serde_json::json!([]), "a partial upload makes no file");
-    // One by its whole URL, the others by their paths.
-    let field = format!("final;http://{}{} {} {}", server.addr, partials[0], partials[1], partials[2]);
-    let twice = format!("{field} {}", partials[0]);
-    let fields = |concat: &'static str| [TUS, ("Content-Length", "0"), ("Upload-Concat", concat)];
-    let begin_final =
-        |concat: &str| server.ask("POST /tus", &[TUS, ("Content-Length", "0"), ("Upload-Concat", concat)]);
-    begin_final(&twice).expect_problem(400, "invalid-request");
-    for wrong in ["final", "final;", "final; ", "finale;/tus/x", "final;/tus/0123456789abcdef0123456789abcdef", "x"] {
-        begin_final(wrong).expect_problem(400, "invalid-request");
-    }
-    let with_length = [&fields("final;/tus/x")[..], &[("Upload-Length", "1")]].concat();
-    server.ask("POST /tus", &with_length).expect_problem(400, "invalid-request");
-    let created = begin_final(&field);
-    created.head.expect(201, &[]);
-    let upload = resolved("/tus", created.head.field("location").expect("a place"));
-    let file = file_of("/tus", &created, &content);
-    let head = server.ask(&format!("HEAD {upload}"), &[TUS]).head;
-    head.expect(
-        200,
-        &[("upload-concat", Some(&*field)), ("upload-length", Some("307200")), ("upload-offset", Some("307200"))],
-    );
-    // What is joined takes no more, and is no piece of another one.
-    assert_eq!(append(&mut server.connect(), &upload, &content, 0..0, &[]).head.status, 403);
-    begin_final(&format!("final;{} {}", partials[0], partials[1])).expect_problem(400, "invalid-request");
-    // The same again, by a client that has lost the answer.
-    let again = begin_final(&field);
-    again.head.expect(201, &[("location", created.head.field("location"))]);
-    assert_eq!(server.ask(&format!("HEAD {}", partials[0]), &[TUS]).head.status, 404);
-    server.finish(&[&file]);
-}
-
-#[test]
-fn uploads_may_be_joined_before_they_are_complete() {
-    let server = Server::start(&[]);
-    let content = Pattern::new(1, 200);
-    let partials: Vec<String> =
-        (0..2).map(|_| begin(&server, &[("Upload-Length", "100"), ("Upload-Concat", "partial")])).collect();
-    let field = format!("final;{} {}", partials[0], partials[1]);
-    let created = server.ask("POST /tus", &[TUS, ("Content-Length", "0"), ("Upload-Concat", &*field)]);
-    created.head.expect(201, &[("content-location", None)]);
-    let upload = resolved("/tus", created.head.field("location").expect("a place"));
-    let head = server.ask(&format!("HEAD {upload}"), &[TUS]).head;
-    head.expect(200, &[("upload-concat", Some(&*field)), ("upload-offset", None)]);
-    for (at, partial) in partials.iter().enumerate() {
-        let mut connection = server.connect();
-        let fields = [TUS, OCTETS, ("Upload-Offset", "0"), ("Content-Length", "100")];
-        connection.request(&format!("PATCH {partial}"), &fields);
-        let start = at as u64 * 100;
-        content.pieces_of(start..start + 100).for_each(|piece| connection.send(piece));
-        connection.response().head.expect(204, &[]);
-    }
-    // The file is there without anybody having asked for it again.
-    let listed = server.ask("GET /files", &[]).json();
-    assert_eq!(listed["files"][0]["size_bytes"], 200);
-    let head = server.ask(&format!("HEAD {upload}"), &[TUS]);
-    head.head.expect(200, &[("upload-offset", Some("200"))]);
-    let file = file_of(&upload, &head, &content);
-    server.finish(&[&file]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; what it says is documented in the WIT")]
 
 wasmtime::component::bindgen!({
-    path: "../../wit",
+    path: "wit",
     world: "portico:storage/maintained",
     imports: { default: async | trappable },
     exports: { default: async },

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read};
 ///
 /// # Errors
 /// Errors of the source; [`ErrorKind::FileTooLarge`] if it has more than `limit` bytes.
-pub(crate) fn read(source: impl Read, limit: u64) -> io::Result<Vec<u8>> {
+pub fn read(source: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     source.take(limit.saturating_add(1)).read_to_end(&mut content)?;
     if content.len() as u64 > limit {
@@ -19,7 +19,7 @@ pub(crate) fn read(source: impl Read, limit: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// As [`read`]; [`ErrorKind::InvalidData`] if it is not UTF-8.
-pub(crate) fn read_text(source: impl Read, limit: u64) -> io::Result<String> {
+pub fn read_text(source: impl Read, limit: u64) -> io::Result<String> {
     String::from_utf8(read(source, limit)?).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
 }
 

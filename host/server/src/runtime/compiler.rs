@@ -106,10 +106,17 @@ impl Compiler {
         Compiler::default()
     }
 
-    /// Compiles in a process of its own, which must be this program, and keeps the results in a cache.
-    pub fn new(cache: Option<CompileCache>) -> Compiler {
+    /// Compiles in a process of its own, which is this program: called with [`CHILD_COMMAND`] and three arguments, it must pass
+    /// them to [`compile_for_parent`], with its standard input and output.
+    pub fn for_program() -> Compiler {
         // Still this program after the file was replaced by a newer version.
-        Compiler { cache, program: Some(PathBuf::from("/proc/self/exe")) }
+        Compiler { cache: None, program: Some(PathBuf::from("/proc/self/exe")) }
+    }
+
+    /// Keeps the results in a cache.
+    #[must_use]
+    pub fn with_cache(self, cache: Option<CompileCache>) -> Compiler {
+        Compiler { cache, ..self }
     }
 
     /// Makes a component ready to run within `limits`.

@@ -1,9 +1,9 @@
 use super::*;
-use crate::cli::BUILT_IN_PORTAL;
 use crate::runtime::Limits;
 use portico_store::Scope;
 use portico_store::local::{LocalOptions, LocalStore};
 use portico_test_artifacts::HOSTILE;
+use portico_test_artifacts::PORTAL;
 use tempfile::TempDir;
 
 /// Opens a store in a new folder, which the first value removes on drop.
@@ -29,7 +29,7 @@ async fn maintain_hostile(second: &str) -> Result<Option<Maintained>, Maintenanc
 async fn steps_go_on_to_the_end_and_are_summed_up() {
     let done = maintain_hostile("end").await.unwrap();
     assert_eq!(done, Some(Maintained { expired: 2, cleared: 4, purged: 6, open_sessions: 8, open_bytes: 10 }));
-    let (_folder, portal) = portal(BUILT_IN_PORTAL).await;
+    let (_folder, portal) = portal(PORTAL).await;
     assert_eq!(maintain(&portal).await.unwrap(), Some(Maintained::default()));
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::cli::BUILT_IN_PORTAL;
+use portico_test_artifacts::PORTAL;
 
 const HANDLER_02: &str = r#"(instance $empty) (export "wasi:http/incoming-handler@0.2.3" (instance $empty))"#;
 
@@ -14,7 +14,7 @@ fn error(file: &[u8]) -> String {
 
 #[test]
 fn the_built_in_portal_fits_with_room_to_spare() {
-    let shape = Shape::read(BUILT_IN_PORTAL).unwrap();
+    let shape = Shape::read(PORTAL).unwrap();
     shape.check(&Limits::default()).unwrap();
     assert_eq!(shape.needs.memories, 1);
     assert!(shape.imports.iter().any(|name| name.starts_with("portico:storage/")), "{shape:?}");
@@ -30,8 +30,8 @@ fn each_file_that_is_no_portal_says_what_to_do() {
         (error(b" ;; text\n(component)"), "wasm-tools parse"),
         (error(b"(module)"), "wasm-tools parse"),
         (error(&wat::parse_str("(module)").unwrap()), "core module, not a WebAssembly component: build for"),
-        (cut(BUILT_IN_PORTAL), "in the middle of the component: copy or build it again"),
-        (error(&BUILT_IN_PORTAL[..9]), "ends after 9 bytes"),
+        (cut(PORTAL), "in the middle of the component: copy or build it again"),
+        (error(&PORTAL[..9]), "ends after 9 bytes"),
         (error(b"\0asm\x0d\0\x01\0\x06\x05\x01\xff\0\0\0"), "wasm-tools validate"),
         (error(&vec![0; COMPONENT_MAX as usize + 1]), "larger than 128 MiB"),
         (error(&component("")), "no export wasi:http/incoming-handler@0.2; its exports: none"),

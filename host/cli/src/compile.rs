@@ -1,10 +1,13 @@
 //! `portico compile`, and the hidden command that compiles for another process of this program.
 
 use super::error::Error;
-use crate::runtime::limits::COMPONENT_MAX;
-use crate::runtime::{CHILD_COMMAND, ComponentError, Limits, SetupError, compile, compile_for_parent, describe};
-use crate::{bounded, config};
+use crate::config;
 use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
+use portico_server::bounded;
+use portico_server::runtime::limits::COMPONENT_MAX;
+use portico_server::runtime::{
+    CHILD_COMMAND, ComponentError, Limits, SetupError, compile, compile_for_parent, describe,
+};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;

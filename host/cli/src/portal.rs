@@ -2,8 +2,8 @@
 
 use super::error::Error;
 use crate::config::{Config, PortalConfig};
-use crate::runtime::{Abort, CompileCache, Compiler, PortalFile, PortalLabel, Runtime, Uploads};
-use crate::server::{Portal, Portals};
+use portico_server::runtime::{Abort, CompileCache, Compiler, PortalFile, PortalLabel, Runtime, Uploads};
+use portico_server::server::{Portal, Portals};
 use portico_store::Backend;
 use std::path::Path;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ pub(super) fn for_client(config: &Config) -> Result<&PortalConfig, Error> {
 
 /// Returns the compiler of the configured portals.
 pub(super) fn compiler(config: &Config) -> Compiler {
-    Compiler::new(config.compile_cache.as_deref().and_then(CompileCache::open_or_warn))
+    Compiler::for_program().with_cache(config.compile_cache.as_deref().and_then(CompileCache::open_or_warn))
 }
 
 /// Opens the file of a portal; without a path the built-in one.

@@ -3,7 +3,7 @@
 use super::error::Error;
 use super::portal::{compiler, open};
 use crate::config::{Config, PortalConfig};
-use crate::runtime::{Abort, Limits, Links, Needs, SetupError, Shape, try_link};
+use portico_server::runtime::{Abort, Limits, Links, Needs, SetupError, Shape, try_link};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;

@@ -7,8 +7,8 @@ use super::keys::Key;
 use super::portal::{self, PortalSettings};
 use super::units;
 use super::values::{ConfigError, Given, Origin, Values, plain};
-use crate::runtime::Limits;
-use crate::runtime::limits::{GUESTS_MAX, MEMORY_MAX, MEMORY_MIN, PARTS_MAX, PORTALS_MAX};
+use portico_server::runtime::Limits;
+use portico_server::runtime::limits::{GUESTS_MAX, MEMORY_MAX, MEMORY_MIN, PARTS_MAX, PORTALS_MAX};
 use portico_store::Scope;
 use std::path::{Path, PathBuf};
 

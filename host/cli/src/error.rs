@@ -2,8 +2,8 @@
 
 use super::stop::StopSignal;
 use crate::config::ConfigError;
-use crate::runtime::{MaintenanceError, SetupError};
 use portico_conformance::BoxError;
+use portico_server::runtime::{MaintenanceError, SetupError};
 use portico_store::local::OpenError;
 use std::io;
 use std::net::SocketAddr;

@@ -8,9 +8,9 @@ use super::store::OpenStore;
 use super::watch::Watch;
 use super::{descriptors, log, stderr, stdout, threads};
 use crate::config::Config;
-use crate::server::{Server, Tokens};
-use crate::upkeep::Upkeep;
 use clap::{ArgMatches, Command};
+use portico_server::server::{Server, Tokens};
+use portico_server::upkeep::Upkeep;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 

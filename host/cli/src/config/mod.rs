@@ -18,8 +18,8 @@ pub use store::StoreConfig;
 pub(crate) use units::{size, time};
 pub use values::{ConfigError, Given, Origin};
 
-use crate::server::Tokens;
-use crate::{bounded, runtime, server};
+use portico_server::server::Tokens;
+use portico_server::{bounded, runtime, server};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;

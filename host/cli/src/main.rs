@@ -1,4 +1,4 @@
-//! The `portico` program; see [`portico_server::cli`].
+//! The `portico` program; see [`portico_cli`].
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod malloc;
@@ -8,5 +8,5 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     malloc::configure();
-    portico_server::cli::main(std::env::args_os())
+    portico_cli::main(std::env::args_os())
 }

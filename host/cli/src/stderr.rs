@@ -7,7 +7,7 @@
 //! The crate `tracing-appender` also writes on a thread. It does not count the lines of a failed write, bounds its queue by
 //! lines and not by bytes, and prints to standard output if the queue is full when the process ends.
 
-use crate::server::limits::LOG_QUEUE;
+use portico_server::server::limits::LOG_QUEUE;
 use prometheus_client::metrics::counter::Counter;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};

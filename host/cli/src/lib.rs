@@ -1,4 +1,6 @@
-//! The command line.
+//! The command line of the `portico` program, and its configuration.
+//!
+//! The library serves the program, the tests and the benchmarks. The server itself is `portico_server`.
 //!
 //! Invariants: a command returns an exit code or an error, and prints errors itself only if it continues with other
 //! files; the `EXIT_CODES` are the same for all commands; no command depends on a reader of its messages.
@@ -10,6 +12,7 @@ mod check_portal;
 mod client;
 mod compile;
 mod completions;
+pub mod config;
 mod conformance;
 mod descriptors;
 mod error;

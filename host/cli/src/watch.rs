@@ -5,7 +5,7 @@
 
 use super::portal::PortalBuilder;
 use crate::config::{Config, PortalConfig};
-use crate::server::Portals;
+use portico_server::server::Portals;
 use portico_store::chain;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
