@@ -59,7 +59,8 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 CRATES := $(patsubst %/Cargo.toml,%,$(wildcard */Cargo.toml */*/Cargo.toml))
 # What others depend on, and what is therefore published.
 LIBRARIES := -p portico-store -p portico-s3 -p portico-host -p portico-server
-GUESTS := -p portico-guest -p portico-portal -p portico-guest-conformance -p portico-test-hostile -p portico-test-p3-guest
+GUESTS := -p portico-guest -p portico-portal -p portico-guest-conformance -p portico-test-hostile -p portico-test-p3-guest \
+    -p portico-test-p3-portal
 # Generation 0.3 of the contract, which is off in what ships: its tests are compiled on their own.
 P3 := --features portico-test-p3/p3
 

@@ -1,4 +1,4 @@
-//! Builds the component of the tests, if the feature `p3` is on.
+//! Builds the components of the tests, if the feature `p3` is on.
 
 use portico_guest_build::{Build, copy, report, watch};
 use std::process::ExitCode;
@@ -8,7 +8,9 @@ fn main() -> ExitCode {
 }
 
 fn build() -> Result<(), String> {
-    watch(&["tests/p3/guest", "wit"]);
-    let built = Build::for_tests()?.run(&["--package", "portico-test-p3-guest"])?;
-    copy(&built.join("portico_test_p3_guest.wasm"), "program.wasm").map(drop)
+    watch(&["tests/p3/guest", "tests/p3/portal", "wit"]);
+    let packages = ["--package", "portico-test-p3-guest", "--package", "portico-test-p3-portal"];
+    let built = Build::for_tests()?.run(&packages)?;
+    copy(&built.join("portico_test_p3_guest.wasm"), "program.wasm")?;
+    copy(&built.join("portico_test_p3_portal.wasm"), "portal.wasm").map(drop)
 }

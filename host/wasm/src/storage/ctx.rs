@@ -128,6 +128,7 @@ impl StorageCtxBuilder {
 
     /// Recognises further errors of a source as a stall, which the guest sees as `stalled`: errors of the embedder's own
     /// streams, such as `wasi:http` bodies. An [`std::io::ErrorKind::TimedOut`] is a stall without this.
+    /// A source of generation 0.3 says in its status that it stalled, so this does not concern it.
     pub fn stall(mut self, is_stall: fn(&wasmtime::Error) -> bool) -> Self {
         self.is_stall = is_stall;
         self

@@ -4,6 +4,7 @@
 
 mod guest;
 mod measure;
+mod server;
 mod stores;
 
 use guest::{End, Program};
@@ -72,6 +73,20 @@ fn main() -> ExitCode {
             add(case, leaves_nothing);
         }
         add("misuse::a_table_of_statuses", meets_the_end_of_the_table);
+        type OfServer = fn(Kind) -> Result<(), Failed>;
+        let tests: [(&str, OfServer); 4] = [
+            ("puts_and_gets", server::puts_and_gets),
+            ("bodies_that_break_off", server::bodies_that_break_off),
+            ("guests_that_fail", server::guests_that_fail),
+            ("the_built_in_portal", server::the_built_in_portal),
+        ];
+        for (name, test) in tests {
+            let runtime = Arc::clone(&runtime);
+            trials.push(Trial::test(format!("{}::server::{name}", kind.name()), move || {
+                let _entered = runtime.enter();
+                test(kind)
+            }));
+        }
     }
     trials.push(trial("s3::truncation::backend_fails", &program, &runtime, backend_fails));
     trials.push(trial("measure", &program, &runtime, measure::run).with_ignored_flag(true));
