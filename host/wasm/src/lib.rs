@@ -74,6 +74,7 @@
 //! - [`add_to_linker_sync`] and [`add_to_linker_sync_with`] are for guests that are called without `async`.
 //! - [`wasmtime`], [`wasmtime_wasi`] and [`portico_store`] are re-exported in the versions that this crate uses.
 //! - A bucket in place of a folder is `portico_s3::S3Store`; nothing else changes.
+//! - The feature `p3` adds a module `p3`: the contract for components of WASI 0.3, beside this one or alone.
 //! - All errors implement [`std::error::Error`], `Send` and `Sync`, so `?` takes them into a [`wasmtime::Error`].
 //!
 //! [`StorageCtxBuilder`] has what an embedder limits and observes.
@@ -94,6 +95,8 @@
 mod bindings;
 mod fault;
 pub mod limits;
+#[cfg(feature = "p3")]
+pub mod p3;
 mod storage;
 mod streams;
 #[cfg(test)]

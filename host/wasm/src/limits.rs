@@ -8,6 +8,14 @@ use portico_store::limits::ASSEMBLY_PARTS_MAX;
 /// up to [`portico_store::limits::HASH_QUEUE_WRITTEN`] + 3 batches of [`portico_store::limits::WRITE_BATCH`].
 pub const OPEN_MAX: usize = 64;
 
+/// Calls that one guest may have in flight at a time through generation 0.3 of the contract. Beyond it, one more answers
+/// `unavailable`. Each holds its arguments, which are at most [`HOSTCALL_BYTES`]. A guest of generation 0.2 has one at most.
+pub const CALLS_MAX: usize = 32;
+
+/// Chunks of at most [`PULL_READ`] that a host pull of generation 0.3 holds before the backend takes them.
+#[cfg(feature = "p3")]
+pub(crate) const PULL_QUEUE: usize = 2;
+
 /// Most bytes that a host pull asks of its source at a time. A source answers what it has, usually less, and
 /// without a copy; this bounds one that allocates whatever it is asked for.
 pub const PULL_READ: usize = 1 << 20;

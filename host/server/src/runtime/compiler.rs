@@ -10,7 +10,7 @@ use super::engine::{self, Addresses};
 use super::error::SetupError;
 use super::limits::{COMPILER_ERROR_MAX, COMPONENT_MAX, Limits};
 use super::precompiled;
-use super::shape::{ComponentError, Needs, Shape};
+use super::shape::{ComponentError, Generation, Needs, Shape};
 use crate::bounded;
 use portico_store::chain;
 use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
@@ -78,6 +78,7 @@ impl PortalFile {
 pub struct Compiled {
     pub(super) engine: Engine,
     pub(super) component: Component,
+    pub(super) generation: Generation,
     pub(super) limits: Limits,
 }
 
@@ -126,23 +127,24 @@ impl Compiler {
     pub fn prepare(&self, file: &PortalFile, limits: &Limits, abort: &Abort) -> Result<Compiled, SetupError> {
         let shape = file.shape()?;
         shape.check(limits)?;
+        let generation = shape.generation();
         let engine = |cause| SetupError::Engine { guests: limits.guests, cause };
         match file {
             PortalFile::Component(component) => {
-                let (engine, addresses) = engine::engine(limits, &shape.needs).map_err(engine)?;
+                let (engine, addresses) = engine::engine(limits, &shape.needs, generation).map_err(engine)?;
                 let about = About { shape, addresses, memory: limits.memory, key: String::new() };
                 let component = self.component(&engine, component, about, abort)?;
-                Ok(Compiled { engine, component, limits: *limits })
+                Ok(Compiled { engine, component, generation, limits: *limits })
             }
             PortalFile::Compiled(artifact) => {
                 let about = artifact.about();
                 if about.addresses == Addresses::Tight && about.memory != limits.memory {
                     return Err(SetupError::OtherMemory { compiled: about.memory, configured: limits.memory });
                 }
-                let config = engine::config(limits, &shape.needs, about.addresses);
+                let config = engine::config(limits, &shape.needs, generation, about.addresses);
                 let engine = Engine::new(&config).map_err(engine)?;
                 let component = precompiled::load(&engine, artifact).map_err(SetupError::Load)?;
-                Ok(Compiled { engine, component, limits: *limits })
+                Ok(Compiled { engine, component, generation, limits: *limits })
             }
         }
     }
@@ -288,7 +290,7 @@ pub fn compile(
         addresses.parse().map_err(|error: String| SetupError::Compiler(io::Error::other(error)))?;
     let shape = Shape::read(component)?;
     let limits = Limits { guests: 1, memory, ..Limits::default() };
-    let engine = Engine::new(&engine::config(&limits, &Needs::default(), addresses))
+    let engine = Engine::new(&engine::config(&limits, &Needs::default(), shape.generation(), addresses))
         .map_err(|cause| SetupError::Engine { guests: limits.guests, cause })?;
     let image = engine.precompile_component(component).map_err(SetupError::Compile)?;
     let about = About { shape, addresses, memory, key: key.to_owned() };

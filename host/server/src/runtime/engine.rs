@@ -2,7 +2,7 @@
 
 use super::headroom;
 use super::limits::{self, Limits};
-use super::shape::Needs;
+use super::shape::{Generation, Needs};
 use std::fmt;
 use std::str::FromStr;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -42,9 +42,9 @@ impl FromStr for Addresses {
 
 /// Creates the engine for a component, with the most address space that the process can get. `ulimit -v`, a container or the
 /// processor may limit it.
-pub(super) fn engine(limits: &Limits, needs: &Needs) -> wasmtime::Result<(Engine, Addresses)> {
+pub(super) fn engine(limits: &Limits, needs: &Needs, generation: Generation) -> wasmtime::Result<(Engine, Addresses)> {
     for addresses in [Addresses::Ample, Addresses::Tight] {
-        match Engine::new(&config(limits, needs, addresses)) {
+        match Engine::new(&config(limits, needs, generation, addresses)) {
             Ok(engine) if headroom::is_enough() => return Ok((engine, addresses)),
             Ok(_) => tracing::debug!(?addresses, "too little address space would remain"),
             Err(error) => tracing::debug!(?addresses, error = format!("{error:#}"), "too little address space"),
@@ -56,24 +56,25 @@ pub(super) fn engine(limits: &Limits, needs: &Needs) -> wasmtime::Result<(Engine
              raise the limit (ulimit -v), or lower max_requests or guest_memory"
         );
     }
-    Ok((Engine::new(&config(limits, needs, Addresses::AsNeeded))?, Addresses::AsNeeded))
+    Ok((Engine::new(&config(limits, needs, generation, Addresses::AsNeeded))?, Addresses::AsNeeded))
 }
 
-/// Returns the configuration of an engine. What matters for compiled code depends on `addresses` and the memory limit alone.
-pub(super) fn config(limits: &Limits, needs: &Needs, addresses: Addresses) -> Config {
+/// Returns the configuration of an engine. What matters for compiled code depends on `generation`, `addresses` and the memory
+/// limit alone. Concurrency makes each call of a guest slower, so guests of WASI 0.2 do without.
+pub(super) fn config(limits: &Limits, needs: &Needs, generation: Generation, addresses: Addresses) -> Config {
     let mut config = Config::new();
     config
-        .concurrency_support(false)
+        .concurrency_support(generation == Generation::Wasi03)
         .epoch_interruption(true)
         .max_wasm_stack(limits::WASM_STACK)
         .async_stack_size(limits::FIBER_STACK);
     match addresses {
         Addresses::Ample => {
-            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, needs)));
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, needs, generation)));
         }
         Addresses::Tight => {
             config.memory_reservation(limits.memory as u64).memory_guard_size(limits::GUARD);
-            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, needs)));
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, needs, generation)));
         }
         Addresses::AsNeeded => {
             config.memory_reservation(0).memory_guard_size(limits::GUARD);
@@ -86,7 +87,7 @@ pub(super) fn config(limits: &Limits, needs: &Needs, addresses: Addresses) -> Co
 
 /// Configures a pool with a slot for each guest. Memories and tables cost address space, so the pool has as many as the
 /// component needs, and not as many as it might have.
-fn pool(limits: &Limits, needs: &Needs) -> PoolingAllocationConfig {
+fn pool(limits: &Limits, needs: &Needs, generation: Generation) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
     let guests = limits.guests.saturating_add(limits::UPKEEP_GUESTS);
     let within = |needed: u64, limit: u32| u32::try_from(needed).unwrap_or(u32::MAX).clamp(1, limit.max(1));
@@ -95,7 +96,10 @@ fn pool(limits: &Limits, needs: &Needs) -> PoolingAllocationConfig {
         .total_core_instances(guests.saturating_mul(limits.core_instances))
         .total_memories(guests.saturating_mul(memories))
         .total_tables(guests.saturating_mul(tables))
-        .total_stacks(guests)
+        .total_stacks(guests.saturating_mul(match generation {
+            Generation::Wasi02 => 1,
+            Generation::Wasi03 => limits::STACKS_0_3,
+        }))
         .max_core_instances_per_component(limits.core_instances)
         .max_memories_per_component(memories)
         .max_tables_per_component(tables)

@@ -58,6 +58,10 @@ impl Guest {
         store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(portico_host::limits::HOSTCALL_BYTES);
         store.set_max_component_handles(limits::HANDLES);
+        #[cfg(feature = "p3")]
+        if let Some(table) = store.concurrent_resource_table() {
+            table.set_max_capacity(limits::RESOURCES);
+        }
         let deadline = Deadline::new(&mut store, limits.cpu, moved);
         (store, deadline)
     }

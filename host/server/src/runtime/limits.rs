@@ -81,6 +81,9 @@ pub(crate) const WASM_STACK: usize = 512 << 10;
 /// Stack of a guest and its host calls, in bytes of address space.
 pub(crate) const FIBER_STACK: usize = 2 << 20;
 
+/// Stacks of one guest of WASI 0.3, which has a call on each. A stack that is not used costs address space alone.
+pub(crate) const STACKS_0_3: u32 = 4;
+
 /// Inaccessible address space behind a linear memory, in bytes, if address space is scarce.
 pub(crate) const GUARD: u64 = 64 << 10;
 

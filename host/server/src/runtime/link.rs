@@ -4,19 +4,55 @@ use super::compiler::Compiled;
 use super::error::SetupError;
 use super::exchange;
 use super::guest::Guest;
+use super::shape::Generation;
 use crate::bindings::MaintainedPre;
-use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Linker, LinkerInstance, ResourceType};
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime::{Engine, Store};
+use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
+#[cfg(feature = "p3")]
+use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 
 /// The export of a portal's maintenance, with the version as far as it matters.
 const MAINTENANCE: &str = "portico:storage/maintenance@0.2.";
 
+/// The HTTP face of a component.
+#[derive(Clone)]
+pub(super) enum HandlerPre {
+    Wasi02(ProxyPre<Guest>),
+    #[cfg(feature = "p3")]
+    Wasi03(ServicePre<Guest>),
+}
+
+/// The HTTP face of an instance.
+pub(super) enum Handler {
+    Wasi02(Proxy),
+    #[cfg(feature = "p3")]
+    Wasi03(Service),
+}
+
+impl HandlerPre {
+    pub(super) fn engine(&self) -> &Engine {
+        match self {
+            HandlerPre::Wasi02(pre) => pre.engine(),
+            #[cfg(feature = "p3")]
+            HandlerPre::Wasi03(pre) => pre.engine(),
+        }
+    }
+
+    pub(super) async fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<Handler> {
+        Ok(match self {
+            HandlerPre::Wasi02(pre) => Handler::Wasi02(pre.instantiate_async(store).await?),
+            #[cfg(feature = "p3")]
+            HandlerPre::Wasi03(pre) => Handler::Wasi03(pre.instantiate_async(store).await?),
+        })
+    }
+}
+
 /// A component that is linked.
 pub(super) struct Linked {
     /// Its HTTP face.
-    pub(super) proxy: ProxyPre<Guest>,
+    pub(super) handler: HandlerPre,
     /// Its maintenance, which is optional.
     pub(super) maintained: Option<MaintainedPre<Guest>>,
 }
@@ -35,14 +71,18 @@ pub struct Links {
 /// # Errors
 /// [`SetupError::Missing`], [`SetupError::Link`] and [`SetupError::NotAPortal`].
 pub(super) fn link(compiled: &Compiled) -> Result<Linked, SetupError> {
-    let mut linker = linker(&compiled.engine).map_err(SetupError::Link)?;
+    let mut linker = linker(compiled).map_err(SetupError::Link)?;
     let pre = linker.instantiate_pre(&compiled.component).map_err(|cause| match missing(&mut linker, compiled) {
         Ok(missing) if !missing.is_empty() => SetupError::missing(&missing),
         _ => SetupError::Link(cause),
     })?;
     let maintained = MaintainedPre::new(pre.clone()).ok();
-    let proxy = ProxyPre::new(pre).map_err(SetupError::NotAPortal)?;
-    Ok(Linked { proxy, maintained })
+    let handler = match compiled.generation {
+        #[cfg(feature = "p3")]
+        Generation::Wasi03 => HandlerPre::Wasi03(ServicePre::new(pre).map_err(SetupError::NotAPortal)?),
+        _ => HandlerPre::Wasi02(ProxyPre::new(pre).map_err(SetupError::NotAPortal)?),
+    };
+    Ok(Linked { handler, maintained })
 }
 
 /// Tries to link a component, and reports all that is missing.
@@ -50,20 +90,26 @@ pub(super) fn link(compiled: &Compiled) -> Result<Linked, SetupError> {
 /// # Errors
 /// [`SetupError::Link`] for a failure that no import explains.
 pub fn try_link(compiled: &Compiled) -> Result<Links, SetupError> {
-    let mut linker = linker(&compiled.engine).map_err(SetupError::Link)?;
+    let mut linker = linker(compiled).map_err(SetupError::Link)?;
     let missing = missing(&mut linker, compiled).map_err(SetupError::Link)?;
     let ty = compiled.component.component_type();
     let is_maintained = ty.exports(&compiled.engine).any(|(name, _)| name.starts_with(MAINTENANCE));
     Ok(Links { missing, is_maintained })
 }
 
-fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
-    let mut linker = Linker::<Guest>::new(engine);
+fn linker(compiled: &Compiled) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = Linker::<Guest>::new(&compiled.engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, Guest::config)?;
     portico_host::add_to_linker(&mut linker)?;
     exchange::add_to_linker(&mut linker, Guest::exchange)?;
+    #[cfg(feature = "p3")]
+    if compiled.generation == Generation::Wasi03 {
+        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+        portico_host::p3::add_to_linker(&mut linker)?;
+    }
     Ok(linker)
 }
 

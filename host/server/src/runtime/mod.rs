@@ -18,6 +18,8 @@ pub mod limits;
 mod link;
 mod output;
 mod precompiled;
+#[cfg(feature = "p3")]
+mod service;
 mod shape;
 
 pub use artifact::ArtifactError;
@@ -36,7 +38,7 @@ use deadline::Deadline;
 use exchange::NoInterim;
 use guest::Guest;
 use http_body::Body;
-use link::Linked;
+use link::{Handler, HandlerPre, Linked};
 use portico_host::StorageCtx;
 use portico_store::{Backend, Scope};
 use std::sync::Arc;
@@ -48,7 +50,6 @@ use wasmtime::Store;
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
-use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 /// The results of one maintenance step.
@@ -76,7 +77,7 @@ fn is_stall(cause: &wasmtime::Error) -> bool {
 /// A compiled portal. Clones share the engine.
 #[derive(Clone)]
 pub struct Runtime {
-    pre: ProxyPre<Guest>,
+    pre: HandlerPre,
     maintained: Option<MaintainedPre<Guest>>,
     config: Arc<WasiConfigVariables>,
     backend: Arc<dyn Backend>,
@@ -106,7 +107,7 @@ impl Runtime {
     /// # Errors
     /// [`SetupError`].
     pub fn link(compiled: Compiled, backend: Arc<dyn Backend>, scope: Scope) -> Result<Runtime, SetupError> {
-        let Linked { proxy: pre, maintained } = link::link(&compiled)?;
+        let Linked { handler: pre, maintained } = link::link(&compiled)?;
         let Compiled { engine, limits, .. } = compiled;
         deadline::start_ticker(&engine).map_err(SetupError::Thread)?;
         let config = Arc::new(WasiConfigVariables::new());
@@ -196,8 +197,8 @@ impl Runtime {
         interim: Arc<dyn InterimSink>,
     ) -> Result<Instance, GuestError> {
         let (mut store, deadline) = self.store(request, moved, interim);
-        let proxy = deadline.run(self.pre.instantiate_async(&mut store)).await.map_err(GuestError::of_instantiation)?;
-        Ok(Instance { store, proxy, deadline })
+        let handler = deadline.run(self.pre.instantiate(&mut store)).await.map_err(GuestError::of_instantiation)?;
+        Ok(Instance { store, handler, deadline })
     }
 
     /// Runs a fresh guest for a request until the guest returns. Sends the head of the response, or the guest's error code, to
@@ -228,7 +229,7 @@ impl Runtime {
 /// One instance of a portal.
 pub struct Instance {
     store: Store<Guest>,
-    proxy: Proxy,
+    handler: Handler,
     deadline: Deadline,
 }
 
@@ -242,10 +243,17 @@ impl Instance {
         B: Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<wasmtime_wasi_http::Error>,
     {
+        let proxy = match self.handler {
+            Handler::Wasi02(proxy) => proxy,
+            #[cfg(feature = "p3")]
+            Handler::Wasi03(service) => {
+                return service::serve(self.store, &service, &self.deadline, request, answer).await;
+            }
+        };
         let mut http = self.store.data_mut().http();
         let request = http.new_incoming_request(Scheme::Http, request).map_err(GuestError::Request)?;
         let answer = http.new_response_outparam(answer).map_err(GuestError::Request)?;
-        let handler = self.proxy.wasi_http_incoming_handler();
+        let handler = proxy.wasi_http_incoming_handler();
         self.deadline.run(handler.call_handle(&mut self.store, request, answer)).await.map_err(GuestError::of_call)?;
         if self.store.data_mut().holds_response_body() { Err(GuestError::Unfinished) } else { Ok(()) }
     }

@@ -14,6 +14,12 @@ use wasmparser::{
 /// The export that makes a component a portal, without its version.
 const HANDLER: &str = "wasi:http/incoming-handler";
 
+/// The export that makes a component of WASI 0.3 a portal, with the version as far as it matters.
+const HANDLER_0_3: &str = "wasi:http/handler@0.3.";
+
+/// Whether this build takes portals of WASI 0.3.
+const TAKES_0_3: bool = cfg!(feature = "p3");
+
 /// The most names of imports or exports that an error lists.
 const NAMES_SHOWN: usize = 4;
 
@@ -48,6 +54,12 @@ pub enum ComponentError {
     /// The file is malformed.
     #[error("the file is not a valid WebAssembly component: build it again, or check it with `wasm-tools validate`")]
     Malformed(#[source] BinaryReaderError),
+    /// The component is of WASI 0.3, which only builds with the feature `p3` take.
+    #[error(
+        "the component is of WASI 0.3 (it uses `{0}`), which this build of the host does not take: build the component for \
+         WASI 0.2 (the world wasi:http/proxy@0.2), or build portico with `--features p3`"
+    )]
+    Wasi03(String),
     /// The component was built for another version of WASI.
     #[error(
         "the component uses `{0}`, and this host provides WASI 0.2: build the component for the world wasi:http/proxy@0.2"
@@ -157,8 +169,16 @@ impl Shape {
     /// # Errors
     /// [`ComponentError`] for the first reason against it.
     pub fn check(&self, limits: &Limits) -> Result<(), ComponentError> {
-        if let Some(name) = self.imports.iter().chain(&self.exports).find(|name| is_other_wasi(name)) {
-            return Err(ComponentError::OtherWasi(name.clone()));
+        for name in self.imports.iter().chain(&self.exports) {
+            match version(name) {
+                Some(version) if version.starts_with("0.3.") && !TAKES_0_3 => {
+                    return Err(ComponentError::Wasi03(name.clone()));
+                }
+                Some(version) if !version.starts_with("0.2.") && !version.starts_with("0.3.") => {
+                    return Err(ComponentError::OtherWasi(name.clone()));
+                }
+                _ => {}
+            }
         }
         if !self.answers_http() {
             return Err(ComponentError::NotAPortal(self.exports.clone()));
@@ -176,17 +196,35 @@ impl Shape {
         Ok(())
     }
 
-    /// Reports whether the component handles HTTP requests of WASI 0.2.
+    /// Reports whether the component handles HTTP requests, of a version of WASI that this build takes.
     pub fn answers_http(&self) -> bool {
         let version = |name: &String| name.strip_prefix(HANDLER).is_some_and(|version| version.starts_with("@0.2."));
-        self.exports.iter().any(version)
+        self.exports.iter().any(version) || self.generation() == Generation::Wasi03
+    }
+
+    /// Returns the version of WASI whose HTTP requests the component handles.
+    pub(super) fn generation(&self) -> Generation {
+        if TAKES_0_3 && self.exports.iter().any(|name| name.starts_with(HANDLER_0_3)) {
+            Generation::Wasi03
+        } else {
+            Generation::Wasi02
+        }
     }
 }
 
-/// Reports whether a name is of a version of WASI that this host does not provide.
-fn is_other_wasi(name: &str) -> bool {
-    let version = name.strip_prefix("wasi:").and_then(|name| name.split_once('@'));
-    version.is_some_and(|(_, version)| !version.starts_with("0.2."))
+/// The version of WASI of a portal. Each needs an engine of its own kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Generation {
+    /// WASI 0.2: a call blocks its instance.
+    Wasi02,
+    /// WASI 0.3: an instance has many calls in flight.
+    Wasi03,
+}
+
+/// Returns the version in a name of WASI or of the contract, which follows WASI's.
+fn version(name: &str) -> Option<&str> {
+    let (interface, version) = name.split_once('@')?;
+    (interface.starts_with("wasi:") || interface.starts_with("portico:storage/")).then_some(version)
 }
 
 /// A module or component that is being read.

@@ -1,14 +1,14 @@
-//! Conversions between WIT types and backend types, with the checks of arguments.
+//! Conversions between WIT types and backend types. Each generation of the interface has types of its own, and compiles
+//! this file once more against them: `super::wit` is the generation.
 
-use super::Result;
-use crate::bindings::portico::storage::storage as wit;
+use super::wit;
 use crate::fault::Fault;
+use crate::storage::arguments::Listing;
 use crate::streams::Receipt;
 use portico_store::{
-    Algorithm, Argument, ByteRange, Cursor, Digest, Error, Expected, FileId, FinalOptions, FinalReceipt, IfExists,
-    Info, ListedPart, OtherDigests, Page, PartOptions, PartReceipt, Record, RecordName, SessionId, TempKey, limits,
+    Algorithm, Argument, ByteRange, Digest, Error, Expected, FileId, FinalOptions, FinalReceipt, IfExists, Info,
+    ListedPart, OtherDigests, Page, PartOptions, PartReceipt, Purged, Record, RecordName, SessionId, TempKey, limits,
 };
-use std::collections::HashSet;
 
 impl From<&Fault> for wit::Error {
     fn from(fault: &Fault) -> Self {
@@ -131,91 +131,6 @@ pub(super) fn range(range: Option<wit::ByteRange>) -> ByteRange {
     range.map(|range| ByteRange { start: range.start, end: range.end }).unwrap_or_default()
 }
 
-/// A kind of listing. The first byte of a cursor marks its kind, so that cursors of another kind are rejected.
-#[derive(Clone, Copy)]
-pub(super) enum Listing {
-    Parts,
-    Sessions,
-    Finals,
-    Records,
-    Gone,
-}
-
-impl Listing {
-    fn mark(self) -> char {
-        match self {
-            Listing::Parts => 'p',
-            Listing::Sessions => 's',
-            Listing::Finals => 'f',
-            Listing::Records => 'r',
-            Listing::Gone => 'g',
-        }
-    }
-
-    fn read(self, cursor: &str) -> Result<Cursor, Error> {
-        Cursor::parse(cursor.strip_prefix(self.mark()).ok_or(Error::InvalidArgument(Argument::Cursor))?)
-    }
-
-    pub(super) fn write(self, next: Option<Cursor>) -> Option<String> {
-        next.map(|cursor| format!("{}{cursor}", self.mark()))
-    }
-}
-
-/// Checks a cursor and a page size.
-pub(super) fn page(of: Listing, after: Option<String>, limit: u32) -> Result<(Option<Cursor>, u32), Error> {
-    let after = after.map(|cursor| of.read(&cursor)).transpose()?;
-    if (1..=limits::PAGE_MAX).contains(&limit) {
-        Ok((after, limit))
-    } else {
-        Err(Error::InvalidArgument(Argument::Limit))
-    }
-}
-
-/// Checks the parts of an assembly: each once.
-pub(super) fn parts(keys: Vec<String>) -> Result<Vec<TempKey>, Error> {
-    let invalid = Error::InvalidArgument(Argument::Parts);
-    if keys.len() > limits::ASSEMBLY_PARTS_MAX {
-        return Err(invalid);
-    }
-    if keys.iter().collect::<HashSet<_>>().len() < keys.len() {
-        return Err(invalid);
-    }
-    keys.iter().map(|key| TempKey::parse(key)).collect()
-}
-
-/// Reads the parts of a join.
-pub(super) fn joined(keys: &[String]) -> Result<Vec<TempKey>, Error> {
-    if keys.len() > limits::JOIN_PARTS_MAX {
-        return Err(Error::InvalidArgument(Argument::Parts));
-    }
-    keys.iter().map(|key| TempKey::parse(key)).collect()
-}
-
-/// Checks the file ids of `stat-finals`.
-pub(super) fn files(ids: &[String]) -> Result<Vec<FileId>, Error> {
-    if ids.len() > limits::PAGE_MAX as usize {
-        return Err(Error::InvalidArgument(Argument::Limit));
-    }
-    ids.iter().map(|id| FileId::parse(id)).collect()
-}
-
-/// Checks that a text is a leading piece of some record's name: a name, or a name with one more letter.
-pub(super) fn record_prefix(prefix: &str) -> Result<(), Error> {
-    if prefix.is_empty() || RecordName::parse(prefix).is_ok() {
-        return Ok(());
-    }
-    RecordName::parse(&format!("{prefix}a")).map(|_| ())
-}
-
-/// Checks the size of a record's value.
-pub(super) fn record_value(value: &[u8]) -> Result<(), Error> {
-    if value.len() <= limits::RECORD_VALUE_MAX {
-        Ok(())
-    } else {
-        Err(Error::TooLarge { limit: limits::RECORD_VALUE_MAX as u64 })
-    }
-}
-
 impl From<Info> for wit::StoreInfo {
     fn from(info: Info) -> Self {
         wit::StoreInfo {
@@ -299,6 +214,12 @@ impl From<Page<FileId>> for wit::FinalsPage {
 impl From<Page<RecordName>> for wit::RecordsPage {
     fn from(page: Page<RecordName>) -> Self {
         wit::RecordsPage { names: texts(&page.entries), next: Listing::Records.write(page.next) }
+    }
+}
+
+impl From<Purged> for wit::PurgedPage {
+    fn from(step: Purged) -> Self {
+        wit::PurgedPage { purged: step.purged, next: Listing::Gone.write(step.next) }
     }
 }
 

@@ -22,6 +22,8 @@ pub struct StorageCtx(Arc<Inner>);
 struct Inner {
     store: Store,
     permits: Arc<Semaphore>,
+    #[cfg(feature = "p3")]
+    calls: Arc<Semaphore>,
     is_stall: fn(&wasmtime::Error) -> bool,
     second_table: AtomicBool,
 }
@@ -38,7 +40,7 @@ impl StorageCtx {
     }
 
     /// Returns the backend and scope of a new handle.
-    pub(super) fn store(&self) -> Store {
+    pub(crate) fn store(&self) -> Store {
         self.0.store.clone()
     }
 
@@ -47,10 +49,19 @@ impl StorageCtx {
     }
 
     /// Takes a permit for one open stream, reader or writer.
-    pub(super) fn permit(&self) -> Result<Permit> {
+    pub(crate) fn permit(&self) -> Result<Permit> {
         Arc::clone(&self.0.permits).try_acquire_owned().map_err(|_| {
             tracing::debug!("a guest has reached its limit of open streams and writers");
             Fault::unlogged(Error::unavailable("too many open streams and writers")).into()
+        })
+    }
+
+    /// Takes a permit for one call in flight.
+    #[cfg(feature = "p3")]
+    pub(crate) fn call(&self) -> Result<Permit> {
+        Arc::clone(&self.0.calls).try_acquire_owned().map_err(|_| {
+            tracing::debug!("a guest has reached its limit of calls in flight");
+            Fault::unlogged(Error::unavailable("too many calls in flight")).into()
         })
     }
 
@@ -117,6 +128,7 @@ impl StorageCtxBuilder {
 
     /// Recognises further errors of a source as a stall, which the guest sees as `stalled`: errors of the embedder's own
     /// streams, such as `wasi:http` bodies. An [`std::io::ErrorKind::TimedOut`] is a stall without this.
+    /// A source of generation 0.3 says in its status that it stalled, so this does not concern it.
     pub fn stall(mut self, is_stall: fn(&wasmtime::Error) -> bool) -> Self {
         self.is_stall = is_stall;
         self
@@ -162,6 +174,8 @@ impl StorageCtxBuilder {
         StorageCtx(Arc::new(Inner {
             store: Store { backend, scope: self.scope },
             permits: Arc::new(Semaphore::new(self.open_max)),
+            #[cfg(feature = "p3")]
+            calls: Arc::new(Semaphore::new(limits::CALLS_MAX)),
             is_stall: self.is_stall,
             second_table: AtomicBool::new(false),
         }))

@@ -1,12 +1,14 @@
-//! The interface `portico:storage/storage` for guests: the only place that names both its types and those of the
-//! backends.
+//! The interface `portico:storage/storage` for guests, in generation 0.2, and what both generations share: the operations,
+//! the checks of their arguments, and the storage of a guest.
 //!
 //! Invariants: every name is checked before a backend sees it; a handle's scope is fixed when the handle is created,
 //! and is passed with every call; a fault of the guest is a typed error, a misused handle a trap.
 
+pub(crate) mod arguments;
 mod convert;
 mod ctx;
 mod link;
+mod operations;
 pub(crate) mod reader;
 mod store;
 mod sync;
@@ -14,28 +16,22 @@ mod writer;
 
 pub use ctx::{StorageCtx, StorageCtxBuilder, StorageCtxView, StorageView};
 pub use link::{SecondTable, add_to_linker, add_to_linker_with};
+#[expect(unreachable_pub, reason = "the bindings re-export it")]
+pub use operations::Store;
 pub use sync::{add_to_linker_sync, add_to_linker_sync_with};
 
 use crate::bindings::portico::storage::storage as wit;
 use crate::fault::Fault;
 use crate::streams::{Permit, Pull, StoredStream};
-use portico_store::{Argument, Backend, Error, Scope, stream::ByteStream};
-use std::sync::Arc;
+use portico_store::{Argument, Error, stream::ByteStream};
 use wasmtime::component::{HasData, Resource, ResourceTableError};
 use wasmtime_wasi::p2::{DynInputStream, IoError, pipe::ClosedInputStream};
 
-struct Storage;
+/// Stands for the storage of a guest in the bindings.
+pub(crate) struct Storage;
 
 impl HasData for Storage {
     type Data<'a> = StorageCtxView<'a>;
-}
-
-/// The resource behind a guest's `store`.
-#[derive(Clone)]
-#[expect(unreachable_pub, reason = "the bindings re-export it")]
-pub struct Store {
-    backend: Arc<dyn Backend>,
-    scope: Scope,
 }
 
 /// The failure of a host function: an error for the guest, or a trap.
@@ -71,10 +67,10 @@ impl From<wasmtime::Error> for Failure {
     }
 }
 
-type Result<T, E = Failure> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 impl StorageCtxView<'_> {
-    fn store(&self, handle: &Resource<Store>) -> Result<Store> {
+    pub(crate) fn store(&self, handle: &Resource<Store>) -> Result<Store> {
         Ok(self.table.get(handle)?.clone())
     }
 

@@ -10,12 +10,12 @@ use wasmtime_wasi::p2::DynInputStream;
 /// The resource behind a guest's `final-reader`.
 #[expect(unreachable_pub, reason = "the bindings re-export it")]
 pub struct FinalReader {
-    object: Arc<dyn portico_store::FinalReader>,
+    pub(crate) object: Arc<dyn portico_store::FinalReader>,
     _permit: Permit,
 }
 
 impl FinalReader {
-    pub(super) fn new(object: Box<dyn portico_store::FinalReader>, permit: Permit) -> Self {
+    pub(crate) fn new(object: Box<dyn portico_store::FinalReader>, permit: Permit) -> Self {
         FinalReader { object: object.into(), _permit: permit }
     }
 }

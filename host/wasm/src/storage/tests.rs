@@ -1,6 +1,6 @@
 //! What guests cannot bring about, and what they can do wrong, on the host functions themselves.
 
-use super::convert::{self, Listing};
+use super::arguments::{self, Listing};
 use super::link::checked;
 use super::{Failure, SecondTable, StorageCtx, StorageCtxView, StorageView, Store, add_to_linker, add_to_linker_sync};
 use crate::bindings::portico::storage::storage::{self as wit, Host as _, HostStore as _, HostWriter as _};
@@ -362,27 +362,30 @@ fn a_page_has_its_form() {
     let kinds = [Listing::Parts, Listing::Sessions, Listing::Finals, Listing::Records, Listing::Gone];
     let cursor = |of: Listing| of.write(Some(Cursor::parse("name").expect("a cursor")));
     for of in kinds {
-        assert!(convert::page(of, None, 1).is_ok());
+        assert!(arguments::page(of, None, 1).is_ok());
         for limit in [0, 1_001, u32::MAX] {
-            assert!(matches!(convert::page(of, None, limit), Err(Error::InvalidArgument(Argument::Limit))), "{limit}");
+            assert!(
+                matches!(arguments::page(of, None, limit), Err(Error::InvalidArgument(Argument::Limit))),
+                "{limit}"
+            );
         }
-        let blank = convert::page(of, Some(String::new()), 1);
+        let blank = arguments::page(of, Some(String::new()), 1);
         assert!(matches!(blank, Err(Error::InvalidArgument(Argument::Cursor))));
-        let own = convert::page(of, cursor(of), 1_000).expect("its own cursor");
+        let own = arguments::page(of, cursor(of), 1_000).expect("its own cursor");
         assert_eq!(own.0.as_ref().map(Cursor::as_str), Some("name"));
-        assert_eq!(kinds.iter().filter(|other| convert::page(**other, cursor(of), 1).is_ok()).count(), 1);
+        assert_eq!(kinds.iter().filter(|other| arguments::page(**other, cursor(of), 1).is_ok()).count(), 1);
     }
 }
 
 #[test]
 fn parts_are_few_enough_and_each_comes_once() {
     let keys = |count| (0..count).map(key).collect::<Vec<_>>();
-    assert_eq!(convert::parts(keys(limits::ASSEMBLY_PARTS_MAX)).expect("the most").len(), limits::ASSEMBLY_PARTS_MAX);
-    let more = convert::parts(keys(limits::ASSEMBLY_PARTS_MAX + 1));
+    assert_eq!(arguments::parts(keys(limits::ASSEMBLY_PARTS_MAX)).expect("the most").len(), limits::ASSEMBLY_PARTS_MAX);
+    let more = arguments::parts(keys(limits::ASSEMBLY_PARTS_MAX + 1));
     assert!(matches!(more, Err(Error::InvalidArgument(Argument::Parts))));
-    let twice = convert::parts(vec![key(1), key(2), key(1)]);
+    let twice = arguments::parts(vec![key(1), key(2), key(1)]);
     assert!(matches!(twice, Err(Error::InvalidArgument(Argument::Parts))));
-    let other = convert::parts(vec!["s/01/0".to_owned()]);
+    let other = arguments::parts(vec!["s/01/0".to_owned()]);
     assert!(matches!(other, Err(Error::InvalidArgument(Argument::TempKey))));
 }
 
@@ -390,10 +393,10 @@ fn parts_are_few_enough_and_each_comes_once() {
 fn a_prefix_is_a_leading_piece_of_a_name() {
     let long = "a".repeat(128);
     for prefix in ["", "a", "a/", "a/b", "a.", &long, &format!("{long}/"), &format!("{long}/{}", &long[..127])] {
-        assert!(convert::record_prefix(prefix).is_ok(), "{prefix:?}");
+        assert!(arguments::record_prefix(prefix).is_ok(), "{prefix:?}");
     }
     for prefix in ["/", ".", "a//", "a/.", "a b", "a\0", &format!("{long}a"), &format!("{long}/{long}")] {
-        let checked = convert::record_prefix(prefix);
+        let checked = arguments::record_prefix(prefix);
         assert!(matches!(checked, Err(Error::InvalidArgument(Argument::RecordName))), "{prefix:?}");
     }
 }

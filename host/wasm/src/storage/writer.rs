@@ -12,7 +12,10 @@ impl wit::HostWriter for StorageCtxView<'_> {
         let source = self.take_content(content);
         let writer = without_sink(self.table.get_mut(&writer)?)?;
         match source {
-            Ok(source) => Ok(writer.pull(source).await??),
+            Ok(mut source) => {
+                let pulled = writer.pull(&mut source).await;
+                Ok(source.outcome(pulled)??)
+            }
             Err(Failure::Fault(_)) => Err(writer.fail(Error::InvalidArgument(Argument::Content)).await.into()),
             Err(trap) => Err(trap),
         }
@@ -36,7 +39,7 @@ impl wit::HostWriter for StorageCtxView<'_> {
 }
 
 fn without_sink(writer: &mut GuestWriter) -> Result<&mut GuestWriter> {
-    if writer.has_sink() {
+    if writer.is_shared() {
         return Err(Failure::Trap(wasmtime::format_err!("the writer's sink must be dropped first")));
     }
     Ok(writer)

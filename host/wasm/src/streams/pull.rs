@@ -25,7 +25,7 @@ impl Pull {
     }
 
     /// Returns the result of an operation on this source, or the trap that the source requested.
-    pub(crate) fn outcome<T>(self, result: Result<T>) -> wasmtime::Result<Result<T>> {
+    pub(crate) fn outcome<T>(self, result: T) -> wasmtime::Result<T> {
         match self.trap {
             Some(trap) => Err(trap),
             None => Ok(result),

@@ -177,11 +177,11 @@ async fn what_a_sink_accepted_is_in_the_content_after_its_drop() {
     let fake = Fake::held_up();
     let writer = writer(&fake).await;
     let mut sink = writer.sink().expect("a sink");
-    assert!(writer.has_sink());
+    assert!(writer.is_shared());
     sink.write(Bytes::from_static(b"hello")).expect("taken");
     sink.cancel().await;
     drop(sink);
-    assert!(!writer.has_sink());
+    assert!(!writer.is_shared());
     let mut finish = pin!(writer.finish(Expected { size: Some(5), ..Expected::default() }));
     assert!(poll_noop(finish.as_mut()).is_none(), "the bytes are still on their way");
     assert_eq!(fake.finished(), 0);
@@ -205,7 +205,7 @@ async fn a_sink_answers_a_failure_once_and_the_writer_for_ever() {
     assert_eq!(writer.sink().err().expect("the same failure").id(), first.id());
     let source = Source::new([text("more")]);
     let alive = Arc::downgrade(&source.alive);
-    let pulled = writer.pull(Pull::new(source.boxed())).await.expect("no trap");
+    let pulled = writer.pull(&mut Pull::new(source.boxed())).await;
     assert_eq!(pulled.expect_err("the same failure").id(), first.id());
     assert!(alive.upgrade().is_none(), "content is consumed also on failure");
     let finished = writer.finish(Expected::default()).await.err().expect("the same failure");
@@ -217,12 +217,12 @@ async fn a_sink_answers_a_failure_once_and_the_writer_for_ever() {
 async fn a_writer_takes_pulls_and_sinks_in_turn() {
     let fake = Fake::new();
     let mut writer = writer(&fake).await;
-    let pulled = writer.pull(Pull::new(Source::new([text("one "), text("two ")]).boxed())).await.expect("no trap");
+    let pulled = writer.pull(&mut Pull::new(Source::new([text("one "), text("two ")]).boxed())).await;
     assert_eq!(pulled.expect("taken"), 8);
     let mut sink = writer.sink().expect("a sink");
     sink.write(Bytes::from_static(b"three ")).expect("taken");
     drop(sink);
-    let pulled = writer.pull(Pull::new(Source::new([text("four")]).boxed())).await.expect("no trap");
+    let pulled = writer.pull(&mut Pull::new(Source::new([text("four")]).boxed())).await;
     assert_eq!(pulled.expect("taken"), 4);
     assert!(writer.finish(Expected { size: Some(18), ..Expected::default() }).await.is_ok());
     assert_eq!(fake.taken(), b"one two three four");
@@ -233,7 +233,7 @@ async fn a_pull_that_is_cut_off_fails_the_writer() {
     let fake = Fake::new();
     let mut writer = writer(&fake).await;
     let cut = Source::new([text("one"), Step::Fail("connection reset"), text("two")]);
-    let pulled = writer.pull(Pull::new(cut.boxed())).await.expect("no trap");
+    let pulled = writer.pull(&mut Pull::new(cut.boxed())).await;
     assert!(matches!(pulled.expect_err("cut off").error(), Error::Interrupted { received: 3 }));
     let finished = writer.finish(Expected::default()).await.err().expect("the same failure");
     assert!(matches!(finished.error(), Error::Interrupted { received: 3 }));

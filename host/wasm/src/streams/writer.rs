@@ -3,10 +3,11 @@
 //! Invariants: at most one write is in flight, and an operation begins only after that write has ended, so bytes that a
 //! sink accepted are in the content even if the sink is dropped. After the first failure every operation fails with it.
 
-use super::{Permit, Pull, Sink};
+use super::{Permit, Sink};
 use crate::fault::Fault;
 use bytes::Bytes;
-use portico_store::{Expected, FinalReceipt, PartReceipt};
+use portico_store::stream::ByteStream;
+use portico_store::{Error, Expected, FinalReceipt, PartReceipt};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,10 +38,17 @@ impl AnyUpload {
         }
     }
 
-    async fn pull(&mut self, source: &mut Pull) -> portico_store::Result<u64> {
+    async fn pull(&mut self, source: &mut dyn ByteStream) -> portico_store::Result<u64> {
         match self {
             AnyUpload::Part(upload) => upload.pull(source).await,
             AnyUpload::Final(upload) => upload.pull(source).await,
+        }
+    }
+
+    fn received(&self) -> u64 {
+        match self {
+            AnyUpload::Part(upload) => upload.received(),
+            AnyUpload::Final(upload) => upload.received(),
         }
     }
 
@@ -64,8 +72,8 @@ impl GuestWriter {
         GuestWriter { upload: SharedUpload(Arc::new(Mutex::new(State::Open(upload)))), _permit: permit }
     }
 
-    /// Whether a sink of this writer exists.
-    pub(crate) fn has_sink(&self) -> bool {
+    /// Whether a sink or a [`GuestWriter::share`] of this writer exists.
+    pub(crate) fn is_shared(&self) -> bool {
         Arc::strong_count(&self.upload.0) > 1
     }
 
@@ -77,23 +85,19 @@ impl GuestWriter {
         }
     }
 
-    /// Pulls a source to its end and appends it. Returns the number of bytes.
-    pub(crate) async fn pull(&mut self, mut source: Pull) -> wasmtime::Result<Result<u64, Fault>> {
-        let mut upload = match self.upload.take().await {
-            Ok(upload) => upload,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        let pulled = upload.pull(&mut source).await;
-        let pulled = source.outcome(pulled)?.map_err(Fault::from);
-        *self.upload.state() = match &pulled {
-            Ok(_) => State::Open(upload),
-            Err(fault) => State::Failed(fault.clone()),
-        };
-        Ok(pulled)
+    /// Returns the upload itself, for a pull that cannot borrow this writer.
+    #[cfg(feature = "p3")]
+    pub(crate) fn share(&self) -> SharedUpload {
+        self.upload.clone()
+    }
+
+    /// As [`SharedUpload::pull`].
+    pub(crate) async fn pull(&mut self, source: &mut dyn ByteStream) -> Result<u64, Fault> {
+        self.upload.pull(source).await
     }
 
     /// Fails this writer for good, unless it has failed before. Returns the failure.
-    pub(crate) async fn fail(&mut self, error: portico_store::Error) -> Fault {
+    pub(crate) async fn fail(&mut self, error: Error) -> Fault {
         match self.upload.take().await {
             Ok(_) => {
                 let fault = Fault::from(error);
@@ -177,11 +181,40 @@ impl SharedUpload {
         }
     }
 
+    /// Pulls a source to its end and appends it. Returns the number of bytes. A pull whose future is dropped fails the
+    /// upload.
+    pub(crate) async fn pull(&self, source: &mut dyn ByteStream) -> Result<u64, Fault> {
+        let mut taken = Taken { upload: Some(self.take().await?), shared: self };
+        let Some(upload) = &mut taken.upload else { unreachable!("only the end of the pull takes the upload") };
+        let pulled = upload.pull(source).await.map_err(Fault::from);
+        match (&pulled, taken.upload.take()) {
+            (Ok(_), Some(upload)) => *self.state() = State::Open(upload),
+            (Err(fault), _) => *self.state() = State::Failed(fault.clone()),
+            (Ok(_), None) => unreachable!("only the end of the pull takes the upload"),
+        }
+        pulled
+    }
+
     async fn take(&self) -> Result<AnyUpload, Fault> {
         self.written().await?;
         match std::mem::replace(&mut *self.state(), State::Taken) {
             State::Open(upload) => Ok(upload),
-            _ => Err(portico_store::Error::internal("an operation on this writer was abandoned").into()),
+            _ => Err(Error::internal("an operation on this writer was abandoned").into()),
+        }
+    }
+}
+
+/// An upload that a pull owns. Dropped with the upload inside, it fails the upload.
+struct Taken<'a> {
+    upload: Option<AnyUpload>,
+    shared: &'a SharedUpload,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if let Some(upload) = self.upload.take() {
+            let interrupted = Error::Interrupted { received: upload.received() };
+            *self.shared.state() = State::Failed(Fault::from(interrupted));
         }
     }
 }

@@ -39,11 +39,35 @@ fn each_file_that_is_no_portal_says_what_to_do() {
             error(&component(r#"(instance $i) (export "wasi:cli/run@0.2.0" (instance $i))"#)),
             "its exports: wasi:cli/run@0.2.0",
         ),
-        (error(&component(r#"(instance $i) (export "wasi:http/handler@0.3.0" (instance $i))"#)), "provides WASI 0.2"),
-        (error(&component(r#"(import "wasi:http/types@0.3.0" (instance))"#)), "uses `wasi:http/types@0.3.0`"),
+        (error(&component(r#"(import "wasi:http/types@0.4.0" (instance))"#)), "uses `wasi:http/types@0.4.0`"),
+        (error(&component(r#"(import "wasi:http/types@0.4.0" (instance))"#)), "provides WASI 0.2"),
     ] {
         assert!(text.contains(words), "no {words:?} in {text}");
     }
+}
+
+#[cfg(not(feature = "p3"))]
+#[test]
+fn components_of_wasi_0_3_need_a_build_that_takes_them() {
+    for name in ["wasi:http/types@0.3.0", "portico:storage/storage@0.3.0"] {
+        let text = error(&component(&format!("(import \"{name}\" (instance))")));
+        assert!(
+            text.contains(&format!("is of WASI 0.3 (it uses `{name}`)")) && text.contains("--features p3"),
+            "{text}"
+        );
+    }
+    let text = error(&component(r#"(instance $i) (export "wasi:http/handler@0.3.0" (instance $i))"#));
+    assert!(text.contains("is of WASI 0.3"), "{text}");
+}
+
+#[cfg(feature = "p3")]
+#[test]
+fn a_handler_of_wasi_0_3_is_a_portal() {
+    let text =
+        r#"(import "wasi:http/types@0.3.0" (instance)) (instance $i) (export "wasi:http/handler@0.3.0" (instance $i))"#;
+    let shape = Shape::read(&component(text)).unwrap();
+    shape.check(&Limits::default()).unwrap();
+    assert_eq!(shape.generation(), super::Generation::Wasi03);
 }
 
 #[test]
