@@ -1,4 +1,4 @@
-//! Builds the hostile portal and the examples of the guest SDK, and writes a table of the examples.
+//! Builds the hostile portal, the apps for adapters and the examples of the guest SDK, and writes a table of the examples.
 
 use portico_guest_build::{Build, copy, report, table, watch};
 use std::process::ExitCode;
@@ -8,9 +8,15 @@ fn main() -> ExitCode {
 }
 
 fn build() -> Result<(), String> {
-    watch(&["guest/sdk", "tests/hostile", "wit"]);
-    let packages = ["--package", "portico-guest", "--examples", "--package", "portico-test-hostile", "--lib"];
+    watch(&["guest/sdk", "tests/adapt", "tests/hostile", "wit"]);
+    let mut packages = vec!["--package", "portico-guest", "--examples", "--lib"];
+    for package in ["portico-test-blobs", "portico-test-counter", "portico-test-hostile"] {
+        packages.extend(["--package", package]);
+    }
     let built = Build::for_tests()?.run(&packages)?;
     table("guest/sdk/examples", &built.join("examples"), "examples")?;
-    copy(&built.join("portico_test_hostile.wasm"), "hostile.wasm").map(drop)
+    for app in ["blobs", "counter", "hostile"] {
+        copy(&built.join(format!("portico_test_{app}.wasm")), &format!("{app}.wasm"))?;
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! The library serves the program, the tests and the benchmarks. To embed Portico in another host, use `portico_host`.
 
+pub mod adapters;
 mod bindings;
 mod bounded;
 pub mod cli;

@@ -1,7 +1,13 @@
-//! Components for tests: the examples of the guest SDK, and a portal that misbehaves.
+//! Components for tests: the examples of the guest SDK, a portal that misbehaves, and apps that know nothing of Portico.
 
 /// The examples of the guest SDK by name. They are of the world `portico:storage/command`.
 pub const EXAMPLES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/examples.rs"));
 
 /// The portal that misbehaves as its client asks.
 pub const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostile.wasm"));
+
+/// An app over `wasi:blobstore`.
+pub const BLOBS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/blobs.wasm"));
+
+/// An app over `wasi:keyvalue`.
+pub const COUNTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/counter.wasm"));

@@ -6,6 +6,7 @@
 mod artifact;
 mod cache;
 mod compiler;
+mod compose;
 pub mod deadline;
 mod engine;
 mod error;
@@ -23,6 +24,7 @@ mod shape;
 pub use artifact::ArtifactError;
 pub use cache::{CacheError, CompileCache};
 pub use compiler::{Abort, CHILD_COMMAND, Compiled, Compiler, PortalFile, compile, compile_for_parent, describe};
+pub use compose::{AdapterComponent, ComposeError};
 pub use deadline::DeadlineExceeded;
 pub use error::{GuestError, MaintenanceError, SetupError};
 pub use exchange::{InterimSink, Uploads};

@@ -5,6 +5,7 @@
 //! included. Only the adapters that the compiler adds between nested components are missing, and the engine counts them again.
 
 use super::limits::{COMPONENT_MAX, Limits};
+use crate::adapters::BuiltIn;
 use std::fmt;
 use wasmparser::{
     BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
@@ -75,7 +76,7 @@ pub enum ComponentError {
 }
 
 /// Shows a few names.
-struct Names<'a>(&'a [String]);
+pub(super) struct Names<'a>(pub(super) &'a [String]);
 
 impl fmt::Display for Names<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -183,8 +184,11 @@ impl Shape {
     }
 }
 
-/// Reports whether a name is of a version of WASI that this host does not provide.
+/// Reports whether a name is of a version of WASI that neither this host nor an adapter provides.
 fn is_other_wasi(name: &str) -> bool {
+    if BuiltIn::of(name).is_some() {
+        return false;
+    }
     let version = name.strip_prefix("wasi:").and_then(|name| name.split_once('@'));
     version.is_some_and(|(_, version)| !version.starts_with("0.2."))
 }
