@@ -58,11 +58,12 @@ RCLONE_VERSION := 1.75.2
 S3_TOOLS := $(CACHE)/s3-tools-$(AWSCLI_VERSION)-$(S5CMD_VERSION)-$(RCLONE_VERSION)/bin
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
-CRATES := $(patsubst %/Cargo.toml,%,$(wildcard */Cargo.toml */*/Cargo.toml))
+CRATES := $(patsubst %/Cargo.toml,%,$(wildcard */Cargo.toml */*/Cargo.toml guest/adapters/*/Cargo.toml tests/adapt/*/Cargo.toml))
 # What others depend on, and what is therefore published.
 LIBRARIES := -p portico-store -p portico-s3 -p portico-host -p portico-server -p portico-guest
-GUESTS := -p portico-guest -p portico-portal -p portico-guest-conformance -p portico-test-hostile -p portico-test-p3-guest \
-    -p portico-test-p3-portal
+GUESTS := -p portico-guest -p portico-portal -p portico-guest-conformance -p portico-test-hostile \
+    $(foreach name,common blobstore keyvalue logging,-p portico-adapter-$(name)) -p portico-test-blobs -p portico-test-counter \
+    -p portico-test-p3-guest -p portico-test-p3-portal
 # Generation 0.3 of the contract, which is off in what ships: its tests are compiled on their own.
 P3 := --features portico-test-p3/p3
 

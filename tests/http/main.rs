@@ -5,6 +5,9 @@
 //! a test ends with [`fixture::Server::finish`], which stops the server in order and compares the files on the disk and
 //! the listing of the store with what was acknowledged: no byte less, no name more.
 
+mod adapt_blobstore;
+mod adapt_keyvalue;
+mod adapt_leftovers;
 mod backup;
 mod bodies;
 #[path = "fixture/busy.rs"]

@@ -5,6 +5,8 @@
 //! locks, an index, a disk without room) and `memory` (its bounds are those of a store that gathers nothing). What S3
 //! has in their place, and what only S3 has, is in `s3/`, which also runs on real servers.
 
+mod adapt_blobstore;
+mod adapt_keyvalue;
 mod bodies;
 #[path = "fixture/bucket.rs"]
 #[expect(dead_code, reason = "the tests of `s3/main.rs` use the rest")]

@@ -25,13 +25,17 @@ pub(super) fn settings() -> Vec<Arg> {
         let default = key.default.filter(|text| !text.is_empty()).map(|text| format!(" [default: {text}]"));
         let help = format!("{} [env: {}]{}", key.help, key.variable(), default.unwrap_or_default());
         let hint = if key.value == "FILE" { ValueHint::FilePath } else { ValueHint::Unknown };
-        Arg::new(key.name).long(key.flag()).value_name(key.value).value_hint(hint).help(help)
+        let action = if key.repeats { ArgAction::Append } else { ArgAction::Set };
+        Arg::new(key.name).long(key.flag()).value_name(key.value).value_hint(hint).action(action).help(help)
     });
     std::iter::once(config).chain(keys).collect()
 }
 
 pub(super) fn sources(matches: &ArgMatches) -> ConfigSources {
-    let flag = |name| Some((name, matches.get_one::<String>(name)?.clone()));
+    let flag = |name| {
+        let values: Vec<&str> = matches.get_many::<String>(name)?.map(String::as_str).collect();
+        Some((name, values.join(",")))
+    };
     ConfigSources {
         flags: KEYS.iter().filter_map(|key| flag(key.name)).collect(),
         environment: std::env::vars_os().collect(),

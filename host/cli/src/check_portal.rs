@@ -15,7 +15,7 @@ use std::time::Instant;
 pub(super) fn check(out: &mut impl Write, config: &Config, portal: &PortalConfig) -> Result<(), Error> {
     let (path, limits) = (portal.file.as_deref(), &portal.limits);
     let named = |cause| Error::Portal { path: path.map(Path::to_owned), cause };
-    let file = open(path)?;
+    let file = open(path, &portal.adapters)?;
     let shape = file.shape().map_err(|cause| named(cause.into()))?;
     let start = Instant::now();
     let prepared = compiler(config).prepare(&file, limits, &Abort::default());
@@ -24,6 +24,9 @@ pub(super) fn check(out: &mut impl Write, config: &Config, portal: &PortalConfig
     let links = linked.as_ref().ok();
     if config.portals.len() > 1 {
         writeln!(out, "at {}, scope {}", portal.name(), portal.scope).map_err(Error::Output)?;
+    }
+    for adapter in &portal.adapters {
+        writeln!(out, "adapter: {}", adapter.name()).map_err(Error::Output)?;
     }
     report(out, path, &shape, limits, links).map_err(Error::Output)?;
     let links = linked.map_err(named)?;

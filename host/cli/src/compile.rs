@@ -1,14 +1,12 @@
 //! `portico compile`, and the hidden command that compiles for another process of this program.
 
 use super::error::Error;
+use super::portal::open;
+use crate::adapters::Adapter;
 use crate::config;
-use clap::{Arg, ArgMatches, Command, ValueHint, value_parser};
-use portico_server::bounded;
-use portico_server::runtime::limits::COMPONENT_MAX;
-use portico_server::runtime::{
-    CHILD_COMMAND, ComponentError, Limits, SetupError, compile, compile_for_parent, describe,
-};
-use std::fs::{self, File, OpenOptions};
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
+use portico_server::runtime::{CHILD_COMMAND, Limits, PortalFile, compile, compile_for_parent, describe};
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +17,7 @@ pub(super) fn command() -> Command {
     let output = Arg::new("output").short('o').long("output").value_name("FILE").required(true);
     let addresses = Arg::new("addresses").long("addresses").value_name("WAY").default_value("ample");
     let memory = Arg::new("guest-memory").long("guest-memory").value_name("SIZE").value_parser(config::size);
+    let adapt = Arg::new("adapt").long("adapt").value_name("ADAPTER").action(ArgAction::Append);
     Command::new("compile")
         .about("Compile a component for `--portal`, for machines without a cache")
         .arg(file.value_hint(ValueHint::FilePath).help("The component"))
@@ -31,6 +30,9 @@ pub(super) fn command() -> Command {
         .arg(addresses.value_parser(["ample", "tight", "as-needed"]).help(
             "Address space of guests: ample (fastest), tight (guest-memory for each guest), or as-needed (any ulimit -v)",
         ))
+        .arg(adapt.value_parser(Adapter::parse).help(
+            "An adapter to compose the component with, as for `serve`; may be given several times",
+        ))
         .arg(memory.help("The guest_memory that tight code is for [default: 64MiB]"))
 }
 
@@ -42,12 +44,13 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
     let memory = matches.get_one::<u64>("guest-memory").map(|bytes| usize::try_from(*bytes).unwrap_or(usize::MAX));
     let memory = memory.unwrap_or(Limits::default().memory);
     let named = |cause| Error::Portal { path: Some(path.clone()), cause };
-    let component = File::open(path).and_then(|file| bounded::read(file, COMPONENT_MAX)).map_err(|error| {
-        named(match error.kind() {
-            ErrorKind::FileTooLarge => ComponentError::TooLarge.into(),
-            _ => SetupError::Read(error),
-        })
-    })?;
+    let adapters: Vec<Adapter> = matches.get_many("adapt").unwrap_or_default().cloned().collect();
+    let component = match open(Some(path), &adapters)? {
+        PortalFile::Component(component) => component,
+        PortalFile::Compiled(_) => {
+            return Err(Error::Usage(format!("{} is compiled already: give the component itself", path.display())));
+        }
+    };
     let mut image = Vec::new();
     compile(addresses, memory, "", &component, &mut image).map_err(named)?;
     write_whole(output, &image).map_err(|cause| Error::Write { path: output.clone(), cause })?;

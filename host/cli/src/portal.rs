@@ -1,8 +1,12 @@
 //! Loads the components of portals.
 
 use super::error::Error;
+use crate::adapters::Adapter;
 use crate::config::{Config, PortalConfig};
-use portico_server::runtime::{Abort, CompileCache, Compiler, PortalFile, PortalLabel, Runtime, Uploads};
+use portico_server::runtime::{
+    Abort, AdapterComponent, CompileCache, Compiler, ComposeError, PortalFile, PortalLabel, Runtime, SetupError,
+    Uploads,
+};
 use portico_server::server::{Portal, Portals};
 use portico_store::Backend;
 use std::path::Path;
@@ -59,7 +63,7 @@ impl PortalBuilder {
         let (builder, config, abort) = (self.clone(), portal.clone(), guard.0.clone());
         let task = tokio::task::spawn_blocking(move || {
             let named = |cause| Error::Portal { path: config.file.clone(), cause };
-            let file = open(config.file.as_deref())?;
+            let file = open(config.file.as_deref(), &config.adapters)?;
             let compiled = builder.compiler.prepare(&file, &config.limits, &abort).map_err(named)?;
             Runtime::link(compiled, builder.backend, config.scope.clone()).map_err(named)
         });
@@ -85,10 +89,28 @@ pub(super) fn compiler(config: &Config) -> Compiler {
     Compiler::for_program().with_cache(config.compile_cache.as_deref().and_then(CompileCache::open_or_warn))
 }
 
-/// Opens the file of a portal; without a path the built-in one.
-pub(super) fn open(path: Option<&Path>) -> Result<PortalFile, Error> {
-    match path {
-        None => Ok(PortalFile::Component(BUILT_IN_PORTAL.into())),
-        Some(path) => PortalFile::open(path).map_err(|cause| Error::Portal { path: Some(path.to_owned()), cause }),
-    }
+/// Opens the file of a portal, composed with its adapters; without a path the built-in portal.
+pub(super) fn open(path: Option<&Path>, adapters: &[Adapter]) -> Result<PortalFile, Error> {
+    let Some(path) = path else { return Ok(PortalFile::Component(BUILT_IN_PORTAL.into())) };
+    let file = PortalFile::open(path).and_then(|file| file.adapt(&components(adapters)?));
+    file.map_err(|cause| Error::Portal { path: Some(path.to_owned()), cause })
+}
+
+/// Returns the components of adapters.
+fn components(adapters: &[Adapter]) -> Result<Vec<AdapterComponent>, SetupError> {
+    let component = |adapter: &Adapter| {
+        let name = adapter.name();
+        let component = match adapter {
+            Adapter::BuiltIn(built_in) => built_in.component().into(),
+            Adapter::File(path) => match PortalFile::open(path) {
+                Ok(PortalFile::Component(component)) => component,
+                Ok(PortalFile::Compiled(_)) => return Err(ComposeError::CompiledAdapter(name).into()),
+                Err(SetupError::Component(cause)) => return Err(ComposeError::Adapter { adapter: name, cause }.into()),
+                Err(SetupError::Read(cause)) => return Err(ComposeError::Read { adapter: name, cause }.into()),
+                Err(error) => return Err(error),
+            },
+        };
+        Ok(AdapterComponent { name, component })
+    };
+    adapters.iter().map(component).collect()
 }

@@ -11,6 +11,8 @@ pub struct Key {
     pub default: Option<&'static str>,
     /// One line of help.
     pub help: &'static str,
+    /// The flag may be given several times, which is the same as a list with commas.
+    pub repeats: bool,
     /// The only kind of store that the setting applies to; `None` for all kinds.
     pub only_for: Option<StoreKind>,
 }
@@ -60,6 +62,15 @@ pub const KEYS: &[Key] = &[
         Some(""),
         "A component, or what `compile` made of one, to serve in place of the built-in portal",
     ),
+    Key {
+        repeats: true,
+        ..key(
+            "adapt",
+            "ADAPTER",
+            Some(""),
+            "Adapter for the component: blobstore, keyvalue, logging, or a file; may be given several times",
+        )
+    },
     key("compile_cache", "DIR", Some("auto"), "Folder for compiled portals; auto (the user's cache folder) or off"),
     key("part_size", "SIZE", Some("5MiB"), "Part size of an upload session, if the client chooses none"),
     key("part_size_min", "SIZE", Some("64KiB"), "Smallest part size that a client may choose"),
@@ -116,13 +127,13 @@ pub const KEYS: &[Key] = &[
 ];
 
 const fn key(name: &'static str, value: &'static str, default: Option<&'static str>, help: &'static str) -> Key {
-    Key { name, value, default, help, only_for: None }
+    Key { name, value, default, help, repeats: false, only_for: None }
 }
 
 const fn local(name: &'static str, value: &'static str, default: &'static str, help: &'static str) -> Key {
-    Key { name, value, default: Some(default), help, only_for: Some(StoreKind::Local) }
+    Key { name, value, default: Some(default), help, repeats: false, only_for: Some(StoreKind::Local) }
 }
 
 const fn s3(name: &'static str, value: &'static str, default: &'static str, help: &'static str) -> Key {
-    Key { name, value, default: Some(default), help, only_for: Some(StoreKind::S3) }
+    Key { name, value, default: Some(default), help, repeats: false, only_for: Some(StoreKind::S3) }
 }

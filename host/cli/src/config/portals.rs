@@ -7,6 +7,7 @@ use super::keys::Key;
 use super::portal::{self, PortalSettings};
 use super::units;
 use super::values::{ConfigError, Given, Origin, Values, plain};
+use crate::adapters::Adapter;
 use portico_server::runtime::Limits;
 use portico_server::runtime::limits::{GUESTS_MAX, MEMORY_MAX, MEMORY_MIN, PARTS_MAX, PORTALS_MAX};
 use portico_store::Scope;
@@ -16,10 +17,11 @@ use std::path::{Path, PathBuf};
 pub(super) const KEY: &str = "portals";
 
 /// The keys of an entry that are no settings of the server, each with one line of help.
-pub const PORTAL_KEYS: [(&str, &str); 6] = [
+pub const PORTAL_KEYS: [(&str, &str); 7] = [
     ("host", "Host name whose requests it answers, without a port; before portals without one"),
     ("prefix", "Path prefix of its requests, such as /team; the longest wins, and the component sees paths without it"),
     ("file", "The component [default: the built-in portal]"),
+    ("adapt", "A list of adapters for the component: blobstore, keyvalue, logging, or files"),
     ("scope", "The part of the store that it sees, such as team.inbox [default: the whole store]"),
     ("shared_scope", "true: portals that also say so may see parts of its scope"),
     ("config", "A table of further settings for the component, which finds them in wasi:config/store"),
@@ -56,6 +58,8 @@ pub struct PortalConfig {
     pub prefix: String,
     /// The file of its component; `None` for the built-in portal.
     pub file: Option<PathBuf>,
+    /// The adapters that its component is composed with; none for the built-in portal.
+    pub adapters: Vec<Adapter>,
     /// The part of the store that it sees.
     pub scope: Scope,
     /// Whether other portals may see parts of its scope.
@@ -136,11 +140,17 @@ impl Entries {
 /// Returns the portals of a configuration: its entries, or the one that `values` describe.
 pub(super) fn read(values: &Values<'_>, entries: Option<Entries>) -> Result<Vec<PortalConfig>, ConfigError> {
     let file = values.parse("portal", |text| Ok(Some(PathBuf::from(text)).filter(|_| !text.is_empty())))?;
+    let adapters = values.parse("adapt", Adapter::parse_list)?;
     let Some(Entries { path, entries }) = entries else {
+        if file.is_none() && !adapters.is_empty() {
+            let reason = "the built-in portal takes no adapter: name a component (`portal`)".to_owned();
+            return Err(values.bad("adapt", reason));
+        }
         let whole = PortalConfig {
             host: None,
             prefix: String::new(),
             file,
+            adapters,
             scope: Scope::root(),
             shares_scope: false,
             settings: portal::read(values)?,
@@ -152,6 +162,10 @@ pub(super) fn read(values: &Values<'_>, entries: Option<Entries>) -> Result<Vec<
     if file.is_some() {
         let reason = format!("the file lists [[portals]] ({}): name the component there as `file`", path.display());
         return Err(values.bad("portal", reason));
+    }
+    if !adapters.is_empty() {
+        let reason = format!("the file lists [[portals]] ({}): name the adapters there", path.display());
+        return Err(values.bad("adapt", reason));
     }
     let mut portals: Vec<PortalConfig> = Vec::new();
     for (index, table) in entries.iter().enumerate() {
@@ -192,10 +206,16 @@ impl Entry<'_> {
             Some(toml::Value::Boolean(shares)) => *shares,
             Some(other) => return Err(self.wrong(format!("shared_scope = {other}: expected true or false"))),
         };
+        let file = self.text("file")?.filter(|text| !text.is_empty()).map(PathBuf::from);
+        let adapters = self.adapters()?;
+        if file.is_none() && !adapters.is_empty() {
+            return Err(self.wrong("the built-in portal takes no adapter: name a component (`file`)".to_owned()));
+        }
         Ok(PortalConfig {
             host: self.text("host")?.map(|text| host(text).map_err(|reason| self.wrong(reason))).transpose()?,
             prefix: prefix(self.text("prefix")?.unwrap_or_default()).map_err(|reason| self.wrong(reason))?,
-            file: self.text("file")?.filter(|text| !text.is_empty()).map(PathBuf::from),
+            file,
+            adapters,
             scope: scope(self.text("scope")?.unwrap_or_default()).map_err(|reason| self.wrong(reason))?,
             shares_scope,
             settings: portal::read(values)?,
@@ -222,6 +242,13 @@ impl Entry<'_> {
             Some(toml::Value::String(text)) => Ok(Some(text)),
             Some(other) => Err(self.wrong(format!("{key} = {other}: expected a string"))),
         }
+    }
+
+    fn adapters(&self) -> Result<Vec<Adapter>, ConfigError> {
+        let Some(value) = self.table.get("adapt") else { return Ok(Vec::new()) };
+        let wrong = |reason: String| self.wrong(format!("adapt = {value}: {reason}"));
+        let text = plain(value).ok_or_else(|| wrong("expected a list of strings".to_owned()))?;
+        Adapter::parse_list(&text).map_err(wrong)
     }
 
     fn config(&self) -> Result<Vec<(String, String)>, ConfigError> {

@@ -6,6 +6,7 @@
 
 use super::artifact::{self, About, Artifact};
 use super::cache::{self, CompileCache};
+use super::compose::{AdapterComponent, ComposeError, compose};
 use super::engine::{self, Addresses};
 use super::error::SetupError;
 use super::limits::{COMPILER_ERROR_MAX, COMPONENT_MAX, Limits};
@@ -59,6 +60,21 @@ impl PortalFile {
             Ok(component) => Ok(PortalFile::Component(component.into())),
             Err(error) if error.kind() == ErrorKind::FileTooLarge => Err(ComponentError::TooLarge.into()),
             Err(error) => Err(SetupError::Read(error)),
+        }
+    }
+
+    /// Composes the component with adapters. Without adapters the file stays as it is.
+    ///
+    /// # Errors
+    /// [`SetupError::Component`] and [`SetupError::Compose`].
+    pub fn adapt(self, adapters: &[AdapterComponent]) -> Result<PortalFile, SetupError> {
+        match self {
+            file if adapters.is_empty() => Ok(file),
+            PortalFile::Component(component) => {
+                Shape::read(&component)?;
+                Ok(PortalFile::Component(compose(&component, adapters)?.into()))
+            }
+            PortalFile::Compiled(_) => Err(ComposeError::Compiled.into()),
         }
     }
 

@@ -1,7 +1,9 @@
 //! Why a portal cannot be run, or a guest has failed.
 
 use super::artifact::ArtifactError;
+use super::compose::ComposeError;
 use super::deadline::DeadlineExceeded;
+use super::known::KnownAdapter;
 use super::shape::ComponentError;
 
 /// Why a portal cannot be run at all.
@@ -19,6 +21,9 @@ pub enum SetupError {
     /// The file is not a component that this host can run.
     #[error(transparent)]
     Component(#[from] ComponentError),
+    /// The component cannot be composed with its adapters.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
     /// The component does not compile, or its adapters exceed the limits.
     #[error("the portal is not a WebAssembly component that can be compiled")]
     Compile(#[source] wasmtime::Error),
@@ -60,11 +65,13 @@ pub enum SetupError {
     #[error("the portal cannot be linked")]
     Link(#[source] wasmtime::Error),
     /// The component imports interfaces that this host lacks.
-    #[error(
-        "the portal imports something that this host does not provide: {0}; build it without that, or compose it with \
-         components that provide it (`wac plug`)"
-    )]
-    Missing(String),
+    #[error("the portal imports something that this host does not provide: {imports}; {advice}")]
+    Missing {
+        /// The imports, each with the reason.
+        imports: String,
+        /// What to do.
+        advice: String,
+    },
     /// The component does not export `wasi:http/incoming-handler`.
     #[error("the portal does not answer HTTP requests (no export wasi:http/incoming-handler@0.2)")]
     NotAPortal(#[source] wasmtime::Error),
@@ -77,7 +84,20 @@ impl SetupError {
     /// Returns the error for imports that are missing, each with the reason.
     pub fn missing(imports: &[(String, String)]) -> SetupError {
         let each: Vec<String> = imports.iter().map(|(name, why)| format!("{name} ({why})")).collect();
-        SetupError::Missing(each.join(", "))
+        let mut flags: Vec<String> = imports
+            .iter()
+            .filter_map(|(name, _)| KnownAdapter::of(name))
+            .map(|known| format!("`--adapt {}` provides {}", known.name, known.package))
+            .collect();
+        flags.dedup();
+        let advice = match &*flags {
+            [] => {
+                "build it without that, or compose it with components that provide it (`--adapt FILE`, or `wac plug`)"
+                    .to_owned()
+            }
+            flags => flags.join(", "),
+        };
+        SetupError::Missing { imports: each.join(", "), advice }
     }
 }
 

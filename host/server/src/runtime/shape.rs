@@ -4,6 +4,7 @@
 //! memory is linear in the size of the file; the numbers are those of one instance of the component, nested components
 //! included. Only the adapters that the compiler adds between nested components are missing, and the engine counts them again.
 
+use super::known::KnownAdapter;
 use super::limits::{COMPONENT_MAX, Limits};
 use std::fmt;
 use wasmparser::{
@@ -87,7 +88,7 @@ pub enum ComponentError {
 }
 
 /// Shows a few names.
-struct Names<'a>(&'a [String]);
+pub(super) struct Names<'a>(pub(super) &'a [String]);
 
 impl fmt::Display for Names<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -221,8 +222,11 @@ pub(super) enum Generation {
     Wasi03,
 }
 
-/// Returns the version in a name of WASI or of the contract, which follows WASI's.
+/// Returns the version in a name of WASI or of the contract, which follows WASI's. What an adapter provides has none.
 fn version(name: &str) -> Option<&str> {
+    if KnownAdapter::of(name).is_some() {
+        return None;
+    }
     let (interface, version) = name.split_once('@')?;
     (interface.starts_with("wasi:") || interface.starts_with("portico:storage/")).then_some(version)
 }

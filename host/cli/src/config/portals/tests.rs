@@ -24,8 +24,9 @@ fn refused(file: &str, words: &[&str]) {
 
 #[test]
 fn without_entries_there_is_one_portal() {
-    let [portal] = &*portals("portal = 'a.wasm'\nguest_memory = '3MiB'") else { panic!() };
+    let [portal] = &*portals("portal = 'a.wasm'\nadapt = ['keyvalue']\nguest_memory = '3MiB'") else { panic!() };
     assert_eq!((portal.name().as_str(), portal.file.as_deref()), ("/", Some(Path::new("a.wasm"))));
+    assert_eq!(portal.adapters.iter().map(Adapter::name).collect::<Vec<_>>(), ["keyvalue"]);
     assert_eq!((portal.limits.memory, &portal.scope), (3 << 20, &Scope::root()));
     assert_eq!(portal.entries().len(), 6);
 }
@@ -51,6 +52,7 @@ fn each_entry_has_its_own_and_inherits_the_rest() {
         [[portals]]
         host = 'Py.Example.org'
         file = 'py.wasm'
+        adapt = ['blobstore', './mine.wasm']
         scope = 'py'
         guest_memory = '128MiB'
         guest_memories = 2
@@ -66,6 +68,8 @@ fn each_entry_has_its_own_and_inherits_the_rest() {
     assert_eq!((python.name().as_str(), python.scope.as_str()), ("py.example.org", "main.py"));
     assert_eq!((python.limits.memory, python.limits.memories, python.limits.guests), (128 << 20, 2, 7));
     assert_eq!((python.limits.cpu, python.settings.part_size), (Duration::from_secs(3), 6 << 20));
+    let adapters: Vec<_> = python.adapters.iter().map(Adapter::name).collect();
+    assert_eq!(adapters, ["blobstore", "./mine.wasm"]);
     let own: Vec<_> = python.config.iter().map(|(name, value)| format!("{name}={value}")).collect();
     assert_eq!(own, ["count=3", "greeting=hello", "loud=true"]);
 }
@@ -104,12 +108,16 @@ fn a_bad_entry_is_named_with_its_number() {
         ("guest_memory = '1KiB'", ["guest_memory = `1KiB` (from portal 1 of ", "2MiB to 4GiB"]),
         ("guest_memory = 1.5", ["guest_memory = 1.5", "expected a string"]),
         ("part_size = '1B'", ["part_size = `1B` (from portal 1 of ", "part_size_min"]),
+        ("file = 'a.wasm'\nadapt = ['blob']", ["adapt = [\"blob\"]", "there is no adapter `blob`"]),
+        ("adapt = 'blobstore'", ["portal 1: the built-in portal", "name a component (`file`)"]),
         ("config = 1", ["config = 1", "expected a table"]),
         ("config = { a = [1] }", ["config.a = [1]", "expected a string"]),
         ("config = { part-size = 1 }", ["config has `part-size`", "key part_size"]),
     ] {
         refused(&format!("[[portals]]\n{entry}"), &words);
     }
+    refused("adapt = 'blobstore'", &["adapt = `blobstore`", "name a component (`portal`)"]);
+    refused("adapt = 'blobstore'\n[[portals]]\nfile = 'a.wasm'", &["adapt = `blobstore`", "name the adapters there"]);
     refused("portals = 3", &["portico.toml", "write each portal as `[[portals]]`"]);
     refused("portals = []", &["there is no portal"]);
     refused(&"[[portals]]\n".repeat(PORTALS_MAX + 1), &["more than 64 portals"]);
