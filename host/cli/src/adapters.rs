@@ -14,18 +14,9 @@ pub struct BuiltIn {
 
 /// All built-in adapters.
 pub static BUILT_IN: [BuiltIn; 3] = [
-    BuiltIn {
-        name: "blobstore",
-        component: include_bytes!(concat!(env!("OUT_DIR"), "/blobstore.wasm")),
-    },
-    BuiltIn {
-        name: "keyvalue",
-        component: include_bytes!(concat!(env!("OUT_DIR"), "/keyvalue.wasm")),
-    },
-    BuiltIn {
-        name: "logging",
-        component: include_bytes!(concat!(env!("OUT_DIR"), "/logging.wasm")),
-    },
+    BuiltIn { name: "blobstore", component: include_bytes!(concat!(env!("OUT_DIR"), "/blobstore.wasm")) },
+    BuiltIn { name: "keyvalue", component: include_bytes!(concat!(env!("OUT_DIR"), "/keyvalue.wasm")) },
+    BuiltIn { name: "logging", component: include_bytes!(concat!(env!("OUT_DIR"), "/logging.wasm")) },
 ];
 
 impl BuiltIn {
