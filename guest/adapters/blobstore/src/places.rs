@@ -102,7 +102,7 @@ impl Place {
     ) -> Result<Content, String> {
         let mut attempts = Attempts::default();
         let mut last = None;
-        while attempts.next() {
+        while attempts.begin() {
             let (Object { file, .. }, _) = self.find(store).map_err(text)?.ok_or_else(|| self.missing())?;
             if last.as_ref() == Some(&file) {
                 break;

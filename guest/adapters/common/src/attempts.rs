@@ -18,7 +18,7 @@ pub struct Attempts(u32);
 
 impl Attempts {
     /// Begins one more attempt. Returns false if there were too many.
-    pub fn next(&mut self) -> bool {
+    pub fn begin(&mut self) -> bool {
         self.0 += 1;
         if self.0 > 2 {
             let most = PAUSE_MAX.min(Duration::from_millis(1 << self.0.min(6)));

@@ -13,6 +13,9 @@ const SCOPE: &str = "wasi-keyvalue";
 /// What `get` of a record returns: its version and the value of the key.
 pub(crate) type Version = (String, Vec<u8>);
 
+/// A key and its value.
+pub(crate) type Pair = (String, Vec<u8>);
+
 /// A page of a listing.
 pub(crate) struct KeyPage {
     /// Keys, in the order of their identifiers.
@@ -83,7 +86,7 @@ impl Bucket {
     /// Changes the value of a key. `change` returns the new value and a result.
     fn change<T>(&self, key: &str, mut change: impl FnMut(Option<Vec<u8>>) -> Result<(Vec<u8>, T)>) -> Result<T> {
         let mut attempts = Attempts::default();
-        while attempts.next() {
+        while attempts.begin() {
             let (version, value) = self.version(key)?.unzip();
             let (value, result) = change(value)?;
             if self.write(key, version.as_deref(), value)? {
@@ -171,7 +174,7 @@ impl Bucket {
         }
     }
 
-    pub(crate) fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<(String, Vec<u8>)>>> {
+    pub(crate) fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Pair>>> {
         let mut bytes = 0;
         let value = |key: String| {
             let Some(value) = self.get(&key)? else { return Ok(None) };
@@ -184,7 +187,7 @@ impl Bucket {
         keys.into_iter().map(value).collect()
     }
 
-    pub(crate) fn set_many(&self, pairs: Vec<(String, Vec<u8>)>) -> Result<()> {
+    pub(crate) fn set_many(&self, pairs: Vec<Pair>) -> Result<()> {
         pairs.into_iter().try_for_each(|(key, value)| self.set(&key, &value))
     }
 
