@@ -5,7 +5,7 @@
 //! Invariants: a command returns an exit code or an error, and prints errors itself only if it continues with other
 //! files; the `EXIT_CODES` are the same for all commands; no command depends on a reader of its messages.
 
-mod adapters;
+pub mod adapters;
 mod args;
 mod backup;
 mod check;

@@ -7,8 +7,8 @@ use crate::link;
 use crate::places::{Place, store, text};
 use portico_adapter_common::random_id;
 use portico_guest::bindings::portico::storage::storage;
-use portico_guest::bindings::wasi::io::streams::{InputStream, OutputStream};
-use portico_guest::{ReadStream, StoredObject};
+use portico_guest::bindings::wasi::io::streams as wasi;
+use portico_guest::{InputStream, ReadStream, StoredObject};
 use std::cell::RefCell;
 use std::io::Read;
 
@@ -53,7 +53,7 @@ impl wit::GuestOutgoingValue for OutgoingValue {
         clippy::print_stderr,
         reason = "standard error is what the host logs, and the interface has no error here"
     )]
-    fn outgoing_value_write_body(&self) -> Result<OutputStream, ()> {
+    fn outgoing_value_write_body(&self) -> Result<wasi::OutputStream, ()> {
         let mut value = self.0.borrow_mut();
         if value.content.is_some() {
             return Err(());
@@ -107,11 +107,23 @@ impl wit::GuestIncomingValue for IncomingValue {
         Ok(bytes)
     }
 
-    fn incoming_value_consume_async(this: wit::IncomingValue) -> Result<InputStream, String> {
-        Ok(this.into_inner::<IncomingValue>().stream)
+    fn incoming_value_consume_async(this: wit::IncomingValue) -> Result<wasi::InputStream, String> {
+        Ok(handle(this.into_inner::<IncomingValue>().stream))
     }
 
     fn size(&self) -> u64 {
         self.size
     }
+}
+
+/// Returns the handle of a stream. In a component the stream of the SDK is one.
+#[cfg(target_family = "wasm")]
+fn handle(stream: InputStream) -> wasi::InputStream {
+    stream
+}
+
+/// A stream in memory, as native tests have it, is no handle.
+#[cfg(not(target_family = "wasm"))]
+fn handle(_: InputStream) -> wasi::InputStream {
+    unreachable!("only a host calls it")
 }
