@@ -94,6 +94,7 @@ impl PortalFile {
 pub struct Compiled {
     pub(super) engine: Engine,
     pub(super) component: Component,
+    #[cfg_attr(not(feature = "p3"), allow(dead_code, reason = "there is one version of WASI"))]
     pub(super) generation: Generation,
     pub(super) limits: Limits,
 }

@@ -4,6 +4,7 @@ use super::compiler::Compiled;
 use super::error::SetupError;
 use super::exchange;
 use super::guest::Guest;
+#[cfg(feature = "p3")]
 use super::shape::Generation;
 use crate::bindings::MaintainedPre;
 use wasmtime::component::types::ComponentItem;
@@ -31,6 +32,7 @@ pub(super) enum Handler {
     Wasi03(Service),
 }
 
+#[cfg_attr(not(feature = "p3"), allow(clippy::match_single_binding, reason = "one of two versions of WASI"))]
 impl HandlerPre {
     pub(super) fn engine(&self) -> &Engine {
         match self {
@@ -77,11 +79,12 @@ pub(super) fn link(compiled: &Compiled) -> Result<Linked, SetupError> {
         _ => SetupError::Link(cause),
     })?;
     let maintained = MaintainedPre::new(pre.clone()).ok();
-    let handler = match compiled.generation {
-        #[cfg(feature = "p3")]
-        Generation::Wasi03 => HandlerPre::Wasi03(ServicePre::new(pre).map_err(SetupError::NotAPortal)?),
-        _ => HandlerPre::Wasi02(ProxyPre::new(pre).map_err(SetupError::NotAPortal)?),
-    };
+    #[cfg(feature = "p3")]
+    if compiled.generation == Generation::Wasi03 {
+        let handler = HandlerPre::Wasi03(ServicePre::new(pre).map_err(SetupError::NotAPortal)?);
+        return Ok(Linked { handler, maintained });
+    }
+    let handler = HandlerPre::Wasi02(ProxyPre::new(pre).map_err(SetupError::NotAPortal)?);
     Ok(Linked { handler, maintained })
 }
 

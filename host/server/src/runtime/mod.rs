@@ -247,9 +247,11 @@ impl Instance {
         B: Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<wasmtime_wasi_http::Error>,
     {
+        #[cfg(not(feature = "p3"))]
+        let Handler::Wasi02(proxy) = self.handler;
+        #[cfg(feature = "p3")]
         let proxy = match self.handler {
             Handler::Wasi02(proxy) => proxy,
-            #[cfg(feature = "p3")]
             Handler::Wasi03(service) => {
                 return service::serve(self.store, &service, &self.deadline, request, answer).await;
             }

@@ -1,7 +1,7 @@
 //! Tests generation 0.3 of `portico:storage` from within a component. Each case is a function; the host calls it by its
 //! name, and looks afterwards at what is stored. A check that fails panics, which traps.
 
-mod bindings;
+pub mod bindings;
 mod finals;
 mod generations;
 mod measure;

@@ -1,7 +1,7 @@
 //! A small portal of WASI 0.3: `PUT /ID` stores a file, `GET /ID` returns it, `DELETE /ID` removes it. Content is handed on and
 //! never enters this component. Some paths misbehave, for tests of the host.
 
-mod bindings;
+pub mod bindings;
 
 use bindings::exports::wasi::http::handler::Guest;
 use bindings::portico::storage::storage::{Error, Expected, FinalOptions, IfExists, StoredObject, open};
