@@ -6,6 +6,7 @@
 //! the listing of the store with what was acknowledged: no byte less, no name more.
 
 mod adapt_blobstore;
+mod adapt_check;
 mod adapt_keyvalue;
 mod adapt_leftovers;
 mod backup;

@@ -94,7 +94,7 @@ pub(crate) fn delete_all(store: &Store, container: &Container) -> Result<(), Str
 pub(crate) fn remove_objects(store: &Store, container: &str, limit: u32) -> Result<bool, Error> {
     let page = store.list_records(&objects_of(container), None, limit)?;
     for record in &page.items {
-        // The content first: nobody reads it any more, and its record leads here again after a crash.
+        // The content goes first, because after a crash its record leads here again.
         if let Some((object, _)) = crate::places::find_object(store, record)? {
             remove_content(store, &object.file)?;
         }

@@ -17,7 +17,7 @@ pub(crate) const SYNC_MAX: u64 = 16 << 20;
 /// leaves nothing.
 pub(crate) const DEAD_AFTER_MS: u64 = 60 * 60 * 1_000;
 
-/// Age at which the round forgets the id of deleted content, in milliseconds. Ids are random, so nobody uses one again.
+/// Age at which the round forgets the id of deleted content, in milliseconds. Ids are random, so no id is used again.
 pub(crate) const FORGET_AFTER_MS: u64 = 60 * 60 * 1_000;
 
 /// Notes or objects that the round handles between two looks at the clock.

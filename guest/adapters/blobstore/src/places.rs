@@ -138,7 +138,7 @@ pub(crate) fn remove_content(store: &Store, file: &str) -> Result<(), Error> {
     match store.stat_final(file) {
         Ok(stored) => store.delete_final(&stored.bucket, &stored.key).map(drop),
         Err(Error::Gone { .. }) => Ok(()),
-        // Whoever is about to create it fails, unless the content comes just now.
+        // A writer that has not completed the content fails from here on.
         Err(Error::NotFound) => match store.void_final(file, ABANDONED)? {
             true => Ok(()),
             false => match found(store.stat_final(file)) {

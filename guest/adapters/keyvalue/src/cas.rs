@@ -3,7 +3,7 @@
 use crate::bucket::{Bucket, Version};
 use crate::error::Result;
 
-/// A key as it was read. Its value is replaced only if nobody has written the key since.
+/// A key as it was read. Its value is replaced only if no other write of the key came since.
 #[expect(unreachable_pub, reason = "the generated bindings name it")]
 pub struct Cas {
     bucket: Bucket,
@@ -23,7 +23,7 @@ impl Cas {
         self.seen.as_ref().map(|(_, value)| value.clone())
     }
 
-    /// Replaces the value. Returns the key as it is now if somebody has written it since.
+    /// Replaces the value. Returns the current state of the key if another write came since.
     pub(crate) fn swap(self, value: Vec<u8>) -> Result<Option<Cas>> {
         let version = self.seen.as_ref().map(|(version, _)| version.as_str());
         if self.bucket.write(&self.key, version, value)? {

@@ -1,7 +1,7 @@
 //! Composes a portal with adapters: imports of the portal become exports of adapters, inside one component.
 //!
 //! Invariants: the result exports what the portal exports, and the maintenance of an adapter if the portal has none; imports
-//! of both that no adapter provides stay imports, once each, under the higher of two compatible versions; the result depends
+//! of both that no adapter provides stay imports, once each, under one of their compatible versions; the result depends
 //! on nothing but the components, so a cache recognises it.
 
 use super::shape::{ComponentError, Names, Shape};
