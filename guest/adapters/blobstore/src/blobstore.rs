@@ -6,8 +6,7 @@ use crate::layout::{CONTAINERS, Container, name_of, objects_of};
 use crate::link;
 use crate::note::Note;
 use crate::places::{Content, Place, container, create_container, find_container, found, remove_content, store, text};
-use portico_adapter_common::random_id;
-use portico_guest::{Error, FinalOptions, Page, Store};
+use portico_guest::{Error, FinalOptions, Page, Store, random};
 
 /// Objects of one page.
 const PAGE: u32 = 100;
@@ -67,7 +66,7 @@ fn copy(store: &Store, src: &wit::ObjectId, dest: &wit::ObjectId) -> Result<(Pla
     let from = Place::new(&container(store, &src.container)?, &src.object)?;
     let to = Place::new(&container(store, &dest.container)?, &dest.object)?;
     let Content { stream, size, file: copied } = from.read(store, |size| Ok(0..size))?;
-    let file = random_id();
+    let file = random::id();
     link::write(store, &to, &file, || store.put_final(&file, stream, FinalOptions::new().size(size)))?;
     Ok((from, copied))
 }

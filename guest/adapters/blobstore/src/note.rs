@@ -4,7 +4,7 @@
 //! removed. So content without a record has a note at any moment, after a crash too.
 
 use crate::layout::words;
-use portico_adapter_common::now_ms;
+use portico_guest::clock;
 
 /// What an operation is about to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Note {
 
     /// Returns the value of the note's record, with the current time.
     pub(crate) fn write(&self) -> Vec<u8> {
-        self.write_at(now_ms())
+        self.write_at(clock::now_ms())
     }
 
     fn write_at(&self, now: u64) -> Vec<u8> {

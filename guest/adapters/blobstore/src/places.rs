@@ -1,8 +1,8 @@
 //! Looks containers, objects and content up, and removes content.
 
 use crate::layout::{CONTAINERS, Container, Object, identifier, objects_of};
-use portico_adapter_common::{Attempts, now_ms, open, random_id};
-use portico_guest::{Error, InputStream, Store};
+use portico_adapter_common::{Attempts, open};
+use portico_guest::{Error, InputStream, Store, clock, random};
 use std::ops::Range;
 
 /// The part of the store that belongs to this adapter.
@@ -43,7 +43,8 @@ pub(crate) fn container(store: &Store, name: &str) -> Result<Container, String> 
 
 /// Creates a container. Returns `None` if one of that name exists.
 pub(crate) fn create_container(store: &Store, name: &str) -> Result<Option<Container>, String> {
-    let container = Container { key: identifier(name)?, id: random_id(), created: now_ms(), name: name.to_owned() };
+    let (key, id, created) = (identifier(name)?, random::id(), clock::now_ms());
+    let container = Container { key, id, created, name: name.to_owned() };
     match store.create_record(&format!("{CONTAINERS}{}", container.key), &container.write()) {
         Ok(_) => Ok(Some(container)),
         Err(Error::Conflict) => Ok(None),

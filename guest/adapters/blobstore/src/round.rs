@@ -12,13 +12,10 @@ use crate::layout::objects_of;
 use crate::limits::{DEAD_AFTER_MS, FORGET_AFTER_MS, ROUND_PAGE};
 use crate::note::{NOTES, Note};
 use crate::places::{SCOPE, container_by_key, find_object, found, remove_content};
-use portico_adapter_common::{now_ms, open};
+use portico_adapter_common::open;
 use portico_guest::bindings::portico::storage::storage as wit;
-use portico_guest::bindings::wasi::clocks::monotonic_clock;
-use portico_guest::{Error, Store};
-
-/// Nanoseconds of one millisecond.
-const MS: u64 = 1_000_000;
+use portico_guest::{Error, Store, clock};
+use std::time::Duration;
 
 /// Where a round continues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,11 +48,11 @@ impl Guest for Adapter {
         let position = after.as_deref().map_or(Some(Position::default()), Position::read);
         let mut position = position.ok_or(wit::Error::InvalidArgument(wit::Argument::Cursor))?;
         let mut progress = Progress { expired: 0, cleared: 0, purged: 0, open_sessions: 0, open_bytes: 0, next: None };
-        let store = open(SCOPE).map_err(fault)?;
-        let end = monotonic_clock::now().saturating_add(u64::from(budget_ms).saturating_mul(MS));
+        let store = open(SCOPE)?;
+        let end = clock::monotonic() + Duration::from_millis(budget_ms.into());
         while position.phase <= NOTES.len() {
-            position = step(&store, &position, end, &mut progress).map_err(fault)?;
-            if monotonic_clock::now() >= end && position.phase <= NOTES.len() {
+            position = step(&store, &position, end, &mut progress)?;
+            if clock::monotonic() >= end && position.phase <= NOTES.len() {
                 progress.next = Some(position.write());
                 break;
             }
@@ -65,10 +62,10 @@ impl Guest for Adapter {
 }
 
 /// Does the next page of a phase. Returns the position behind it.
-fn step(store: &Store, position: &Position, end: u64, progress: &mut Progress) -> Result<Position, Error> {
+fn step(store: &Store, position: &Position, end: Duration, progress: &mut Progress) -> Result<Position, Error> {
     let after = position.after.as_deref();
     let Some(prefix) = NOTES.get(position.phase) else {
-        let (purged, next) = store.purge_gone(now_ms().saturating_sub(FORGET_AFTER_MS), after)?;
+        let (purged, next) = store.purge_gone(clock::now_ms().saturating_sub(FORGET_AFTER_MS), after)?;
         progress.purged += purged;
         return Ok(position.next(next));
     };
@@ -76,7 +73,7 @@ fn step(store: &Store, position: &Position, end: u64, progress: &mut Progress) -
     for record in page.items {
         let Some(found) = found(store.get_record(&record))? else { continue };
         let Some((note, time)) = Note::read(&record, &found.value) else { continue };
-        if now_ms() < time.saturating_add(DEAD_AFTER_MS) {
+        if clock::now_ms() < time.saturating_add(DEAD_AFTER_MS) {
             continue;
         }
         if !settle(store, &note, end)? {
@@ -90,7 +87,7 @@ fn step(store: &Store, position: &Position, end: u64, progress: &mut Progress) -
 }
 
 /// Completes what an operation that died has begun. Returns false if the time was up before.
-fn settle(store: &Store, note: &Note, end: u64) -> Result<bool, Error> {
+fn settle(store: &Store, note: &Note, end: Duration) -> Result<bool, Error> {
     match note {
         Note::Write { file, container_key, container, object, old } => {
             let record = format!("{}{object}", objects_of(container));
@@ -119,7 +116,7 @@ fn settle(store: &Store, note: &Note, end: u64) -> Result<bool, Error> {
                 return Ok(true);
             }
             while remove_objects(store, container, ROUND_PAGE)? {
-                if monotonic_clock::now() >= end {
+                if clock::monotonic() >= end {
                     return Ok(false);
                 }
             }
@@ -131,24 +128,6 @@ fn settle(store: &Store, note: &Note, end: u64) -> Result<bool, Error> {
 /// Whether a container exists, and is this one.
 fn exists(store: &Store, key: &str, id: &str) -> Result<bool, Error> {
     Ok(container_by_key(store, key)?.is_some_and(|(container, _)| container.id == id))
-}
-
-/// Returns an error of the store as the maintenance reports it. The SDK's error has no way back to that of the contract.
-#[expect(clippy::print_stderr, reason = "standard error is what the host logs")]
-fn fault(error: Error) -> wit::Error {
-    match error {
-        Error::Unavailable { retry_after } => {
-            wit::Error::Unavailable(retry_after.map(|after| u32::try_from(after.as_secs()).unwrap_or(u32::MAX)))
-        }
-        Error::Denied => wit::Error::Denied,
-        Error::NoSpace => wit::Error::NoSpace,
-        Error::Internal { id } => wit::Error::Internal(id),
-        Error::InvalidArgument(argument) => wit::Error::InvalidArgument(argument),
-        other => {
-            eprintln!("blobstore: the maintenance failed: {other}");
-            wit::Error::Unavailable(None)
-        }
-    }
 }
 
 #[cfg(test)]

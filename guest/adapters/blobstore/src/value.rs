@@ -5,10 +5,9 @@ use crate::bindings::exports::wasi::blobstore::types as wit;
 use crate::limits::SYNC_MAX;
 use crate::link;
 use crate::places::{Place, store, text};
-use portico_adapter_common::random_id;
 use portico_guest::bindings::portico::storage::storage;
 use portico_guest::bindings::wasi::io::streams as wasi;
-use portico_guest::{InputStream, ReadStream, StoredObject};
+use portico_guest::{InputStream, ReadStream, StoredObject, random};
 use std::cell::RefCell;
 use std::io::Read;
 
@@ -77,7 +76,7 @@ impl wit::GuestOutgoingValue for OutgoingValue {
 
 /// Begins content under a new id.
 fn begin() -> Result<(String, storage::Writer), String> {
-    let file = random_id();
+    let file = random::id();
     let store = storage::open().scope(crate::places::SCOPE).map_err(|error| text(error.into()))?;
     let options = portico_guest::FinalOptions::new();
     let writer = store.create_final(&file, &options.into()).map_err(|error| text(error.into()))?;

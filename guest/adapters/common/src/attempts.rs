@@ -1,9 +1,6 @@
-//! Random ids, the time, and attempts that are repeated while others write the same record.
+//! Attempts that are repeated while others write the same record.
 
-use portico_guest::bindings::wasi::{
-    clocks::{monotonic_clock, wall_clock},
-    random::random::{get_random_bytes, get_random_u64},
-};
+use portico_guest::{clock, random};
 use std::time::Duration;
 
 /// Most attempts at one record. Each lost attempt means that another writer of the same record has won.
@@ -22,26 +19,9 @@ impl Attempts {
         self.0 += 1;
         if self.0 > 2 {
             let most = PAUSE_MAX.min(Duration::from_millis(1 << self.0.min(6)));
-            let nanoseconds = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
-            monotonic_clock::subscribe_duration(get_random_u64() % nanoseconds).block();
+            let number = random::bytes(4).iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+            clock::sleep(most.mul_f64(f64::from(number) / f64::from(u32::MAX)));
         }
         self.0 <= ATTEMPTS
     }
-}
-
-/// Returns the wall clock's time in milliseconds since the Unix epoch.
-#[must_use]
-pub fn now_ms() -> u64 {
-    let now = wall_clock::now();
-    now.seconds.saturating_mul(1_000).saturating_add(u64::from(now.nanoseconds) / 1_000_000)
-}
-
-/// Returns 128 random bits in hexadecimal.
-///
-/// # Panics
-/// If the host returns fewer bytes than asked for, which breaks its contract.
-#[must_use]
-pub fn random_id() -> String {
-    let bytes = get_random_bytes(16).try_into().expect("as many bytes as asked for");
-    format!("{:032x}", u128::from_be_bytes(bytes))
 }

@@ -1,11 +1,11 @@
-//! What the adapters share: names of records, random ids, the time, and repeated attempts.
+//! What the adapters share: names of records, and repeated attempts.
 //!
 //! Invariant: no function here keeps state, so an adapter runs in any number of instances and hosts at once.
 
 mod attempts;
 mod names;
 
-pub use attempts::{Attempts, now_ms, random_id};
+pub use attempts::Attempts;
 pub use names::{ENCODED_MAX, decode, encode, is_reversible};
 
 use portico_guest::{Error, Store};
