@@ -9,6 +9,7 @@ mod bindings;
 use bindings::wasi::blobstore::blobstore as blobs;
 use bindings::wasi::blobstore::container::Container;
 use bindings::wasi::blobstore::types::{IncomingValue, ObjectId, OutgoingValue};
+use percent_encoding::percent_decode_str;
 use wasip2::exports::http::incoming_handler::Guest;
 use wasip2::http::types::{Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
@@ -181,18 +182,7 @@ fn number(text: &str) -> Result<u64, String> {
 }
 
 fn decode(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digits = [rest.next().unwrap_or_default(), rest.next().unwrap_or_default()];
-        let digits = std::str::from_utf8(&digits).unwrap_or_default().to_owned();
-        bytes.push(u8::from_str_radix(&digits, 16).unwrap_or(b'?'));
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 fn send(answer: Answer, out: ResponseOutparam) {

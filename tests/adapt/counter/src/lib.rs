@@ -7,6 +7,7 @@ mod bindings;
 
 use bindings::wasi::keyvalue0_2_0_draft::{atomics, batch, store};
 use bindings::wasi::keyvalue0_2_0_draft2::{atomics as atomics2, store as store2};
+use percent_encoding::percent_decode_str;
 use wasip2::exports::http::incoming_handler::Guest;
 use wasip2::http::types::{Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam};
 
@@ -132,18 +133,7 @@ fn text(bytes: Vec<u8>) -> String {
 }
 
 fn decode(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digits = [rest.next().unwrap_or_default(), rest.next().unwrap_or_default()];
-        let digits = std::str::from_utf8(&digits).unwrap_or_default().to_owned();
-        bytes.push(u8::from_str_radix(&digits, 16).unwrap_or(b'?'));
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 fn send(status: u16, text: &str, out: ResponseOutparam) {
