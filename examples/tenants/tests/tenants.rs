@@ -4,12 +4,11 @@ use portico_example_tenants::Server;
 use portico_s3::S3Store;
 use portico_store::guard::Usage;
 use portico_store::{Backend, Scope, local::LocalStore};
+use portico_test_artifacts::PORTAL;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-
-const PORTAL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/portal.wasm"));
 
 const TENANTS: usize = 100;
 const QUOTA: Usage = Usage { bytes: 100_000, objects: 20 };
