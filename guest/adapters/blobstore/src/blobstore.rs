@@ -2,10 +2,11 @@
 
 use crate::Adapter;
 use crate::bindings::exports::wasi::blobstore::{blobstore as wit, container as container_wit};
-use crate::layout::{CONTAINERS, Container, name_of, objects_of};
+use crate::layout::{CONTAINERS, Container, objects_of};
 use crate::link;
 use crate::note::Note;
 use crate::places::{Content, Place, container, create_container, find_container, found, remove_content, store, text};
+use portico_adapter_common::decode;
 use portico_guest::{Error, FinalOptions, Page, Store, random};
 
 /// Objects of one page.
@@ -79,7 +80,7 @@ pub(crate) fn delete_all(store: &Store, container: &Container) -> Result<(), Str
         let Page { items, next } = store.list_records(&prefix, after.as_deref(), PAGE).map_err(text)?;
         for record in items {
             let key = record.strip_prefix(&prefix).unwrap_or_default().to_owned();
-            let name = name_of(&key).unwrap_or_else(|| key.clone());
+            let name = decode(&key).unwrap_or_else(|| key.clone());
             link::delete(store, &Place { container: container.clone(), key, name }, None)?;
         }
         match next {

@@ -12,7 +12,7 @@
 //! of the old one is in the new one.
 
 use crate::limits::NAME_MAX;
-use portico_adapter_common::{decode, encode};
+use portico_adapter_common::encode;
 
 /// A container, as its record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,11 +86,6 @@ impl Object {
         let object = Object { file: file.to_owned(), size: size.parse().ok()?, created: created.parse().ok()? };
         (version == "1").then_some((object, name.to_owned()))
     }
-}
-
-/// Returns the name that an object's identifier contains, without reading its record.
-pub(crate) fn name_of(identifier: &str) -> Option<String> {
-    decode(identifier)
 }
 
 /// Splits a line into a number of words.

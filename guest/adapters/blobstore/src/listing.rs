@@ -1,9 +1,10 @@
 //! The names of the objects of a container, page by page.
 
 use crate::bindings::exports::wasi::blobstore::container as wit;
-use crate::layout::{Object, name_of, objects_of};
+use crate::layout::{Object, objects_of};
 use crate::limits::{NAMES_BYTES, NAMES_MAX};
 use crate::places::{found, store, text};
+use portico_adapter_common::decode;
 use portico_guest::Store;
 use std::cell::RefCell;
 
@@ -45,7 +46,7 @@ impl Names {
 
     /// Returns the name of an object. The record has a name that its identifier lacks, unless it was deleted meanwhile.
     fn name(&self, store: &Store, identifier: &str) -> Result<Option<String>, String> {
-        if let Some(name) = name_of(identifier) {
+        if let Some(name) = decode(identifier) {
             return Ok(Some(name));
         }
         let record = found(store.get_record(&format!("{}{identifier}", self.prefix))).map_err(text)?;

@@ -4,15 +4,12 @@
 //! of both that no adapter provides stay imports, once each, under one of their compatible versions; the result depends
 //! on nothing but the components, so a cache recognises it.
 
-use super::shape::{ComponentError, Names, Shape};
+use super::shape::{ComponentError, MAINTENANCE, Names, Shape};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use wac_graph::types::{Package, are_semver_compatible};
 use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId};
-
-/// The export of a portal's maintenance, without the version as far as it does not matter.
-const MAINTENANCE: &str = "portico:storage/maintenance@0.2.";
 
 /// A component that provides imports of a portal.
 #[derive(Debug)]

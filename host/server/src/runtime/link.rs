@@ -6,6 +6,7 @@ use super::exchange;
 use super::guest::Guest;
 #[cfg(feature = "p3")]
 use super::shape::Generation;
+use super::shape::MAINTENANCE;
 use crate::bindings::MaintainedPre;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Linker, LinkerInstance, ResourceType};
@@ -13,9 +14,6 @@ use wasmtime::{Engine, Store};
 use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 #[cfg(feature = "p3")]
 use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
-
-/// The export of a portal's maintenance, with the version as far as it matters.
-const MAINTENANCE: &str = "portico:storage/maintenance@0.2.";
 
 /// The HTTP face of a component.
 #[derive(Clone)]

@@ -12,6 +12,9 @@ use wasmparser::{
     ComponentTypeRef, Encoding, Instance, Parser, Payload,
 };
 
+/// The export of a portal's maintenance, with the version as far as it matters.
+pub(super) const MAINTENANCE: &str = "portico:storage/maintenance@0.2.";
+
 /// The export that makes a component a portal, without its version.
 const HANDLER: &str = "wasi:http/incoming-handler";
 
